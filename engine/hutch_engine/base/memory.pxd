@@ -1,0 +1,83 @@
+"""Accounted memory: one Heap an engine, used only by whoever holds that engine's lock.
+
+Small blocks (up to HEAP_SMALL_MAX bytes) come from slabs: 32 KiB pieces of larger regions, each cut
+into blocks of one size class, without a header per block; the caller hands the size back when it
+frees. Sizes are rounded up to 8 bytes up to 512, then to 64. Larger blocks come from malloc.
+
+    region   1 MiB or more, aligned to SLAB_BYTES     [ slab | slab | slab | ... ]
+    slab     [ SlabHeader 64 B | block | block | ... ]  found from a block by masking its address
+
+A small allocation does not fail: when the system has no more, the heap draws on a reserve that it
+mapped at the start, and `heap_is_short` tells until the reserve is whole again (the executor then
+refuses writes with OOM). Large blocks are *tried*: a NULL is an answer.
+
+`used_bytes` is exact: the sum of the rounded sizes of live small blocks and the sizes of live large
+ones. Counters of memory that lives outside (client buffers) are kept by their owners, atomically.
+In the checks and sanitize builds every block is a malloc of its own with its size in front, so that
+the sanitizer sees each border and a wrong size at `heap_free` is caught.
+
+Small blocks are 8-byte aligned. Valkey's and Redis's `used_memory` count allocator size classes too.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    SLAB_BYTES = 32768
+    SLAB_HEADER_BYTES = 64
+    HEAP_SMALL_MAX = 2048
+    HEAP_CLASSES = 88            # 64 of 8-byte steps up to 512, then 24 of 64-byte steps up to 2048
+    HEAP_RESERVE_SLABS = 64      # 2 MiB: what one command may still need once the system refuses
+
+cdef struct Slab:
+    Slab* next                   # borrowed: list of slabs of this class with a free block
+    Slab* previous
+    void* free_blocks            # singly linked through their first word
+    uint32_t live                # blocks handed out
+    uint32_t capacity            # blocks it can hold
+    uint32_t fresh               # blocks never handed out yet begin at this index
+    uint16_t size_class
+    uint16_t listed              # is it in the class's list?
+
+cdef struct Region:
+    Region* next
+    void* mapping                # owned
+    size_t mapping_bytes
+
+cdef struct Heap:
+    Slab*[HEAP_CLASSES] partial  # slabs with at least one free block
+    Slab* free_slabs             # whole slabs without a class, singly linked through `next`
+    size_t free_slab_count
+    char* fresh_slab             # the region being cut: next slab ...
+    char* fresh_end              # ... up to here
+    Region* regions              # owned
+    size_t region_bytes          # size of the next region to map
+    Slab* reserve                # whole slabs for bad times
+    size_t reserve_count
+    bint reserve_ready
+    uint64_t used_bytes
+    uint64_t peak_bytes
+    uint64_t live_blocks
+    uint64_t large_bytes         # part of used_bytes that came from malloc
+    uint64_t mapped_bytes
+    uint64_t fail_after          # tests: allocations left before the system "refuses"; UINT64_MAX = off
+
+cdef void heap_init(Heap* heap) noexcept nogil
+cdef void heap_clear(Heap* heap) noexcept nogil
+"""Give every mapping back. Large blocks still alive are leaked: free them first."""
+
+cdef void* heap_alloc(Heap* heap, size_t size) noexcept nogil
+"""A block of `size` <= HEAP_SMALL_MAX bytes; never NULL. Larger sizes must be tried."""
+cdef void* heap_try_alloc(Heap* heap, size_t size) noexcept nogil
+"""A block of any size, or NULL, in which case nothing changed. Contents undefined."""
+cdef void* heap_try_zeroed(Heap* heap, size_t count, size_t size) noexcept nogil
+"""`count * size` zero bytes, overflow checked; NULL when refused. Large ones are mapped lazily."""
+cdef void* heap_try_resize(Heap* heap, void* block, size_t old_size, size_t new_size) noexcept nogil
+"""realloc; on NULL the old block is untouched."""
+cdef void heap_free(Heap* heap, void* block, size_t size) noexcept nogil
+"""`size` is what was asked for. NULL is allowed."""
+cdef void heap_decommit(Heap* heap, void* block, size_t size, size_t start, size_t end) noexcept nogil
+"""The bytes [start, end) of a large block are no longer needed: their pages may go back early."""
+cdef size_t heap_block_bytes(size_t size) noexcept nogil
+"""What a block of `size` bytes really takes."""
+
+cdef inline bint heap_is_short(const Heap* heap) noexcept nogil:
+    return heap.reserve_ready and heap.reserve_count < HEAP_RESERVE_SLABS

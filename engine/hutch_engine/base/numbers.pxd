@@ -1,0 +1,24 @@
+"""Numbers and their text, exactly as Redis reads and writes them."""
+from libc.stdint cimport int64_t, uint64_t
+from hutch_engine.base.slice cimport Slice
+
+cdef enum:
+    INTEGER_TEXT_MAX = 21      # "-9223372036854775808" and its end
+    DOUBLE_TEXT_MAX = 40
+    LONG_DOUBLE_TEXT_MAX = 5120
+
+cdef bint parse_integer(Slice text, int64_t* value_out) noexcept nogil
+"""Redis's string2ll: an optional '-', no '+', no leading zeros or spaces, no overflow; nothing else."""
+cdef bint parse_unsigned(Slice text, uint64_t* value_out) noexcept nogil
+cdef bint parse_double(Slice text, double* value_out) noexcept nogil
+"""What Redis's getDoubleFromObject takes: strtod's grammar (inf, infinity, hex), no leading space, no
+NaN, nothing behind it, overflow and underflow to 0 refused. Independent of the locale."""
+cdef bint parse_long_double(Slice text, long double* value_out) noexcept nogil
+"""What getLongDoubleFromObject takes (INCRBYFLOAT, HINCRBYFLOAT)."""
+
+cdef size_t format_integer(int64_t value, char* out) noexcept nogil
+"""Digits to `out` (INTEGER_TEXT_MAX bytes, no terminator needed); returns how many."""
+cdef size_t format_double(double value, char* out) noexcept nogil
+"""Shortest text that reads back as `value`, spelled as Redis 8.2's replies spell doubles."""
+cdef size_t format_long_double(long double value, char* out) noexcept nogil
+"""INCRBYFLOAT's spelling: 17 decimals, trailing zeros removed (ld2string, LD_STR_HUMAN)."""

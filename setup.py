@@ -1,0 +1,103 @@
+"""Builds the engine: one extension module for every .pyx under engine/.
+
+HUTCH_BUILD selects the flavour:
+  release   (default) optimised, invariants compiled out
+  checks    -O1 -g, structures verify themselves after every change
+  sanitize  checks, with the address and undefined-behaviour sanitizers
+HUTCH_SHIMS=1 also builds the test shims (tests/shims), which are never part of a wheel.
+"""
+import os
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+FLAVOUR = os.environ.get("HUTCH_BUILD", "release")
+FLAGS = {
+    "release": (["-O2", "-g1", "-DHUTCH_CHECKS=0"], []),
+    "checks": (["-O1", "-g", "-DHUTCH_CHECKS=1"], []),
+    "sanitize": (
+        ["-O1", "-g", "-fno-omit-frame-pointer", "-DHUTCH_CHECKS=1", "-fsanitize=address,undefined",
+         "-fno-sanitize=alignment", "-fno-sanitize-recover=undefined"],
+        ["-fsanitize=address,undefined"],
+    ),
+}
+if FLAVOUR not in FLAGS:
+    sys.exit(f"HUTCH_BUILD must be one of {', '.join(FLAGS)}, not {FLAVOUR!r}")
+COMPILE, LINK = FLAGS[FLAVOUR]
+COMPILE = COMPILE + [
+    "-std=c11", "-D_GNU_SOURCE", "-fvisibility=hidden", "-fwrapv",
+    # Cython's generated C is not ours to make warning-free; ours is held to these.
+    "-Wno-unused-function", "-Wno-unused-variable", "-Wno-unused-but-set-variable", "-Wno-sign-compare",
+    "-Wno-maybe-uninitialized",
+]
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "nonecheck": False,
+    "freethreading_compatible": True,
+    "embedsignature": True,
+    "legacy_implicit_noexcept": False,
+}
+
+
+def extensions():
+    found = []
+    roots = [(ROOT / "engine", "engine")]
+    if os.environ.get("HUTCH_SHIMS") == "1":
+        roots.append((ROOT / "tests", "tests"))
+    for root, name in roots:
+        for path in sorted(root.rglob("*.pyx")):
+            module = ".".join(path.relative_to(root).with_suffix("").parts)
+            found.append(Extension(
+                module, [str(path.relative_to(ROOT))],
+                include_dirs=["engine/hutch_engine/base"],
+                extra_compile_args=COMPILE, extra_link_args=LINK, libraries=["pthread", "m"],
+            ))
+    return found
+
+
+def generate_command_table():
+    """The declarations (commands/*.toml) become server/command_table.pyx; see tools/command_table.py."""
+    import command_table
+    command_table.generate(ROOT / "engine/hutch_engine/commands",
+                           ROOT / "engine/hutch_engine/server/command_table.pyx")
+
+
+def cythonized():
+    from Cython.Build import cythonize
+    generate_command_table()
+    return cythonize(
+        extensions(),
+        include_path=["engine", "tests"],
+        build_dir=f"build/cython-{FLAVOUR}",
+        compiler_directives=DIRECTIVES,
+        emit_linenums=FLAVOUR != "release",
+        nthreads=0 if os.environ.get("HUTCH_SERIAL") == "1" else os.cpu_count() or 1,
+    )
+
+
+def version():
+    text = (ROOT / "src/hutch/version.py").read_text()
+    return text.split('"')[1]
+
+
+building = any(word in sys.argv for word in
+               ("build_ext", "build", "bdist_wheel", "install", "develop", "editable_wheel"))
+setup(
+    version=version(),
+    packages=["hutch_engine", "hutch_engine.base", "hutch_engine.structures", "hutch_engine.keyspace",
+              "hutch_engine.commands", "hutch_engine.server", "hutch"],
+    package_dir={"": "src", "hutch_engine": "engine/hutch_engine", "hutch": "src/hutch"},
+    package_data={"hutch": ["py.typed", "*.pyi"], "hutch_engine": ["*.pyi"]},
+    exclude_package_data={"": ["*.pyx", "*.pxd", "*.toml"]},
+    ext_modules=cythonized() if building else [],
+    zip_safe=False,
+)
