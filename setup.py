@@ -78,7 +78,8 @@ def generate_command_table():
 
 def cythonized():
     from Cython.Build import cythonize
-    generate_command_table()
+    if not ONLY or "server/command_table" in ONLY:
+        generate_command_table()
     return cythonize(
         extensions(),
         include_path=["engine", "tests"],

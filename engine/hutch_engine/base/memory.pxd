@@ -43,7 +43,7 @@ cdef struct Region:
     size_t mapping_bytes
 
 cdef struct Heap:
-    Slab*[HEAP_CLASSES] partial  # slabs with at least one free block
+    Slab* partial[HEAP_CLASSES]  # slabs with at least one free block
     Slab* free_slabs             # whole slabs without a class, singly linked through `next`
     size_t free_slab_count
     char* fresh_slab             # the region being cut: next slab ...
