@@ -1,0 +1,77 @@
+"""What a command sees: its words, its database, where to answer. And what most commands do first.
+
+A handler is `void cmd_x(Call* call) noexcept nogil`. The executor has checked arity and state by then.
+Exactly one complete reply must be written. argv[0] is the command's name; words are borrowed until
+the handler returns, and may be the very bytes of the client's query buffer.
+"""
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.command cimport Command
+from hutch_engine.commands.reply cimport Reply
+from hutch_engine.keyspace.entry cimport Entry
+from hutch_engine.keyspace.keyspace cimport Database, Keyspace
+from hutch_engine.structures.table cimport TableSlot
+
+cdef enum:                       # Call.flags
+    CALL_IN_MULTI = 1            # inside EXEC: blocking commands answer at once
+    CALL_IN_SCRIPT = 2
+    CALL_NO_TOUCH = 4            # CLIENT NO-TOUCH: access times stay
+    CALL_DENY_BLOCKING = 8
+    CALL_REPLAYED = 16           # from the AOF or a master: deadlines are not judged
+
+cdef struct Call:
+    Slice* argv                  # borrowed
+    size_t argc
+    Keyspace* keyspace           # borrowed
+    Database* database           # borrowed: the session's selected one
+    Reply* reply                 # borrowed
+    const Command* command       # borrowed
+    void* session                # borrowed; the floor above knows what it is (server/session.pxd)
+    uint64_t key_hash            # of argv[1], when key_hashed
+    bint key_hashed              # the listener hashes first keys ahead of time, to prefetch
+    uint32_t flags
+
+ctypedef void (*CommandHandler)(Call* call) noexcept nogil
+
+cdef inline uint64_t call_hash(Call* call, size_t index) noexcept nogil:
+    """The hash of argv[index] as a key."""
+    if index == 1 and call.key_hashed:
+        return call.key_hash
+    return _call_hash(call, index)
+
+cdef uint64_t _call_hash(Call* call, size_t index) noexcept nogil
+
+cdef Entry* call_find_read(Call* call, size_t index) noexcept nogil
+"""The entry of key argv[index] for reading (hits, misses, access time), or NULL."""
+cdef Entry* call_find_read_type(Call* call, size_t index, int type, bint* wrong_type_out) noexcept nogil
+"""The same, checked for its type: on the wrong one the WRONGTYPE error is written and *wrong_type_out set."""
+cdef TableSlot call_find_write(Call* call, size_t index) noexcept nogil
+"""The slot of key argv[index] for changing it, or NULL when there is no such key."""
+cdef TableSlot call_find_write_type(Call* call, size_t index, int type, bint* wrong_type_out) noexcept nogil
+
+cdef inline Entry* slot_entry(TableSlot slot) noexcept nogil:
+    return <Entry*>slot[0]
+
+cdef bint call_integer(Call* call, size_t index, int64_t* value_out) noexcept nogil
+"""argv[index] as an integer; else "ERR value is not an integer or out of range" is written, and False."""
+cdef bint call_integer_or(Call* call, size_t index, int64_t* value_out, const char* error) noexcept nogil
+cdef bint call_double(Call* call, size_t index, double* value_out) noexcept nogil
+"""... "ERR value is not a valid float"."""
+cdef void call_changed(Call* call, size_t index, uint32_t event_class, const char* event) noexcept nogil
+"""The usual end of a write to key argv[index]: touched, event (static text), one more dirty."""
+cdef inline bint call_word(Call* call, size_t index, const char* text) noexcept nogil:
+    """Is argv[index] this option word (any case)?"""
+    return slice_is_word(call.argv[index], text)
+cdef bint slice_is_word(Slice word, const char* text) noexcept nogil
+
+cdef void error_syntax(Call* call) noexcept nogil                # ERR syntax error
+cdef void error_wrong_type(Call* call) noexcept nogil            # WRONGTYPE ...
+cdef void error_not_integer(Call* call) noexcept nogil           # ERR value is not an integer or out of range
+cdef void error_not_float(Call* call) noexcept nogil             # ERR value is not a valid float
+cdef void error_no_key(Call* call) noexcept nogil                # ERR no such key
+cdef void error_memory(Call* call) noexcept nogil                # OOM command not allowed ... (a refused block)
+cdef void error_arity(Call* call) noexcept nogil                 # ERR wrong number of arguments for '...' command
+cdef void error_subcommand(Call* call) noexcept nogil            # ERR unknown subcommand or wrong number of arguments ...
+cdef void error_expire(Call* call) noexcept nogil                # ERR invalid expire time in '...' command
+cdef void call_help(Call* call, const char** lines, size_t count) noexcept nogil
+"""The reply of `X HELP`: the lines as simple strings, under Redis's heading, and the HELP entry's own."""

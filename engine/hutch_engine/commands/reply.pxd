@@ -1,0 +1,56 @@
+"""Writing RESP2 and RESP3 into a buffer. The one language in which commands answer, whoever asks."""
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_reserve
+from hutch_engine.base.slice cimport Slice
+
+cdef struct Reply:
+    Buffer buffer                # owned
+    int resp                     # 2 or 3
+
+cdef void reply_integer(Reply* reply, int64_t value) noexcept nogil
+cdef void reply_bulk(Reply* reply, Slice bytes) noexcept nogil
+cdef void reply_bulk_text(Reply* reply, const char* text) noexcept nogil
+cdef void reply_bulk_integer(Reply* reply, int64_t value) noexcept nogil
+"""An integer as a bulk string."""
+cdef void reply_simple(Reply* reply, const char* text) noexcept nogil
+"""+text"""
+cdef void reply_error(Reply* reply, const char* text) noexcept nogil
+"""-text: with its code ("ERR syntax error"), line breaks become spaces."""
+cdef void reply_error_slice(Reply* reply, Slice text) noexcept nogil
+cdef void reply_error_parts(Reply* reply, const char* before, Slice middle, const char* after) noexcept nogil
+"""-before middle after, with CR and LF of the middle made spaces."""
+cdef void reply_null(Reply* reply) noexcept nogil
+"""$-1 or _"""
+cdef void reply_null_array(Reply* reply) noexcept nogil
+"""*-1 or _"""
+cdef void reply_double(Reply* reply, double value) noexcept nogil
+"""Bulk text in RESP2, a double in RESP3."""
+cdef void reply_bool(Reply* reply, bint value) noexcept nogil
+"""1 or 0 in RESP2, #t or #f in RESP3."""
+cdef void reply_array(Reply* reply, int64_t count) noexcept nogil
+cdef void reply_map(Reply* reply, int64_t pairs) noexcept nogil
+"""A flat array of 2 * pairs in RESP2."""
+cdef void reply_set(Reply* reply, int64_t count) noexcept nogil
+cdef void reply_push(Reply* reply, int64_t count) noexcept nogil
+cdef void reply_verbatim(Reply* reply, Slice text, const char* format) noexcept nogil
+"""format: three letters, "txt" or "mkd"; a plain bulk in RESP2."""
+cdef void reply_big_number(Reply* reply, Slice digits) noexcept nogil
+cdef void reply_raw(Reply* reply, Slice resp) noexcept nogil
+"""Bytes that are RESP already."""
+cdef size_t reply_mark(Reply* reply) noexcept nogil
+cdef void reply_array_at(Reply* reply, size_t mark, int64_t count) noexcept nogil
+"""The header of an array whose count was not known at `mark`; moves what follows. Likewise the next two."""
+cdef void reply_map_at(Reply* reply, size_t mark, int64_t pairs) noexcept nogil
+cdef void reply_set_at(Reply* reply, size_t mark, int64_t count) noexcept nogil
+cdef void reply_rewind(Reply* reply, size_t mark) noexcept nogil
+"""Forget what was written since `mark`."""
+
+cdef inline void reply_ok(Reply* reply) noexcept nogil:
+    buffer_append(&reply.buffer, b"+OK\r\n", 5)
+
+cdef inline void reply_zero(Reply* reply) noexcept nogil:
+    buffer_append(&reply.buffer, b":0\r\n", 4)
+
+cdef inline void reply_one(Reply* reply) noexcept nogil:
+    buffer_append(&reply.buffer, b":1\r\n", 4)

@@ -1,0 +1,189 @@
+"""Databases of typed values with exact deadlines, and the effects that changing them has.
+
+Everything here runs under the engine's lock. Lookups expire what is due, count hits and misses and
+note the access; changes keep table, wheel and counters together and record effects, which the
+executor acts on afterwards (lower floors never call up).
+"""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.base.clock cimport Clock
+from hutch_engine.base.hash cimport HashKey
+from hutch_engine.base.memory cimport Heap
+from hutch_engine.base.random cimport Random
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.keyspace.entry cimport Entry, Value
+from hutch_engine.structures.table cimport Table, TableSlot
+from hutch_engine.structures.wheel cimport Wheel
+
+cdef enum:                       # classes of keyspace events, as notify-keyspace-events letters
+    EVENT_KEYSPACE = 1 << 0      # K
+    EVENT_KEYEVENT = 1 << 1      # E
+    EVENT_GENERIC = 1 << 2       # g
+    EVENT_STRING = 1 << 3        # $
+    EVENT_LIST = 1 << 4          # l
+    EVENT_SET = 1 << 5           # s
+    EVENT_HASH = 1 << 6          # h
+    EVENT_ZSET = 1 << 7          # z
+    EVENT_EXPIRED = 1 << 8       # x
+    EVENT_EVICTED = 1 << 9       # e
+    EVENT_STREAM = 1 << 10       # t
+    EVENT_KEY_MISS = 1 << 11     # m
+    EVENT_MODULE = 1 << 12       # d
+    EVENT_NEW = 1 << 13          # n
+
+cdef enum:                       # what somebody wants to hear of; kept in Keyspace.wanted
+    WANT_TOUCHED = 1             # WATCH or CLIENT TRACKING is in use
+    WANT_READY = 2               # somebody blocks on keys
+    WANT_EVENTS = 4              # notify-keyspace-events is not empty
+
+cdef enum:                       # effect kinds
+    EFFECT_TOUCHED = 1           # a key's value changed, appeared or went: WATCH, tracking
+    EFFECT_READY = 2             # a key that blocked clients may wait for appeared
+    EFFECT_EVENT = 3             # keyspace event
+
+cdef enum:                       # keyspace_find flags
+    FIND_NO_STATS = 1            # neither hit nor miss is counted
+    FIND_NO_TOUCH = 2            # the access time stays
+    FIND_WRITE = 4               # for changing: no hit, miss or miss event
+
+cdef struct Effect:
+    uint8_t kind
+    int32_t database
+    uint32_t event_class
+    const char* event            # static text
+    size_t key_start             # the key's bytes in Keyspace.effect_keys
+    size_t key_length
+
+cdef struct Database:
+    Table keys                   # Entry*
+    Wheel* deadlines             # owned; NULL until the first deadline
+    double deadline_sum_ms       # of all deadlines, for avg_ttl
+    int32_t index
+
+cdef struct LazyTable:           # a table on its way out, freed in slices by housekeeping
+    LazyTable* next
+    Table table
+    Wheel* deadlines             # owned; nobody waits on it any more
+    uint64_t position
+
+cdef struct LazyValue:
+    LazyValue* next
+    void* pointer
+    uint8_t type
+    uint8_t encoding
+
+cdef struct Keyspace:
+    Heap* heap                   # borrowed, as are the next two
+    Clock* clock
+    Random* random
+    HashKey hash_key
+    Database* databases          # owned
+    int32_t database_count
+    int64_t now_ms               # of the running command; 0 = not asked yet (keyspace_now)
+    uint32_t access_clock        # what a touched entry's `access` gets under LRU
+    bint lfu                     # maxmemory-policy is an LFU one
+    uint8_t lfu_log_factor
+    uint8_t lfu_decay_minutes
+    bint active_expire           # DEBUG SET-ACTIVE-EXPIRE
+    bint lazy_expire             # lazyfree-lazy-expire and friends
+    bint lazy_user_delete        # lazyfree-lazy-user-del: DEL frees as UNLINK does
+    bint lazy_server_delete
+    bint lazy_user_flush
+    bint keep_expired            # replicas: expired keys look gone but are not deleted here
+    uint8_t snapshot
+    uint64_t dirty               # changes since the last save
+    uint64_t hits
+    uint64_t misses
+    uint64_t expired
+    uint64_t expired_fields
+    uint64_t evicted
+    uint64_t lazy_freed
+    uint64_t lazy_pending
+    LazyTable* lazy_tables
+    LazyValue* lazy_values
+    uint32_t wanted              # WANT_ bits
+    uint32_t event_classes       # notify-keyspace-events
+    Effect* effects              # owned
+    size_t effect_count
+    size_t effect_capacity
+    Buffer effect_keys
+    bint deadline_added          # housekeeping may have to wake earlier than it planned
+
+cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* random, int32_t database_count) noexcept nogil
+cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil
+cdef inline int64_t keyspace_now(Keyspace* keyspace) noexcept nogil:
+    """Unix time in ms, the same throughout one command (the executor sets now_ms to 0 before each)."""
+    if keyspace.now_ms == 0:
+        _keyspace_read_clock(keyspace)
+    return keyspace.now_ms
+cdef void _keyspace_read_clock(Keyspace* keyspace) noexcept nogil
+
+# ---- finding
+cdef Entry* keyspace_find(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags) noexcept nogil
+"""The live entry of a key, or NULL. Expires it if it is due. O(1)."""
+cdef TableSlot keyspace_find_slot(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags) noexcept nogil
+"""The same, as the place in the table: needed by the functions that may move the entry."""
+cdef uint64_t keyspace_hash(const Keyspace* keyspace, Slice key) noexcept nogil
+cdef void keyspace_touch_access(Keyspace* keyspace, Entry* entry) noexcept nogil
+cdef uint32_t entry_idle_seconds(Keyspace* keyspace, const Entry* entry) noexcept nogil
+cdef uint32_t entry_frequency(Keyspace* keyspace, const Entry* entry) noexcept nogil
+"""LFU counter, decayed to now."""
+
+# ---- changing. None of these records effects or dirty: commands do (keyspace_touched, keyspace_event).
+cdef Entry* keyspace_add(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, Value value) noexcept nogil
+"""Put in a key known to be absent. NULL when memory was refused (an owned pointer stays the caller's).
+Blocked clients hear of it (EFFECT_READY). O(1)."""
+cdef Entry* keyspace_set(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, TableSlot slot,
+                         Value value, bint keep_deadline) noexcept nogil
+"""Put or overwrite: slot as found by keyspace_find_slot (NULL = absent). NULL when refused, unchanged."""
+cdef Entry* keyspace_change_value(Keyspace* keyspace, Database* database, TableSlot slot, Value value) noexcept nogil
+"""Another value of the same key, deadline and access kept. NULL when refused, unchanged."""
+cdef Entry* keyspace_set_deadline(Keyspace* keyspace, Database* database, TableSlot slot, int64_t deadline_ms) noexcept nogil
+"""Give the entry this deadline (any int64 >= 0 in the future or past), replacing an earlier one."""
+cdef Entry* keyspace_clear_deadline(Keyspace* keyspace, Database* database, TableSlot slot) noexcept nogil
+cdef void keyspace_delete(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash, bint lazy) noexcept nogil
+"""Remove key and value; with `lazy`, values that take more than 64 steps go to housekeeping."""
+cdef bint keyspace_delete_key(Keyspace* keyspace, Database* database, Slice key, bint lazy) noexcept nogil
+"""Find and delete, a due key counting as absent (it expires). Records nothing else."""
+cdef void keyspace_dispose(Keyspace* keyspace, uint8_t type, uint8_t encoding, void* pointer, bint lazy) noexcept nogil
+"""Free a value that belongs to no entry any more."""
+cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) noexcept nogil
+"""Empty a database; returns how many keys went. Watchers hear of it by keyspace_touch_all before."""
+cdef void keyspace_swap(Keyspace* keyspace, int32_t first, int32_t second) noexcept nogil
+
+# ---- expiry and lazy freeing, called by housekeeping in slices
+cdef void keyspace_expire_entry(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash) noexcept nogil
+"""It is due: delete, count, touch, event "expired"."""
+cdef bint keyspace_expire_due(Keyspace* keyspace, int64_t budget) noexcept nogil
+"""Up to `budget` steps of due deadlines over all databases; True when more is due right now."""
+cdef int64_t keyspace_next_deadline_ms(Keyspace* keyspace) noexcept nogil
+cdef bint keyspace_free_some(Keyspace* keyspace, uint64_t steps) noexcept nogil
+"""Free up to some `steps` entries of what waits in the lazy lists; True when more waits."""
+cdef bint keyspace_resize_some(Keyspace* keyspace, uint64_t buckets) noexcept nogil
+"""Move buckets of tables that are resizing; True when one still is."""
+cdef uint64_t keyspace_deadlines(const Database* database) noexcept nogil
+"""How many keys have a deadline."""
+
+# ---- effects
+cdef void _record_effect(Keyspace* keyspace, uint8_t kind, int32_t database, Slice key, uint32_t event_class,
+                         const char* event) noexcept nogil
+cdef void keyspace_effects_clear(Keyspace* keyspace) noexcept nogil
+
+cdef inline void keyspace_touched(Keyspace* keyspace, Database* database, Slice key) noexcept nogil:
+    """A key's value changed (Redis: signalModifiedKey)."""
+    if keyspace.wanted & WANT_TOUCHED:
+        _record_effect(keyspace, EFFECT_TOUCHED, database.index, key, 0, NULL)
+
+cdef inline void keyspace_event(Keyspace* keyspace, Database* database, uint32_t event_class, const char* event,
+                                Slice key) noexcept nogil:
+    """A keyspace notification (Redis: notifyKeyspaceEvent); `event` is static text."""
+    if keyspace.wanted & WANT_EVENTS and keyspace.event_classes & event_class:
+        _record_effect(keyspace, EFFECT_EVENT, database.index, key, event_class, event)
+
+cdef inline void keyspace_ready(Keyspace* keyspace, Database* database, Slice key) noexcept nogil:
+    """A key of a type that clients block on has something to give."""
+    if keyspace.wanted & WANT_READY:
+        _record_effect(keyspace, EFFECT_READY, database.index, key, 0, NULL)
+
+cdef void keyspace_touch_all(Keyspace* keyspace, Database* database) noexcept nogil
+"""FLUSHDB, SWAPDB: every key of the database is touched (records one effect with an empty key: all)."""

@@ -1,0 +1,195 @@
+"""The engine and its sessions: plain structs, guarded by the engine's lock except where a field says otherwise.
+
+A Session is one client's state: a socket, or a Python caller. Commands reach it from their Call by
+`session_of`. The listener, if one runs, owns the sockets; others ask it for something by setting
+session flags and calling `engine_wake_listener`.
+"""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.base.clock cimport Clock
+from hutch_engine.base.lock cimport Lock, Signal
+from hutch_engine.base.memory cimport Heap
+from hutch_engine.base.random cimport Random
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.call cimport Call
+from hutch_engine.commands.command cimport Command
+from hutch_engine.commands.reply cimport Reply
+from hutch_engine.keyspace.keyspace cimport Keyspace
+from hutch_engine.server.config cimport Config
+from hutch_engine.structures.table cimport Table
+
+cdef enum:                              # Session.flags
+    SESSION_EMBEDDED = 1 << 0           # a Python caller, no socket
+    SESSION_UNIX_SOCKET = 1 << 1
+    SESSION_AUTHENTICATED = 1 << 2
+    SESSION_MULTI = 1 << 3              # between MULTI and EXEC
+    SESSION_DIRTY_CAS = 1 << 4          # a watched key changed
+    SESSION_DIRTY_EXEC = 1 << 5         # a command could not be queued
+    SESSION_CLOSE_AFTER_REPLY = 1 << 6  # QUIT, protocol errors, CLIENT KILL of oneself
+    SESSION_CLOSE_NOW = 1 << 7          # CLIENT KILL, output limit: the listener closes it
+    SESSION_REPLY_OFF = 1 << 8
+    SESSION_REPLY_SKIP = 1 << 9         # the present command answers nothing
+    SESSION_REPLY_SKIP_NEXT = 1 << 10   # the next one will
+    SESSION_NO_EVICT = 1 << 11
+    SESSION_NO_TOUCH = 1 << 12
+    SESSION_BLOCKED = 1 << 13           # waits inside a blocking command
+    SESSION_POSTPONED = 1 << 14         # its command waits for the end of CLIENT PAUSE
+    SESSION_PROTOCOL_SET = 1 << 15      # HELLO was given
+    SESSION_SUBSCRIBED = 1 << 16
+    SESSION_MONITOR = 1 << 17
+    SESSION_REPLICA = 1 << 18
+    SESSION_MASTER = 1 << 19
+    SESSION_TRACKING = 1 << 20
+    SESSION_IN_EXEC = 1 << 21
+
+cdef enum:                              # Engine.pause_kind
+    PAUSE_NONE = 0
+    PAUSE_WRITE = 1
+    PAUSE_ALL = 2
+
+cdef struct QueuedCommand:              # between MULTI and EXEC; one heap block each
+    QueuedCommand* next
+    const Command* command
+    Slice* argv                         # owned: one block with the words and their bytes
+    size_t argc
+    size_t block_bytes
+
+cdef struct Watch:                      # one session watches one key
+    Watch* next_of_session
+    Watch* next_of_key
+    Watch** link_of_key
+    void* watched                       # the WatchedKey in Engine.watched; borrowed
+    Session* session
+    bint expired                        # the key was there, but already due, when it was watched
+
+cdef struct CommandStats:
+    uint64_t calls
+    uint64_t ticks                      # base/compiler ticks spent, to be divided by ticks_per_microsecond
+    uint64_t rejected                   # refused before running
+    uint64_t failed                     # ran and answered an error
+
+cdef struct ErrorStat:                  # INFO errorstats: by the reply's first word
+    char[64] name
+    uint64_t count
+
+cdef struct Session:
+    Call call                           # reused by each command
+    Reply reply                         # what is to be sent or decoded
+    Engine* engine                      # borrowed
+    Session* next                       # Engine.sessions
+    Session* previous
+    uint64_t id
+    uint32_t flags
+    int32_t database_index
+    Buffer name                         # CLIENT SETNAME
+    Buffer library_name
+    Buffer library_version
+    Buffer address                      # "127.0.0.1:50000", "/tmp/hutch.sock:0", "embedded:7"
+    Buffer local_address
+    int fd                              # -1 for embedded sessions
+    int64_t created_us                  # monotonic
+    int64_t used_us                     # monotonic, of the last command
+    const Command* last_command         # for CLIENT LIST, NULL before the first
+    uint64_t commands
+    uint64_t bytes_in
+    uint64_t bytes_out
+    QueuedCommand* queue                # owned, in order
+    QueuedCommand** queue_end
+    uint32_t queue_length
+    uint64_t queue_bytes
+    Watch* watches                      # owned
+    uint32_t watch_count
+    void* connection                    # the listener's own, NULL for embedded sessions
+    uint64_t query_bytes                # figures the listener keeps for CLIENT LIST and INFO
+    uint64_t query_free
+    uint64_t argument_bytes
+    uint64_t output_bytes               # waiting behind a full socket
+
+ctypedef const Command* (*CommandFinder)(Slice name) noexcept nogil
+ctypedef const Command* (*CommandLister)(uint32_t index) noexcept nogil
+
+cdef struct Engine:
+    Lock lock
+    Heap heap
+    Clock clock
+    Random random
+    Keyspace keyspace
+    Config config                       # the values CONFIG GET and SET know
+    uint64_t client_bytes               # atomic: memory of queries and replies
+    uint64_t fork_generation            # of the process that made this engine (engine_is_ours)
+
+    CommandFinder find_command          # the generated table, which lies above
+    CommandLister list_command
+    uint32_t command_count
+    uint32_t command_ids
+    CommandStats* stats                 # owned, by Command.id
+    ErrorStat[128] errors
+    uint32_t error_count                # used slots of `errors`
+
+    Session* sessions                   # borrowed; all of them, oldest first
+    Session* last_session
+    uint32_t session_count
+    uint32_t socket_count               # sessions that are sockets: connected_clients
+    uint64_t next_session_id
+    Table watched                       # WatchedKey* by database and key
+    uint32_t watching_sessions
+
+    uint8_t pause_kind                  # CLIENT PAUSE
+    int64_t pause_end_ms
+    Signal pause_over                   # embedded callers wait here
+
+    Signal housekeeping                 # wakes the housekeeping thread
+    int64_t housekeeping_wakes_ms       # when it plans to; 0 while it works
+    bint housekeeping_runs              # the thread exists
+    bint stopping                       # threads are to end
+
+    int wake_fd                         # the listener's eventfd or pipe; -1 without a listener
+    bint shutdown_asked                 # SHUTDOWN: whoever runs the program ends it
+    int32_t tcp_port                    # what the listener really has, for INFO and CONFIG GET
+    char[41] run_id
+    char[41] replication_id
+    char[41] replication_id2
+    int64_t replication_offset
+
+    int64_t started_us                  # monotonic
+    uint64_t connections_received
+    uint64_t connections_rejected
+    uint64_t commands_processed
+    uint64_t bytes_in
+    uint64_t bytes_out
+    uint64_t error_replies
+    uint64_t auth_failures
+    uint64_t query_limit_closes
+    uint64_t output_limit_closes
+    uint64_t peak_used_bytes
+    uint64_t[16][3] samples             # ops, bytes in, bytes out a second: INFO instantaneous_*
+    uint32_t sample_index
+    int64_t sample_us
+    uint64_t[3] sample_last
+
+cdef inline Session* session_of(Call* call) noexcept nogil:
+    return <Session*>call.session
+
+cdef inline Engine* engine_of(Call* call) noexcept nogil:
+    return (<Session*>call.session).engine
+
+cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept nogil
+"""False when memory was refused. The config holds its defaults; the command table is set by the caller."""
+cdef void engine_clear(Engine* engine) noexcept nogil
+"""Stop housekeeping, free everything. No session may be left."""
+cdef bint engine_is_ours(const Engine* engine) noexcept nogil
+"""False in a child that was forked after the engine was made: it must not be touched."""
+cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
+"""Requires the lock. NULL when memory was refused."""
+cdef void session_free(Session* session) noexcept nogil
+"""Requires the lock. Forgets its watches, queue and buffers."""
+cdef void session_reset(Session* session) noexcept nogil
+"""RESET: back to what a fresh connection has, except the socket, its addresses and counters."""
+cdef void session_select(Session* session, int32_t database_index) noexcept nogil
+cdef uint64_t session_memory(const Session* session) noexcept nogil
+cdef uint64_t engine_used_memory(const Engine* engine) noexcept nogil
+"""used_memory: the heap and the clients' buffers."""
+cdef void engine_wake_listener(Engine* engine) noexcept nogil
+"""Any thread. The listener looks at sessions' flags soon."""
+cdef void engine_sample(Engine* engine) noexcept nogil
+"""Ten times a second: instantaneous figures of INFO."""
