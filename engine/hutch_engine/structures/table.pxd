@@ -28,7 +28,7 @@ cdef enum:
     BUCKET_CHAINED = 0x80
 
 cdef struct Bucket:
-    void*[BUCKET_ENTRIES] entries
+    void* entries[BUCKET_ENTRIES]
     uint8_t[BUCKET_ENTRIES] fingerprints
     uint8_t presence             # bit i: entries[i] is there; bit 7: entries[6] is a child bucket
 
