@@ -1,0 +1,26 @@
+"""The command table: every command that commands/*.toml declares, as constant structs.
+
+command_table.pyx is written by tools/command_table.py when the engine is built; never edit it. The
+table is filled when the module is imported and constant from then on: any thread may read it.
+"""
+from libc.stdint cimport uint32_t
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.command cimport Command
+
+
+cdef const Command* command_table_find(Slice name) noexcept nogil
+    # The top-level command of that name in any case, or NULL. One hash, one probe, one comparison.
+
+cdef const Command* command_table_at(uint32_t i) noexcept nogil
+    # Top-level commands in alphabetical order, 0 <= i < command_table_count().
+
+cdef uint32_t command_table_count() noexcept nogil
+
+cdef uint32_t command_table_ids() noexcept nogil
+    # One more than the highest Command.id: the size of arrays indexed by it.
+
+cdef const Command* command_table_by_id(uint32_t id) noexcept nogil
+    # The command or subcommand of that id, 0 <= id < command_table_ids().
+
+cdef const Command* command_find_subcommand(const Command* container, Slice name) noexcept nogil
+    # The subcommand of that (short) name in any case, or NULL. Linear: a container has at most some 25.
