@@ -1,7 +1,9 @@
 """The command table: every command that commands/*.toml declares, as constant structs.
 
 command_table.pyx is written by tools/command_table.py when the engine is built; never edit it. The
-table is filled when the module is imported and constant from then on: any thread may read it.
+table is filled when the module is imported, the handlers are put in when command_handlers.pyx (written
+too) is; it is constant from then on, and any thread may read it. The table imports no handler, so that
+handlers and the executor may import the table.
 """
 from libc.stdint cimport uint32_t
 from hutch_engine.base.slice cimport Slice
@@ -24,3 +26,6 @@ cdef const Command* command_table_by_id(uint32_t id) noexcept nogil
 
 cdef const Command* command_find_subcommand(const Command* container, Slice name) noexcept nogil
     # The subcommand of that (short) name in any case, or NULL. Linear: a container has at most some 25.
+
+cdef void command_table_set_handler(uint32_t id, void* handler) noexcept
+    # For command_handlers alone, while it is imported.
