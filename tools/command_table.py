@@ -91,14 +91,14 @@ def docs_reply(command):
     docs = {"summary": command.summary, "since": command.since, "group": command.group}
     if command.complexity:
         docs["complexity"] = command.complexity
-    if command.history:
-        docs["history"] = Set(command.history)
     if command.doc_flags:
         docs["doc_flags"] = simple_set(command.doc_flags)
     if command.deprecated_since:
         docs["deprecated_since"] = command.deprecated_since
     if command.replaced_by:
         docs["replaced_by"] = command.replaced_by
+    if command.history:
+        docs["history"] = Set(command.history)
     if command.arguments:
         docs["arguments"] = list(map(argument_reply, command.arguments))
     if command.subcommands:

@@ -241,16 +241,20 @@ def _reply(table, where):
     return reply
 
 
-def _acl(explicit, flags, where):
-    """Adds the categories that the flags imply, as Redis does."""
+def implied_acl(flags, categories):
+    """The ACL categories that follow from the flags, as in Redis; scripting commands are not reads."""
     implied = {"fast" if "fast" in flags else "slow"}
     if "write" in flags:
         implied.add("write")
-    if "readonly" in flags and "scripting" not in explicit:
+    if "readonly" in flags and "scripting" not in categories:
         implied.add("read")
     if "admin" in flags:
         implied |= {"admin", "dangerous"}
-    implied |= {flag for flag in ("pubsub", "blocking") if flag in flags}
+    return implied | {flag for flag in ("pubsub", "blocking") if flag in flags}
+
+
+def _acl(explicit, flags, where):
+    implied = implied_acl(flags, explicit)
     doubled = sorted(implied & set(explicit))
     _require(not doubled, where, f"acl: {', '.join(doubled)} is implied by the flags, leave it out")
     return [category for category in ACL_CATEGORIES if category in implied or category in explicit]
@@ -289,14 +293,18 @@ def _key_spec(table, where):
 
 
 def _legacy(table, keys, where):
-    """First, last and step as COMMAND showed them before key specifications: what the specs can say in one range.
-
-    A single range says all. Of several, those that follow one another without a gap become one.
-    """
     given = _take(table, "legacy_keys", list, where, [])
     if given:
         _require(len(given) == 3 and all(isinstance(n, int) for n in given), where, "legacy_keys: three numbers")
         return tuple(given)
+    return legacy_keys(keys)
+
+
+def legacy_keys(keys):
+    """First, last and step, as COMMAND showed keys before there were specifications: what one range can say.
+
+    A single range says all. Of several, those that follow one another without a gap become one.
+    """
     ranges = [spec for spec in keys if spec.begin[0] == "index" and spec.find[0] == "range"]
     if len(keys) == 1 and ranges:
         first, (_, last, step, _) = keys[0].begin[1], keys[0].find
@@ -312,9 +320,10 @@ def _legacy(table, keys, where):
 
 
 def _check_key_positions(command):
-    """A key that every call has must lie within the words that every call has."""
+    """A key that every call has must lie within the words that every call has; keys up to the end may be none."""
     for i, spec in enumerate(command.keys):
-        if spec.begin[0] == "index" and "no_mandatory_keys" not in command.flags:
+        open_end = spec.find[0] == "range" and spec.find[1] < 0 and command.arity < 0
+        if spec.begin[0] == "index" and not open_end and "no_mandatory_keys" not in command.flags:
             _require(spec.begin[1] < abs(command.arity), command.where,
                      f"keys[{i}]: index {spec.begin[1]} lies beyond arity {command.arity}")
 

@@ -12,12 +12,12 @@ import argparse
 import json
 import socket
 
-from declarations import ACL_CATEGORIES, FLAGS, KeySpec, _acl, _legacy
+from declarations import ACL_CATEGORIES, FLAGS, KeySpec, implied_acl, legacy_keys
 
 WIDTH = 116
 # Flags that Redis does not show.
 HIDDEN = {
-    "DEBUG": ["protected"], "MODULE": ["protected"],
+    "DEBUG": ["protected"], "MODULE LOAD": ["protected"], "MODULE LOADEX": ["protected"], "MODULE UNLOAD": ["protected"],
     "SCAN": ["touches_arbitrary_keys"], "RANDOMKEY": ["touches_arbitrary_keys"],
     "EVAL": ["may_replicate"], "EVALSHA": ["may_replicate"], "FCALL": ["may_replicate"],
     "PUBLISH": ["may_replicate"], "SPUBLISH": ["may_replicate"], "PFCOUNT": ["may_replicate"],
@@ -128,9 +128,8 @@ def argument(entry):
 
 def explicit_acl(shown, flags):
     """The categories that the flags do not imply already."""
-    implied = _acl(["scripting"] if "scripting" in shown else [], flags, "")
-    return [category for category in ACL_CATEGORIES
-            if category in shown and (category not in implied or category == "scripting")]
+    implied = implied_acl(flags, shown)
+    return [category for category in ACL_CATEGORIES if category in shown and category not in implied]
 
 
 def declaration(info, docs, module):
@@ -153,7 +152,7 @@ def declaration(info, docs, module):
         lines.append(("reply", "[]"))
     if specs:
         lines.append(("keys", block(specs)))
-    if _legacy({}, parsed, name) != (first, last, step):
+    if legacy_keys(parsed) != (first, last, step):
         lines.append(("legacy_keys", toml([first, last, step])))
     if docs.get("arguments"):
         lines.append(("arguments", "[\n" + "".join(argument_lines(map(argument, docs["arguments"]))) + "]"))

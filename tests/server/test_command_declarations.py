@@ -3,6 +3,7 @@
 Redis is asked what it says of every command; all of it has to agree but the summaries, which are our own, and
 the order of subcommands, which in Redis is that of a hash table.
 """
+import io
 import re
 import socket
 import subprocess
@@ -42,7 +43,6 @@ def parse(file):
 
 
 def parse_bytes(data):
-    import io
     file = io.BytesIO(data)
     values = []
     while file.tell() < len(data):
@@ -257,7 +257,7 @@ arguments = [{ name = "key", type = "key", key_spec = 0 }]
     ('"commands.string.cmd_getex"', '"getex"', "must look like"),
     ('handler  = "commands.string.cmd_getex"', "", "needs a handler"),
     ('resp2 = ["bulk", "nil"], ', "", "no shape for resp2"),
-    ('resp2 = ["bulk", "nil"]', 'resp2 = ["map"]', "reply"),
+    ('resp2 = ["bulk", "nil"]', 'resp2 = ["map"]', "resp2: 'map'"),
     ('["RW", "access"]', '["access"]', "exactly one of"),
     ("begin = { index = 1 }", "begin = { index = 0 }", "at least 1"),
     ("begin = { index = 1 }", "begin = { indx = 1 }", "unknown key indx"),
