@@ -255,6 +255,8 @@ def render_table(commands):
     values = {
         "TOP_COUNT": len(commands), "ALL_COUNT": len(everything), "SPEC_COUNT": max(len(specs), 1),
         "LONGEST": max(len(command.fullname) for command in commands),
+        "ACL_COUNT": len(ACL_CATEGORIES), "ACL_CATEGORIES": ", ".join(f'"{name}"' for name in ACL_CATEGORIES),
+        "KEY_FLAG_COUNT": len(KEY_FLAGS), "KEY_FLAGS": ", ".join(f'"{name}"' for name in KEY_FLAGS),
         "SEED": seed, "BUCKETS": len(displacements), "SLOTS": len(slots),
         "DISPLACEMENT_NUMBERS": c_numbers(displacements), "SLOT_NUMBERS": c_numbers(slots),
         "SPEC_ROWS": ",\n".join(f"    {row}" for row in specs) or "    {0}",

@@ -200,6 +200,18 @@ def test_bits_are_those_of_the_contract():
         begin_keyword=None, begin_from=0, find_kind=1, last_key=0, limit=0, keynum_index=0, first_key=0, key_step=1)]
 
 
+def test_categories_and_key_flags_have_their_names(redis):
+    ours = [compiled.acl_category_name(bit).decode() for bit in range(len(declarations.ACL_CATEGORIES))]
+    assert ours == [name for _, name in redis.call(3, "ACL", "CAT")[1]]
+    assert compiled.acl_category_name(len(ours)) is None
+    for bit, name in enumerate(ours):
+        assert compiled.acl_category(name.title().encode()) == 1 << bit
+    assert compiled.acl_category(b"keyspaces") == compiled.acl_category(b"") == 0
+    names = [compiled.key_flag_name(bit).decode() for bit in range(len(declarations.KEY_FLAGS))]
+    assert names == declarations.KEY_FLAGS
+    assert compiled.key_flag_name(len(names)) is None
+
+
 @pytest.mark.parametrize("name", sorted(FULL_NAMES))
 def test_every_command_is_found_in_any_case(name):
     words = name.encode().split(b"|")

@@ -3,8 +3,8 @@ from libc.stdint cimport uint32_t
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.command cimport Command, KeySpec
 from hutch_engine.server.command_table cimport (
-    command_find_subcommand, command_table_at, command_table_by_id, command_table_count, command_table_find,
-    command_table_ids,
+    command_acl_category, command_acl_category_name, command_find_subcommand, command_key_flag_name, command_table_at,
+    command_table_by_id, command_table_count, command_table_find, command_table_ids,
 )
 
 
@@ -55,6 +55,20 @@ def find_subcommand(bytes container, bytes name):
     cdef const Command* command = command_table_find(slice_of(container, len(container)))
     command = command_find_subcommand(command, slice_of(name, len(name)))
     return command.name if command is not NULL else None
+
+
+def acl_category(bytes name):
+    return command_acl_category(slice_of(name, len(name)))
+
+
+def acl_category_name(uint32_t bit):
+    cdef const char* name = command_acl_category_name(bit)
+    return name if name is not NULL else None
+
+
+def key_flag_name(uint32_t bit):
+    cdef const char* name = command_key_flag_name(bit)
+    return name if name is not NULL else None
 
 
 def find_many(bytes name, int times):
