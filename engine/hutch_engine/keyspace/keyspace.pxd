@@ -96,6 +96,7 @@ cdef struct Keyspace:
     bint lazy_user_flush
     bint keep_expired            # replicas: expired keys look gone but are not deleted here
     uint8_t snapshot
+    uint64_t max_string_bytes    # proto-max-bulk-len: how long APPEND and SETRANGE make a string; 0 = 512 MiB
     uint64_t dirty               # changes since the last save
     uint64_t hits
     uint64_t misses
