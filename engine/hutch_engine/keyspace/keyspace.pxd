@@ -115,7 +115,6 @@ cdef struct Keyspace:
     Buffer effect_keys
     int64_t earliest_added_ms    # of the deadlines set since housekeeping looked; INT64_MAX = none
     uint32_t chores              # CHORE_ bits: new work for housekeeping
-    uint64_t max_string_bytes    # proto-max-bulk-len, which bounds APPEND and SETRANGE too
 
 cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* random, int32_t database_count) noexcept nogil
 cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil

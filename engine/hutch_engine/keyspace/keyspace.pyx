@@ -44,7 +44,6 @@ cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* ra
     keyspace.lfu_decay_minutes = 1
     keyspace.active_expire = True
     keyspace.earliest_added_ms = INT64_MAX
-    keyspace.max_string_bytes = 536870912
     buffer_init(&keyspace.effect_keys, NULL)
     keyspace.databases = <Database*>heap_try_zeroed(heap, database_count, sizeof(Database))
     if keyspace.databases == NULL:
