@@ -19,6 +19,7 @@ block: functions that may do so return the entry's new address, and the caller p
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.compiler cimport load_i64, load_ptr, store_i64, store_ptr
 from hutch_engine.base.memory cimport Heap
+from hutch_engine.base.numbers cimport format_integer
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.structures.wheel cimport WheelNode
 
@@ -164,11 +165,9 @@ cdef inline Slice entry_bytes(const Entry* entry, char* scratch) noexcept nogil:
         data = leb128_read(entry_value_at(entry), &length)
         return slice_of(data, length)
     if entry.flags & ENTRY_INTEGER:
-        return slice_of(scratch, _format_integer(entry_integer(entry), scratch))
+        return slice_of(scratch, format_integer(entry_integer(entry), scratch))
     value = <StringValue*>entry_pointer(entry)
     return slice_of(string_value_bytes(value), value.length)
-
-cdef size_t _format_integer(int64_t value, char* out) noexcept nogil
 
 cdef Value value_of_bytes(Slice bytes) noexcept nogil
 """A string value from bytes a client sent: an integer when it spells one, else embstr or raw by length."""

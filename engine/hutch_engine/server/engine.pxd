@@ -47,6 +47,9 @@ cdef enum:                              # Engine.pause_kind
     PAUSE_WRITE = 1
     PAUSE_ALL = 2
 
+cdef struct Session
+cdef struct Engine
+
 cdef struct QueuedCommand:              # between MULTI and EXEC; one heap block each
     QueuedCommand* next
     const Command* command
@@ -162,7 +165,7 @@ cdef struct Engine:
     uint64_t query_limit_closes
     uint64_t output_limit_closes
     uint64_t peak_used_bytes
-    uint64_t[16][3] samples             # ops, bytes in, bytes out a second: INFO instantaneous_*
+    uint64_t samples[3][16]              # ops, bytes in, bytes out a second: INFO instantaneous_*
     uint32_t sample_index
     int64_t sample_us
     uint64_t[3] sample_last
