@@ -46,6 +46,7 @@ cdef class HashTable:
     cdef Random random
     cdef Table table
     cdef uint32_t key_offset
+    cdef bint reserved
 
     def __cinit__(self, uint32_t key_offset=0, uint64_t seed=1):
         assert key_offset in (0, 8)
@@ -53,7 +54,7 @@ cdef class HashTable:
         if self.heap == NULL:
             raise MemoryError
         heap_init(self.heap)
-        self.hash_key.k0 = seed * 0x9E3779B97F4A7C15
+        self.hash_key.k0 = seed ^ <uint64_t>0x9E3779B97F4A7C15
         self.hash_key.k1 = ~seed
         self.key_offset = key_offset
         random_init(&self.random, seed)
@@ -217,6 +218,15 @@ cdef class HashTable:
         self.table.resize_forbidden = forbidden
 
     def fail_after(self, allocations):
+        """Refuse from now on, to a heap that has outgrown its first region and so has its reserve."""
+        cdef void* blocks[1000]
+        cdef int i
+        if not self.reserved:
+            for i in range(1000):
+                blocks[i] = heap_alloc(self.heap, HEAP_SMALL_MAX)
+            for i in range(1000):
+                heap_free(self.heap, blocks[i], HEAP_SMALL_MAX)
+            self.reserved = True
         self.heap.fail_after = 0xFFFFFFFFFFFFFFFF if allocations is None else allocations
 
     @property

@@ -96,6 +96,7 @@ cdef enum:
     SHRINK_FACTOR_MAX = 4         # binary digits: at most 16 old buckets meet in one SCAN position
     DECOMMIT_BUCKETS = 4096       # 256 KiB
     RELEASE_EXPONENT_MAX = 3      # an empty table this small gives back its buckets at once
+    RETRY_EXPONENT_MAX = 5        # up to 32 buckets a refused growth is tried again at every insertion
     RANDOM_GROUP = 4              # candidates prefetched together
     RANDOM_GROUPS_MAX = 128       # 512 candidates; at 1/8 fill, chains up to 4 buckets, 1 in 10**7 needs more
     CHECK_ALWAYS_MAX = 64         # checks builds: tables up to this size are walked after every change
@@ -351,19 +352,25 @@ cdef bint _may_resize(const Table* table) noexcept nogil:
 
 
 cdef void _grow(Table* table) noexcept nogil:
-    """Begin to grow if there are too many entries for the buckets; skipped when memory is refused."""
+    """Begin to grow; skipped when memory is refused."""
     cdef uint64_t count = table_count(table)
-    cdef uint32_t exponent = table.halves[0].exponent
-    if count < _limit(exponent) or not _may_resize(table):
+    cdef uint32_t exponent = table.halves[0].exponent + 1
+    if not _may_resize(table):
         return
-    # Once refused, a big array is tried again every 64 insertions only: asking the system is slow.
-    if exponent > 5 and count != _limit(exponent) and count & 63:
-        return
-    exponent += 1
     # More than one step after a long pause. (A quarter below the limit, or the next were due at once.)
     while exponent < EXPONENT_MAX and count > _limit(exponent) // 4 * 3:
         exponent += 1
     _resize_begin(table, exponent)
+
+
+cdef inline void _grow_before_insert(Table* table) noexcept nogil:
+    cdef uint64_t count = table.halves[0].count
+    cdef uint64_t limit = _limit(table.halves[0].exponent)
+    if likely(count < limit):
+        return
+    # A refused array of some size is tried again every 64 insertions only: asking the system is slow.
+    if count == limit or not count & 63 or table.halves[0].exponent <= RETRY_EXPONENT_MAX:
+        _grow(table)
 
 
 cdef void _shrink(Table* table) noexcept nogil:
@@ -455,8 +462,8 @@ cdef void table_insert(Table* table, void* entry, uint64_t hash) noexcept nogil:
         _move_some(table)
     elif unlikely(table.halves[0].buckets == NULL):
         _array_make(table, &table.halves[0], 0)
-    elif unlikely(table.halves[0].count >= _limit(table.halves[0].exponent)):
-        _grow(table)
+    else:
+        _grow_before_insert(table)
         if table.moved >= 0:
             _move_some(table)
     half = _home(table, hash)
@@ -530,8 +537,10 @@ cdef bint table_step(Table* table, uint64_t buckets) noexcept nogil:
     if table.moved < 0 and table.halves[0].buckets != NULL:
         if table_count(table) == 0:
             _release(table)
-        _grow(table)
-        _shrink(table)
+        if table_count(table) > _limit(table.halves[0].exponent):
+            _grow(table)
+        else:
+            _shrink(table)
     if HUTCH_CHECKS and table_count(table) <= CHECK_ALWAYS_MAX:
         table_check(table)
     return table.moved >= 0
