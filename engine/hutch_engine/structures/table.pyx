@@ -87,7 +87,7 @@ cdef enum:
     CHILD_INDEX = 6
     PRESENCE_ALL = 0x7F
     PRESENCE_PARENT = 0xBF        # six entries and a child
-    EXPONENT_MAX = 48             # 16 PiB of buckets: refused by any heap, and no shift overflows
+    EXPONENT_MAX = 33             # 512 GiB of buckets, 60 thousand million places
     # Old buckets moved by one insertion or removal. 2 growing: some 14 keys to hash, about 0.2 us, and the
     # resize is over after buckets / 2 insertions. 8 shrinking: they hold less than one entry each.
     MOVE_GROWING = 2
