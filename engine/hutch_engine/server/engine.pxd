@@ -63,7 +63,8 @@ cdef struct Watch:                      # one session watches one key
     Watch** link_of_key
     void* watched                       # the WatchedKey in Engine.watched; borrowed
     Session* session
-    bint expired                        # the key was there, but already due, when it was watched
+    bint existed                        # when it was watched (an unbroken watch: and since)
+    bint expired                        # it was there then, but already due
 
 cdef struct CommandStats:
     uint64_t calls
