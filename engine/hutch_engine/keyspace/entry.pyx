@@ -151,6 +151,16 @@ cdef inline void _write_value(Entry* entry, char* at, const Value* value, void* 
         at = leb128_write(at, value.bytes.length)
         if value.bytes.length:
             memcpy(at, value.bytes.data, value.bytes.length)
+        _judge_embstr(entry, value.bytes.length)
+
+
+cdef inline void _judge_embstr(Entry* entry, size_t value_length) noexcept nogil:
+    """Redis 8.2 calls a string embstr while key, value and deadline share one small block of its own; one
+    that a deadline pushed out stays raw. Only the name depends on it here."""
+    if entry.kind == (TYPE_STRING | ENCODING_EMBSTR << 4):
+        if entry_key(entry).length + value_length > (EMBSTR_WITH_DEADLINE_MAX if entry.flags & ENTRY_HAS_DEADLINE
+                                                     else EMBSTR_ENTRY_MAX):
+            entry.kind = TYPE_STRING | ENCODING_RAW << 4
 
 
 cdef bint _value_pointer(Heap* heap, const Value* value, void** pointer_out) noexcept nogil:
@@ -300,6 +310,8 @@ cdef Entry* entry_with_deadline(Heap* heap, Entry* entry, bint present) noexcept
     entry = <Entry*>block
     if present:
         entry.flags |= ENTRY_HAS_DEADLINE
+        if entry.flags & ENTRY_EMBEDDED:
+            _judge_embstr(entry, entry_bytes(entry, NULL).length)
     else:
         entry.flags &= ~<uint8_t>ENTRY_HAS_DEADLINE
     return entry

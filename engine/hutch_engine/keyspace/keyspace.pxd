@@ -96,6 +96,7 @@ cdef struct Keyspace:
     bint lazy_user_flush
     bint keep_expired            # replicas: expired keys look gone but are not deleted here
     uint8_t snapshot
+    uint64_t max_string_bytes    # proto-max-bulk-len: how long APPEND and SETRANGE make a string; 0 = 512 MiB
     uint64_t dirty               # changes since the last save
     uint64_t hits
     uint64_t misses
@@ -113,8 +114,7 @@ cdef struct Keyspace:
     size_t effect_capacity
     Buffer effect_keys
     int64_t earliest_added_ms    # of the deadlines set since housekeeping looked; INT64_MAX = none
-    uint32_t chores              # CHORE_ bits: work for housekeeping
-    uint64_t max_string_bytes    # proto-max-bulk-len, which bounds APPEND and SETRANGE too
+    uint32_t chores              # CHORE_ bits: new work for housekeeping
 
 cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* random, int32_t database_count) noexcept nogil
 cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil

@@ -44,7 +44,6 @@ cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* ra
     keyspace.lfu_decay_minutes = 1
     keyspace.active_expire = True
     keyspace.earliest_added_ms = INT64_MAX
-    keyspace.max_string_bytes = 536870912
     buffer_init(&keyspace.effect_keys, NULL)
     keyspace.databases = <Database*>heap_try_zeroed(heap, database_count, sizeof(Database))
     if keyspace.databases == NULL:
@@ -215,12 +214,14 @@ cdef inline uint32_t _first_access(Keyspace* keyspace) noexcept nogil:
 
 cdef Entry* keyspace_add(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, Value value) noexcept nogil:
     cdef Entry* entry = entry_new(keyspace.heap, key, value, False)
+    cdef bint resizing
     if entry == NULL:
         return NULL
     entry.access = _first_access(keyspace)
     entry.snapshot = keyspace.snapshot
+    resizing = table_is_resizing(&database.keys)
     table_insert(&database.keys, entry, hash)
-    if unlikely(table_is_resizing(&database.keys)):
+    if unlikely(not resizing and table_is_resizing(&database.keys)):
         keyspace.chores |= CHORE_RESIZE
     if unlikely(keyspace.wanted):
         keyspace_ready(keyspace, database, key)
@@ -292,10 +293,11 @@ cdef void keyspace_dispose(Keyspace* keyspace, uint8_t type, uint8_t encoding, v
 
 cdef void keyspace_delete(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash, bint lazy) noexcept nogil:
     cdef Entry* entry = <Entry*>slot[0]
+    cdef bint resizing = table_is_resizing(&database.keys)
     if entry_has_deadline(entry):
         _forget_deadline(database, entry)
     table_remove(&database.keys, slot, hash)
-    if unlikely(table_is_resizing(&database.keys)):
+    if unlikely(not resizing and table_is_resizing(&database.keys)):
         keyspace.chores |= CHORE_RESIZE
     if entry.flags & (ENTRY_EMBEDDED | ENTRY_INTEGER):
         entry_free_shell(keyspace.heap, entry)

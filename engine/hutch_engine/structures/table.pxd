@@ -10,8 +10,10 @@ child bucket of the same shape.
     +------+------+------+------+------+------+-------------+-----------+----------+
 
 Two arrays of buckets exist while the table grows or shrinks; every change moves a bounded number of
-buckets (and housekeeping may move more), so no operation takes long. SCAN walks with a reverse-binary
-cursor: an element that is there from start to end is seen at least once, across resizes.
+buckets (and housekeeping may move more), so no operation takes long. A key has one home at any time: the
+new array once its bucket of the old one was moved, the old array before, so a lookup reads one chain.
+SCAN walks with a reverse-binary cursor: an element that is there from start to end is seen at least once,
+across resizes.
 
 Entries belong to the caller; the table keeps borrowed pointers and reads the key that begins
 `key_offset` bytes behind each: a length as LEB128 (7 bits a byte, low first, high bit = more) and then
@@ -19,7 +21,7 @@ that many bytes. (The field's reference for this layout is the table that Valkey
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.memory cimport Heap
-from hutch_engine.base.slice cimport Slice
+from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.base.hash cimport HashKey
 from hutch_engine.base.random cimport Random
 
@@ -30,22 +32,24 @@ cdef enum:
 cdef struct Bucket:
     void* entries[BUCKET_ENTRIES]
     uint8_t[BUCKET_ENTRIES] fingerprints
-    uint8_t presence             # bit i: entries[i] is there; bit 7: entries[6] is a child bucket
+    uint8_t presence             # bit i: entries[i] is there; bit 7: entries[6] is a child bucket (bit 6 then 0)
 
 cdef struct TableHalf:
-    Bucket* buckets              # owned; NULL while empty
+    Bucket* buckets              # into `block`, at a cache line's border; NULL while empty
+    void* block                  # owned: what the heap gave
     uint64_t count               # entries in it
-    uint64_t children            # child buckets in it
+    uint64_t children            # child buckets in it (owned)
+    uint32_t depth               # no chain was ever longer than this many buckets
     uint8_t exponent             # 1 << exponent buckets, when buckets is not NULL
 
 cdef struct Table:
-    TableHalf[2] halves          # [1] only while resizing
     int64_t moved                # buckets of [0] moved so far; -1 when not resizing
+    TableHalf[2] halves          # [1] only while resizing
+    uint32_t key_offset
+    uint32_t paused              # > 0: no buckets are moved, no resize begins (safe iteration)
     Heap* heap                   # borrowed
     const HashKey* hash_key      # borrowed
-    uint32_t key_offset
-    uint32_t paused              # > 0: no buckets are moved (safe iteration)
-    bint resize_forbidden        # DEBUG DICT-RESIZING 0
+    bint resize_forbidden        # DEBUG DICT-RESIZING 0: no resize begins (one under way ends)
 
 # Where an entry sits. Valid until the table changes.
 ctypedef void** TableSlot
@@ -68,12 +72,16 @@ start shrinking, moves a bounded number of buckets."""
 cdef void table_replace(Table* table, TableSlot slot, void* entry) noexcept nogil
 """The same key's entry has a new address."""
 cdef bint table_reserve(Table* table, uint64_t entries) noexcept nogil
-"""Start growing for so many entries at once."""
+"""Start growing for so many entries at once; an empty table has the room at once. False, and nothing is
+changed, when memory was refused, resizing is not allowed now, or a resize to less is under way (the
+table then grows by itself as it fills)."""
 cdef bint table_step(Table* table, uint64_t buckets) noexcept nogil
-"""Move up to so many buckets; True while a resize is still under way. For housekeeping."""
+"""Move up to so many buckets, and begin a resize that is due; True while more is to be moved. Does nothing
+and answers False while paused. For housekeeping."""
 cdef uint64_t table_scan(Table* table, uint64_t cursor, TableVisitor visit, void* context) noexcept nogil
 """Visit all entries of one cursor position (a bucket chain, or a bucket and those it splits into);
-returns the next cursor, 0 at the end. The visitor must not change the table. Redis's guarantees."""
+returns the next cursor, 0 at the end. The visitor must not change the table, and its answer is ignored: a
+position is always visited whole. Redis's guarantees."""
 cdef void* table_random(Table* table, Random* random) noexcept nogil
 """A uniformly random entry, NULL when empty. Expected O(1) at usual fill; falls back to an exact walk in
 tables that shrank."""
@@ -81,8 +89,8 @@ cdef bint table_each(Table* table, TableVisitor visit, void* context) noexcept n
 """Visit every entry once; the table must not change meanwhile. False if the visitor stopped it."""
 cdef uint64_t table_drain(Table* table, uint64_t* position, TableVisitor visit, void* context, uint64_t buckets) noexcept nogil
 """For lazy freeing: hand out and forget the entries of up to `buckets` further bucket chains beginning at
-*position (0 at first); returns the entries still in the table. No other call may be made in between
-except table_clear."""
+*position (0 at first); returns the entries still in the table. A visitor that answers False ends the slice
+after the chain at hand. No other call may be made in between except table_clear."""
 cdef void table_prefetch_bucket(const Table* table, uint64_t hash) noexcept nogil
 cdef void table_prefetch_entries(const Table* table, uint64_t hash) noexcept nogil
 """Prefetch the entries whose fingerprint fits (their bucket should be in the cache by now)."""
@@ -92,8 +100,24 @@ cdef uint64_t table_buckets(const Table* table) noexcept nogil
 cdef void table_check(Table* table) noexcept nogil
 """Walk everything and verify the invariants; panics in checks builds."""
 
+cdef inline Slice table_key(const Table* table, const void* entry) noexcept nogil:
+    """The key inside `entry`; borrowed from it."""
+    cdef const uint8_t* at = <const uint8_t*>entry + table.key_offset
+    cdef size_t length = at[0]
+    cdef int shift = 0
+    if length >= 0x80:
+        length = 0
+        while at[0] >= 0x80:
+            length |= <size_t>(at[0] & 0x7F) << shift
+            shift += 7
+            at += 1
+        length |= <size_t>at[0] << shift
+    return slice_of(<const char*>at + 1, length)
+
+
 cdef inline uint64_t table_count(const Table* table) noexcept nogil:
     return table.halves[0].count + table.halves[1].count
+
 
 cdef inline bint table_is_resizing(const Table* table) noexcept nogil:
     return table.moved >= 0
