@@ -6,7 +6,7 @@ touched only under the engine's lock. So other threads may append to any session
 call engine_wake_listener, and the bytes go out soon after.
 """
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
