@@ -10,15 +10,22 @@ cdef enum:
 cdef bint parse_integer(Slice text, int64_t* value_out) noexcept nogil
 """Redis's string2ll: an optional '-', no '+', no leading zeros or spaces, no overflow; nothing else."""
 cdef bint parse_unsigned(Slice text, uint64_t* value_out) noexcept nogil
+"""Redis's string2ull, which reads SCAN cursors and the halves of stream IDs. Laxer than parse_integer:
+strtoull's grammar with leading spaces, '+' and zeros, a '-' before zero or before a number with leading
+zeros (it wraps), and whatever stands behind a zero byte is not looked at."""
 cdef bint parse_double(Slice text, double* value_out) noexcept nogil
 """What Redis's getDoubleFromObject takes: strtod's grammar (inf, infinity, hex), no leading space, no
-NaN, nothing behind it, overflow and underflow to 0 refused. Independent of the locale."""
+NaN, nothing behind it, overflow and underflow to 0 refused. Independent of the locale. Short decimals
+are read here; the rest is left to the C library."""
 cdef bint parse_long_double(Slice text, long double* value_out) noexcept nogil
-"""What getLongDoubleFromObject takes (INCRBYFLOAT, HINCRBYFLOAT)."""
+"""What getLongDoubleFromObject takes (INCRBYFLOAT, HINCRBYFLOAT): the same grammar, below 5120 bytes."""
 
 cdef size_t format_integer(int64_t value, char* out) noexcept nogil
 """Digits to `out` (INTEGER_TEXT_MAX bytes, no terminator needed); returns how many."""
 cdef size_t format_double(double value, char* out) noexcept nogil
-"""Shortest text that reads back as `value`, spelled as Redis 8.2's replies spell doubles."""
+"""Text that reads back as `value`, spelled as Redis 8.2's replies spell doubles (RESP2 and RESP3 alike).
+Redis uses Grisu2, which for some 2 % of random doubles is not the shortest or not the closest such text;
+this function agrees with it in these cases too. At most DOUBLE_TEXT_MAX bytes, no terminator."""
 cdef size_t format_long_double(long double value, char* out) noexcept nogil
-"""INCRBYFLOAT's spelling: 17 decimals, trailing zeros removed (ld2string, LD_STR_HUMAN)."""
+"""INCRBYFLOAT's spelling: 17 decimals, trailing zeros removed (ld2string, LD_STR_HUMAN).
+`out` has LONG_DOUBLE_TEXT_MAX bytes."""

@@ -27,13 +27,12 @@ cdef enum:
     CMD_NO_MANDATORY_KEYS = 1 << 15
     CMD_NO_ASYNC_LOADING = 1 << 16
     CMD_NO_MULTI = 1 << 17
-    CMD_ALLOW_BUSY = 1 << 18            # allowed while a script overruns its time
-    CMD_MOVABLE_KEYS = 1 << 19          # the key specifications do not tell the whole story
+    CMD_MOVABLE_KEYS = 1 << 18          # the key specifications do not tell the whole story
+    CMD_ALLOW_BUSY = 1 << 19            # allowed while a script overruns its time
 
     CMD_MAY_REPLICATE = 1 << 24
-    CMD_SENTINEL = 1 << 25
-    CMD_PROTECTED = 1 << 26             # needs enable-debug-command or the like
-    CMD_TOUCHES_ARBITRARY_KEYS = 1 << 27
+    CMD_PROTECTED = 1 << 25             # needs enable-debug-command or the like
+    CMD_TOUCHES_ARBITRARY_KEYS = 1 << 26
 
 
 cdef enum:
@@ -114,13 +113,13 @@ cdef struct Command:
     uint64_t flags                  # CMD_*
     uint64_t acl_categories         # ACL_*
     # Really `CommandHandler` of commands/call.pxd, which knows this struct; the executor casts it back.
-    # NULL: a container (or a table generated without handlers).
+    # NULL: a container, or server/command_handlers has not been imported.
     void* handler
     int32_t first_key, last_key, key_step       # the legacy triple; 0, 0, 0 without fixed keys
     const KeySpec* key_specs        # constant
     uint32_t key_spec_count
     uint32_t subcommand_count
-    const Command* subcommands      # constant, in COMMAND INFO's order
+    const Command* subcommands      # constant, in alphabetical order
     const Command* parent           # container of a subcommand, else NULL
     # Ready replies, constant. [0] is RESP2, [1] is RESP3.
     Slice[2] info_reply             # this command's element of COMMAND INFO (subcommands included)

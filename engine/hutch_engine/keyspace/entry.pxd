@@ -53,7 +53,9 @@ cdef enum:
     ENTRY_HEADER_BYTES = 8       # the table's key_offset for keys
     ENTRY_DEADLINE_BYTES = 24
     ENTRY_EMBED_MAX = 512        # longer strings get a block of their own, with room to grow
-    EMBSTR_MAX = 44              # Redis calls strings up to here "embstr"
+    EMBSTR_MAX = 44              # longer strings are "raw" whatever their key
+    EMBSTR_ENTRY_MAX = 41        # key and value together, for Redis 8.2 to call the value "embstr" ...
+    EMBSTR_WITH_DEADLINE_MAX = 33     # ... and with a deadline
 
 cdef struct Entry:
     uint8_t kind

@@ -36,10 +36,15 @@ cdef enum:                       # what somebody wants to hear of; kept in Keysp
     WANT_READY = 2               # somebody blocks on keys
     WANT_EVENTS = 4              # notify-keyspace-events is not empty
 
+cdef enum:                       # work that housekeeping should do; kept in Keyspace.chores
+    CHORE_LAZY_FREE = 1
+    CHORE_RESIZE = 2
+
 cdef enum:                       # effect kinds
     EFFECT_TOUCHED = 1           # a key's value changed, appeared or went: WATCH, tracking
     EFFECT_READY = 2             # a key that blocked clients may wait for appeared
     EFFECT_EVENT = 3             # keyspace event
+    EFFECT_TOUCHED_ALL = 4       # FLUSHDB, SWAPDB: every key of a database
 
 cdef enum:                       # keyspace_find flags
     FIND_NO_STATS = 1            # neither hit nor miss is counted
@@ -91,6 +96,7 @@ cdef struct Keyspace:
     bint lazy_user_flush
     bint keep_expired            # replicas: expired keys look gone but are not deleted here
     uint8_t snapshot
+    uint64_t max_string_bytes    # proto-max-bulk-len: how long APPEND and SETRANGE make a string; 0 = 512 MiB
     uint64_t dirty               # changes since the last save
     uint64_t hits
     uint64_t misses
@@ -107,7 +113,8 @@ cdef struct Keyspace:
     size_t effect_count
     size_t effect_capacity
     Buffer effect_keys
-    bint deadline_added          # housekeeping may have to wake earlier than it planned
+    int64_t earliest_added_ms    # of the deadlines set since housekeeping looked; INT64_MAX = none
+    uint32_t chores              # CHORE_ bits: new work for housekeeping
 
 cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* random, int32_t database_count) noexcept nogil
 cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil
@@ -186,4 +193,4 @@ cdef inline void keyspace_ready(Keyspace* keyspace, Database* database, Slice ke
         _record_effect(keyspace, EFFECT_READY, database.index, key, 0, NULL)
 
 cdef void keyspace_touch_all(Keyspace* keyspace, Database* database) noexcept nogil
-"""FLUSHDB, SWAPDB: every key of the database is touched (records one effect with an empty key: all)."""
+"""FLUSHDB, SWAPDB: every key of the database is touched (one EFFECT_TOUCHED_ALL)."""

@@ -63,7 +63,8 @@ cdef struct Watch:                      # one session watches one key
     Watch** link_of_key
     void* watched                       # the WatchedKey in Engine.watched; borrowed
     Session* session
-    bint expired                        # the key was there, but already due, when it was watched
+    bint existed                        # when it was watched (an unbroken watch: and since)
+    bint expired                        # it was there then, but already due
 
 cdef struct CommandStats:
     uint64_t calls
@@ -110,6 +111,10 @@ cdef struct Session:
 
 ctypedef const Command* (*CommandFinder)(Slice name) noexcept nogil
 ctypedef const Command* (*CommandLister)(uint32_t index) noexcept nogil
+ctypedef bint (*HousekeepingStarter)(Engine* engine) noexcept nogil
+
+cdef struct WatchedKey:                 # one block, with the name for the table behind the pointer:
+    Watch* watches                      # LEB128 length, 4 bytes of database index, the key's bytes
 
 cdef struct Engine:
     Lock lock
@@ -143,7 +148,10 @@ cdef struct Engine:
 
     Signal housekeeping                 # wakes the housekeeping thread
     int64_t housekeeping_wakes_ms       # when it plans to; 0 while it works
+    uint32_t chores                     # CHORE_ bits that housekeeping is at
     bint housekeeping_runs              # the thread exists
+    HousekeepingStarter start_housekeeping   # server/housekeeping, which lies above; set by engine's maker
+    uint64_t housekeeping_thread        # pthread_t
     bint stopping                       # threads are to end
 
     int wake_fd                         # the listener's eventfd or pipe; -1 without a listener
@@ -178,8 +186,12 @@ cdef inline Engine* engine_of(Call* call) noexcept nogil:
 
 cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept nogil
 """False when memory was refused. The config holds its defaults; the command table is set by the caller."""
+cdef void engine_set_commands(Engine* engine, CommandFinder find, CommandLister list, uint32_t count, uint32_t ids) noexcept nogil
+"""The generated table; called once, right after engine_init."""
 cdef void engine_clear(Engine* engine) noexcept nogil
-"""Stop housekeeping, free everything. No session may be left."""
+"""Free everything, left-over sessions too. Housekeeping and listener have been stopped."""
+cdef void engine_poke_housekeeping(Engine* engine) noexcept nogil
+"""There are chores, or a deadline earlier than housekeeping plans to wake for: start or wake it."""
 cdef bint engine_is_ours(const Engine* engine) noexcept nogil
 """False in a child that was forked after the engine was made: it must not be touched."""
 cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
@@ -189,6 +201,19 @@ cdef void session_free(Session* session) noexcept nogil
 cdef void session_reset(Session* session) noexcept nogil
 """RESET: back to what a fresh connection has, except the socket, its addresses and counters."""
 cdef void session_select(Session* session, int32_t database_index) noexcept nogil
+cdef bint session_watch(Session* session, int32_t database_index, Slice key) noexcept nogil
+"""False when memory was refused. Watching twice is watching once."""
+cdef void session_unwatch(Session* session) noexcept nogil
+cdef bint session_watches_expired(Session* session) noexcept nogil
+"""Has a watched key reached its deadline without anybody having noticed?"""
+cdef void engine_touch_watched(Engine* engine, int32_t database_index, Slice key) noexcept nogil
+"""The key changed: whoever watches it cannot EXEC."""
+cdef void engine_touch_watched_all(Engine* engine, int32_t database_index) noexcept nogil
+"""The database was emptied or swapped."""
+cdef bint session_queue(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
+"""Keep a command for EXEC; False when memory was refused."""
+cdef void session_discard(Session* session) noexcept nogil
+"""Leave MULTI: drop the queue, the marks and the watches."""
 cdef uint64_t session_memory(const Session* session) noexcept nogil
 cdef uint64_t engine_used_memory(const Engine* engine) noexcept nogil
 """used_memory: the heap and the clients' buffers."""

@@ -1,0 +1,156 @@
+"""See call.pxd."""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_text
+from hutch_engine.base.numbers cimport parse_double, parse_integer
+from hutch_engine.base.slice cimport Slice, slice_is, slice_of
+from hutch_engine.commands.reply cimport reply_array, reply_error, reply_error_parts, reply_simple
+from hutch_engine.keyspace.entry cimport Entry, entry_type
+from hutch_engine.keyspace.keyspace cimport (
+    FIND_NO_TOUCH, FIND_WRITE, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_hash, keyspace_touched)
+from hutch_engine.structures.table cimport TableSlot
+
+cdef enum:
+    NAME_MAX = 128               # an error text quotes no more of what a client called a command
+
+
+cdef uint64_t _call_hash(Call* call, size_t index) noexcept nogil:
+    return keyspace_hash(call.keyspace, call.argv[index])
+
+
+cdef inline uint32_t _touch_flag(const Call* call) noexcept nogil:
+    return FIND_NO_TOUCH if call.flags & CALL_NO_TOUCH else 0
+
+
+cdef Entry* call_find_read(Call* call, size_t index) noexcept nogil:
+    return keyspace_find(call.keyspace, call.database, call.argv[index], call_hash(call, index), _touch_flag(call))
+
+
+cdef Entry* call_find_read_type(Call* call, size_t index, int type, bint* wrong_type_out) noexcept nogil:
+    cdef Entry* entry = call_find_read(call, index)
+    wrong_type_out[0] = entry != NULL and entry_type(entry) != type
+    if wrong_type_out[0]:
+        error_wrong_type(call)
+        return NULL
+    return entry
+
+
+cdef TableSlot call_find_write(Call* call, size_t index) noexcept nogil:
+    return keyspace_find_slot(call.keyspace, call.database, call.argv[index], call_hash(call, index),
+                              FIND_WRITE | _touch_flag(call))
+
+
+cdef TableSlot call_find_write_type(Call* call, size_t index, int type, bint* wrong_type_out) noexcept nogil:
+    cdef TableSlot slot = call_find_write(call, index)
+    wrong_type_out[0] = slot != NULL and entry_type(slot_entry(slot)) != type
+    if wrong_type_out[0]:
+        error_wrong_type(call)
+        return NULL
+    return slot
+
+
+cdef bint call_integer_or(Call* call, size_t index, int64_t* value_out, const char* error) noexcept nogil:
+    if parse_integer(call.argv[index], value_out):
+        return True
+    reply_error(call.reply, error)
+    return False
+
+
+cdef bint call_integer(Call* call, size_t index, int64_t* value_out) noexcept nogil:
+    if parse_integer(call.argv[index], value_out):
+        return True
+    error_not_integer(call)
+    return False
+
+
+cdef bint call_double(Call* call, size_t index, double* value_out) noexcept nogil:
+    if parse_double(call.argv[index], value_out):
+        return True
+    error_not_float(call)
+    return False
+
+
+cdef void call_changed(Call* call, size_t index, uint32_t event_class, const char* event) noexcept nogil:
+    keyspace_touched(call.keyspace, call.database, call.argv[index])
+    keyspace_event(call.keyspace, call.database, event_class, event, call.argv[index])
+    call.keyspace.dirty += 1
+
+
+cdef bint slice_is_word(Slice word, const char* text) noexcept nogil:
+    return slice_is(word, text)
+
+
+cdef void error_syntax(Call* call) noexcept nogil:
+    reply_error(call.reply, b"ERR syntax error")
+
+
+cdef void error_wrong_type(Call* call) noexcept nogil:
+    reply_error(call.reply, b"WRONGTYPE Operation against a key holding the wrong kind of value")
+
+
+cdef void error_not_integer(Call* call) noexcept nogil:
+    reply_error(call.reply, b"ERR value is not an integer or out of range")
+
+
+cdef void error_not_float(Call* call) noexcept nogil:
+    reply_error(call.reply, b"ERR value is not a valid float")
+
+
+cdef void error_no_key(Call* call) noexcept nogil:
+    reply_error(call.reply, b"ERR no such key")
+
+
+cdef void error_memory(Call* call) noexcept nogil:
+    reply_error(call.reply, b"OOM command not allowed when used memory > 'maxmemory'.")
+
+
+cdef void error_arity(Call* call) noexcept nogil:
+    reply_error_parts(call.reply, b"ERR wrong number of arguments for '",
+                      slice_of(call.command.name, call.command.name_length), b"' command")
+
+
+cdef void error_expire(Call* call) noexcept nogil:
+    reply_error_parts(call.reply, b"ERR invalid expire time in '",
+                      slice_of(call.command.name, call.command.name_length), b"' command")
+
+
+cdef inline size_t _upper_name(Call* call, char* out) noexcept nogil:
+    """The command's name as sent, in capitals, at most NAME_MAX bytes of it."""
+    cdef Slice name = call.argv[0]
+    cdef size_t i = 0
+    while i < name.length and i < NAME_MAX:
+        out[i] = name.data[i] - 32 if name.data[i] >= 97 and name.data[i] <= 122 else name.data[i]
+        i += 1
+    return i
+
+
+cdef void error_subcommand(Call* call) noexcept nogil:
+    cdef char[NAME_MAX + 16] tail        # "'. Try " NAME " HELP." and its end
+    cdef char[NAME_MAX] name
+    cdef Slice subcommand
+    cdef size_t i
+    subcommand = call.argv[1] if call.argc > 1 else slice_of(NULL, 0)
+    if subcommand.length > NAME_MAX:
+        subcommand.length = NAME_MAX
+    cdef size_t length = _upper_name(call, name)
+    for i in range(7):
+        tail[i] = b"'. Try "[i]
+    for i in range(length):
+        tail[7 + i] = name[i]
+    for i in range(7):                   # with the zero at its end
+        tail[7 + length + i] = b" HELP."[i]
+    reply_error_parts(call.reply, b"ERR unknown subcommand or wrong number of arguments for '", subcommand, tail)
+
+
+cdef void call_help(Call* call, const char** lines, size_t count) noexcept nogil:
+    cdef char[NAME_MAX] name
+    cdef size_t length = _upper_name(call, name)
+    cdef Buffer* buffer = &call.reply.buffer
+    cdef size_t i
+    reply_array(call.reply, <int64_t>count + 3)
+    buffer_append(buffer, b"+", 1)
+    buffer_append(buffer, name, length)
+    buffer_append_text(buffer, b" <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n")
+    for i in range(count):
+        reply_simple(call.reply, lines[i])
+    reply_simple(call.reply, b"HELP")
+    reply_simple(call.reply, b"    Print this help.")

@@ -1,0 +1,474 @@
+"""See keyspace.pxd."""
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_clear, buffer_init
+from hutch_engine.base.clock cimport Clock, clock_now_ms
+from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_try_alloc, heap_try_resize, heap_try_zeroed
+from hutch_engine.base.random cimport Random, random_next, random_unit
+from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.keyspace.entry cimport (
+    ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE, ENTRY_HEADER_BYTES, ENTRY_INTEGER, TYPE_STRING, Entry, Value,
+    entry_deadline_ms, entry_encoding, entry_free, entry_free_shell, entry_has_deadline, entry_key, entry_new,
+    entry_node, entry_of_node, entry_pointer, entry_type, entry_with_deadline, entry_with_value, value_effort,
+    value_free)
+from hutch_engine.structures.table cimport (
+    Table, TableSlot, table_clear, table_count, table_drain, table_each, table_find, table_hash, table_init,
+    table_insert, table_is_resizing, table_remove, table_replace, table_step)
+from hutch_engine.structures.wheel cimport (
+    Wheel, WheelNode, wheel_add, wheel_cancel, wheel_init, wheel_next_ms, wheel_take)
+
+cdef enum:
+    LAZY_EFFORT = 64             # Redis's LAZYFREE_THRESHOLD: below, handing over costs more than freeing
+    LFU_FIRST = 5                # a new key's LFU counter
+
+
+# ---- life
+
+cdef void _database_init(Keyspace* keyspace, Database* database, int32_t index) noexcept nogil:
+    table_init(&database.keys, keyspace.heap, &keyspace.hash_key, ENTRY_HEADER_BYTES)
+    database.deadlines = NULL
+    database.deadline_sum_ms = 0
+    database.index = index
+
+
+cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* random, int32_t database_count) noexcept nogil:
+    cdef int32_t i
+    memset(keyspace, 0, sizeof(Keyspace))
+    keyspace.heap = heap
+    keyspace.clock = clock
+    keyspace.random = random
+    keyspace.hash_key.k0 = random_next(random)
+    keyspace.hash_key.k1 = random_next(random)
+    keyspace.lfu_log_factor = 10
+    keyspace.lfu_decay_minutes = 1
+    keyspace.active_expire = True
+    keyspace.earliest_added_ms = INT64_MAX
+    buffer_init(&keyspace.effect_keys, NULL)
+    keyspace.databases = <Database*>heap_try_zeroed(heap, database_count, sizeof(Database))
+    if keyspace.databases == NULL:
+        return False
+    keyspace.database_count = database_count
+    for i in range(database_count):
+        _database_init(keyspace, &keyspace.databases[i], i)
+    return True
+
+
+cdef bint _free_visited(void* context, void* entry) noexcept nogil:
+    entry_free(<Heap*>context, <Entry*>entry)
+    return True
+
+
+cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil:
+    cdef int32_t i
+    cdef Database* database
+    for i in range(keyspace.database_count):
+        database = &keyspace.databases[i]
+        table_each(&database.keys, _free_visited, keyspace.heap)
+        table_clear(&database.keys)
+        heap_free(keyspace.heap, database.deadlines, sizeof(Wheel))
+    while keyspace_free_some(keyspace, 1000):
+        pass
+    heap_free(keyspace.heap, keyspace.databases, keyspace.database_count * sizeof(Database))
+    heap_free(keyspace.heap, keyspace.effects, keyspace.effect_capacity * sizeof(Effect))
+    buffer_clear(&keyspace.effect_keys)
+    keyspace.databases = NULL
+    keyspace.database_count = 0
+    keyspace.effects = NULL
+
+
+cdef void _keyspace_read_clock(Keyspace* keyspace) noexcept nogil:
+    keyspace.now_ms = clock_now_ms(keyspace.clock)
+
+
+# ---- access times
+
+cdef inline uint32_t _minutes(Keyspace* keyspace) noexcept nogil:
+    return (keyspace.access_clock // 60) & 0xffff
+
+
+cdef uint32_t entry_frequency(Keyspace* keyspace, const Entry* entry) noexcept nogil:
+    """The counter loses one for every lfu-decay-time minutes without access."""
+    cdef uint32_t counter = entry.access & 0xff
+    cdef uint32_t elapsed = (_minutes(keyspace) - (entry.access >> 8)) & 0xffff
+    cdef uint32_t periods = elapsed // keyspace.lfu_decay_minutes if keyspace.lfu_decay_minutes else 0
+    return 0 if periods > counter else counter - periods
+
+
+cdef uint32_t entry_idle_seconds(Keyspace* keyspace, const Entry* entry) noexcept nogil:
+    # The coarse clock may lie behind the entry's by a tick.
+    return keyspace.access_clock - entry.access if keyspace.access_clock > entry.access else 0
+
+
+cdef void _touch_lfu(Keyspace* keyspace, Entry* entry) noexcept nogil:
+    """Logarithmic counter: the higher it is, the rarer it grows (Morris 1978)."""
+    cdef uint32_t counter = entry_frequency(keyspace, entry)
+    cdef double base
+    if counter < 255:
+        base = <double>counter - LFU_FIRST
+        if base < 0:
+            base = 0
+        if random_unit(keyspace.random) < 1.0 / (base * keyspace.lfu_log_factor + 1):
+            counter += 1
+    entry.access = _minutes(keyspace) << 8 | counter
+
+
+cdef void keyspace_touch_access(Keyspace* keyspace, Entry* entry) noexcept nogil:
+    if unlikely(keyspace.lfu):
+        _touch_lfu(keyspace, entry)
+    else:
+        entry.access = keyspace.access_clock
+
+
+# ---- finding
+
+cdef uint64_t keyspace_hash(const Keyspace* keyspace, Slice key) noexcept nogil:
+    return table_hash(&keyspace.databases[0].keys, key)
+
+
+cdef TableSlot keyspace_find_slot(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags) noexcept nogil:
+    cdef TableSlot slot = table_find(&database.keys, key, hash)
+    cdef Entry* entry
+    if slot != NULL:
+        entry = <Entry*>slot[0]
+        # Redis keeps a key through the millisecond of its deadline.
+        if unlikely(entry_has_deadline(entry)) and unlikely(entry_deadline_ms(entry) < keyspace_now(keyspace)):
+            if not keyspace.keep_expired:
+                keyspace_expire_entry(keyspace, database, slot, hash)
+            slot = NULL
+        else:
+            if not flags & FIND_NO_TOUCH:
+                keyspace_touch_access(keyspace, entry)
+            if not flags & (FIND_NO_STATS | FIND_WRITE):
+                keyspace.hits += 1
+            return slot
+    if not flags & (FIND_NO_STATS | FIND_WRITE):
+        keyspace.misses += 1
+        keyspace_event(keyspace, database, EVENT_KEY_MISS, b"keymiss", key)
+    return slot
+
+
+cdef Entry* keyspace_find(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags) noexcept nogil:
+    cdef TableSlot slot = keyspace_find_slot(keyspace, database, key, hash, flags)
+    return <Entry*>slot[0] if slot != NULL else NULL
+
+
+# ---- deadlines
+
+cdef inline void _forget_deadline(Database* database, Entry* entry) noexcept nogil:
+    cdef WheelNode* node = entry_node(entry)
+    if node.link != NULL:
+        database.deadline_sum_ms -= <double>node.deadline_ms
+        wheel_cancel(database.deadlines, node)
+        node.link = NULL
+
+
+cdef Entry* keyspace_set_deadline(Keyspace* keyspace, Database* database, TableSlot slot, int64_t deadline_ms) noexcept nogil:
+    cdef Entry* entry = <Entry*>slot[0]
+    cdef Entry* moved
+    if database.deadlines == NULL:
+        database.deadlines = <Wheel*>heap_try_alloc(keyspace.heap, sizeof(Wheel))
+        if database.deadlines == NULL:
+            return NULL
+        wheel_init(database.deadlines, keyspace_now(keyspace) - 1)
+    if entry_has_deadline(entry):
+        _forget_deadline(database, entry)
+    else:
+        moved = entry_with_deadline(keyspace.heap, entry, True)
+        if moved == NULL:
+            return NULL
+        entry = moved
+        table_replace(&database.keys, slot, entry)
+    wheel_add(database.deadlines, entry_node(entry), deadline_ms)
+    database.deadline_sum_ms += <double>deadline_ms
+    if deadline_ms < keyspace.earliest_added_ms:
+        keyspace.earliest_added_ms = deadline_ms
+    return entry
+
+
+cdef Entry* keyspace_clear_deadline(Keyspace* keyspace, Database* database, TableSlot slot) noexcept nogil:
+    cdef Entry* entry = <Entry*>slot[0]
+    cdef Entry* moved
+    if not entry_has_deadline(entry):
+        return entry
+    _forget_deadline(database, entry)
+    moved = entry_with_deadline(keyspace.heap, entry, False)
+    if moved == NULL:
+        # A key of more than 2 KiB and a system out of memory: its deadline goes to the end of time.
+        wheel_add(database.deadlines, entry_node(entry), INT64_MAX)
+        database.deadline_sum_ms += <double>INT64_MAX
+        return entry
+    table_replace(&database.keys, slot, moved)
+    return moved
+
+
+cdef uint64_t keyspace_deadlines(const Database* database) noexcept nogil:
+    return database.deadlines.count if database.deadlines != NULL else 0
+
+
+# ---- changing
+
+cdef inline uint32_t _first_access(Keyspace* keyspace) noexcept nogil:
+    return _minutes(keyspace) << 8 | LFU_FIRST if keyspace.lfu else keyspace.access_clock
+
+
+cdef Entry* keyspace_add(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, Value value) noexcept nogil:
+    cdef Entry* entry = entry_new(keyspace.heap, key, value, False)
+    cdef bint resizing
+    if entry == NULL:
+        return NULL
+    entry.access = _first_access(keyspace)
+    entry.snapshot = keyspace.snapshot
+    resizing = table_is_resizing(&database.keys)
+    table_insert(&database.keys, entry, hash)
+    if unlikely(not resizing and table_is_resizing(&database.keys)):
+        keyspace.chores |= CHORE_RESIZE
+    if unlikely(keyspace.wanted):
+        keyspace_ready(keyspace, database, key)
+        keyspace_event(keyspace, database, EVENT_NEW, b"new", key)
+    return entry
+
+
+cdef Entry* keyspace_change_value(Keyspace* keyspace, Database* database, TableSlot slot, Value value) noexcept nogil:
+    cdef Entry* entry = <Entry*>slot[0]
+    cdef Entry* moved = entry_with_value(keyspace.heap, entry, value)
+    if moved != NULL and moved != entry:
+        table_replace(&database.keys, slot, moved)
+    return moved
+
+
+cdef Entry* _overwrite_collection(Keyspace* keyspace, Database* database, TableSlot slot, Value value) noexcept nogil:
+    """The old value may be large: it is disposed of, not freed on the way."""
+    cdef Entry* entry = <Entry*>slot[0]
+    cdef uint8_t old_kind = entry.kind
+    cdef uint8_t old_flags = entry.flags
+    cdef void* old_pointer = entry_pointer(entry)
+    cdef Entry* moved
+    entry.flags |= ENTRY_INTEGER          # the same size inside the block, and nothing to free
+    moved = entry_with_value(keyspace.heap, entry, value)
+    if moved == NULL:
+        entry.kind = old_kind
+        entry.flags = old_flags
+        return NULL
+    if moved != entry:
+        table_replace(&database.keys, slot, moved)
+    keyspace_dispose(keyspace, old_kind & 15, old_kind >> 4, old_pointer, keyspace.lazy_server_delete)
+    return moved
+
+
+cdef Entry* keyspace_set(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, TableSlot slot,
+                         Value value, bint keep_deadline) noexcept nogil:
+    cdef Entry* entry
+    if slot == NULL:
+        return keyspace_add(keyspace, database, key, hash, value)
+    entry = <Entry*>slot[0]
+    if likely(entry_type(entry) == TYPE_STRING):
+        entry = keyspace_change_value(keyspace, database, slot, value)
+    else:
+        entry = _overwrite_collection(keyspace, database, slot, value)
+    if entry == NULL:
+        return NULL
+    if unlikely(entry_has_deadline(entry)) and not keep_deadline:
+        entry = keyspace_clear_deadline(keyspace, database, slot)
+    keyspace_ready(keyspace, database, key)
+    return entry
+
+
+cdef void keyspace_dispose(Keyspace* keyspace, uint8_t type, uint8_t encoding, void* pointer, bint lazy) noexcept nogil:
+    cdef LazyValue* waiting
+    if pointer == NULL:
+        return
+    if not lazy or value_effort(type, encoding, pointer) <= LAZY_EFFORT:
+        value_free(keyspace.heap, type, encoding, pointer)
+        return
+    waiting = <LazyValue*>heap_alloc(keyspace.heap, sizeof(LazyValue))
+    waiting.pointer = pointer
+    waiting.type = type
+    waiting.encoding = encoding
+    waiting.next = keyspace.lazy_values
+    keyspace.lazy_values = waiting
+    keyspace.lazy_pending += 1
+    keyspace.chores |= CHORE_LAZY_FREE
+
+
+cdef void keyspace_delete(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash, bint lazy) noexcept nogil:
+    cdef Entry* entry = <Entry*>slot[0]
+    cdef bint resizing = table_is_resizing(&database.keys)
+    if entry_has_deadline(entry):
+        _forget_deadline(database, entry)
+    table_remove(&database.keys, slot, hash)
+    if unlikely(not resizing and table_is_resizing(&database.keys)):
+        keyspace.chores |= CHORE_RESIZE
+    if entry.flags & (ENTRY_EMBEDDED | ENTRY_INTEGER):
+        entry_free_shell(keyspace.heap, entry)
+        return
+    keyspace_dispose(keyspace, entry_type(entry), entry_encoding(entry), entry_pointer(entry), lazy)
+    entry_free_shell(keyspace.heap, entry)
+
+
+cdef bint keyspace_delete_key(Keyspace* keyspace, Database* database, Slice key, bint lazy) noexcept nogil:
+    cdef uint64_t hash = keyspace_hash(keyspace, key)
+    cdef TableSlot slot = keyspace_find_slot(keyspace, database, key, hash, FIND_WRITE | FIND_NO_TOUCH)
+    if slot == NULL:
+        return False
+    keyspace_delete(keyspace, database, slot, hash, lazy)
+    return True
+
+
+cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) noexcept nogil:
+    """Large databases are always handed to housekeeping, whatever was asked: the answer is the same and
+    nobody waits for a million frees. `lazy` only lowers the size from which that is done."""
+    cdef uint64_t count = table_count(&database.keys)
+    cdef LazyTable* waiting = NULL
+    if count > (LAZY_EFFORT if lazy else 1000):
+        waiting = <LazyTable*>heap_alloc(keyspace.heap, sizeof(LazyTable))
+        waiting.table = database.keys
+        waiting.deadlines = database.deadlines
+        waiting.position = 0
+        waiting.next = keyspace.lazy_tables
+        keyspace.lazy_tables = waiting
+        keyspace.lazy_pending += count
+        keyspace.chores |= CHORE_LAZY_FREE
+    else:
+        table_each(&database.keys, _free_visited, keyspace.heap)
+        table_clear(&database.keys)
+        heap_free(keyspace.heap, database.deadlines, sizeof(Wheel))
+    _database_init(keyspace, database, database.index)
+    return count
+
+
+cdef void keyspace_swap(Keyspace* keyspace, int32_t first, int32_t second) noexcept nogil:
+    cdef Database held = keyspace.databases[first]
+    keyspace.databases[first] = keyspace.databases[second]
+    keyspace.databases[second] = held
+    keyspace.databases[first].index = first
+    keyspace.databases[second].index = second
+
+
+# ---- expiry and lazy freeing
+
+cdef void keyspace_expire_entry(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash) noexcept nogil:
+    cdef Entry* entry = <Entry*>slot[0]
+    cdef Slice key = entry_key(entry)
+    keyspace.expired += 1
+    keyspace.dirty += 1
+    if keyspace.wanted:
+        keyspace_event(keyspace, database, EVENT_EXPIRED, b"expired", key)
+        keyspace_touched(keyspace, database, key)
+    keyspace_delete(keyspace, database, slot, hash, keyspace.lazy_expire)
+
+
+cdef bint keyspace_expire_due(Keyspace* keyspace, int64_t budget) noexcept nogil:
+    cdef int32_t i
+    cdef Database* database
+    cdef WheelNode* node
+    cdef Entry* entry
+    cdef Slice key
+    cdef uint64_t hash
+    cdef TableSlot slot
+    if not keyspace.active_expire or keyspace.keep_expired:
+        return False
+    for i in range(keyspace.database_count):
+        database = &keyspace.databases[i]
+        if database.deadlines == NULL or database.deadlines.count == 0:
+            continue
+        while budget > 0:
+            node = wheel_take(database.deadlines, keyspace_now(keyspace) - 1, &budget)
+            if node == NULL:
+                break
+            database.deadline_sum_ms -= <double>node.deadline_ms
+            node.link = NULL
+            entry = entry_of_node(node)
+            key = entry_key(entry)
+            hash = table_hash(&database.keys, key)
+            slot = table_find(&database.keys, key, hash)
+            keyspace_expire_entry(keyspace, database, slot, hash)
+        if budget <= 0:
+            return True
+    return False
+
+
+cdef int64_t keyspace_next_deadline_ms(Keyspace* keyspace) noexcept nogil:
+    cdef int64_t earliest = INT64_MAX
+    cdef int64_t here
+    cdef int32_t i
+    if not keyspace.active_expire or keyspace.keep_expired:
+        return INT64_MAX
+    for i in range(keyspace.database_count):
+        if keyspace.databases[i].deadlines != NULL:
+            here = wheel_next_ms(keyspace.databases[i].deadlines)
+            if here < earliest:
+                earliest = here
+    return earliest
+
+
+cdef bint keyspace_free_some(Keyspace* keyspace, uint64_t steps) noexcept nogil:
+    cdef LazyTable* table
+    cdef LazyValue* value
+    cdef uint64_t before, left
+    if keyspace.lazy_tables != NULL:
+        table = keyspace.lazy_tables
+        before = table_count(&table.table)
+        left = table_drain(&table.table, &table.position, _free_visited, keyspace.heap, steps // 4 + 1)
+        keyspace.lazy_pending -= before - left
+        keyspace.lazy_freed += before - left
+        if left == 0:
+            keyspace.lazy_tables = table.next
+            table_clear(&table.table)
+            heap_free(keyspace.heap, table.deadlines, sizeof(Wheel))
+            heap_free(keyspace.heap, table, sizeof(LazyTable))
+    elif keyspace.lazy_values != NULL:
+        value = keyspace.lazy_values
+        keyspace.lazy_values = value.next
+        value_free(keyspace.heap, value.type, value.encoding, value.pointer)
+        keyspace.lazy_pending -= 1
+        keyspace.lazy_freed += 1
+        heap_free(keyspace.heap, value, sizeof(LazyValue))
+    return keyspace.lazy_tables != NULL or keyspace.lazy_values != NULL
+
+
+cdef bint keyspace_resize_some(Keyspace* keyspace, uint64_t buckets) noexcept nogil:
+    cdef int32_t i
+    for i in range(keyspace.database_count):
+        if table_is_resizing(&keyspace.databases[i].keys):
+            table_step(&keyspace.databases[i].keys, buckets)
+            return True
+    return False
+
+
+# ---- effects
+
+cdef void _record_effect(Keyspace* keyspace, uint8_t kind, int32_t database, Slice key, uint32_t event_class,
+                         const char* event) noexcept nogil:
+    cdef size_t capacity
+    cdef void* grown
+    cdef Effect* effect
+    if keyspace.effect_count == keyspace.effect_capacity:
+        capacity = keyspace.effect_capacity * 2 if keyspace.effect_capacity else 16
+        grown = heap_try_resize(keyspace.heap, keyspace.effects, keyspace.effect_capacity * sizeof(Effect),
+                                capacity * sizeof(Effect))
+        if grown == NULL:
+            return               # out of memory for a notification: Redis would be gone by now
+        keyspace.effects = <Effect*>grown
+        keyspace.effect_capacity = capacity
+    effect = &keyspace.effects[keyspace.effect_count]
+    effect.kind = kind
+    effect.database = database
+    effect.event_class = event_class
+    effect.event = event
+    effect.key_start = keyspace.effect_keys.length
+    effect.key_length = key.length
+    buffer_append_slice(&keyspace.effect_keys, key)
+    if not keyspace.effect_keys.failed:
+        keyspace.effect_count += 1
+
+
+cdef void keyspace_effects_clear(Keyspace* keyspace) noexcept nogil:
+    keyspace.effect_count = 0
+    keyspace.effect_keys.length = 0
+    keyspace.effect_keys.failed = 0
+
+
+cdef void keyspace_touch_all(Keyspace* keyspace, Database* database) noexcept nogil:
+    if keyspace.wanted & WANT_TOUCHED:
+        _record_effect(keyspace, EFFECT_TOUCHED_ALL, database.index, slice_of(NULL, 0), 0, NULL)

@@ -1,0 +1,324 @@
+"""See executor.pxd."""
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice
+from hutch_engine.base.clock cimport clock_coarse_ms, clock_now_ms, monotonic_us
+from hutch_engine.base.compiler cimport likely, ticks, unlikely
+from hutch_engine.base.memory cimport heap_is_short
+from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
+from hutch_engine.commands.call cimport (
+    CALL_IN_MULTI, CALL_NO_TOUCH, Call, CommandHandler, error_arity)
+from hutch_engine.commands.command cimport (
+    CMD_DENYOOM, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED, CMD_WRITE, Command)
+from hutch_engine.commands.reply cimport (
+    Reply, reply_error, reply_error_parts, reply_error_slice, reply_mark, reply_rewind, reply_simple)
+from hutch_engine.keyspace.keyspace cimport (
+    EFFECT_EVENT, EFFECT_READY, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Effect, Keyspace, keyspace_effects_clear)
+from hutch_engine.server.command_table cimport command_find_subcommand
+from hutch_engine.server.engine cimport (
+    PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_AUTHENTICATED, SESSION_DIRTY_EXEC, SESSION_EMBEDDED,
+    SESSION_MULTI, SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
+    SESSION_REPLY_SKIP_NEXT, SESSION_UNIX_SOCKET, CommandStats, Engine, ErrorStat, QueuedCommand, Session, engine_poke_housekeeping,
+    engine_touch_watched, engine_touch_watched_all, engine_used_memory, session_discard, session_queue)
+from hutch_engine.server.eviction cimport evict_until_it_fits
+
+cdef enum:
+    NAME_SHOWN = 128             # bytes of a client's words that an error repeats
+    ERROR_NAMES = 128            # Engine.errors
+
+
+# ---- which command
+
+cdef const Command* resolve_command(Engine* engine, Slice* argv, size_t argc) noexcept nogil:
+    cdef const Command* command = engine.find_command(argv[0])
+    if command != NULL and command.subcommand_count and argc > 1:
+        return command_find_subcommand(command, argv[1])
+    return command
+
+
+cdef inline Slice _shown(Slice word) noexcept nogil:
+    """What printf's %.128s would print of it."""
+    cdef size_t length = word.length if word.length < NAME_SHOWN else NAME_SHOWN
+    cdef const void* end = memchr(word.data, 0, length) if length else NULL
+    return slice_of(word.data, <size_t>(<const char*>end - word.data) if end != NULL else length)
+
+
+cdef void _unknown_command(Session* session, Slice* argv, size_t argc, Buffer* text) noexcept nogil:
+    cdef const Command* container = session.engine.find_command(argv[0])
+    cdef size_t i, room
+    cdef Slice word
+    cdef size_t args_start
+    cdef char c
+    if container != NULL:
+        buffer_append_text(text, b"ERR unknown subcommand '")
+        buffer_append_slice(text, _shown(argv[1]))
+        buffer_append_text(text, b"'. Try ")
+        for i in range(container.name_length):
+            c = container.name[i]
+            if 97 <= c <= 122:
+                c -= 32
+            buffer_append(text, &c, 1)
+        buffer_append_text(text, b" HELP.")
+        return
+    buffer_append_text(text, b"ERR unknown command '")
+    buffer_append_slice(text, _shown(argv[0]))
+    buffer_append_text(text, b"', with args beginning with: ")
+    args_start = text.length
+    i = 1
+    while i < argc and text.length - args_start < NAME_SHOWN:
+        room = NAME_SHOWN - (text.length - args_start)
+        word = _shown(argv[i])
+        if word.length > room:
+            word.length = room
+        buffer_append_text(text, b"'")
+        buffer_append_slice(text, word)
+        buffer_append_text(text, b"' ")
+        i += 1
+
+
+# ---- refusing
+
+cdef void _reject(Session* session, const Command* command, Slice error) noexcept nogil:
+    """A command that does not run. Inside MULTI the transaction cannot be executed any more; EXEC itself
+    ends it. `error` begins with its code."""
+    cdef Buffer text
+    session.flags |= SESSION_DIRTY_EXEC if session.flags & SESSION_MULTI else 0
+    if command != NULL:
+        session.engine.stats[command.id].rejected += 1
+    if command != NULL and command.name_length == 4 and memcmp(command.name, b"exec", 4) == 0:
+        if error.length > 4 and memcmp(error.data, b"ERR ", 4) == 0:
+            error = slice_of(error.data + 4, error.length - 4)
+        buffer_init(&text, NULL)
+        buffer_append_text(&text, b"EXECABORT Transaction discarded because of: ")
+        buffer_append_slice(&text, error)
+        session_discard(session)
+        reply_error_slice(&session.reply, buffer_slice(&text))
+        buffer_clear(&text)
+        return
+    reply_error_slice(&session.reply, error)
+
+
+cdef inline void _reject_text(Session* session, const Command* command, const char* error) noexcept nogil:
+    _reject(session, command, slice_of_text(error))
+
+
+cdef void _reject_unknown(Session* session, Slice* argv, size_t argc) noexcept nogil:
+    cdef Buffer text
+    buffer_init(&text, NULL)
+    _unknown_command(session, argv, argc, &text)
+    _reject(session, NULL, buffer_slice(&text))
+    buffer_clear(&text)
+
+
+cdef void _reject_arity(Session* session, const Command* command) noexcept nogil:
+    cdef Buffer text
+    buffer_init(&text, NULL)
+    buffer_append_text(&text, b"ERR wrong number of arguments for '")
+    buffer_append(&text, command.name, command.name_length)
+    buffer_append_text(&text, b"' command")
+    _reject(session, command, buffer_slice(&text))
+    buffer_clear(&text)
+
+
+cdef inline bint _names(const Command* command, const char* name, uint32_t length) noexcept nogil:
+    return command.name_length == length and memcmp(command.name, name, length) == 0
+
+
+cdef bint _runs_inside_multi(const Command* command) noexcept nogil:
+    """The commands that act at once between MULTI and EXEC."""
+    return (_names(command, b"exec", 4) or _names(command, b"discard", 7) or _names(command, b"multi", 5)
+            or _names(command, b"watch", 5) or _names(command, b"quit", 4) or _names(command, b"reset", 5))
+
+
+cdef uint64_t _flags_with_queue(Session* session, const Command* command) noexcept nogil:
+    """EXEC is judged by what it would run."""
+    cdef uint64_t flags = command.flags
+    cdef QueuedCommand* queued
+    if unlikely(session.flags & SESSION_MULTI) and _names(command, b"exec", 4):
+        queued = session.queue
+        while queued != NULL:
+            flags |= queued.command.flags
+            queued = queued.next
+    return flags
+
+
+cdef bint _debug_is_allowed(Session* session) noexcept nogil:
+    cdef int64_t setting = session.engine.config.enable_debug_command
+    if session.flags & SESSION_EMBEDDED or setting == 1:
+        return True
+    return setting == 2 and _is_local(session)
+
+
+cdef bint _is_local(Session* session) noexcept nogil:
+    cdef Slice address = buffer_slice(&session.address)
+    if session.flags & SESSION_UNIX_SOCKET:
+        return True
+    return (address.length > 4 and memcmp(address.data, b"127.", 4) == 0) or \
+        (address.length > 4 and memcmp(address.data, b"::1:", 4) == 0) or \
+        (address.length > 6 and memcmp(address.data, b"[::1]:", 6) == 0)
+
+
+cdef bint _memory_forbids(Session* session, const Command* command, uint64_t flags) noexcept nogil:
+    """maxmemory is reached and eviction did not help, or the system itself has no more to give."""
+    cdef Engine* engine = session.engine
+    if likely(not heap_is_short(&engine.heap)):
+        if likely(engine.config.maxmemory == 0) or evict_until_it_fits(engine):
+            return False
+    return flags & CMD_DENYOOM or (session.flags & SESSION_MULTI and not _runs_inside_multi(command))
+
+
+cdef bint _is_paused(Session* session, uint64_t flags) noexcept nogil:
+    cdef Engine* engine = session.engine
+    if clock_now_ms(&engine.clock) >= engine.pause_end_ms:
+        engine.pause_kind = PAUSE_NONE
+        return False
+    if session.flags & SESSION_REPLICA:
+        return False
+    return engine.pause_kind == PAUSE_ALL or (flags & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0
+
+
+# ---- running
+
+cdef void _count_error(Engine* engine, const Reply* reply, size_t mark) noexcept nogil:
+    """INFO errorstats: by the error's first word."""
+    cdef const char* name = reply.buffer.data + mark + 1
+    cdef size_t room = reply.buffer.length - mark - 1
+    cdef size_t length = 0
+    cdef uint32_t i
+    cdef ErrorStat* stat
+    while length < room and length < sizeof(engine.errors[0].name) - 1 and name[length] > 32:
+        length += 1
+    engine.error_replies += 1
+    for i in range(engine.error_count):
+        stat = &engine.errors[i]
+        if memcmp(stat.name, name, length) == 0 and stat.name[length] == 0:
+            stat.count += 1
+            return
+    if engine.error_count < ERROR_NAMES:
+        stat = &engine.errors[engine.error_count]
+        memcpy(stat.name, name, length)
+        stat.name[length] = 0
+        stat.count = 1
+        engine.error_count += 1
+
+
+cdef void run_command(Session* session, const Command* command, Slice* argv, size_t argc, bint hashed,
+                      uint64_t key_hash) noexcept nogil:
+    cdef Call* call = &session.call
+    cdef CommandStats* stats = &session.engine.stats[command.id]
+    cdef size_t mark = session.reply.buffer.length
+    cdef uint64_t started = ticks()
+    call.argv = argv
+    call.argc = argc
+    call.command = command
+    call.key_hashed = hashed
+    call.key_hash = key_hash
+    (<CommandHandler>command.handler)(call)
+    stats.calls += 1
+    stats.ticks += ticks() - started
+    session.engine.commands_processed += 1
+    session.commands += 1
+    if unlikely(session.reply.buffer.length > mark and session.reply.buffer.data[mark] == 45):
+        stats.failed += 1
+        _count_error(session.engine, &session.reply, mark)
+
+
+cdef void act_on_effects(Engine* engine) noexcept nogil:
+    cdef Keyspace* keyspace = &engine.keyspace
+    cdef size_t i
+    cdef Effect* effect
+    cdef Slice key
+    for i in range(keyspace.effect_count):
+        effect = &keyspace.effects[i]
+        key = slice_of(keyspace.effect_keys.data + effect.key_start, effect.key_length)
+        if effect.kind == EFFECT_TOUCHED:
+            engine_touch_watched(engine, effect.database, key)
+        elif effect.kind == EFFECT_TOUCHED_ALL:
+            engine_touch_watched_all(engine, effect.database)
+    if keyspace.effect_count:
+        keyspace_effects_clear(keyspace)
+    if keyspace.chores:
+        engine.chores |= keyspace.chores
+        keyspace.chores = 0
+        engine_poke_housekeeping(engine)
+    elif keyspace.earliest_added_ms < engine.housekeeping_wakes_ms:
+        engine_poke_housekeeping(engine)
+    keyspace.earliest_added_ms = INT64_MAX
+
+
+cdef inline void _after_command(Session* session, size_t mark) noexcept nogil:
+    cdef Keyspace* keyspace = &session.engine.keyspace
+    if unlikely(keyspace.effect_count != 0 or keyspace.chores != 0 or keyspace.earliest_added_ms != INT64_MAX):
+        act_on_effects(session.engine)
+    if unlikely(session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT)):
+        if session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP):
+            reply_rewind(&session.reply, mark)
+        session.flags &= ~<uint32_t>SESSION_REPLY_SKIP
+        if session.flags & SESSION_REPLY_SKIP_NEXT:
+            session.flags &= ~<uint32_t>SESSION_REPLY_SKIP_NEXT
+            session.flags |= SESSION_REPLY_SKIP
+
+
+cdef Executed execute(Session* session, Slice* argv, size_t argc) noexcept nogil:
+    return execute_known(session, session.engine.find_command(argv[0]), argv, argc, False, 0)
+
+
+cdef Executed execute_known(Session* session, const Command* command, Slice* argv, size_t argc,
+                            bint hashed, uint64_t key_hash) noexcept nogil:
+    cdef Engine* engine = session.engine
+    cdef Keyspace* keyspace = &engine.keyspace
+    cdef size_t mark = session.reply.buffer.length
+    cdef uint64_t flags
+    keyspace.now_ms = 0
+    keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
+    if session.flags & SESSION_EMBEDDED:
+        session.used_us = monotonic_us()
+    if command != NULL and command.subcommand_count and argc > 1:
+        command = command_find_subcommand(command, argv[1])
+    if unlikely(command == NULL):
+        _reject_unknown(session, argv, argc)
+        return _refused(session, mark)
+    if unlikely(command.arity > 0 and <size_t>command.arity != argc) or \
+            unlikely(command.arity < 0 and argc < <size_t>(-command.arity)) or unlikely(command.handler == NULL):
+        _reject_arity(session, command)
+        return _refused(session, mark)
+    session.last_command = command
+    if unlikely(command.flags & CMD_PROTECTED) and not _debug_is_allowed(session):
+        _reject_text(session, command, b"ERR DEBUG command not allowed. If the enable-debug-command option is set to "
+                     b"\"local\", you can run it from a local connection, otherwise you need to set this option in "
+                     b"the configuration file, and then restart the server.")
+        return _refused(session, mark)
+    if unlikely(not session.flags & SESSION_AUTHENTICATED) and engine.config.requirepass.length \
+            and not command.flags & CMD_NO_AUTH:
+        _reject_text(session, command, b"NOAUTH Authentication required.")
+        return _refused(session, mark)
+    flags = command.flags
+    if unlikely(session.flags & SESSION_MULTI):
+        if flags & CMD_NO_MULTI:
+            _reject_text(session, command, b"ERR Command not allowed inside a transaction")
+            return _refused(session, mark)
+        flags = _flags_with_queue(session, command)
+    if unlikely(engine.config.maxmemory != 0 or heap_is_short(&engine.heap)) and _memory_forbids(session, command, flags):
+        _reject_text(session, command, b"OOM command not allowed when used memory > 'maxmemory'.")
+        return _refused(session, mark)
+    if unlikely(engine.pause_kind != PAUSE_NONE) and _is_paused(session, flags):
+        session.flags |= SESSION_POSTPONED
+        return EXECUTE_POSTPONED
+    if unlikely(session.flags & SESSION_MULTI) and not _runs_inside_multi(command):
+        if session_queue(session, command, argv, argc):
+            reply_simple(&session.reply, b"QUEUED")
+        else:
+            _reject_text(session, command, b"OOM command not allowed when used memory > 'maxmemory'.")
+        _after_command(session, mark)
+        return EXECUTED
+    session.call.flags = CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0
+    run_command(session, command, argv, argc, hashed, key_hash)
+    _after_command(session, mark)
+    return EXECUTED
+
+
+cdef Executed _refused(Session* session, size_t mark) noexcept nogil:
+    if session.reply.buffer.length > mark:
+        _count_error(session.engine, &session.reply, mark)
+    _after_command(session, mark)
+    return EXECUTED

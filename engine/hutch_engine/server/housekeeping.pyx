@@ -1,0 +1,131 @@
+"""See housekeeping.pxd."""
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from hutch_engine.base.clock cimport clock_coarse_ms, clock_now_ms
+from hutch_engine.base.lock cimport (
+    Lock, lock_acquire, lock_give_way, lock_is_wanted, lock_release, signal_prepare, signal_raise, signal_wait)
+from hutch_engine.keyspace.keyspace cimport (
+    CHORE_LAZY_FREE, CHORE_RESIZE, Keyspace, keyspace_expire_due, keyspace_free_some, keyspace_next_deadline_ms,
+    keyspace_resize_some)
+from hutch_engine.server.engine cimport PAUSE_NONE, Engine, engine_wake_listener
+from hutch_engine.server.executor cimport act_on_effects
+
+cdef extern from * nogil:
+    """
+    #include <pthread.h>
+    #include <signal.h>
+    #include <stdint.h>
+    typedef void (*hutch_thread_body)(void *);
+    typedef struct { hutch_thread_body body; void *context; } hutch_thread_start;
+    #include <stdlib.h>
+    static void *hutch_thread_main(void *p) {
+        hutch_thread_start start = *(hutch_thread_start *)p;
+        free(p);
+        start.body(start.context);
+        return NULL;
+    }
+    /* Signals stay with the host's own threads. */
+    static int hutch_thread_new(hutch_thread_body body, void *context, uint64_t *thread_out) {
+        hutch_thread_start *start = malloc(sizeof *start);
+        sigset_t all, before;
+        pthread_t thread;
+        int failed;
+        if (!start) return 0;
+        start->body = body; start->context = context;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        failed = pthread_create(&thread, NULL, hutch_thread_main, start);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        if (failed) { free(start); return 0; }
+        *thread_out = (uint64_t)(uintptr_t)thread;
+        return 1;
+    }
+    static void hutch_thread_join(uint64_t thread) { pthread_join((pthread_t)(uintptr_t)thread, NULL); }
+    """
+    ctypedef void (*ThreadBody "hutch_thread_body")(void* context) noexcept nogil
+    bint hutch_thread_new(ThreadBody body, void* context, uint64_t* thread_out) noexcept
+    void hutch_thread_join(uint64_t thread) noexcept
+
+cdef enum:
+    EXPIRE_SLICE = 64            # deadlines a slice: some 20 us
+    FREE_SLICE = 128             # entries freed a slice
+    RESIZE_SLICE = 256           # buckets moved a slice (each holds about six entries: 0.2 ms) ...
+    RESIZE_PAUSE_US = 5000       # ... and the pause after it: commands that write move buckets themselves
+    LONGEST_SLEEP_MS = 600000
+    DEADLINE_PASSED_MS = 1       # a key lives through the millisecond of its deadline
+
+
+cdef bint housekeeping_start(Engine* engine) noexcept nogil:
+    if not hutch_thread_new(_main, engine, &engine.housekeeping_thread):
+        return False
+    engine.housekeeping_runs = True
+    return True
+
+
+cdef void housekeeping_stop(Engine* engine) noexcept nogil:
+    cdef bint runs
+    lock_acquire(&engine.lock)
+    engine.stopping = True
+    runs = engine.housekeeping_runs
+    lock_release(&engine.lock)
+    if runs:
+        signal_raise(&engine.housekeeping)
+        hutch_thread_join(engine.housekeeping_thread)
+        engine.housekeeping_runs = False
+
+
+cdef bint _slice(Engine* engine) noexcept nogil:
+    """One round of bounded work; True when more waits."""
+    cdef Keyspace* keyspace = &engine.keyspace
+    cdef bint more = False
+    keyspace.now_ms = 0
+    keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
+    if keyspace_expire_due(keyspace, EXPIRE_SLICE):
+        more = True
+    if engine.chores & CHORE_LAZY_FREE and not keyspace_free_some(keyspace, FREE_SLICE):
+        engine.chores &= ~<uint32_t>CHORE_LAZY_FREE
+    if engine.chores & CHORE_RESIZE and not keyspace_resize_some(keyspace, RESIZE_SLICE):
+        engine.chores &= ~<uint32_t>CHORE_RESIZE
+    if engine.pause_kind != PAUSE_NONE and clock_now_ms(&engine.clock) >= engine.pause_end_ms:
+        engine.pause_kind = PAUSE_NONE
+        signal_raise(&engine.pause_over)
+        engine_wake_listener(engine)
+    if keyspace.effect_count or keyspace.chores:
+        act_on_effects(engine)
+    return more or engine.chores & CHORE_LAZY_FREE
+
+
+cdef int64_t _next_ms(Engine* engine) noexcept nogil:
+    cdef int64_t wake = keyspace_next_deadline_ms(&engine.keyspace)
+    if wake != INT64_MAX:
+        wake += DEADLINE_PASSED_MS
+    if engine.pause_kind != PAUSE_NONE and engine.pause_end_ms < wake:
+        wake = engine.pause_end_ms
+    return wake
+
+
+cdef void _main(void* context) noexcept nogil:
+    cdef Engine* engine = <Engine*>context
+    cdef int64_t wake, now, timeout_us
+    cdef uint32_t ticket
+    lock_acquire(&engine.lock)
+    while not engine.stopping:
+        engine.housekeeping_wakes_ms = 0
+        if _slice(engine):
+            lock_give_way(&engine.lock)
+            continue
+        ticket = signal_prepare(&engine.housekeeping)
+        wake = _next_ms(engine)
+        engine.housekeeping_wakes_ms = wake
+        engine.keyspace.earliest_added_ms = INT64_MAX
+        timeout_us = -1
+        # A held clock stands still: whoever moves it raises the signal.
+        if wake != INT64_MAX and not engine.clock.held:
+            now = clock_now_ms(&engine.clock)
+            timeout_us = 1000 * (wake - now if wake - now < LONGEST_SLEEP_MS else LONGEST_SLEEP_MS) if wake > now else 0
+        if engine.chores & CHORE_RESIZE and (timeout_us < 0 or timeout_us > RESIZE_PAUSE_US):
+            timeout_us = RESIZE_PAUSE_US
+        lock_release(&engine.lock)
+        if timeout_us != 0:
+            signal_wait(&engine.housekeeping, ticket, timeout_us)
+        lock_acquire(&engine.lock)
+    lock_release(&engine.lock)
