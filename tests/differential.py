@@ -158,13 +158,17 @@ class Player:
 
     def _scan(self, step: Step) -> Reply:
         """A full iteration; the answer is the sorted list of what it brought."""
-        connection, cursor, found = self.connections[step.connection], step.argv[1], set()
+        connection, cursor, found = self.connections[step.connection], b"".join(step.argv[1:2]), set()
+        if len(step.argv) < 2:
+            return connection.run([step.argv])[0]
         for _ in range(10_000):
             reply = connection.run([(step.argv[0], cursor, *step.argv[2:])])[0]
             if not (isinstance(reply.value, list) and len(reply.value) == 2):
                 return reply
             cursor, batch = reply.value
             found.update(batch)
+            if step.argv[1] != b"0":        # where a made-up cursor leads is the server's own affair
+                return Reply([], encode([]))
             if cursor == b"0":
                 return Reply(sorted(found), encode(sorted(found)))
         return Reply(Gone("SCAN does not come to an end"), b"")

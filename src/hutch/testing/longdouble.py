@@ -47,7 +47,7 @@ def parse_long_double(word: bytes) -> Fraction | str | None:
         if abs(int(found[3] or 0)) > 20_000:
             return None if found[2].strip(b"0.") else Fraction(0)
         digits, _, fraction = found[2].partition(b".")
-        value = Fraction(int(digits + fraction or b"0")) * Fraction(10) ** (int(found[3] or 0) - len(fraction))
+        value = Fraction(_number(digits + fraction)) * Fraction(10) ** (int(found[3] or 0) - len(fraction))
     else:
         return None
     number = rounded(value)
@@ -66,10 +66,19 @@ def print_long_double(value: Fraction) -> bytes:
     whole, rest = scaled.numerator // scaled.denominator, scaled - scaled.numerator // scaled.denominator
     if rest > Fraction(1, 2) or (rest == Fraction(1, 2) and whole & 1):
         whole += 1
-    # int -> str of thousands of digits is limited in newer Pythons; divide and conquer by hand.
     text = _decimal(whole // 10**17) + "." + _decimal(whole % 10**17).rjust(17, "0")
     text = text.rstrip("0").rstrip(".")
     return b"0" if text == "0" else ("-" if value < 0 else "").encode() + text.encode()
+
+
+# Newer Pythons limit int <-> str to 4300 digits (a guard against slow conversions); these go around it in pieces.
+
+def _number(digits: bytes) -> int:
+    number = 0
+    for at in range(0, len(digits), 4000):
+        piece = digits[at:at + 4000]
+        number = number * 10 ** len(piece) + int(piece)
+    return number
 
 
 def _decimal(number: int) -> str:

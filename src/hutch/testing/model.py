@@ -31,6 +31,7 @@ class Refused(Exception):
 
 
 NOT_AN_INTEGER = "ERR value is not an integer or out of range"
+OUT_OF_INT = "ERR value is out of range, value must between -2147483648 and 2147483647"
 NOT_A_FLOAT = "ERR value is not a valid float"
 SYNTAX = "ERR syntax error"
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
@@ -67,10 +68,11 @@ def need_integer(word: bytes, text: str = NOT_AN_INTEGER) -> int:
     return number
 
 
-def need_c_int(word: bytes, text: str) -> int:
-    number = need_integer(word, text)
+def need_c_int(word: bytes, text: str | None = None) -> int:
+    """An int of 32 bits; `text` replaces both of the usual errors."""
+    number = need_integer(word, text or NOT_AN_INTEGER)
     if not -2**31 <= number < 2**31:
-        raise Refused(text)
+        raise Refused(text or OUT_OF_INT)
     return number
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 import random
 from copy import copy as copy_object
 
-from .model import (BAD_DATABASE, DATABASES, NO_KEY, NO_LFU, NOT_AN_INTEGER, OK, SAME_OBJECT, SYNTAX, ModelSession,
+from .model import (BAD_DATABASE, DATABASES, NO_KEY, NO_LFU, OK, SAME_OBJECT, SYNTAX, ModelSession,
                     Refused, Simple, command, integer, need_c_int, need_integer)
 
 
-def database_index(word: bytes, text: str = NOT_AN_INTEGER) -> int:
-    index = need_c_int(word, text)
+def database_index(word: bytes) -> int:
+    index = need_c_int(word)
     if not 0 <= index < DATABASES:
         raise Refused(BAD_DATABASE)
     return index
@@ -133,7 +133,7 @@ def persist(self, name, args):
 
 @command("keys", arity=2)
 def keys(self, name, args):
-    return sorted(key for key in self.data if glob(args[0], key))
+    return sorted(key for key in self.data if matches(args[0], key))
 
 
 @command("scan", arity=-2)
@@ -155,7 +155,7 @@ def scan(self, name, args):
             pattern = value
         else:
             kind = value.lower()
-    return [b"0", sorted(key for key in self.data if glob(pattern, key) and kind in (None, type_name(self, key)))]
+    return [b"0", sorted(key for key in self.data if matches(pattern, key) and kind in (None, type_name(self, key)))]
 
 
 def is_cursor(word: bytes) -> bool:
@@ -224,24 +224,32 @@ def object_(self, name, args):
     return 1 if sub == b"refcount" else 0
 
 
+def matches(pattern: bytes, key: bytes) -> bool:
+    # Redis asks its glob function only of other patterns than `*`: it is the one that matches an empty key.
+    return pattern == b"*" or glob(pattern, key)
+
+
 def glob(pattern: bytes, text: bytes) -> bool:
-    """Redis's glob: `*`, `?`, classes with ranges and `^`, backslash escapes. The empty rest of a class closes it."""
-    if not pattern:
-        return not text
+    """Redis's glob: `*`, `?`, classes with ranges and `^`, backslash escapes. The end of the pattern closes a class.
+
+    An oddity that programs can see: nothing but the empty pattern matches an empty text, not even `**`.
+    """
+    if not pattern or not text:
+        return not pattern and not text
     head, rest = pattern[:1], pattern[1:]
     if head == b"*":
         rest = pattern.lstrip(b"*")
-        return not rest or any(glob(rest, text[at:]) for at in range(len(text) + 1))
-    if not text:
-        return False
-    if head == b"?":
-        return glob(rest, text[1:])
+        return not rest or any(glob(rest, text[at:]) for at in range(len(text)))
     if head == b"[":
         hit, rest = _class(rest, text[0])
-        return hit and glob(rest, text[1:])
-    if head == b"\\" and rest:
-        head, rest = rest[:1], rest[1:]
-    return text[:1] == head and glob(rest, text[1:])
+    elif head == b"?":
+        hit = True
+    else:
+        if head == b"\\" and rest:
+            head, rest = rest[:1], rest[1:]
+        hit = text[:1] == head
+    text = text[1:]
+    return hit and (glob(rest, text) if text else not rest.lstrip(b"*"))
 
 
 def _class(pattern: bytes, byte: int) -> tuple[bool, bytes]:
