@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from hutch.testing.model import Model
-from hutch.testing.replies import decode, encode
+from hutch.testing.replies import BadReply, Incomplete, decode, encode
 from resp_client import RespClient, Reply, as_bytes
 
 
@@ -59,9 +59,14 @@ class EmbeddedConnection:
         replies = []
         for argv in commands:
             raw = bytes(self.session.execute_raw([as_bytes(word) for word in argv]))
-            value, end = decode(raw)
+            try:
+                value, end = decode(raw)
+            except Incomplete:
+                end = -1
             if end != len(raw):
-                raise AssertionError(f"more than one reply to {argv!r}: {raw!r}")
+                lost = BadReply(f"not exactly one reply to {argv!r}: {raw!r}")
+                lost.replies = replies
+                raise lost
             replies.append(Reply(value, raw))
         return replies
 
@@ -76,7 +81,7 @@ class EmbeddedConnection:
 
 class ModelSubject:
     """The reference model, answering in RESP like a server; HELLO and RESET are the connection's own."""
-    name = "model"
+    name, clock = "model", None
 
     def __init__(self):
         self.model = Model(clock_ms=lambda: time.time_ns() // 1_000_000)
