@@ -39,10 +39,18 @@ def redis_tool():
     return find
 
 
-def hutch_module():
-    """hutch, or a skip while the engine is not built. An import that fails once it is built is a failure."""
-    if importlib.util.find_spec("hutch_engine.door") is None:
+def need_engine() -> None:
+    """Skip while the engine is not built; an import that fails once it is built is a failure."""
+    try:
+        built = importlib.util.find_spec("hutch_engine.door") is not None
+    except ModuleNotFoundError:
+        built = False
+    if not built:
         pytest.skip("the engine is not built: hutch_engine.door is missing")
+
+
+def hutch_module():
+    need_engine()
     import hutch
     if not hasattr(hutch, "Server"):
         pytest.skip("hutch.Server does not exist yet")
@@ -59,7 +67,6 @@ def hutch_server():
 @pytest.fixture(scope="session")
 def embedded():
     """An EmbeddedSubject: the engine in this process."""
-    if importlib.util.find_spec("hutch_engine.door") is None:
-        pytest.skip("the engine is not built: hutch_engine.door is missing")
+    need_engine()
     from subjects import EmbeddedSubject
     return EmbeddedSubject()

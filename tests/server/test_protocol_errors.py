@@ -52,8 +52,8 @@ CASES = {
     "reply off, on in a transaction": b"MULTI\r\nCLIENT REPLY OFF\r\nPING\r\nEXEC\r\nPING\r\nCLIENT REPLY ON\r\n",
     "reply skip in a transaction": b"MULTI\r\nCLIENT REPLY SKIP\r\nPING\r\nEXEC\r\nPING\r\nPING\r\n", "reply skip twice": b"CLIENT REPLY SKIP\r\nCLIENT REPLY SKIP\r\nPING\r\nPING\r\n",
     "protocol error while replies are off": b"CLIENT REPLY OFF\r\n*x\r\n",
-    # In RESP3, and in a transaction.
-    "error in RESP3": pack(["CLIENT", "NO-TOUCH", "off"]) + b"*1\r\nX\r\n", "error in MULTI": b"MULTI\r\n*a\r\n", "empty commands in MULTI": b"MULTI\r\n*0\r\n\r\nPING\r\nEXEC\r\n",
+    # In a transaction.
+    "error in MULTI": b"MULTI\r\n*a\r\n", "empty commands in MULTI": b"MULTI\r\n*0\r\n\r\nPING\r\nEXEC\r\n",
 }
 
 # The same before authentication, with requirepass set.
@@ -66,6 +66,8 @@ UNAUTHENTICATED = {
     "zero words": b"*0\r\nPING\r\n", "too big inline": b"a" * 70_000, "exec": b"EXEC\r\n", "http": b"POST / HTTP/1.1\r\n",
 }
 
+# Redis drops the replies of the same read when it hangs up on a visitor from the web.
+DEPENDS_ON_READS = {"http: after a good command"}
 QUIET_SECONDS = 0.05        # after this long without a byte, the answer is taken to be complete
 
 
@@ -135,9 +137,9 @@ def test_two_real_servers_agree_unauthenticated(oracle, oracle_twin, with_passwo
         same(oracle_twin, oracle, data)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if len(CASES[name]) < 200])
+@pytest.mark.parametrize("name", [name for name in CASES if len(CASES[name]) < 200 and name not in DEPENDS_ON_READS])
 def test_byte_by_byte(name, hutch_server):
-    """How the bytes are cut into reads changes nothing (only the 64 KB limits depend on it, in Redis as well)."""
+    """How the bytes are cut into reads changes nothing, apart from DEPENDS_ON_READS and the 64 KB limits."""
     whole = answer(hutch_server, CASES[name])
     with RespClient(hutch_server.host, hutch_server.port) as client:
         for at in range(len(CASES[name])):
