@@ -60,3 +60,6 @@ cdef struct Config:
     Buffer dir
     int64_t slowlog_log_slower_than
     int64_t slowlog_max_len
+
+cdef void config_init(Config* config) noexcept nogil
+cdef void config_clear(Config* config) noexcept nogil

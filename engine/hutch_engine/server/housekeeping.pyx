@@ -50,6 +50,7 @@ cdef enum:
     FREE_SLICE = 128             # entries freed a slice
     RESIZE_SLICE = 256           # buckets moved a slice (each holds about six entries: 0.2 ms) ...
     RESIZE_PAUSE_US = 5000       # ... and the pause after it: commands that write move buckets themselves
+    LONGEST_SLEEP_MS = 600000
     DEADLINE_PASSED_MS = 1       # a key lives through the millisecond of its deadline
 
 
@@ -120,9 +121,7 @@ cdef void _main(void* context) noexcept nogil:
         # A held clock stands still: whoever moves it raises the signal.
         if wake != INT64_MAX and not engine.clock.held:
             now = clock_now_ms(&engine.clock)
-            timeout_us = (wake - now) * 1000 if wake > now else 0
-            if timeout_us < 0 or timeout_us > 3600000000:
-                timeout_us = 3600000000
+            timeout_us = 1000 * (wake - now if wake - now < LONGEST_SLEEP_MS else LONGEST_SLEEP_MS) if wake > now else 0
         if engine.chores & CHORE_RESIZE and (timeout_us < 0 or timeout_us > RESIZE_PAUSE_US):
             timeout_us = RESIZE_PAUSE_US
         lock_release(&engine.lock)

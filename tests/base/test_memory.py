@@ -1,0 +1,148 @@
+"""The heap against a model of what is live; SipHash against CPython's; the random generator's ranges."""
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from shims.memory import RESERVE_SLABS, SMALL_MAX, BufferOfTest, HeapOfTest, RandomOfTest, siphash
+
+sizes = st.one_of(st.integers(0, 600), st.integers(0, 3 * SMALL_MAX), st.sampled_from([1 << 20, (1 << 20) + 1, 3 << 20]))
+
+
+class HeapMachine(RuleBasedStateMachine):
+    """Blocks keep their bytes, none overlap, and used memory is the sum of the rounded sizes."""
+    blocks = Bundle("blocks")
+
+    def __init__(self):
+        super().__init__()
+        self.heap = HeapOfTest()
+        self.sizes = {}
+
+    @rule(target=blocks, size=sizes, pattern=st.integers(0, 255))
+    def alloc(self, size, pattern):
+        block = self.heap.alloc(size, pattern)
+        self.sizes[block] = size
+        return block
+
+    @rule(block=consumes(blocks))
+    def free(self, block):
+        self.heap.free(block)
+        del self.sizes[block]
+
+    @rule(target=blocks, block=consumes(blocks), size=sizes)
+    def resize(self, block, size):
+        moved = self.heap.resize(block, size)
+        del self.sizes[block]
+        self.sizes[moved] = size
+        return moved
+
+    @invariant()
+    def exact(self):
+        assert self.heap.live == len(self.sizes)
+        assert self.heap.used == sum(HeapOfTest.block_bytes(size) for size in self.sizes.values())
+
+
+TestHeapMachine = HeapMachine.TestCase
+TestHeapMachine.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+
+
+def test_many_blocks_come_and_go():
+    heap = HeapOfTest()
+    random = RandomOfTest(7)
+    live = []
+    for _ in range(30000):
+        if live and random.below(100) < 45:
+            index = random.below(len(live))
+            live[index], live[-1] = live[-1], live[index]
+            heap.free(live.pop())
+        else:
+            live.append(heap.alloc(random.below(400), random.below(256)))
+    for block in live:
+        heap.free(block)
+    assert (heap.used, heap.live) == (0, 0)
+
+
+def test_a_refused_large_block_changes_nothing():
+    heap = HeapOfTest()
+    block = heap.alloc(100_000, 7)
+    used = heap.used
+    heap.refuse_after(0)
+    assert heap.alloc(200_000, 1) is None
+    assert heap.resize(block, 400_000) is None
+    assert heap.zeroed(1 << 40, 1 << 40) is None
+    assert heap.used == used
+    heap.refuse_after(None)
+    assert heap.zeroed(1000, 1000) is not None
+
+
+@pytest.mark.skipif(os.environ.get("HUTCH_BUILD", "release") != "release",
+                    reason="checks and sanitize builds take every block from malloc, without slabs or reserve")
+def test_small_blocks_draw_on_the_reserve_and_mend_it():
+    heap = HeapOfTest()
+    blocks = [heap.alloc(1000, 1, True) for _ in range(2000)]       # past the first region: the reserve is there
+    assert not heap.short
+    heap.refuse_after(0)
+    while not heap.short:
+        blocks.append(heap.alloc(1000, 2, True))
+    blocks += [heap.alloc(64, 3, True) for _ in range(1000)]
+    for block in blocks:
+        heap.free(block)
+    assert not heap.short
+
+
+@pytest.mark.skipif(not hasattr(sys, "hash_info") or sys.hash_info.algorithm != "siphash13",
+                    reason="this Python hashes strings by another function")
+@given(st.lists(st.binary(max_size=70), min_size=1, max_size=20))
+@settings(max_examples=5, deadline=None)
+def test_siphash13_is_cpythons(values):
+    # PYTHONHASHSEED=0 sets CPython's key to zero.
+    code = "import sys; [print(hash(v) % 2**64) for v in eval(sys.argv[1])]"
+    shown = subprocess.run([sys.executable, "-c", code, repr(values)], env={**os.environ, "PYTHONHASHSEED": "0"},
+                           capture_output=True, text=True, check=True).stdout.split()
+    for value, expected in zip(values, shown):
+        if value and int(expected) != 2**64 - 2:      # hash(b"") is 0, and -1 is spelled -2
+            assert siphash(bytes(16), value) == int(expected)
+
+
+def test_random_is_in_range_and_repeatable():
+    one, two, other = RandomOfTest(5), RandomOfTest(5), RandomOfTest(6)
+    assert [one.next() for _ in range(50)] == [two.next() for _ in range(50)]
+    assert one.next() != other.next()
+    counts = [0] * 7
+    for _ in range(70000):
+        counts[one.below(7)] += 1
+    assert all(9500 < count < 10500 for count in counts)
+    assert all(0 <= one.unit() < 1 for _ in range(1000))
+    assert RandomOfTest(0).next() != RandomOfTest(0).next()
+
+
+@given(st.lists(st.one_of(
+    st.tuples(st.just("append"), st.binary(max_size=300)),
+    st.tuples(st.just("insert"), st.binary(max_size=30)),
+    st.tuples(st.just("integer"), st.integers(-2**63, 2**63 - 1)),
+    st.tuples(st.just("shrink"), st.integers(0, 500)),
+    st.tuples(st.just("clear"), st.none()))))
+@settings(deadline=None)
+def test_buffer_holds_what_was_written(steps):
+    buffer, model = BufferOfTest(), b""
+    for step, value in steps:
+        if step == "append":
+            buffer.append(value)
+            model += value
+        elif step == "insert":
+            buffer.insert(len(model) // 2, value)
+            model = model[:len(model) // 2] + value + model[len(model) // 2:]
+        elif step == "integer":
+            buffer.append_integer(value)
+            model += b"%d" % value
+        elif step == "shrink":
+            buffer.shrink(value)
+            assert buffer.capacity <= max(len(model), value, 64) * 2
+        else:
+            buffer.clear()
+            model = b""
+        assert buffer.content == model
+        assert buffer.accounted == buffer.capacity
