@@ -4,6 +4,7 @@ import math
 import random
 import re
 import struct
+import subprocess
 from fractions import Fraction
 
 import pytest
@@ -260,24 +261,33 @@ def test_long_double_words(text, back):
 
 # Locale
 
-def test_locale_makes_no_difference():
-    for name in ("de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "fr_FR", "ps_AF", "ru_RU.UTF-8"):
-        try:
-            before = locale.setlocale(locale.LC_NUMERIC)
-            locale.setlocale(locale.LC_NUMERIC, name)
-            break
-        except locale.Error:
-            continue
-    else:
-        pytest.skip("no locale with a decimal comma is installed")
+@pytest.fixture(params=["de_DE", "ps_AF"])
+def comma(request, tmp_path, monkeypatch):
+    """A locale with another decimal separator (that of ps_AF has two bytes), compiled where none is installed."""
+    name = request.param + ".UTF-8"
+    before = locale.setlocale(locale.LC_NUMERIC)
     try:
-        assert double_of(b"0.1234567890123456789e5") == 12345.678901234567
-        assert double_of(b"1,5") is None
-        assert double_text(1234.5) == b"1234.5"
-        assert long_double_text(b"1234567.25") == b"1234567.25"
-        assert long_double_text(b"1e30") == b"1000000000000000000019884624838656"
-    finally:
-        locale.setlocale(locale.LC_NUMERIC, before)
+        locale.setlocale(locale.LC_NUMERIC, name)
+    except locale.Error:
+        try:
+            subprocess.run(["localedef", "-i", request.param, "-f", "UTF-8", str(tmp_path / name)],
+                           check=False, capture_output=True)
+            monkeypatch.setenv("LOCPATH", str(tmp_path))
+            locale.setlocale(locale.LC_NUMERIC, name)
+        except (OSError, locale.Error):
+            pytest.skip(f"the locale {name} is neither installed nor can it be compiled here")
+    assert locale.localeconv()["decimal_point"] != "."
+    yield
+    locale.setlocale(locale.LC_NUMERIC, before)
+
+
+def test_locale_makes_no_difference(comma):
+    assert double_of(b"0.1234567890123456789e5") == 12345.678901234567
+    assert double_of(b"1,5") is None
+    assert double_text(1234.5) == b"1234.5"
+    assert long_double_text(b"1234567.25") == b"1234567.25"
+    assert long_double_text(b"1180591620717411303424") == b"1180591620717411303424"      # 2**70
+    assert long_double_text(b"-0x1p70") == b"-1180591620717411303424"
 
 
 # Redis 8.2

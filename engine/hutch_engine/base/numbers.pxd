@@ -24,7 +24,7 @@ cdef size_t format_integer(int64_t value, char* out) noexcept nogil
 """Digits to `out` (INTEGER_TEXT_MAX bytes, no terminator needed); returns how many."""
 cdef size_t format_double(double value, char* out) noexcept nogil
 """Text that reads back as `value`, spelled as Redis 8.2's replies spell doubles (RESP2 and RESP3 alike).
-Redis uses Grisu2, which in one case of some hundreds is neither the shortest nor the closest such text;
+Redis uses Grisu2, which for some 2 % of random doubles is not the shortest or not the closest such text;
 this function agrees with it in these cases too. At most DOUBLE_TEXT_MAX bytes, no terminator."""
 cdef size_t format_long_double(long double value, char* out) noexcept nogil
 """INCRBYFLOAT's spelling: 17 decimals, trailing zeros removed (ld2string, LD_STR_HUMAN).

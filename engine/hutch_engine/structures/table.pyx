@@ -304,29 +304,36 @@ cdef void _resize_end(Table* table) noexcept nogil:
     table.moved = -1
 
 
+cdef inline void _prefetch_move(Table* table, uint64_t index) noexcept nogil:
+    """Growing reads cold memory only. Two stages ahead of the moves: the line of an old bucket and of the two
+    new ones it goes to; one stage ahead, when that line has come: the keys to hash."""
+    cdef TableHalf* old = &table.halves[0]
+    cdef uint64_t size = _size(old)
+    if index + MOVE_GROWING < size:
+        prefetch(&old.buckets[index + MOVE_GROWING])
+        prefetch(&table.halves[1].buckets[index + MOVE_GROWING])
+        prefetch(&table.halves[1].buckets[index + MOVE_GROWING + size])
+    if index < size:
+        _prefetch_entries(table, &old.buckets[index])
+
+
 cdef void _move(Table* table, uint64_t budget) noexcept nogil:
     """Move up to `budget` old chains (a resize is under way, nothing is paused)."""
     cdef TableHalf* old = &table.halves[0]
     cdef uint64_t size = _size(old)
     cdef uint64_t index = <uint64_t>table.moved
     cdef uint64_t end = index + (budget if budget < size - index else size - index)
-    cdef uint64_t ahead
     cdef bint growing = table.halves[1].exponent > old.exponent
     while index < end:
-        if growing and index + 1 < size:
-            _prefetch_entries(table, &old.buckets[index + 1])
         _move_chain(table, index)
         index += 1
         table.moved = <int64_t>index
         _array_decommit(table, old, index)
+        if growing:
+            # Bucket `index + MOVE_GROWING - 1` is moved by the next change: by then its keys are here.
+            _prefetch_move(table, index + MOVE_GROWING - 1)
     if index == size:
         _resize_end(table)
-    elif growing:
-        # For the next change: by then the keys have come.
-        ahead = 0
-        while ahead < MOVE_GROWING and index + ahead < size:
-            _prefetch_entries(table, &old.buckets[index + ahead])
-            ahead += 1
 
 
 cdef void _move_some(Table* table) noexcept nogil:

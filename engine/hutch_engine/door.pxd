@@ -1,0 +1,54 @@
+"""The only floor that speaks Python: Engine and Session as extension types.
+
+Threads: any. The engine's lock is tried first and only waited for without the GIL; no Python object is
+touched, made or freed, and nothing raised, while it is held. Each call has its own words and its own
+reply, so threads may share a Session.
+"""
+from libc.stdint cimport uint32_t
+from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.door_codec cimport Arguments, Codec
+from hutch_engine.server.engine cimport Engine as EngineStruct, Session as SessionStruct
+from hutch_engine.server.executor cimport Executed
+from hutch_engine.server.listener cimport Listener
+
+cdef enum:
+    REPLY_SMALL = 512                # bytes copied out under the lock; a longer reply's buffer is taken over
+
+cdef struct Grave:                   # a session whose Python object went while the lock was taken
+    Grave* next
+    SessionStruct* session
+
+cdef struct Taken:                   # what one round under the lock brought back
+    Executed outcome                 # of the last command that was tried
+    size_t done                      # commands that ran
+    bint refused                     # no memory for the reply
+    bint ended                       # the session is to be closed: QUIT, CLIENT KILL
+    size_t length
+    char* data                       # `small`, or big.data
+    Buffer big                       # owned
+    char[REPLY_SMALL] small
+
+cdef class Engine:
+    cdef EngineStruct* core          # owned; lives as long as this object, emptied by close
+    cdef Listener* listener          # owned; guarded by the engine's lock
+    cdef bint closed                 # guarded by the engine's lock
+    cdef Grave* graves               # atomic stack
+    cdef readonly object closed_error
+    cdef readonly object forked_error
+
+    cdef int enter(self) except -1
+    cdef void leave(self) noexcept nogil
+    cdef void _bury(self) noexcept nogil
+    cdef void _close(self) noexcept nogil
+    cdef void _clock_moved(self) noexcept
+
+cdef class Session:
+    cdef readonly Engine engine
+    cdef SessionStruct* core         # owned; NULL when closed; guarded by the engine's lock
+    cdef Grave* grave                # owned: room to be buried in, so that dealloc needs no memory
+    cdef readonly Codec codec
+
+    cdef int enter(self) except -1
+    cdef int _execute(self, Arguments* arguments, const size_t* counts, size_t total, Taken* taken) except -1
+    cdef object call(self, tuple words, bint split, int decode)

@@ -1,0 +1,661 @@
+"""See door.pxd."""
+cimport cython
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_shrink
+from hutch_engine.base.clock cimport clock_now_us, monotonic_us
+from hutch_engine.base.lock cimport (lock_acquire, lock_give_way, lock_init, lock_is_wanted, lock_release, lock_try,
+                                     signal_prepare, signal_wait)
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
+from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
+                                      decode_reply)
+from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
+                                                command_table_ids)
+from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_CLOSE_AFTER_REPLY,
+                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, engine_clear, engine_init, engine_is_ours,
+                                         engine_poke_housekeeping, engine_set_commands,
+                                         engine_used_memory, session_free, session_new)
+from hutch_engine.server.executor cimport (EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known,
+                                           resolve_command)
+from hutch_engine.server.housekeeping cimport housekeeping_start, housekeeping_stop
+from hutch_engine.server.listener cimport Listener, listener_free, listener_new, listener_open, listener_start
+import hutch_engine.server.command_handlers   # fills the command table's handlers
+
+cdef extern from *:
+    """
+    /* A stack that any thread may push on and that is only ever taken as a whole: no ABA. */
+    static inline void hutch_push(void **top, void **next_of_item, void *item) {
+        void *seen = __atomic_load_n(top, __ATOMIC_RELAXED);
+        do { *next_of_item = seen; }
+        while (!__atomic_compare_exchange_n(top, &seen, item, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    }
+    static inline void *hutch_take_all(void **top) { return __atomic_exchange_n(top, NULL, __ATOMIC_ACQUIRE); }
+    static inline void *hutch_top(void **top) { return __atomic_load_n(top, __ATOMIC_RELAXED); }
+    """
+    void stack_push "hutch_push"(void** top, void** next_of_item, void* item) noexcept nogil
+    void* stack_take_all "hutch_take_all"(void** top) noexcept nogil
+    void* stack_top "hutch_top"(void** top) noexcept nogil
+
+cdef enum:
+    # Commands in one call from which on the GIL is given up while they run. Others get it meanwhile and
+    # keep it for up to their switch interval (5 ms), so short runs are done before anybody would notice.
+    GIL_KEPT_COMMANDS = 512
+    TURN_COMMANDS = 64               # without the GIL: commands between two looks at who waits for the lock
+    POSTPONED_STEP_US = 50000        # between two looks at Python's signals
+    SHUTDOWN_STEP_US = 50000
+    KEPT_REPLY_BYTES = 4096          # of a session's reply buffer, between calls
+
+
+class ClosedError(ConnectionError):
+    """The engine or the session was closed."""
+
+
+class ForkedError(ConnectionError):
+    """The engine belongs to the process this one was forked from."""
+
+
+@cython.auto_pickle(False)
+cdef class Engine:
+    """One store: databases, configuration, sessions, and a listener when asked for.
+
+    `seed` other than 0 makes random choices and hashing repeatable. The exception classes are raised by
+    sessions of a closed engine and of an engine that a fork left in the parent process.
+    """
+
+    def __cinit__(self, int32_t databases=16, uint64_t seed=0, *, closed_error=ClosedError, forked_error=ForkedError):
+        if databases < 1:
+            raise ValueError("databases must be positive")
+        self.closed_error = closed_error
+        self.forked_error = forked_error
+        self.closed = True
+        self.core = <EngineStruct*>calloc(1, sizeof(EngineStruct))
+        if self.core == NULL:
+            raise MemoryError
+        if not engine_init(self.core, databases, seed):
+            raise MemoryError
+        engine_set_commands(self.core, command_table_find, command_table_at, command_table_count(), command_table_ids())
+        if self.core.stats == NULL:
+            engine_clear(self.core)
+            raise MemoryError
+        self.core.start_housekeeping = housekeeping_start
+        self.closed = False
+
+    def __dealloc__(self):
+        cdef Grave* grave
+        if self.core == NULL or not engine_is_ours(self.core) and not self.closed:
+            return                       # a child's copy of its parent's engine: never touched
+        with nogil:
+            self._close()
+        while self.graves != NULL:
+            grave = self.graves
+            self.graves = grave.next
+            free(grave)
+        free(self.core)
+
+    cdef int enter(self) except -1:
+        """Take the engine's lock; on an exception it is not held."""
+        if not engine_is_ours(self.core):
+            raise self.forked_error("this store belongs to the process that made it; after a fork, a child needs "
+                                    "a store of its own")
+        if not lock_try(&self.core.lock):
+            with nogil:
+                lock_acquire(&self.core.lock)
+        if self.closed:
+            lock_release(&self.core.lock)
+            raise self.closed_error("the store is closed")
+        if stack_top(<void**>&self.graves) != NULL:
+            self._bury()
+        return 0
+
+    cdef void leave(self) noexcept nogil:
+        lock_release(&self.core.lock)
+
+    cdef void _bury(self) noexcept nogil:
+        """Free the sessions whose objects went while the lock was taken. Requires the lock."""
+        cdef Grave* grave = <Grave*>stack_take_all(<void**>&self.graves)
+        cdef Grave* following
+        while grave != NULL:
+            following = grave.next
+            session_free(grave.session)
+            free(grave)
+            grave = following
+
+    cdef void _close(self) noexcept nogil:
+        cdef Listener* listener
+        lock_acquire(&self.core.lock)
+        if self.closed:
+            lock_release(&self.core.lock)
+            return
+        self.closed = True
+        listener = self.listener
+        self.listener = NULL
+        lock_release(&self.core.lock)
+        if listener != NULL:
+            listener_free(listener)
+        housekeeping_stop(self.core)
+        lock_acquire(&self.core.lock)
+        while self.core.sessions != NULL:
+            session_free(self.core.sessions)   # their objects see `closed` before they look at them
+        lock_release(&self.core.lock)
+        engine_clear(self.core)
+        # A thread may still be on its way to the lock, to find the engine closed: it stays usable.
+        lock_init(&self.core.lock)
+
+    def close(self):
+        """Stop the listener, end all sessions, free everything. May be called again. O(keys)."""
+        if not engine_is_ours(self.core):
+            return
+        with nogil:
+            self._close()
+
+    @property
+    def is_closed(self):
+        return self.closed
+
+    def session(self, error_factory=None, *, bint decode=False, str encoding="utf-8", str errors="strict",
+                data_error=TypeError):
+        """A new client of this engine. `error_factory(message)` makes the exceptions of error replies."""
+        return Session(self, Codec(decode, encoding, errors, error_factory, data_error))
+
+    # ---- the clock, for tests
+
+    def set_clock_ms(self, int64_t ms):
+        """Hold the engine's clock at this Unix time."""
+        self.enter()
+        self.core.clock.held = True
+        self.core.clock.held_us = ms * 1000
+        self._clock_moved()
+
+    def advance_clock_ms(self, int64_t ms):
+        """Move the clock, held or running."""
+        self.enter()
+        if self.core.clock.held:
+            self.core.clock.held_us += ms * 1000
+        else:
+            self.core.clock.offset_us += ms * 1000
+        self._clock_moved()
+
+    def release_clock(self):
+        """Let the clock run again, from the system's time."""
+        self.enter()
+        self.core.clock.held = False
+        self.core.clock.offset_us = 0
+        self._clock_moved()
+
+    cdef void _clock_moved(self) noexcept:
+        self.core.keyspace.now_ms = 0
+        engine_poke_housekeeping(self.core)
+        lock_release(&self.core.lock)
+
+    @property
+    def clock_ms(self):
+        """The engine's Unix time in milliseconds."""
+        cdef int64_t now_us
+        self.enter()
+        now_us = clock_now_us(&self.core.clock)
+        self.leave()
+        return now_us // 1000
+
+    # ---- the listener
+
+    def start_listener(self, *, bint any_port=False, bint portable_poller=False):
+        """Serve on the addresses of the configuration (port, bind, unixsocket), in a native thread.
+        `any_port` takes a free TCP port, to be read from `port`. OSError when that cannot be."""
+        cdef Listener* listener
+        cdef char[256] error
+        cdef bint opened = False
+        cdef bint started = False
+        cdef bint running
+        self.enter()
+        running = self.listener != NULL
+        self.leave()
+        if running:
+            raise OSError("the listener runs already")
+        error[0] = 0
+        with nogil:
+            listener = listener_new(self.core, portable_poller)
+            if listener != NULL:
+                listener.any_port = any_port
+                opened = listener_open(listener, error, sizeof(error))
+                if opened:
+                    started = listener_start(listener)
+                if not started:
+                    listener_free(listener)
+                    listener = NULL
+        if listener == NULL:
+            raise OSError((<bytes>error).decode("utf-8", "replace") if error[0] else
+                          "no memory, descriptor or thread for the listener")
+        try:
+            self.enter()
+        except BaseException:
+            with nogil:
+                listener_free(listener)
+            raise
+        running = self.listener != NULL
+        if not running:
+            self.listener = listener
+        self.leave()
+        if running:
+            with nogil:
+                listener_free(listener)
+            raise OSError("the listener runs already")
+
+    def stop_listener(self):
+        """Close its sockets and connections. The engine goes on. Nothing happens without one."""
+        cdef Listener* listener
+        self.enter()
+        listener = self.listener
+        self.listener = NULL
+        self.leave()
+        if listener != NULL:
+            with nogil:
+                listener_free(listener)
+
+    @property
+    def port(self):
+        """The TCP port that is bound; 0 without one."""
+        cdef int32_t port
+        self.enter()
+        port = self.core.tcp_port if self.listener != NULL else 0
+        self.leave()
+        return port
+
+    def wait_shutdown(self, timeout=None):
+        """Wait until a client says SHUTDOWN, at most `timeout` seconds. Returns whether one did."""
+        cdef int64_t end_us = -1 if timeout is None else monotonic_us() + <int64_t>(<double>timeout * 1e6)
+        cdef int64_t left_us
+        cdef bint asked
+        while True:
+            self.enter()
+            asked = self.core.shutdown_asked
+            self.leave()
+            if asked:
+                return True
+            left_us = SHUTDOWN_STEP_US
+            if end_us >= 0:
+                left_us = min(left_us, end_us - monotonic_us())
+                if left_us <= 0:
+                    return False
+            with nogil:
+                # Nobody raises this signal for a shutdown: the step is the time it takes to be seen.
+                signal_wait(&self.core.pause_over, signal_prepare(&self.core.pause_over), left_us)
+            PyErr_CheckSignals()
+
+    @property
+    def used_memory(self):
+        """Bytes: the keyspace and the clients' buffers, as INFO's used_memory."""
+        cdef uint64_t used
+        self.enter()
+        used = engine_used_memory(self.core)
+        self.leave()
+        return used
+
+
+# ---- one round under the lock
+
+cdef void _take_reply(SessionStruct* session, Taken* taken) noexcept nogil:
+    """Move what the session has answered behind what `taken` holds already."""
+    cdef Buffer* reply = &session.reply.buffer
+    if reply.failed:
+        taken.refused = True
+        reply.failed = False
+    if taken.length == 0 and taken.big.data == NULL:
+        taken.length = reply.length
+        if reply.length <= REPLY_SMALL:
+            memcpy(taken.small, reply.data, reply.length)
+            reply.length = 0
+            return
+        taken.big = reply[0]
+        buffer_init(reply, taken.big.account)
+    else:
+        if taken.big.data == NULL:
+            buffer_init(&taken.big, reply.account)
+            buffer_append(&taken.big, taken.small, taken.length)
+        buffer_append(&taken.big, reply.data, reply.length)
+        if taken.big.failed:
+            taken.refused = True
+        reply.length = 0
+        buffer_shrink(reply, KEPT_REPLY_BYTES)
+        taken.length = taken.big.length
+    taken.data = taken.big.data
+
+
+cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const size_t* counts, size_t total, bint patient,
+               Taken* taken) noexcept nogil:
+    """Execute `total` commands whose words lie one after the other in argv, take their replies along and
+    release the lock. `patient`: the GIL is not held, so others may have the lock in between."""
+    cdef SessionStruct* session = slot[0]
+    cdef EngineStruct* engine = session.engine
+    cdef Executed outcome = EXECUTED
+    cdef size_t done = 0
+    taken.ended = False
+    while True:
+        outcome = execute_known(session, command, argv, counts[done], False, 0)
+        if outcome == EXECUTE_POSTPONED:
+            break
+        argv += counts[done]
+        done += 1
+        if outcome != EXECUTED or session.flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW) or done == total:
+            break
+        if patient and done % TURN_COMMANDS == 0 and lock_is_wanted(&engine.lock):
+            _take_reply(session, taken)  # another thread may use this session meanwhile
+            lock_give_way(&engine.lock)
+            if slot[0] != session:       # and close it
+                taken.ended = True
+                break
+        command = resolve_command(engine, argv, counts[done])
+    taken.outcome = outcome
+    taken.done = done
+    if slot[0] == session:
+        _take_reply(session, taken)
+        taken.ended = session.flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW) != 0
+        if taken.ended:
+            slot[0] = NULL
+            session_free(session)
+    lock_release(&engine.lock)
+
+
+cdef inline void _taken_init(Taken* taken) noexcept nogil:
+    taken.length = 0
+    taken.data = taken.small
+    taken.big.data = NULL
+    taken.refused = False
+    taken.ended = False
+
+
+cdef inline bint _may_take_long(const Command* command, size_t argc) noexcept nogil:
+    """Worth giving up the GIL for, though it may be long until we get it back?"""
+    return argc > 1024 or (command != NULL and
+                           command.acl_categories & (ACL_DANGEROUS | ACL_SCRIPTING | ACL_BLOCKING) != 0)
+
+
+@cython.auto_pickle(False)
+@cython.final
+cdef class Replies:
+    """Replies of one submission, decoded one by one as they are read."""
+    cdef Engine engine                   # keeps the account of `buffer` alive
+    cdef Codec codec
+    cdef Buffer buffer                   # owned
+    cdef size_t offset
+
+    def __cinit__(self, Session session not None):
+        self.engine = session.engine
+        self.codec = session.codec
+        buffer_init(&self.buffer, &self.engine.core.client_bytes)
+
+    def __dealloc__(self):
+        buffer_clear(&self.buffer)
+
+    def __bool__(self):
+        return self.offset < self.buffer.length
+
+    def read(self, decode=None):
+        """The next reply; error replies are returned as exception instances. EOFError past the last."""
+        cdef Cursor cursor
+        cdef bint text = self.codec.decode if decode is None else decode
+        with cython.critical_section(self):
+            if self.offset >= self.buffer.length:
+                raise EOFError("no reply is left")
+            cursor.at = self.buffer.data + self.offset
+            cursor.end = self.buffer.data + self.buffer.length
+            found = decode_reply(&cursor, self.codec, text, 0)
+            self.offset = cursor.at - self.buffer.data
+        return found
+
+
+@cython.auto_pickle(False)
+@cython.no_gc_clear
+cdef class Session:
+    """One client of an engine. Any thread may use it; commands of several threads take turns."""
+
+    def __cinit__(self, Engine engine not None, Codec codec not None):
+        self.engine = engine
+        self.codec = codec
+        self.grave = <Grave*>malloc(sizeof(Grave))
+        if self.grave == NULL:
+            raise MemoryError
+        self.open()
+
+    def __dealloc__(self):
+        # Waits for nothing: the collector may run this at any point of the program.
+        cdef Engine engine = self.engine
+        if self.core == NULL or engine is None or not engine_is_ours(engine.core):
+            free(self.grave)
+            return
+        if lock_try(&engine.core.lock):
+            if not engine.closed:
+                session_free(self.core)
+            lock_release(&engine.core.lock)
+            free(self.grave)
+        else:
+            self.grave.session = self.core
+            stack_push(<void**>&engine.graves, <void**>&self.grave.next, self.grave)
+
+    def open(self):
+        """Begin anew after close, as a fresh connection; nothing happens while open."""
+        cdef bint refused = False
+        self.engine.enter()
+        if self.core == NULL:
+            self.core = session_new(self.engine.core, SESSION_EMBEDDED, -1)
+            refused = self.core == NULL
+        self.engine.leave()
+        if refused:
+            raise MemoryError
+
+    def close(self):
+        """End this client: watches, a transaction and its name are gone. May be called again."""
+        if self.core == NULL or not engine_is_ours(self.engine.core):
+            return
+        if not lock_try(&self.engine.core.lock):
+            with nogil:
+                lock_acquire(&self.engine.core.lock)
+        if self.core != NULL:
+            if not self.engine.closed:
+                session_free(self.core)
+            self.core = NULL
+        lock_release(&self.engine.core.lock)
+
+    cdef int enter(self) except -1:
+        """Take the engine's lock for a call of this session; on an exception it is not held."""
+        cdef bint killed
+        self.engine.enter()
+        if self.core == NULL or self.core.flags & SESSION_CLOSE_NOW:
+            killed = self.core != NULL
+            if killed:
+                session_free(self.core)
+                self.core = NULL
+            self.engine.leave()
+            raise self.engine.closed_error("Connection closed by server." if killed else "the session is closed")
+        return 0
+
+    @property
+    def is_open(self):
+        """False after close, after the engine's end, and when the session was killed."""
+        cdef bint found
+        if not engine_is_ours(self.engine.core):
+            return False
+        if not lock_try(&self.engine.core.lock):
+            with nogil:
+                lock_acquire(&self.engine.core.lock)
+        found = not self.engine.closed and self.core != NULL and not self.core.flags & SESSION_CLOSE_NOW
+        lock_release(&self.engine.core.lock)
+        return found
+
+    cdef int _execute(self, Arguments* arguments, const size_t* counts, size_t total, Taken* taken) except -1:
+        """Run the commands; waits out CLIENT PAUSE. Their replies are in `taken`, its buffer the caller's
+        even when this raises."""
+        cdef const Command* command
+        cdef Slice* argv = arguments.argv
+        cdef uint32_t ticket
+        cdef int64_t left_us
+        cdef size_t i
+        cdef size_t ran = 0
+        while True:
+            self.enter()
+            ticket = signal_prepare(&self.engine.core.pause_over)
+            left_us = 0
+            if self.engine.core.pause_kind:
+                left_us = self.engine.core.pause_end_ms * 1000 - clock_now_us(&self.engine.core.clock)
+            command = resolve_command(self.engine.core, argv, counts[ran])
+            if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[ran]):
+                with nogil:
+                    _run(&self.core, command, argv, counts + ran, total - ran, True, taken)
+            else:
+                _run(&self.core, command, argv, counts + ran, total - ran, False, taken)
+            if taken.refused:
+                raise MemoryError("no memory for the reply")
+            if taken.outcome == EXECUTED or taken.ended:
+                return 0
+            if taken.outcome == EXECUTE_BLOCKED:
+                # No command of this version blocks. The families that do wait here for their reply, as
+                # the end of a pause is waited for below.
+                raise RuntimeError("the command waits for something that cannot be waited for")
+            for i in range(taken.done):
+                argv += counts[ran]
+                ran += 1
+            with nogil:
+                signal_wait(&self.engine.core.pause_over, ticket, min(max(left_us, 1000), POSTPONED_STEP_US))
+            PyErr_CheckSignals()
+
+    cdef object call(self, tuple words, bint split, int decode):
+        """One command; decode: 0 bytes, 1 str, -1 as the codec says. An error reply is raised."""
+        cdef Arguments arguments
+        cdef Taken taken
+        cdef Cursor cursor
+        cdef object found = None
+        arguments_init(&arguments)
+        _taken_init(&taken)
+        try:
+            arguments_add_command(&arguments, self.codec, words, split)
+            self._execute(&arguments, &arguments.count, 1, &taken)
+            if taken.length == 0:
+                return None              # CLIENT REPLY OFF or SKIP
+            cursor.at = taken.data
+            cursor.end = taken.data + taken.length
+            found = decode_reply(&cursor, self.codec, self.codec.decode if decode < 0 else decode, 0)
+            if taken.data[0] == b'-':
+                raise found
+            return found
+        finally:
+            arguments_clear(&arguments)
+            if taken.big.data != NULL:
+                buffer_clear(&taken.big)
+
+    def execute(self, args, decode=None):
+        """Run one command and return its reply; an error reply is raised, as error_factory made it.
+
+        `args` is a sequence of bytes, str, int, float, bytearray or memoryview."""
+        return self.call(tuple(args), False, -1 if decode is None else decode is not False)
+
+    def execute_split(self, args, decode=None):
+        """The same for words as redis-py gives them: "CONFIG GET" in front becomes two words."""
+        return self.call(tuple(args), True, -1 if decode is None else decode is not False)
+
+    def execute_raw(self, args):
+        """Run one command and return the RESP bytes of its reply."""
+        cdef Replies replies = self.submit((args,), False)
+        return PyBytes_FromStringAndSize(replies.buffer.data, <Py_ssize_t>replies.buffer.length)
+
+    def execute_many(self, commands, decode=None, bint split=False):
+        """Run commands one after the other, most often in one round under the lock; returns the list of
+        their replies, error replies as exception instances. Other clients' commands may come in between,
+        unless MULTI and EXEC are among them."""
+        cdef Replies replies = self.submit(commands, split)
+        cdef list found = []
+        while replies.offset < replies.buffer.length:
+            found.append(replies.read(decode))
+        return found
+
+    def submit(self, commands, bint split=False):
+        """Run commands and return their replies undecoded, as a Replies."""
+        cdef Arguments arguments
+        cdef Taken taken
+        cdef size_t* counts = NULL
+        cdef size_t total = 0
+        cdef size_t before
+        cdef Replies replies = Replies(self)
+        cdef list listed = [tuple(command) for command in commands]
+        if not listed:
+            return replies
+        arguments_init(&arguments)
+        _taken_init(&taken)
+        try:
+            counts = <size_t*>malloc(len(listed) * sizeof(size_t))
+            if counts == NULL:
+                raise MemoryError
+            for command in listed:
+                before = arguments.count
+                arguments_add_command(&arguments, self.codec, <tuple>command, split)
+                counts[total] = arguments.count - before
+                total += 1
+            self._execute(&arguments, counts, total, &taken)
+            if taken.big.data != NULL:
+                replies.buffer = taken.big
+                taken.big.data = NULL
+            else:
+                buffer_append(&replies.buffer, taken.data, taken.length)
+                if replies.buffer.failed:
+                    raise MemoryError("no memory for the reply")
+        finally:
+            free(counts)
+            arguments_clear(&arguments)
+            if taken.big.data != NULL:
+                buffer_clear(&taken.big)
+        return replies
+
+    # ---- what the session is
+
+    @property
+    def id(self):
+        """CLIENT ID's number."""
+        cdef uint64_t number
+        self.enter()
+        number = self.core.id
+        self.engine.leave()
+        return number
+
+    @property
+    def protocol(self):
+        """2 or 3; setting it does what HELLO does to it."""
+        cdef int number
+        self.enter()
+        number = self.core.reply.resp
+        self.engine.leave()
+        return number
+
+    @protocol.setter
+    def protocol(self, int number):
+        if number != 2 and number != 3:
+            raise ValueError("protocol must be 2 or 3")
+        self.enter()
+        self.core.reply.resp = number
+        self.engine.leave()
+
+    @property
+    def decode(self):
+        """Do bulk strings become str?"""
+        return self.codec.decode
+
+    @decode.setter
+    def decode(self, bint value):
+        self.codec.decode = value
+
+    @property
+    def encoding(self):
+        return self.codec.encoding
+
+    @encoding.setter
+    def encoding(self, str value):
+        self.codec.encoding = value
+
+    @property
+    def errors(self):
+        return self.codec.errors
+
+    @errors.setter
+    def errors(self, str value):
+        self.codec.errors = value
