@@ -1,7 +1,7 @@
 """See keys.pxd."""
 from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
-from hutch_engine.base.buffer cimport buffer_insert
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_insert
 from hutch_engine.base.glob cimport glob_is_literal, glob_matches
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, slice_of_text
 from hutch_engine.commands.call cimport (
@@ -15,7 +15,7 @@ from hutch_engine.keyspace.entry cimport (
     ENTRY_INTEGER, TYPE_NONE, TYPE_STREAM, TYPE_STRING, Entry, Value, entry_copy_value, entry_deadline_ms,
     entry_has_deadline, entry_key, entry_take_value, entry_type, type_name, value_free)
 from hutch_engine.keyspace.keyspace cimport (
-    EVENT_GENERIC, EVENT_NEW, FIND_NO_STATS, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_clear_deadline,
+    EVENT_GENERIC, EVENT_NEW, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_clear_deadline,
     keyspace_delete, keyspace_event, keyspace_expire_entry, keyspace_find, keyspace_find_slot, keyspace_hash,
     keyspace_now, keyspace_overwritten, keyspace_set, keyspace_set_deadline, keyspace_touched)
 from hutch_engine.structures.table cimport TableSlot, table_count, table_each, table_find, table_random, table_scan
@@ -326,6 +326,7 @@ cdef struct Listing:                         # what the visitors of KEYS and SCA
     int64_t now_ms
     int64_t seen
     int64_t listed
+    Buffer* due                              # borrowed: due Entry* that SCAN came by; NULL for KEYS
 
 
 cdef bint _list_entry(void* context, void* visited) noexcept nogil:
@@ -333,10 +334,12 @@ cdef bint _list_entry(void* context, void* visited) noexcept nogil:
     cdef Entry* entry = <Entry*>visited
     cdef Slice key
     listing.seen += 1
-    if listing.type >= 0 and entry_type(entry) != listing.type:
-        return True
-    # What is due is not there any more; taking it away is not for a visitor.
     if entry_has_deadline(entry) and entry_deadline_ms(entry) < listing.now_ms:
+        # Not there any more. A visitor must not change the table: SCAN removes it afterwards.
+        if listing.due != NULL:
+            buffer_append(listing.due, <const char*>&entry, sizeof(entry))
+        return True
+    if listing.type >= 0 and entry_type(entry) != listing.type:
         return True
     key = entry_key(entry)
     if listing.all or glob_matches(listing.pattern, key, False):
@@ -353,23 +356,22 @@ cdef void _listing_init(Listing* listing, Call* call, Slice pattern) noexcept no
     listing.now_ms = keyspace_now(call.keyspace)
     listing.seen = 0
     listing.listed = 0
+    listing.due = NULL
 
 
 cdef void cmd_keys(Call* call) noexcept nogil:
     cdef Listing listing
     cdef Slice pattern = call.argv[1]
     cdef size_t mark = reply_mark(call.reply)
-    if glob_is_literal(pattern):
-        # A pattern that can match one key only: no walk through all of them.
-        if keyspace_find(call.keyspace, call.database, pattern, call_hash(call, 1),
-                         FIND_NO_STATS | FIND_NO_TOUCH) == NULL:
-            reply_array(call.reply, 0)
-        else:
-            reply_array(call.reply, 1)
-            reply_bulk(call.reply, pattern)
-        return
+    cdef TableSlot slot
     _listing_init(&listing, call, pattern)
-    table_each(&call.database.keys, _list_entry, &listing)
+    if glob_is_literal(pattern):
+        # It can match one key only: no walk through all of them.
+        slot = table_find(&call.database.keys, pattern, call_hash(call, 1))
+        if slot != NULL:
+            _list_entry(&listing, slot[0])
+    else:
+        table_each(&call.database.keys, _list_entry, &listing)
     reply_array_at(call.reply, mark, listing.listed)
 
 
@@ -462,18 +464,35 @@ cdef void _insert_cursor(Reply* reply, size_t mark, uint64_t cursor) noexcept no
     buffer_insert(&reply.buffer, mark, at, text + 32 - at)
 
 
+cdef void _expire_listed(Call* call, const Buffer* due) noexcept nogil:
+    """Remove the due entries that a SCAN came by. Entries stay where they are while others go."""
+    cdef Entry** entries = <Entry**>due.data
+    cdef uint64_t hash
+    cdef Slice key
+    cdef size_t i
+    if call.keyspace.keep_expired:
+        return
+    for i in range(due.length // sizeof(Entry*)):
+        key = entry_key(entries[i])
+        hash = keyspace_hash(call.keyspace, key)
+        keyspace_expire_entry(call.keyspace, call.database, table_find(&call.database.keys, key, hash), hash)
+
+
 cdef void cmd_scan(Call* call) noexcept nogil:
     cdef Listing listing
     cdef uint64_t cursor
     cdef int64_t count = SCAN_COUNT
     cdef int64_t steps
     cdef size_t mark
+    cdef Buffer due
     if not _cursor(call.argv[1], &cursor):
         reply_error(call.reply, b"ERR invalid cursor")
         return
     if not _scan_options(call, &listing, &count):
         return
     # COUNT bounds what is looked at, not what is found: a rare match must not make one call long.
+    buffer_init(&due, NULL)
+    listing.due = &due
     steps = count * SCAN_STEPS_FACTOR if count < INT64_MAX // SCAN_STEPS_FACTOR else INT64_MAX
     mark = reply_mark(call.reply)
     while True:
@@ -481,5 +500,8 @@ cdef void cmd_scan(Call* call) noexcept nogil:
         steps -= 1
         if cursor == 0 or steps <= 0 or listing.seen >= count:
             break
+    if due.length:
+        _expire_listed(call, &due)
+        buffer_clear(&due)
     reply_array_at(call.reply, mark, listing.listed)
     _insert_cursor(call.reply, mark, cursor)
