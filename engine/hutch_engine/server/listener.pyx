@@ -77,7 +77,6 @@ cdef extern from * nogil:
 
 cdef enum:
     TICK_US = 100000                # statistics, time-outs, memory of idle clients
-    ACCEPTS_PER_TURN = 64           # so that a flood of connections does not starve those that are there
     READ_BYTES_MAX = 262144         # one read of a big argument: some 50 us
     GROW_AT_ONCE_BYTES = 2097152    # room made for an argument on its word alone; more only as it arrives
     KEEP_BUFFER_BYTES = 65536       # reply buffers bigger than this go back once sent
@@ -312,10 +311,11 @@ cdef void listener_free(Listener* listener) noexcept nogil:
 # ---- connections
 
 cdef void _accept(Listener* listener, ListeningSocket* where) noexcept nogil:
-    cdef int i
+    cdef int64_t i
     cdef int fd = -1
     cdef AcceptOutcome outcome
-    for i in range(ACCEPTS_PER_TURN):
+    # Bounded, so that a flood of connections does not starve those that are there.
+    for i in range(listener.accepts_per_turn):
         outcome = socket_accept(where.fd, &fd)
         if outcome == ACCEPTED:
             _welcome(listener, fd, where.unix_socket)
@@ -618,6 +618,7 @@ cdef void _copy_limits(Listener* listener) noexcept nogil:
     cdef Engine* engine = listener.engine
     listener.limits.bulk_bytes = engine.config.proto_max_bulk_len
     listener.limits.query_bytes = engine.config.client_query_buffer_limit
+    listener.accepts_per_turn = engine.config.max_new_connections
     if listener.limits.query_bytes <= 0:
         listener.limits.query_bytes = INT64_MAX
     listener.stall_bytes = INT64_MAX if engine.config.output_limits[CLASS_NORMAL].hard_bytes else STALL_BYTES
