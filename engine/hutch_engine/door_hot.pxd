@@ -10,9 +10,10 @@ from hutch_engine.door cimport Session
 
 cdef class HotMethods:
     cdef Session hot_session         # None until the first connection; then never another one
+    cdef int hot_database            # the one the client was made for
     cdef bint hot_enabled            # nothing about the client is customised
 
-    cdef object _add(self, Session session, object name, int64_t amount, const Command* command)
+    cdef object _add(self, object name, int64_t amount, const Command* command)
     cdef object _amount(self, object amount)
-    cdef object _remove(self, Session session, tuple names, const Command* command)
-    cdef object _left(self, Session session, object name, const Command* command, int64_t* left_out)
+    cdef object _remove(self, tuple names, const Command* command)
+    cdef object _left(self, object name, const Command* command, int64_t* left_out)

@@ -102,8 +102,9 @@ cdef inline bint _value_word(object value, Codec codec, Slice* word, char* digit
     return False
 
 
-cdef inline SessionStruct* _begin(Session session, bint writes, const Command* command) noexcept:
+cdef inline SessionStruct* _begin(HotMethods self, bint writes, const Command* command) noexcept:
     """The session, with the engine's lock held and everything as usual; or NULL, and nothing is held."""
+    cdef Session session = self.hot_session
     cdef EngineStruct* engine = session.engine.core
     cdef SessionStruct* core
     if unlikely(not engine_is_ours(engine)):
@@ -113,7 +114,7 @@ cdef inline SessionStruct* _begin(Session session, bint writes, const Command* c
             lock_acquire(&engine.lock)
     core = session.core
     if unlikely(session.engine.closed or core == NULL
-                or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
+                or core.database_index != self.hot_database or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
                 or engine.pause_kind != PAUSE_NONE or engine.keyspace.wanted != 0 or engine.config.maxmemory != 0
                 or (writes and heap_is_short(&engine.heap))):
         lock_release(&engine.lock)
@@ -143,11 +144,12 @@ cdef inline void _end_write(SessionStruct* core) noexcept nogil:
 cdef class HotMethods:
     """Base of hutch.Redis, before redis.Redis: compiled methods with redis-py's signatures."""
 
-    def _hot_attach(self, Session session not None):
-        """From now on the hot methods run in this session. Only the first call counts: a session object
-        is never taken away while another thread may be using it."""
+    def _hot_attach(self, Session session not None, int database):
+        """From now on the hot methods run in this session, while that database is selected. Only the
+        first call counts: a session object is never taken away while another thread may be using it."""
         with cython.critical_section(self):
             if self.hot_session is None:
+                self.hot_database = database
                 self.hot_session = session
 
     def _hot_enable(self, bint enabled):
@@ -174,7 +176,7 @@ cdef class HotMethods:
         cdef bint wrong
         if self.hot_enabled and self.hot_session is not None and _word(name, self.hot_session.codec, &key):
             session = self.hot_session
-            core = _begin(session, False, GET)
+            core = _begin(self, False, GET)
             if core != NULL:
                 entry = keyspace_find(&core.engine.keyspace, core.call.database, key,
                                       keyspace_hash(&core.engine.keyspace, key), 0)
@@ -232,7 +234,7 @@ cdef class HotMethods:
                 and ifdeq is None and ifdne is None and _word(name, self.hot_session.codec, &key)
                 and _value_word(value, self.hot_session.codec, &word, digits)):
             session = self.hot_session
-            core = _begin(session, True, SET)
+            core = _begin(self, True, SET)
             if core != NULL:
                 keyspace = &core.engine.keyspace
                 database = core.call.database
@@ -248,7 +250,7 @@ cdef class HotMethods:
         return super(HotMethods, self).set(name, value, **_given(ex, px, nx, xx, keepttl, get, exat, pxat, ifeq, ifne,
                                                                  ifdeq, ifdne))
 
-    cdef object _add(self, Session session, object name, int64_t amount, const Command* command):
+    cdef object _add(self, object name, int64_t amount, const Command* command):
         """The new number, or None: then nothing happened."""
         cdef SessionStruct* core
         cdef Keyspace* keyspace
@@ -259,9 +261,9 @@ cdef class HotMethods:
         cdef Slice key
         cdef int64_t total = 0
         cdef bint done = False
-        if not _word(name, session.codec, &key):
+        if not _word(name, self.hot_session.codec, &key):
             return None
-        core = _begin(session, True, command)
+        core = _begin(self, True, command)
         if core == NULL:
             return None
         keyspace = &core.engine.keyspace
@@ -293,7 +295,7 @@ cdef class HotMethods:
         Increment the value of ``name`` by ``amount``; a key that does not exist counts as 0. O(1)
         """
         if self.hot_enabled and self.hot_session is not None and self._amount(amount) is not None:
-            total = self._add(self.hot_session, name, amount, INCRBY)
+            total = self._add(name, amount, INCRBY)
             if total is not None:
                 return total
         return super(HotMethods, self).incrby(name, amount)
@@ -305,14 +307,14 @@ cdef class HotMethods:
         Decrement the value of ``name`` by ``amount``; a key that does not exist counts as 0. O(1)
         """
         if self.hot_enabled and self.hot_session is not None and self._amount(amount) is not None:
-            total = self._add(self.hot_session, name, -<int64_t>amount, DECRBY)
+            total = self._add(name, -<int64_t>amount, DECRBY)
             if total is not None:
                 return total
         return super(HotMethods, self).decrby(name, amount)
 
     decr = decrby
 
-    cdef object _remove(self, Session session, tuple names, const Command* command):
+    cdef object _remove(self, tuple names, const Command* command):
         cdef SessionStruct* core
         cdef Keyspace* keyspace
         cdef TableSlot slot
@@ -324,9 +326,9 @@ cdef class HotMethods:
         if count == 0 or count > KEYS_SMALL:
             return None
         for i in range(count):
-            if not _word(names[i], session.codec, &keys[i]):
+            if not _word(names[i], self.hot_session.codec, &keys[i]):
                 return None
-        core = _begin(session, False, command)
+        core = _begin(self, False, command)
         if core == NULL:
             return None
         keyspace = &core.engine.keyspace
@@ -346,7 +348,7 @@ cdef class HotMethods:
         Delete one or more keys specified by ``names``; returns how many there were. O(names)
         """
         if self.hot_enabled and self.hot_session is not None:
-            removed = self._remove(self.hot_session, names, DEL)
+            removed = self._remove(names, DEL)
             if removed is not None:
                 return removed
         return super(HotMethods, self).delete(*names)
@@ -356,7 +358,7 @@ cdef class HotMethods:
         Unlink one or more keys specified by ``names``; big values are freed in the background. O(names)
         """
         if self.hot_enabled and self.hot_session is not None:
-            removed = self._remove(self.hot_session, names, UNLINK)
+            removed = self._remove(names, UNLINK)
             if removed is not None:
                 return removed
         return super(HotMethods, self).unlink(*names)
@@ -377,7 +379,7 @@ cdef class HotMethods:
                     plain = False
                     break
         if plain:
-            core = _begin(self.hot_session, False, EXISTS)
+            core = _begin(self, False, EXISTS)
             if core != NULL:
                 for i in range(count):
                     if keyspace_find(&core.engine.keyspace, core.call.database, keys[i],
@@ -388,14 +390,14 @@ cdef class HotMethods:
                 return found
         return super(HotMethods, self).exists(*names)
 
-    cdef object _left(self, Session session, object name, const Command* command, int64_t* left_out):
+    cdef object _left(self, object name, const Command* command, int64_t* left_out):
         """Milliseconds to live, -1 without a deadline, -2 without a key. None: it was not asked."""
         cdef SessionStruct* core
         cdef Entry* entry
         cdef Slice key
-        if not _word(name, session.codec, &key):
+        if not _word(name, self.hot_session.codec, &key):
             return None
-        core = _begin(session, False, command)
+        core = _begin(self, False, command)
         if core == NULL:
             return None
         entry = keyspace_find(&core.engine.keyspace, core.call.database, key,
@@ -415,7 +417,7 @@ cdef class HotMethods:
         """
         cdef int64_t left = 0
         if (self.hot_enabled and self.hot_session is not None
-                and self._left(self.hot_session, name, TTL, &left) is not None):
+                and self._left(name, TTL, &left) is not None):
             return (left + 500) // 1000 if left >= 0 else left
         return super(HotMethods, self).ttl(name)
 
@@ -425,7 +427,7 @@ cdef class HotMethods:
         """
         cdef int64_t left = 0
         if (self.hot_enabled and self.hot_session is not None
-                and self._left(self.hot_session, name, PTTL, &left) is not None):
+                and self._left(name, PTTL, &left) is not None):
             return left
         return super(HotMethods, self).pttl(name)
 
