@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from .longdouble import INFINITY, add_long_doubles, parse_long_double, print_long_double
 from .model import (INT64_MAX, INT64_MIN, MAX_STRING, NOT_A_FLOAT, OK, OVERFLOW, SYNTAX, TOO_LONG, Item, Map, ModelSession,
-                    Refused, command, integer, need_integer)
+                    Refused, command, need_integer)
 
 EXPIRY = (b"EX", b"PX", b"EXAT", b"PXAT")
 
