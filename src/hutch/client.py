@@ -10,7 +10,7 @@ from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError, ExecAbortError, ResponseError, WatchError
 from redis.retry import Retry
 
-from hutch_engine.door_hot import HotMethods
+from hutch_engine.door_hot import HotMethods, quick_set
 
 from .connection import EmbeddedConnection, EmbeddedConnectionPool
 from .exceptions import StoreClosedError
@@ -175,6 +175,8 @@ class Redis(HotMethods, redis.Redis):
             options.pop("keys", None)
             return callbacks[name](response, **options)
         return response
+
+    set = quick_set              # compiled as HotMethods' own are
 
     # The hot method of the same meaning, not redis-py's alias of its own.
     def __contains__(self, name):

@@ -114,7 +114,7 @@ class EmbeddedConnection(AbstractConnection):
     @property
     def is_usable(self):
         """Connected, nothing left to read, and not killed by another client."""
-        return self._sock is not None and not self._replies and self.session.is_open
+        return self._sock is not None and self.session.is_open and not (self._replies and self.has_replies())
 
     # ---- sending
 
