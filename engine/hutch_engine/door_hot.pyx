@@ -6,7 +6,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
-from hutch_engine.base.clock cimport clock_coarse_ms
+from hutch_engine.base.clock cimport clock_coarse_ms, monotonic_us
 from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_release, lock_try
 from hutch_engine.base.memory cimport heap_is_short
@@ -50,23 +50,6 @@ cdef extern from "Python.h":
     bint PyUnicode_Check(object value)
     bint PyLong_CheckExact(object value)
     long long PyLong_AsLongLongAndOverflow(object value, int* overflow) except? -1
-
-cdef extern from *:
-    """
-    #include <stdint.h>
-    #include <time.h>
-    /* For `used_us`, which CLIENT LIST shows in seconds: a few ns where the exact clock takes twenty. */
-    static inline int64_t hutch_monotonic_coarse_us(void) {
-        struct timespec t;
-    #ifdef CLOCK_MONOTONIC_COARSE
-        clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    #else
-        clock_gettime(CLOCK_MONOTONIC, &t);
-    #endif
-        return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-    }
-    """
-    int64_t monotonic_coarse_us "hutch_monotonic_coarse_us"() noexcept nogil
 
 cdef enum:
     VALUE_SMALL = 512                # bytes copied to the stack under the lock
@@ -120,8 +103,9 @@ cdef inline bint _value_word(object value, Codec codec, Slice* word, char* digit
 cdef inline SessionStruct* _begin(HotMethods self, bint writes, const Command* command) noexcept:
     """The session, with the engine's lock held and everything as usual; or NULL, and nothing is held."""
     cdef Session session = self.hot_session
-    cdef EngineStruct* engine = session.engine.core
+    cdef EngineStruct* engine = self.hot_engine
     cdef SessionStruct* core
+    cdef int64_t now_ms
     if unlikely(not engine_is_ours(engine)):
         return NULL
     if unlikely(not lock_try(&engine.lock)):
@@ -135,9 +119,11 @@ cdef inline SessionStruct* _begin(HotMethods self, bint writes, const Command* c
         lock_release(&engine.lock)
         return NULL
     engine.keyspace.now_ms = 0
-    engine.keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
+    now_ms = clock_coarse_ms(&engine.clock)
+    engine.keyspace.access_clock = <uint32_t>(now_ms // 1000)
     core.last_command = command
-    core.used_us = monotonic_coarse_us()
+    # CLIENT LIST shows it in seconds: not worth a second look at a clock.
+    core.used_us = now_ms * 1000 + self.hot_monotonic_us
     return core
 
 
@@ -175,6 +161,8 @@ cdef class HotMethods:
         with cython.critical_section(self):
             if self.hot_session is None:
                 self.hot_database = database
+                self.hot_engine = session.engine.core
+                self.hot_monotonic_us = monotonic_us() - clock_coarse_ms(&session.engine.core.clock) * 1000
                 self.hot_session = session
 
     def _hot_enable(self, bint enabled):
