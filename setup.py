@@ -104,7 +104,7 @@ building = any(word in sys.argv for word in
 setup(
     version=version(),
     packages=["hutch_engine", "hutch_engine.base", "hutch_engine.structures", "hutch_engine.keyspace",
-              "hutch_engine.commands", "hutch_engine.server", "hutch"],
+              "hutch_engine.commands", "hutch_engine.server", "hutch", "hutch.testing"],
     package_dir={"": "src", "hutch_engine": "engine/hutch_engine", "hutch": "src/hutch",
                  "shims": "tests/shims"},
     package_data={"hutch": ["py.typed", "*.pyi"], "hutch_engine": ["*.pyi"]},

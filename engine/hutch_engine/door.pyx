@@ -8,7 +8,7 @@ from libc.string cimport memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_shrink
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
 from hutch_engine.base.lock cimport (lock_acquire, lock_give_way, lock_init, lock_is_wanted, lock_release, lock_try,
-                                     signal_prepare, signal_raise, signal_wait)
+                                     signal_prepare, signal_wait)
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
@@ -17,9 +17,11 @@ from hutch_engine.server.command_table cimport (command_table_at, command_table_
                                                 command_table_ids)
 from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_CLOSE_AFTER_REPLY,
                                          SESSION_CLOSE_NOW, SESSION_EMBEDDED, engine_clear, engine_init, engine_is_ours,
+                                         engine_poke_housekeeping, engine_set_commands,
                                          engine_used_memory, session_free, session_new)
 from hutch_engine.server.executor cimport (EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known,
                                            resolve_command)
+from hutch_engine.server.housekeeping cimport housekeeping_start, housekeeping_stop
 from hutch_engine.server.listener cimport Listener, listener_free, listener_new, listener_open, listener_start
 import hutch_engine.server.command_handlers   # fills the command table's handlers
 
@@ -73,16 +75,13 @@ cdef class Engine:
         self.core = <EngineStruct*>calloc(1, sizeof(EngineStruct))
         if self.core == NULL:
             raise MemoryError
-        self.core.find_command = command_table_find
-        self.core.list_command = command_table_at
-        self.core.command_count = command_table_count()
-        self.core.command_ids = command_table_ids()
         if not engine_init(self.core, databases, seed):
             raise MemoryError
-        self.core.find_command = command_table_find
-        self.core.list_command = command_table_at
-        self.core.command_count = command_table_count()
-        self.core.command_ids = command_table_ids()
+        engine_set_commands(self.core, command_table_find, command_table_at, command_table_count(), command_table_ids())
+        if self.core.stats == NULL:
+            engine_clear(self.core)
+            raise MemoryError
+        self.core.start_housekeeping = housekeeping_start
         self.closed = False
 
     def __dealloc__(self):
@@ -137,6 +136,7 @@ cdef class Engine:
         lock_release(&self.core.lock)
         if listener != NULL:
             listener_free(listener)
+        housekeeping_stop(self.core)
         lock_acquire(&self.core.lock)
         while self.core.sessions != NULL:
             session_free(self.core.sessions)   # their objects see `closed` before they look at them
@@ -188,7 +188,7 @@ cdef class Engine:
 
     cdef void _clock_moved(self) noexcept:
         self.core.keyspace.now_ms = 0
-        signal_raise(&self.core.housekeeping)
+        engine_poke_housekeeping(self.core)
         lock_release(&self.core.lock)
 
     @property

@@ -52,7 +52,7 @@ cdef struct Heap:
     size_t region_bytes          # size of the next region to map
     Slab* reserve                # whole slabs for bad times
     size_t reserve_count
-    bint reserve_ready
+    size_t reserve_target        # whole when it holds so many
     uint64_t used_bytes
     uint64_t peak_bytes
     uint64_t live_blocks
@@ -80,4 +80,4 @@ cdef size_t heap_block_bytes(size_t size) noexcept nogil
 """What a block of `size` bytes really takes."""
 
 cdef inline bint heap_is_short(const Heap* heap) noexcept nogil:
-    return heap.reserve_ready and heap.reserve_count < HEAP_RESERVE_SLABS
+    return heap.reserve_count < heap.reserve_target

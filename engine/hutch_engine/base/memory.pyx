@@ -10,12 +10,19 @@ cdef extern from * nogil:
     #include <sys/mman.h>
     #include <stdlib.h>
     #include <stdint.h>
+    #define HUTCH_HUGE_FROM (8u << 20)
     #ifndef MAP_ANONYMOUS
     #define MAP_ANONYMOUS MAP_ANON
     #endif
     static void *hutch_map(size_t bytes) {
         void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        return p == MAP_FAILED ? NULL : p;
+        if (p == MAP_FAILED) return NULL;
+    #ifdef MADV_HUGEPAGE
+        /* Random look-ups in a large table miss the TLB more than anything else. There is no fork, so
+         * none of the copying that makes huge pages a burden elsewhere. */
+        if (bytes >= HUTCH_HUGE_FROM) madvise(p, bytes, MADV_HUGEPAGE);
+    #endif
+        return p;
     }
     static void hutch_unmap(void *p, size_t bytes) { munmap(p, bytes); }
     static void hutch_decommit(void *start, void *end) {
@@ -30,6 +37,7 @@ cdef extern from * nogil:
 
 cdef enum:
     FIRST_REGION_BYTES = 262144        # a store of a test holds a handful of keys
+    FIRST_RESERVE_SLABS = 2
     LAST_REGION_BYTES = 67108864
     MAPPED_BLOCK_BYTES = 1048576       # blocks from here on are mappings of their own: zero pages, quick to give back
     FREE_SLABS_KEPT = 16               # whole slabs kept warm (512 KiB); further ones give their pages back
@@ -101,25 +109,38 @@ cdef bint _map_region(Heap* heap, size_t bytes) noexcept nogil:
     return True
 
 
-cdef void _fill_reserve(Heap* heap) noexcept nogil:
-    """Set whole slabs aside while the system still gives. Mapped, not touched: it costs address space."""
-    cdef Slab* slab
-    while heap.reserve_count < HEAP_RESERVE_SLABS:
-        if heap.fresh_slab == heap.fresh_end:
-            if not _map_region(heap, HEAP_RESERVE_SLABS * SLAB_BYTES):
-                return
-        slab = <Slab*>heap.fresh_slab
-        heap.fresh_slab += SLAB_BYTES
-        _reserve_push(heap, slab)
-    heap.reserve_ready = True
-
-
 cdef inline void _reserve_push(Heap* heap, Slab* slab) noexcept nogil:
-    # An array of addresses would need memory of its own; the link inside touches one page a slab,
-    # which is the price: 64 pages, once the store has grown past its first region.
+    # The link inside touches one page a slab; an array of addresses would need memory of its own.
     slab.next = heap.reserve
     heap.reserve = slab
     heap.reserve_count += 1
+
+
+cdef void _fill_reserve(Heap* heap, size_t target) noexcept nogil:
+    """Set slabs of the fresh region aside while the system still gives."""
+    while heap.reserve_count < target and heap.fresh_slab != heap.fresh_end:
+        _reserve_push(heap, <Slab*>heap.fresh_slab)
+        heap.fresh_slab += SLAB_BYTES
+    heap.reserve_target = heap.reserve_count
+
+
+cdef bint _more_fresh(Heap* heap) noexcept nogil:
+    """Map what the next slabs are cut from. The first region sets a little aside, so that a small store
+    stays small; the whole reserve is taken when the store outgrows it."""
+    if heap.regions == NULL:
+        if not _map_region(heap, heap.region_bytes):
+            return False
+        _fill_reserve(heap, FIRST_RESERVE_SLABS)
+        return True
+    if heap.reserve_target < HEAP_RESERVE_SLABS and _map_region(heap, HEAP_RESERVE_SLABS * SLAB_BYTES):
+        _fill_reserve(heap, HEAP_RESERVE_SLABS)
+        if heap.fresh_slab != heap.fresh_end:
+            return True
+    if not _map_region(heap, heap.region_bytes):
+        return False
+    if heap.region_bytes < LAST_REGION_BYTES:
+        heap.region_bytes *= 2
+    return True
 
 
 cdef Slab* _whole_slab(Heap* heap) noexcept nogil:
@@ -129,22 +150,12 @@ cdef Slab* _whole_slab(Heap* heap) noexcept nogil:
         heap.free_slabs = slab.next
         heap.free_slab_count -= 1
         return slab
-    if heap.fresh_slab == heap.fresh_end:
-        # The reserve is taken when the store outgrows its first region, so that small stores stay small.
-        if heap.regions != NULL and heap.reserve_count < HEAP_RESERVE_SLABS:
-            _fill_reserve(heap)
-        if heap.fresh_slab == heap.fresh_end:
-            if _map_region(heap, heap.region_bytes):
-                if heap.region_bytes < LAST_REGION_BYTES:
-                    heap.region_bytes *= 2
-            elif heap.reserve != NULL:
-                heap.reserve_ready = True
-                slab = heap.reserve
-                heap.reserve = slab.next
-                heap.reserve_count -= 1
-                return slab
-            else:
-                return NULL
+    if heap.fresh_slab == heap.fresh_end and not _more_fresh(heap):
+        slab = heap.reserve
+        if slab != NULL:
+            heap.reserve = slab.next
+            heap.reserve_count -= 1
+        return slab
     slab = <Slab*>heap.fresh_slab
     heap.fresh_slab += SLAB_BYTES
     return slab
@@ -226,20 +237,6 @@ cdef void* _small_alloc(Heap* heap, size_t size) noexcept nogil:
     return block
 
 
-cdef void* heap_alloc(Heap* heap, size_t size) noexcept nogil:
-    cdef void* block
-    invariant(size <= HEAP_SMALL_MAX, b"heap_alloc is for small blocks")
-    if HUTCH_CHECKS:
-        block = _checked_alloc(heap, size, False)
-    else:
-        block = _small_alloc(heap, size)
-        if unlikely(block == NULL):
-            # The reserve is gone too: 2 MiB within one command after writes were already refused.
-            # malloc may still have a block; it lives in no slab, so it must look like one.
-            block = _last_resort(heap, size)
-    return block
-
-
 cdef extern from *:
     """
     #include <stdio.h>
@@ -251,10 +248,18 @@ cdef extern from *:
     void hutch_out_of_memory() noexcept nogil
 
 
-cdef void* _last_resort(Heap* heap, size_t size) noexcept nogil:
-    # Nothing better is left: no structure can be left half changed.
-    hutch_out_of_memory()
-    return NULL
+cdef void* heap_alloc(Heap* heap, size_t size) noexcept nogil:
+    cdef void* block
+    invariant(size <= HEAP_SMALL_MAX, b"heap_alloc is for small blocks")
+    if HUTCH_CHECKS:
+        block = _checked_alloc(heap, size, False)
+    else:
+        block = _small_alloc(heap, size)
+        if unlikely(block == NULL):
+            # The reserve is gone too: 2 MiB within one command, after the system refused. No structure
+            # can be left half changed, so nothing better is left.
+            hutch_out_of_memory()
+    return block
 
 
 cdef void* _large_alloc(Heap* heap, size_t size, bint zero) noexcept nogil:
@@ -302,7 +307,7 @@ cdef void* heap_try_zeroed(Heap* heap, size_t count, size_t size) noexcept nogil
 cdef void _release_slab(Heap* heap, Slab* slab) noexcept nogil:
     """The last block of a slab is back: mend the reserve first, then keep it for any class."""
     _list_remove(heap, slab)
-    if heap.reserve_ready and heap.reserve_count < HEAP_RESERVE_SLABS:
+    if heap.reserve_count < heap.reserve_target:
         _reserve_push(heap, slab)
         return
     if heap.free_slab_count >= FREE_SLABS_KEPT:

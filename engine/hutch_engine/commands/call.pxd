@@ -49,6 +49,13 @@ cdef TableSlot call_find_write(Call* call, size_t index) noexcept nogil
 """The slot of key argv[index] for changing it, or NULL when there is no such key."""
 cdef TableSlot call_find_write_type(Call* call, size_t index, int type, bint* wrong_type_out) noexcept nogil
 
+cdef enum:
+    HASHED_KEYS = 16             # how many keys call_hash_keys takes at once
+
+cdef size_t call_hash_keys(Call* call, size_t first, size_t step, uint64_t* hashes_out) noexcept nogil
+"""Hash the next keys argv[first], argv[first + step] ... (at most HASHED_KEYS) and have their buckets and
+entries fetched, so that a command of many keys waits for memory once a batch; returns how many."""
+
 cdef inline Entry* slot_entry(TableSlot slot) noexcept nogil:
     return <Entry*>slot[0]
 

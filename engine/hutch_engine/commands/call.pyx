@@ -7,7 +7,7 @@ from hutch_engine.commands.reply cimport reply_array, reply_error, reply_error_p
 from hutch_engine.keyspace.entry cimport Entry, entry_type
 from hutch_engine.keyspace.keyspace cimport (
     FIND_NO_TOUCH, FIND_WRITE, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_hash, keyspace_touched)
-from hutch_engine.structures.table cimport TableSlot
+from hutch_engine.structures.table cimport TableSlot, table_prefetch_bucket, table_prefetch_entries
 
 cdef enum:
     NAME_MAX = 128               # an error text quotes no more of what a client called a command
@@ -15,6 +15,24 @@ cdef enum:
 
 cdef uint64_t _call_hash(Call* call, size_t index) noexcept nogil:
     return keyspace_hash(call.keyspace, call.argv[index])
+
+
+cdef size_t call_hash_keys(Call* call, size_t first, size_t step, uint64_t* hashes_out) noexcept nogil:
+    cdef size_t count = 0
+    cdef size_t i
+    if first + step >= call.argc:            # a single key: nothing to overlap
+        if first >= call.argc:
+            return 0
+        hashes_out[0] = call_hash(call, first)
+        return 1
+    while first < call.argc and count < HASHED_KEYS:
+        hashes_out[count] = call_hash(call, first)
+        table_prefetch_bucket(&call.database.keys, hashes_out[count])
+        count += 1
+        first += step
+    for i in range(count):
+        table_prefetch_entries(&call.database.keys, hashes_out[i])
+    return count
 
 
 cdef inline uint32_t _touch_flag(const Call* call) noexcept nogil:

@@ -30,6 +30,8 @@ cdef enum:                       # classes of keyspace events, as notify-keyspac
     EVENT_KEY_MISS = 1 << 11     # m
     EVENT_MODULE = 1 << 12       # d
     EVENT_NEW = 1 << 13          # n
+    EVENT_OVERWRITTEN = 1 << 14  # o
+    EVENT_TYPE_CHANGED = 1 << 15 # c
 
 cdef enum:                       # what somebody wants to hear of; kept in Keyspace.wanted
     WANT_TOUCHED = 1             # WATCH or CLIENT TRACKING is in use
@@ -186,6 +188,13 @@ cdef inline void keyspace_event(Keyspace* keyspace, Database* database, uint32_t
     """A keyspace notification (Redis: notifyKeyspaceEvent); `event` is static text."""
     if keyspace.wanted & WANT_EVENTS and keyspace.event_classes & event_class:
         _record_effect(keyspace, EFFECT_EVENT, database.index, key, event_class, event)
+
+cdef inline void keyspace_overwritten(Keyspace* keyspace, Database* database, Slice key, uint8_t old_type,
+                                      uint8_t new_type) noexcept nogil:
+    """A write put another value over the whole of the old one (events since Redis 8.2)."""
+    keyspace_event(keyspace, database, EVENT_OVERWRITTEN, b"overwritten", key)
+    if old_type != new_type:
+        keyspace_event(keyspace, database, EVENT_TYPE_CHANGED, b"type_changed", key)
 
 cdef inline void keyspace_ready(Keyspace* keyspace, Database* database, Slice key) noexcept nogil:
     """A key of a type that clients block on has something to give."""

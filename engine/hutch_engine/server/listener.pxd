@@ -26,7 +26,13 @@ cdef enum:                              # Connection.held: why its requests wait
     HELD_POSTPONED = 1                  # CLIENT PAUSE
     HELD_BLOCKED = 2                    # inside a blocking command
     HELD_STALLED = 3                    # it does not read its replies
-    HELD_ENDING = 4                     # it will be closed; nothing more of it is run
+
+cdef enum:                              # Connection.ending: nothing more of it is run
+    ENDING_NOT = 0
+    ENDING_PROTOCOL_ERROR = 1           # parser.error is to be answered
+    ENDING_AFTER_REPLY = 2              # what was answered is to go out
+    ENDING_NOW = 3
+    ENDING_CLOSED = 4                   # listed in Listener.doomed; its memory lasts to the end of the turn
 
 cdef struct Connection:
     Session* session                    # owned; touched under the engine's lock only
@@ -34,17 +40,15 @@ cdef struct Connection:
     uint32_t interest                   # what the poller watches for: POLL_READ, POLL_WRITE
     uint32_t index                      # in Listener.connections
     uint8_t held                        # HELD_*
-    bint in_round                       # its replies are to be taken when the batch has run
-    bint closing                        # listed in Listener.doomed, no longer to be used
-    bint close_when_sent
+    uint8_t ending                      # ENDING_*
+    bint in_round                       # listed in Listener.round
+    bint in_resumed                     # listed in Listener.resumed
     bint authenticated                  # copied under the lock, for the parser's limits
-    bint own_window                     # the parser looks at `query`, not at the arena
     RespParser parser
     Buffer query                        # owned: bytes of an unfinished request, empty most of the time
     Buffer sending                      # owned: replies on their way; swapped with session.reply under the lock
     size_t sent                         # bytes of `sending` that are out
-    size_t rewind                       # held: where the first request that did not run begins
-    uint64_t received                   # since the last time the lock was held: what goes to the counters
+    uint64_t received                   # since the lock was last held: what goes to the counters
     uint64_t delivered
     uint32_t waiting_requests           # in the present batch
     int64_t soft_limit_since_us         # client-output-buffer-limit's soft clock; 0 = below it
@@ -72,22 +76,28 @@ cdef struct Listener:
     ListeningSocket[LISTENER_SOCKETS_MAX] sockets
     uint32_t socket_count
     bint any_port                       # set before listener_open: take a free TCP port, whatever config.port says
-    char[108] unix_path                 # of the bound Unix socket, for its removal; "" = none
+    char[112] unix_path                 # of the bound Unix socket, for its removal; "" = none
     Connection** connections            # owned
     uint32_t connection_count
-    uint32_t connection_capacity
-    Connection** doomed                 # owned: closed at the end of the turn, when no event can name them
-    uint32_t doomed_count
-    Connection** round                  # owned: those with requests or replies in the present batch
+    uint32_t connection_capacity        # of this array and the next three
+    Connection** round                  # owned: those with something to do under the lock, in the present batch
     uint32_t round_count
+    Connection** resumed                # owned: those whose kept requests may run now
+    uint32_t resumed_count
+    Connection** doomed                 # owned: closed; freed at the end of the turn, when no event names them
+    uint32_t doomed_count
+    uint32_t visited                    # connections[visited] is the next that a tick looks at
+    uint32_t postponed_count            # connections that wait for the end of CLIENT PAUSE
     Request* requests                   # owned, BATCH_REQUESTS
     uint32_t request_count
     Words words                         # of all requests of the batch
     char* arena                         # owned, ARENA_BYTES
     size_t arena_used
     ParseLimits limits                  # config's values, copied under the lock
-    int64_t tick_us                     # monotonic, of the next 100 ms tick
-    uint32_t held_count                 # postponed connections: somebody must look when the pause ends
+    int64_t stall_bytes                 # STALL_BYTES; without limit when a hard output limit bounds memory anyway
+    int64_t now_us                      # monotonic, of this turn
+    int64_t tick_us                     # monotonic, of the next tick
+    int64_t pause_left_ms               # until CLIENT PAUSE ends
     uint32_t stop_asked                 # atomic
     bint accept_paused                  # no descriptor was left: accept again after a tick
     bint thread_runs

@@ -218,7 +218,7 @@ cdef ParseOutcome _fail(RespParser* parser, const char* problem) noexcept nogil:
 
 cdef ParseOutcome _unexpected_type(RespParser* parser, char got) noexcept nogil:
     cdef char[24] problem
-    if got == CR or got == LF:
+    if got == CR or got == LF or got == 0:
         got = 32
     snprintf(problem, sizeof(problem), b"expected '$', got '%c'", <int>got)
     return _fail(parser, problem)

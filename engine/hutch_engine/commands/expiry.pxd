@@ -1,0 +1,21 @@
+"""Deadlines of keys: the EXPIRE family, the TTL family and PERSIST."""
+from libc.stdint cimport int64_t
+from hutch_engine.commands.call cimport Call
+from hutch_engine.keyspace.keyspace cimport Database, Keyspace
+from hutch_engine.structures.table cimport TableSlot
+
+cdef bint expiry_is_past(Call* call, int64_t deadline_ms) noexcept nogil
+"""Is a key with this deadline to be deleted right away? Never while a log or a master is followed: the
+deletion comes as a command of its own."""
+cdef bint expiry_persist(Keyspace* keyspace, Database* database, TableSlot slot) noexcept nogil
+"""Take the deadline away; False when there was none. Records nothing."""
+
+cdef void cmd_expire(Call* call) noexcept nogil
+cdef void cmd_expireat(Call* call) noexcept nogil
+cdef void cmd_expiretime(Call* call) noexcept nogil
+cdef void cmd_persist(Call* call) noexcept nogil
+cdef void cmd_pexpire(Call* call) noexcept nogil
+cdef void cmd_pexpireat(Call* call) noexcept nogil
+cdef void cmd_pexpiretime(Call* call) noexcept nogil
+cdef void cmd_pttl(Call* call) noexcept nogil
+cdef void cmd_ttl(Call* call) noexcept nogil

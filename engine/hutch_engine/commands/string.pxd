@@ -1,0 +1,39 @@
+"""Strings: SET and GET with their options, counters, ranges, and many keys at once.
+
+The two `_fast` functions are the whole of a plain GET and SET but for the reply: the door's compiled
+methods call them, and so do cmd_get and cmd_set."""
+from libc.stdint cimport int64_t
+from hutch_engine.base.outcome cimport Outcome
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.call cimport Call
+from hutch_engine.keyspace.keyspace cimport Database, Keyspace
+
+cdef Outcome string_get_fast(Keyspace* keyspace, Database* database, Slice key, Slice* value_out,
+                             char* scratch) noexcept nogil
+"""GET: OK with the bytes (borrowed from the entry, or from `scratch`, INTEGER_TEXT_MAX bytes, and good until
+the engine's lock is given up), NOT_FOUND, or INVALID for a key of another type."""
+cdef bint string_set_fast(Keyspace* keyspace, Database* database, Slice key, Slice value) noexcept nogil
+"""SET without options: value, deadline dropped, dirty, touched, event. False when memory was refused
+(nothing changed)."""
+
+cdef void cmd_append(Call* call) noexcept nogil
+cdef void cmd_decr(Call* call) noexcept nogil
+cdef void cmd_decrby(Call* call) noexcept nogil
+cdef void cmd_get(Call* call) noexcept nogil
+cdef void cmd_getdel(Call* call) noexcept nogil
+cdef void cmd_getex(Call* call) noexcept nogil
+cdef void cmd_getrange(Call* call) noexcept nogil
+cdef void cmd_getset(Call* call) noexcept nogil
+cdef void cmd_incr(Call* call) noexcept nogil
+cdef void cmd_incrby(Call* call) noexcept nogil
+cdef void cmd_incrbyfloat(Call* call) noexcept nogil
+cdef void cmd_mget(Call* call) noexcept nogil
+cdef void cmd_mset(Call* call) noexcept nogil
+cdef void cmd_msetnx(Call* call) noexcept nogil
+cdef void cmd_psetex(Call* call) noexcept nogil
+cdef void cmd_set(Call* call) noexcept nogil
+cdef void cmd_setex(Call* call) noexcept nogil
+cdef void cmd_setnx(Call* call) noexcept nogil
+cdef void cmd_setrange(Call* call) noexcept nogil
+cdef void cmd_strlen(Call* call) noexcept nogil
+cdef void cmd_substr(Call* call) noexcept nogil

@@ -1,0 +1,663 @@
+"""See string.pxd. The order of the checks is Redis's: which of two errors wins is part of the protocol."""
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
+from hutch_engine.base.memory cimport heap_free, heap_try_resize, heap_try_zeroed
+from hutch_engine.base.numbers cimport (
+    INTEGER_TEXT_MAX, LONG_DOUBLE_TEXT_MAX, format_long_double, parse_integer, parse_long_double)
+from hutch_engine.base.outcome cimport INVALID, NOT_FOUND, OK, Outcome
+from hutch_engine.base.slice cimport Slice, slice_is, slice_of
+from hutch_engine.commands.call cimport (
+    CALL_NO_TOUCH, CALL_REPLAYED, HASHED_KEYS, Call, call_changed, call_find_read_type, call_find_write,
+    call_find_write_type, call_hash, call_hash_keys, call_integer, error_arity, error_expire, error_memory,
+    error_not_float, error_not_integer, error_syntax, error_wrong_type, slot_entry)
+from hutch_engine.commands.expiry cimport expiry_is_past, expiry_persist
+from hutch_engine.commands.reply cimport (
+    reply_array, reply_bulk, reply_error, reply_integer, reply_mark, reply_null, reply_ok, reply_one, reply_rewind,
+    reply_zero)
+from hutch_engine.keyspace.entry cimport (
+    EMBSTR_MAX, ENCODING_EMBSTR, ENCODING_RAW, ENTRY_EMBED_MAX, ENTRY_EMBEDDED, ENTRY_INTEGER, TYPE_STRING, Entry,
+    StringValue, Value, entry_bytes, entry_deadline_ms, entry_has_deadline, entry_integer, entry_pointer,
+    entry_set_integer, entry_set_pointer, entry_type, string_value_bytes, string_value_new, value_free,
+    value_of_bytes, value_of_integer, value_of_pointer, value_of_raw)
+from hutch_engine.keyspace.keyspace cimport (
+    EVENT_GENERIC, EVENT_STRING, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_add, keyspace_change_value,
+    keyspace_clear_deadline, keyspace_delete, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_hash,
+    keyspace_now, keyspace_overwritten, keyspace_set, keyspace_set_deadline, keyspace_touched)
+from hutch_engine.structures.table cimport TableSlot
+
+cdef enum:                       # options of SET and GETEX
+    SET_NX = 1
+    SET_XX = 2
+    SET_GET = 4
+    SET_KEEPTTL = 8
+    SET_PERSIST = 16
+    SET_EX = 32
+    SET_PX = 64
+    SET_EXAT = 128
+    SET_PXAT = 256
+    SET_DEADLINES = SET_EX | SET_PX | SET_EXAT | SET_PXAT
+
+cdef enum:
+    STRING_BYTES_DEFAULT = 536870912      # proto-max-bulk-len
+    DOUBLING_BYTES = 1048576              # a string beyond this grows by a quarter: realloc then moves pages
+
+
+# ---- GET and SET
+
+cdef inline Outcome _get(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags,
+                         Slice* value_out, char* scratch) noexcept nogil:
+    cdef Entry* entry = keyspace_find(keyspace, database, key, hash, flags)
+    if entry == NULL:
+        return NOT_FOUND
+    if unlikely(entry_type(entry) != TYPE_STRING):
+        return INVALID
+    value_out[0] = entry_bytes(entry, scratch)
+    return OK
+
+
+cdef inline bint _set(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, Slice value) noexcept nogil:
+    cdef TableSlot slot = keyspace_find_slot(keyspace, database, key, hash, FIND_WRITE)
+    cdef int old_type = entry_type(slot_entry(slot)) if slot != NULL else -1
+    if unlikely(keyspace_set(keyspace, database, key, hash, slot, value_of_bytes(value), False) == NULL):
+        return False
+    keyspace.dirty += 1
+    if unlikely(keyspace.wanted):
+        keyspace_touched(keyspace, database, key)
+        if old_type >= 0:
+            keyspace_overwritten(keyspace, database, key, <uint8_t>old_type, TYPE_STRING)
+        keyspace_event(keyspace, database, EVENT_STRING, b"set", key)
+    return True
+
+
+cdef Outcome string_get_fast(Keyspace* keyspace, Database* database, Slice key, Slice* value_out,
+                             char* scratch) noexcept nogil:
+    return _get(keyspace, database, key, keyspace_hash(keyspace, key), 0, value_out, scratch)
+
+
+cdef bint string_set_fast(Keyspace* keyspace, Database* database, Slice key, Slice value) noexcept nogil:
+    return _set(keyspace, database, key, keyspace_hash(keyspace, key), value)
+
+
+cdef inline Outcome _reply_value(Call* call) noexcept nogil:
+    """Answer argv[1]'s string, a null or WRONGTYPE: GET, and the first half of GETSET, GETDEL, SET ... GET."""
+    cdef char[INTEGER_TEXT_MAX] scratch
+    cdef Slice value
+    cdef Outcome outcome = _get(call.keyspace, call.database, call.argv[1], call_hash(call, 1),
+                                FIND_NO_TOUCH if call.flags & CALL_NO_TOUCH else 0, &value, scratch)
+    if likely(outcome == OK):
+        reply_bulk(call.reply, value)
+    elif outcome == NOT_FOUND:
+        reply_null(call.reply)
+    else:
+        error_wrong_type(call)
+    return outcome
+
+
+cdef void cmd_get(Call* call) noexcept nogil:
+    _reply_value(call)
+
+
+cdef bint _deadline(Call* call, Slice text, uint32_t options, int64_t* deadline_ms_out) noexcept nogil:
+    """The number behind EX, PX, EXAT or PXAT as Unix time in ms; else the error is written, and False."""
+    cdef int64_t when
+    if not parse_integer(text, &when):
+        error_not_integer(call)
+        return False
+    if when <= 0 or (options & (SET_EX | SET_EXAT) and when > INT64_MAX // 1000):
+        error_expire(call)
+        return False
+    if options & (SET_EX | SET_EXAT):
+        when *= 1000
+    if options & (SET_EX | SET_PX) and add_overflows(when, keyspace_now(call.keyspace), &when):
+        error_expire(call)
+        return False
+    deadline_ms_out[0] = when
+    return True
+
+
+cdef bint _options(Call* call, size_t first, bint setting, uint32_t* options_out, Slice* expire_out) noexcept nogil:
+    """The option words of SET (or of GETEX, if not `setting`); False after a syntax error."""
+    cdef uint32_t options = 0
+    cdef uint32_t deadline
+    cdef Slice word
+    cdef size_t i = first
+    while i < call.argc:
+        word = call.argv[i]
+        deadline = 0
+        if setting and slice_is(word, b"NX") and not options & SET_XX:
+            options |= SET_NX
+        elif setting and slice_is(word, b"XX") and not options & SET_NX:
+            options |= SET_XX
+        elif setting and slice_is(word, b"GET"):
+            options |= SET_GET
+        elif setting and slice_is(word, b"KEEPTTL") and not options & SET_DEADLINES:
+            options |= SET_KEEPTTL
+        elif not setting and slice_is(word, b"PERSIST") and not options & SET_DEADLINES:
+            options |= SET_PERSIST
+        elif slice_is(word, b"EX"):
+            deadline = SET_EX
+        elif slice_is(word, b"PX"):
+            deadline = SET_PX
+        elif slice_is(word, b"EXAT"):
+            deadline = SET_EXAT
+        elif slice_is(word, b"PXAT"):
+            deadline = SET_PXAT
+        else:
+            error_syntax(call)
+            return False
+        if deadline:
+            # The same word twice is fine, the last number counts; two different words are not.
+            if options & (SET_KEEPTTL | SET_PERSIST | (SET_DEADLINES & ~deadline)) or i + 1 == call.argc:
+                error_syntax(call)
+                return False
+            options |= deadline
+            i += 1
+            expire_out[0] = call.argv[i]
+        i += 1
+    options_out[0] = options
+    return True
+
+
+cdef bint _set_with_deadline(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, TableSlot slot,
+                             Value value, int64_t deadline_ms) noexcept nogil:
+    """Value and deadline, or neither (False)."""
+    cdef int64_t old_deadline_ms
+    if slot == NULL:
+        if keyspace_add(keyspace, database, key, hash, value) == NULL:
+            return False
+        slot = keyspace_find_slot(keyspace, database, key, hash, FIND_WRITE | FIND_NO_TOUCH)
+        if keyspace_set_deadline(keyspace, database, slot, deadline_ms) == NULL:
+            keyspace_delete(keyspace, database, slot, hash, False)
+            return False
+        return True
+    # The deadline first: going back from it needs no memory, going back from the value might.
+    old_deadline_ms = entry_deadline_ms(slot_entry(slot))
+    if keyspace_set_deadline(keyspace, database, slot, deadline_ms) == NULL:
+        return False
+    if keyspace_set(keyspace, database, key, hash, slot, value, True) == NULL:
+        if old_deadline_ms == -1:
+            keyspace_clear_deadline(keyspace, database, slot)
+        else:
+            keyspace_set_deadline(keyspace, database, slot, old_deadline_ms)
+        return False
+    return True
+
+
+cdef enum:                       # how SET and its older forms answer
+    ANSWER_OK = 0                # OK, or null when NX or XX forbade it
+    ANSWER_INTEGER = 1           # 1 or 0
+
+
+cdef void _set_generic(Call* call, Slice value, uint32_t options, Slice expire, int answer) noexcept nogil:
+    cdef Keyspace* keyspace = call.keyspace
+    cdef Database* database = call.database
+    cdef Slice key = call.argv[1]
+    cdef uint64_t hash = call_hash(call, 1)
+    cdef size_t mark = reply_mark(call.reply)
+    cdef int64_t deadline_ms = 0
+    cdef TableSlot slot
+    cdef int old_type
+    cdef bint done
+    if options & SET_DEADLINES and not _deadline(call, expire, options, &deadline_ms):
+        return
+    if options & SET_GET and _reply_value(call) == INVALID:
+        return
+    slot = call_find_write(call, 1)
+    if (options & SET_NX and slot != NULL) or (options & SET_XX and slot == NULL):
+        if answer == ANSWER_INTEGER:
+            reply_zero(call.reply)
+        elif not options & SET_GET:
+            reply_null(call.reply)
+        return
+    old_type = entry_type(slot_entry(slot)) if slot != NULL else -1
+    if options & SET_DEADLINES:
+        done = _set_with_deadline(keyspace, database, key, hash, slot, value_of_bytes(value), deadline_ms)
+    else:
+        done = keyspace_set(keyspace, database, key, hash, slot, value_of_bytes(value),
+                            options & SET_KEEPTTL) != NULL
+    if not done:
+        reply_rewind(call.reply, mark)
+        error_memory(call)
+        return
+    if old_type >= 0:
+        keyspace_overwritten(keyspace, database, key, <uint8_t>old_type, TYPE_STRING)
+    call_changed(call, 1, EVENT_STRING, b"set")
+    if options & SET_DEADLINES:
+        keyspace_event(keyspace, database, EVENT_GENERIC, b"expire", key)
+    if answer == ANSWER_INTEGER:
+        reply_one(call.reply)
+    elif not options & SET_GET:
+        reply_ok(call.reply)
+
+
+cdef void cmd_set(Call* call) noexcept nogil:
+    cdef uint32_t options = 0
+    cdef Slice expire = slice_of(NULL, 0)
+    if likely(call.argc == 3 and not call.flags & CALL_NO_TOUCH):
+        if likely(_set(call.keyspace, call.database, call.argv[1], call_hash(call, 1), call.argv[2])):
+            reply_ok(call.reply)
+        else:
+            error_memory(call)
+    elif _options(call, 3, True, &options, &expire):
+        _set_generic(call, call.argv[2], options, expire, ANSWER_OK)
+
+
+cdef void cmd_setnx(Call* call) noexcept nogil:
+    _set_generic(call, call.argv[2], SET_NX, slice_of(NULL, 0), ANSWER_INTEGER)
+
+
+cdef void cmd_setex(Call* call) noexcept nogil:
+    _set_generic(call, call.argv[3], SET_EX, call.argv[2], ANSWER_OK)
+
+
+cdef void cmd_psetex(Call* call) noexcept nogil:
+    _set_generic(call, call.argv[3], SET_PX, call.argv[2], ANSWER_OK)
+
+
+cdef void cmd_getset(Call* call) noexcept nogil:
+    cdef size_t mark = reply_mark(call.reply)
+    cdef Outcome outcome = _reply_value(call)
+    if outcome != INVALID and not _set(call.keyspace, call.database, call.argv[1], call_hash(call, 1), call.argv[2]):
+        reply_rewind(call.reply, mark)
+        error_memory(call)
+
+
+cdef void cmd_getdel(Call* call) noexcept nogil:
+    cdef TableSlot slot
+    if _reply_value(call) == OK:
+        slot = call_find_write(call, 1)
+        keyspace_delete(call.keyspace, call.database, slot, call_hash(call, 1), call.keyspace.lazy_user_delete)
+        call_changed(call, 1, EVENT_GENERIC, b"del")
+
+
+cdef void cmd_getex(Call* call) noexcept nogil:
+    cdef Keyspace* keyspace = call.keyspace
+    cdef uint32_t options = 0
+    cdef Slice expire
+    cdef int64_t deadline_ms = 0
+    cdef bint wrong_type
+    cdef Entry* entry
+    cdef TableSlot slot
+    cdef size_t mark
+    cdef char[INTEGER_TEXT_MAX] scratch
+    if not _options(call, 2, False, &options, &expire):
+        return
+    entry = call_find_read_type(call, 1, TYPE_STRING, &wrong_type)
+    if entry == NULL:
+        if not wrong_type:
+            reply_null(call.reply)
+        return
+    if options & SET_DEADLINES and not _deadline(call, expire, options, &deadline_ms):
+        return
+    mark = reply_mark(call.reply)
+    reply_bulk(call.reply, entry_bytes(entry, scratch))
+    if not options:
+        return
+    slot = call_find_write(call, 1)
+    if options & SET_PERSIST:
+        if expiry_persist(keyspace, call.database, slot):
+            call_changed(call, 1, EVENT_GENERIC, b"persist")
+    elif options & (SET_EXAT | SET_PXAT) and expiry_is_past(call, deadline_ms):
+        keyspace_delete(keyspace, call.database, slot, call_hash(call, 1), keyspace.lazy_expire)
+        call_changed(call, 1, EVENT_GENERIC, b"del")
+    elif keyspace_set_deadline(keyspace, call.database, slot, deadline_ms) == NULL:
+        reply_rewind(call.reply, mark)
+        error_memory(call)
+    else:
+        call_changed(call, 1, EVENT_GENERIC, b"expire")
+
+
+# ---- many keys
+
+cdef void cmd_mget(Call* call) noexcept nogil:
+    cdef uint64_t[HASHED_KEYS] hashes
+    cdef char[INTEGER_TEXT_MAX] scratch
+    cdef Slice value
+    cdef uint32_t flags = FIND_NO_TOUCH if call.flags & CALL_NO_TOUCH else 0
+    cdef size_t i = 1
+    cdef size_t count, n
+    reply_array(call.reply, <int64_t>call.argc - 1)
+    while i < call.argc:
+        count = call_hash_keys(call, i, 1, hashes)
+        for n in range(count):
+            if _get(call.keyspace, call.database, call.argv[i + n], hashes[n], flags, &value, scratch) == OK:
+                reply_bulk(call.reply, value)
+            else:
+                reply_null(call.reply)
+        i += count
+
+
+cdef bint _mset(Call* call) noexcept nogil:
+    cdef uint64_t[HASHED_KEYS] hashes
+    cdef size_t i = 1
+    cdef size_t count, n
+    while i < call.argc:
+        count = call_hash_keys(call, i, 2, hashes)
+        for n in range(count):
+            if not _set(call.keyspace, call.database, call.argv[i], hashes[n], call.argv[i + 1]):
+                error_memory(call)           # the keys before it have their values: MSET cannot go back
+                return False
+            i += 2
+    return True
+
+
+cdef void cmd_mset(Call* call) noexcept nogil:
+    if call.argc % 2 == 0:
+        error_arity(call)
+    elif _mset(call):
+        reply_ok(call.reply)
+
+
+cdef void cmd_msetnx(Call* call) noexcept nogil:
+    cdef uint64_t[HASHED_KEYS] hashes
+    cdef size_t i = 1
+    cdef size_t count, n
+    if call.argc % 2 == 0:
+        error_arity(call)
+        return
+    while i < call.argc:
+        count = call_hash_keys(call, i, 2, hashes)
+        for n in range(count):
+            if keyspace_find_slot(call.keyspace, call.database, call.argv[i], hashes[n], FIND_WRITE) != NULL:
+                reply_zero(call.reply)
+                return
+            i += 2
+    if _mset(call):
+        reply_one(call.reply)
+
+
+# ---- parts of strings
+
+cdef bint _fits(Call* call, uint64_t before, uint64_t more) noexcept nogil:
+    """May a string have so many bytes? Else the error is written. What a master sent was judged there."""
+    cdef uint64_t limit = call.keyspace.max_string_bytes
+    if limit == 0:
+        limit = STRING_BYTES_DEFAULT
+    if call.flags & CALL_REPLAYED or (before + more >= before and before + more <= limit):
+        return True
+    reply_error(call.reply, b"ERR string exceeds maximum allowed size (proto-max-bulk-len)")
+    return False
+
+
+cdef size_t _roomy(size_t length) noexcept nogil:
+    """Capacity for a string that has begun to grow, so that appending n bytes costs O(n) in the long run."""
+    return length * 2 if length < DOUBLING_BYTES else length + length // 4
+
+
+cdef char* _resize(Call* call, TableSlot slot, size_t length) noexcept nogil:
+    """Make slot's string a raw one of `length` bytes, at least what it has; the new ones are undefined.
+    Returns its bytes, to be written to, or NULL when memory was refused (unchanged).
+
+    In place while the capacity lasts; else O(length) by a realloc, amortized O(1) a byte."""
+    cdef Keyspace* keyspace = call.keyspace
+    cdef Entry* entry = slot_entry(slot)
+    cdef char[ENTRY_EMBED_MAX] small
+    cdef char[INTEGER_TEXT_MAX] scratch
+    cdef Slice old
+    cdef StringValue* value
+    cdef size_t capacity
+    if not entry.flags & (ENTRY_EMBEDDED | ENTRY_INTEGER):
+        value = <StringValue*>entry_pointer(entry)
+        if length > value.capacity:
+            capacity = _roomy(length)
+            value = <StringValue*>heap_try_resize(keyspace.heap, value, sizeof(StringValue) + value.capacity,
+                                                  sizeof(StringValue) + capacity)
+            if value == NULL:            # no room to spare: just what is needed, then
+                capacity = length
+                value = <StringValue*>entry_pointer(entry)
+                value = <StringValue*>heap_try_resize(keyspace.heap, value, sizeof(StringValue) + value.capacity,
+                                                      sizeof(StringValue) + capacity)
+                if value == NULL:
+                    return NULL
+            value.capacity = capacity
+            entry_set_pointer(entry, value)
+        value.length = length
+        return string_value_bytes(value)
+    old = entry_bytes(entry, scratch)
+    if length <= ENTRY_EMBED_MAX:
+        if old.length:
+            memcpy(small, old.data, old.length)
+        memset(small + old.length, 0, length - old.length)
+        entry = keyspace_change_value(keyspace, call.database, slot, value_of_raw(slice_of(small, length)))
+        return <char*>entry_bytes(entry, scratch).data if entry != NULL else NULL
+    value = string_value_new(keyspace.heap, old, _roomy(length))
+    if value == NULL:
+        value = string_value_new(keyspace.heap, old, length)
+        if value == NULL:
+            return NULL
+    value.length = length
+    if keyspace_change_value(keyspace, call.database, slot,
+                             value_of_pointer(TYPE_STRING, ENCODING_RAW, value)) == NULL:
+        value_free(keyspace.heap, TYPE_STRING, ENCODING_RAW, value)
+        return NULL
+    return string_value_bytes(value)
+
+
+cdef inline size_t _length(Entry* entry) noexcept nogil:
+    cdef char[INTEGER_TEXT_MAX] scratch
+    return entry_bytes(entry, scratch).length
+
+
+cdef void cmd_append(Call* call) noexcept nogil:
+    cdef Slice more = call.argv[2]
+    cdef bint wrong_type
+    cdef size_t length
+    cdef char* bytes
+    cdef TableSlot slot = call_find_write_type(call, 1, TYPE_STRING, &wrong_type)
+    if wrong_type:
+        return
+    if slot == NULL:
+        length = more.length
+        if keyspace_add(call.keyspace, call.database, call.argv[1], call_hash(call, 1), value_of_bytes(more)) == NULL:
+            error_memory(call)
+            return
+    else:
+        length = _length(slot_entry(slot))
+        if not _fits(call, length, more.length):
+            return
+        bytes = _resize(call, slot, length + more.length)
+        if bytes == NULL:
+            error_memory(call)
+            return
+        if more.length:
+            memcpy(bytes + length, more.data, more.length)
+        length += more.length
+    call_changed(call, 1, EVENT_STRING, b"append")
+    reply_integer(call.reply, <int64_t>length)
+
+
+cdef bint _add_padded(Call* call, size_t offset, Slice bytes) noexcept nogil:
+    """A new string of `offset` zero bytes and `bytes`. Long runs of zeros are never written: the system
+    hands them out as such."""
+    cdef size_t length = offset + bytes.length
+    cdef char[ENTRY_EMBED_MAX] small
+    cdef StringValue* value
+    cdef uint64_t hash = call_hash(call, 1)
+    if length <= ENTRY_EMBED_MAX:
+        memset(small, 0, offset)
+        memcpy(small + offset, bytes.data, bytes.length)
+        return keyspace_add(call.keyspace, call.database, call.argv[1], hash,
+                            value_of_raw(slice_of(small, length))) != NULL
+    value = <StringValue*>heap_try_zeroed(call.keyspace.heap, 1, sizeof(StringValue) + length)
+    if value == NULL:
+        return False
+    value.length = length
+    value.capacity = length
+    memcpy(string_value_bytes(value) + offset, bytes.data, bytes.length)
+    if keyspace_add(call.keyspace, call.database, call.argv[1], hash,
+                    value_of_pointer(TYPE_STRING, ENCODING_RAW, value)) != NULL:
+        return True
+    value_free(call.keyspace.heap, TYPE_STRING, ENCODING_RAW, value)
+    return False
+
+
+cdef void cmd_setrange(Call* call) noexcept nogil:
+    cdef Slice piece = call.argv[3]
+    cdef int64_t offset
+    cdef bint wrong_type
+    cdef size_t old_length, length
+    cdef char* bytes
+    cdef TableSlot slot
+    if not call_integer(call, 2, &offset):
+        return
+    if offset < 0:
+        reply_error(call.reply, b"ERR offset is out of range")
+        return
+    slot = call_find_write_type(call, 1, TYPE_STRING, &wrong_type)
+    if wrong_type:
+        return
+    old_length = _length(slot_entry(slot)) if slot != NULL else 0
+    if piece.length == 0:
+        reply_integer(call.reply, <int64_t>old_length)
+        return
+    if not _fits(call, <uint64_t>offset, piece.length):
+        return
+    length = <size_t>offset + piece.length
+    if slot == NULL:
+        if not _add_padded(call, <size_t>offset, piece):
+            error_memory(call)
+            return
+    else:
+        if length < old_length:
+            length = old_length
+        bytes = _resize(call, slot, length)
+        if bytes == NULL:
+            error_memory(call)
+            return
+        if <size_t>offset > old_length:
+            memset(bytes + old_length, 0, <size_t>offset - old_length)
+        memcpy(bytes + offset, piece.data, piece.length)
+    call_changed(call, 1, EVENT_STRING, b"setrange")
+    reply_integer(call.reply, <int64_t>length)
+
+
+cdef void cmd_getrange(Call* call) noexcept nogil:
+    cdef int64_t start, end, length
+    cdef bint wrong_type
+    cdef Entry* entry
+    cdef Slice bytes
+    cdef char[INTEGER_TEXT_MAX] scratch
+    if not call_integer(call, 2, &start) or not call_integer(call, 3, &end):
+        return
+    entry = call_find_read_type(call, 1, TYPE_STRING, &wrong_type)
+    if wrong_type:
+        return
+    bytes = entry_bytes(entry, scratch) if entry != NULL else slice_of(NULL, 0)
+    length = <int64_t>bytes.length
+    if start < 0 and end < 0 and start > end:        # before both are clipped to 0, which would give a byte
+        reply_bulk(call.reply, slice_of(NULL, 0))
+        return
+    if start < 0:
+        start = start + length if start + length > 0 else 0
+    if end < 0:
+        end = end + length if end + length > 0 else 0
+    if end >= length:
+        end = length - 1
+    if start > end:
+        reply_bulk(call.reply, slice_of(NULL, 0))
+    else:
+        reply_bulk(call.reply, slice_of(bytes.data + start, <size_t>(end - start + 1)))
+
+
+cdef void cmd_substr(Call* call) noexcept nogil:
+    cmd_getrange(call)
+
+
+cdef void cmd_strlen(Call* call) noexcept nogil:
+    cdef bint wrong_type
+    cdef Entry* entry = call_find_read_type(call, 1, TYPE_STRING, &wrong_type)
+    if not wrong_type:
+        reply_integer(call.reply, <int64_t>_length(entry) if entry != NULL else 0)
+
+
+# ---- counters
+
+cdef void _increment(Call* call, int64_t by) noexcept nogil:
+    cdef bint wrong_type
+    cdef int64_t value = 0
+    cdef Entry* entry
+    cdef char[INTEGER_TEXT_MAX] scratch
+    cdef TableSlot slot = call_find_write_type(call, 1, TYPE_STRING, &wrong_type)
+    if wrong_type:
+        return
+    entry = slot_entry(slot) if slot != NULL else NULL
+    if entry != NULL:
+        if likely(entry.flags & ENTRY_INTEGER):
+            value = entry_integer(entry)
+        elif not parse_integer(entry_bytes(entry, scratch), &value):
+            error_not_integer(call)
+            return
+    if unlikely(add_overflows(value, by, &value)):
+        reply_error(call.reply, b"ERR increment or decrement would overflow")
+        return
+    if entry == NULL:
+        entry = keyspace_add(call.keyspace, call.database, call.argv[1], call_hash(call, 1), value_of_integer(value))
+    elif entry.flags & ENTRY_INTEGER:
+        entry_set_integer(entry, value)
+    else:
+        entry = keyspace_change_value(call.keyspace, call.database, slot, value_of_integer(value))
+    if unlikely(entry == NULL):
+        error_memory(call)
+        return
+    call_changed(call, 1, EVENT_STRING, b"incrby")
+    reply_integer(call.reply, value)
+
+
+cdef void cmd_incr(Call* call) noexcept nogil:
+    _increment(call, 1)
+
+
+cdef void cmd_decr(Call* call) noexcept nogil:
+    _increment(call, -1)
+
+
+cdef void cmd_incrby(Call* call) noexcept nogil:
+    cdef int64_t by
+    if call_integer(call, 2, &by):
+        _increment(call, by)
+
+
+cdef void cmd_decrby(Call* call) noexcept nogil:
+    cdef int64_t by
+    if not call_integer(call, 2, &by):
+        return
+    if by == INT64_MIN:
+        reply_error(call.reply, b"ERR decrement would overflow")
+        return
+    _increment(call, -by)
+
+
+cdef void cmd_incrbyfloat(Call* call) noexcept nogil:
+    """Sums are made in the long doubles of the machine, as Redis's are: 80 bits on x86."""
+    cdef bint wrong_type
+    cdef long double value = 0
+    cdef long double by = 0
+    cdef long double sum
+    cdef Value text
+    cdef char[LONG_DOUBLE_TEXT_MAX] digits
+    cdef char[INTEGER_TEXT_MAX] scratch
+    cdef Entry* entry
+    cdef TableSlot slot = call_find_write_type(call, 1, TYPE_STRING, &wrong_type)
+    if wrong_type:
+        return
+    if ((slot != NULL and not parse_long_double(entry_bytes(slot_entry(slot), scratch), &value))
+            or not parse_long_double(call.argv[2], &by)):
+        error_not_float(call)
+        return
+    sum = value + by
+    if sum - sum != 0:                   # infinite, or not a number
+        reply_error(call.reply, b"ERR increment would produce NaN or Infinity")
+        return
+    text = value_of_raw(slice_of(digits, format_long_double(sum, digits)))
+    if text.bytes.length <= EMBSTR_MAX:
+        text.encoding = ENCODING_EMBSTR      # never an integer, even when it looks like one
+    if slot == NULL:
+        entry = keyspace_add(call.keyspace, call.database, call.argv[1], call_hash(call, 1), text)
+    else:
+        entry = keyspace_change_value(call.keyspace, call.database, slot, text)
+    if entry == NULL:
+        error_memory(call)
+        return
+    call_changed(call, 1, EVENT_STRING, b"incrbyfloat")
+    reply_bulk(call.reply, text.bytes)

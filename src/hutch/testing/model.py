@@ -1,0 +1,191 @@
+"""A reference model of Redis 8.2 in plain Python: strings, keys, deadlines and databases.
+
+    model = Model(clock_ms=lambda: 0)
+    model.execute("SET", "a", 1)        # Simple(text=b'OK')
+    model.execute("INCR", "a")          # 2
+
+It is written to be read and checked, not to be fast: a database is a dict, a deadline is looked at when a key is. The
+differential tests hold it to a real server, byte for byte; the state machines then hold the engine to the model.
+Nulls are None; errors are `Error` values, never raised to the caller.
+"""
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from .replies import OK, Error, Map, Simple  # noqa: F401  (the command files take them from here)
+
+INT64_MAX, INT64_MIN = 2**63 - 1, -2**63
+MAX_STRING = 512 * 1024 * 1024
+DATABASES = 16
+CANONICAL_INTEGER = re.compile(rb"(0|-?[1-9][0-9]*)\Z")
+
+
+class Refused(Exception):
+    """A command's error reply, on its way out of the model."""
+
+    def __init__(self, text: str | bytes):
+        self.text = text.encode() if isinstance(text, str) else text
+
+
+NOT_AN_INTEGER = "ERR value is not an integer or out of range"
+OUT_OF_INT = "ERR value is out of range, value must between -2147483648 and 2147483647"
+NOT_A_FLOAT = "ERR value is not a valid float"
+SYNTAX = "ERR syntax error"
+WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
+NO_KEY = "ERR no such key"
+OVERFLOW = "ERR increment or decrement would overflow"
+SAME_OBJECT = "ERR source and destination objects are the same"
+BAD_DATABASE = "ERR DB index is out of range"
+TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+NO_LFU = ("ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between "
+          "policies at runtime LRU and LFU data will take some time to adjust.")
+
+
+@dataclass
+class Item:
+    """A value with its deadline (Unix time in ms) and, for strings, whether it was last left as raw bytes."""
+    value: Any
+    deadline_ms: int | None = None
+    raw: bool = False       # edited in place: OBJECT ENCODING says "raw" even of a short string
+    text: bool = False      # INCRBYFLOAT stores text, though it may look like an integer
+
+
+def integer(word: bytes) -> int | None:
+    """A canonical int64: no sign but a minus, no leading zeros, no spaces."""
+    if len(word) > 20 or not CANONICAL_INTEGER.match(word) or word == b"-0":
+        return None
+    number = int(word)
+    return number if INT64_MIN <= number <= INT64_MAX else None
+
+
+def need_integer(word: bytes, text: str = NOT_AN_INTEGER) -> int:
+    number = integer(word)
+    if number is None:
+        raise Refused(text)
+    return number
+
+
+def need_c_int(word: bytes, text: str | None = None) -> int:
+    """An int of 32 bits; `text` replaces both of the usual errors."""
+    number = need_integer(word, text or NOT_AN_INTEGER)
+    if not -2**31 <= number < 2**31:
+        raise Refused(text or OUT_OF_INT)
+    return number
+
+
+def clean(text: bytes) -> bytes:
+    """Error texts are one line."""
+    return text.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+class Model:
+    """A store; `execute` runs a command on a default session, `session()` makes more, each with its own database."""
+
+    def __init__(self, clock_ms: Callable[[], int] | None = None):
+        self.clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
+        self.databases: list[dict[bytes, Item]] = [{} for _ in range(DATABASES)]
+        self._default = self.session()
+
+    def session(self) -> "ModelSession":
+        return ModelSession(self)
+
+    def execute(self, *argv) -> Any:
+        return self._default.execute(*argv)
+
+    def purge(self) -> None:
+        """Drop every key whose deadline has come."""
+        now = self.clock_ms()
+        for database in self.databases:
+            for key in [key for key, item in database.items() if item.deadline_ms is not None and item.deadline_ms <= now]:
+                del database[key]
+
+
+class ModelSession:
+    def __init__(self, model: Model):
+        self.model, self.database = model, 0
+
+    @property
+    def data(self) -> dict[bytes, Item]:
+        return self.model.databases[self.database]
+
+    def execute(self, *argv) -> Any:
+        """Run one command; words may be bytes, str or int."""
+        words = [word if isinstance(word, bytes) else str(word).encode() for word in argv]
+        command = COMMANDS.get(words[0].lower().decode("latin-1"))
+        try:
+            if command is None:
+                raise Refused(self._unknown(words))
+            handler, arity, name = command
+            if len(words) != arity if arity > 0 else len(words) < -arity:
+                raise Refused(f"ERR wrong number of arguments for '{name}' command")
+            # As in Redis, time stands still while a command runs.
+            self.now = self.model.clock_ms()
+            self.model.purge()
+            return handler(self, name, words[1:])
+        except Refused as refused:
+            return Error(clean(refused.text))
+
+    @staticmethod
+    def _unknown(words: list[bytes]) -> bytes:
+        shown = b""
+        for word in words[1:]:
+            if len(shown) >= 128:
+                break
+            shown += b"'%b' " % word.split(b"\0")[0][:128 - len(shown)]
+        name = words[0].split(b"\0")[0][:128]
+        return b"ERR unknown command '%b', with args beginning with: %b" % (name, shown)
+
+    def string(self, key: bytes) -> bytes | None:
+        """The value, or None; refuses another type."""
+        item = self.data.get(key)
+        if item is None:
+            return None
+        if not isinstance(item.value, bytes):
+            raise Refused(WRONG_TYPE)
+        return item.value
+
+    def put(self, key: bytes, value: bytes, **how) -> None:
+        """Change the value in place: the deadline stays."""
+        old = self.data.get(key)
+        self.data[key] = Item(value, old.deadline_ms if old else None, **how)
+
+    def deadline(self, word: bytes, unit_ms: int, relative: bool, name: str) -> int:
+        """The Unix time in ms that a deadline in seconds (unit_ms 1000) or milliseconds stands for."""
+        number = need_integer(word)
+        at_ms = number * unit_ms
+        if INT64_MIN <= at_ms <= INT64_MAX and relative:
+            at_ms += self.now
+        if not INT64_MIN <= at_ms <= INT64_MAX:
+            raise Refused(f"ERR invalid expire time in '{name}' command")
+        return at_ms
+
+    def positive_deadline(self, option: bytes, word: bytes, name: str) -> int:
+        """SET's and GETEX's rule: a deadline in the past is fine, a number that is not positive is not."""
+        if need_integer(word) <= 0:
+            raise Refused(f"ERR invalid expire time in '{name}' command")
+        return self.deadline(word, 1000 if option in (b"EX", b"EXAT") else 1, option in (b"EX", b"PX"), name)
+
+    def put_with_deadline(self, key: bytes, value: bytes, at_ms: int) -> None:
+        if at_ms <= self.now:
+            self.data.pop(key, None)
+        else:
+            self.data[key] = Item(value, at_ms)
+
+
+# One dict for all commands: name -> (handler, arity as COMMAND tells it, name for error texts).
+COMMANDS: dict[str, tuple[Callable, int, str]] = {}
+
+
+def command(*names: str, arity: int):
+    def add(function):
+        for name in names:
+            COMMANDS[name] = (function, arity, name)        # the name goes into error texts
+        return function
+    return add
+
+
+# The families register themselves; each file reads like the documentation of its commands.
+from . import model_keys, model_strings  # noqa: E402, F401

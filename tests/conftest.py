@@ -1,0 +1,72 @@
+"""Shared fixtures: a real Redis to compare with, and Hutch's own listener. One of each per xdist worker."""
+import importlib.util
+
+import pytest
+
+from oracle import MISSING, RedisServer, find_oracle, find_tool
+
+
+@pytest.fixture(scope="session")
+def oracle_binary():
+    path = find_oracle()
+    if path is None:
+        pytest.skip(MISSING)
+    return path
+
+
+@pytest.fixture(scope="session")
+def oracle(oracle_binary):
+    """A running redis-server 8.2 with `.host` and `.port`."""
+    with RedisServer(oracle_binary, "--enable-debug-command", "yes") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def oracle_twin(oracle_binary):
+    """A second one: what holds between two real servers may be asked of Hutch."""
+    with RedisServer(oracle_binary, "--enable-debug-command", "yes") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_tool():
+    """A function that finds a tool of the distribution's redis package, or skips saying how to get it."""
+    def find(name: str) -> str:
+        path = find_tool(name)
+        if path is None:
+            pytest.skip(f"{name} is not on PATH (Debian: apt install redis-tools redis-server)")
+        return path
+    return find
+
+
+def need_engine() -> None:
+    """Skip while the engine is not built; an import that fails once it is built is a failure."""
+    try:
+        built = importlib.util.find_spec("hutch_engine.door") is not None
+    except ModuleNotFoundError:
+        built = False
+    if not built:
+        pytest.skip("the engine is not built: hutch_engine.door is missing")
+
+
+def hutch_module():
+    need_engine()
+    import hutch
+    if not hasattr(hutch, "Server"):
+        pytest.skip("hutch.Server does not exist yet")
+    return hutch
+
+
+@pytest.fixture(scope="session")
+def hutch_server():
+    """Hutch's listener on a free port, with `.host` and `.port`."""
+    with hutch_module().Server(port=0) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    """An EmbeddedSubject: the engine in this process."""
+    need_engine()
+    from subjects import EmbeddedSubject
+    return EmbeddedSubject()

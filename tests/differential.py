@@ -1,0 +1,319 @@
+"""The same random commands on two servers, compared byte for byte; a difference is shrunk and printed.
+
+    PYTHONPATH=src:engine:tests python tests/differential.py --port 6380 --commands 100000 --seed 7 --protocol 3
+
+compares the server on that port with an oracle that it starts. A run is a number of sequences, each from an empty
+store over two connections. See generators.py for where commands come from and families/ for what there is.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from dataclasses import dataclass, replace
+
+from families import families
+from families.connection import SETTABLE
+from families.wrong_types import SEEDS
+from generators import Family, Gen, Step
+from hutch.testing.replies import BadReply, Error, Map, Set, Simple, encode
+from resp_client import Closed, Reply
+
+SEQUENCE = 150                  # commands from one empty store to the next
+SHRINK_SECONDS = 30.0
+
+
+# -- comparing ------------------------------------------------------------------------------------------------
+# A comparer is asked only where the bytes differ, and answers whether that is fine.
+
+def exact(one: Reply, two: Reply) -> bool:
+    return False
+
+
+def within(tolerance: int):
+    """Figures that depend on the moment; -1 and -2 are answers of their own."""
+    def compare(one: Reply, two: Reply) -> bool:
+        a, b = one.value, two.value
+        return type(a) is type(b) is int and a >= 0 and b >= 0 and abs(a - b) <= tolerance
+    return compare
+
+
+def unordered(one: Reply, two: Reply) -> bool:
+    """A list, set or map in another order; in RESP2, CONFIG GET's flat pairs as well."""
+    def items(value):
+        if isinstance(value, Map):
+            return sorted(map(repr, value.pairs))
+        if isinstance(value, Set):
+            return sorted(map(repr, value.items))
+        return sorted(map(repr, value)) if isinstance(value, list) else None
+    return type(one.value) is type(two.value) and items(one.value) is not None and items(one.value) == items(two.value)
+
+
+def shape(one: Reply, two: Reply) -> bool:
+    """The same kind of reply, whatever it says: random or machine-dependent content."""
+    return type(one.value) is type(two.value) and not isinstance(one.value, Error)
+
+
+def encoding(one: Reply, two: Reply) -> bool:
+    """Redis 8.2 says embstr where key and value share an allocation of 64 bytes: a fact of its layout, not of ours."""
+    return {one.value, two.value} == {b"embstr", b"raw"} and os.environ.get("HUTCH_DIFF_ENCODINGS") != "strict"
+
+
+def hello(one: Reply, two: Reply) -> bool:
+    """HELLO's fields, except those that name the server and the connection."""
+    def fields(value):
+        if isinstance(value, list) and len(value) % 2 == 0:
+            value = Map(tuple(zip(value[::2], value[1::2])))
+        return [pair for pair in value.pairs if pair[0] not in (b"version", b"id", b"modules")] if isinstance(value, Map) else None
+    return type(one.value) is type(two.value) and fields(one.value) is not None and fields(one.value) == fields(two.value)
+
+
+COMPARERS = {"exact": exact, "scan": exact, "seconds": within(2), "milliseconds": within(5000), "unordered": unordered,
+             "shape": shape, "encoding": encoding, "hello": hello}
+
+
+def agree(steps: list[Step], ones: list[Reply], twos: list[Reply]) -> int | None:
+    """The index of the first step whose replies disagree, or None.
+
+    Inside MULTI the replies are QUEUED; the comparers wait for the EXEC that brings the real ones.
+    """
+    queued: dict[int, list[str]] = {}
+    for index, (step, one, two) in enumerate(zip(steps, ones, twos)):
+        waiting = queued.setdefault(step.connection, [])
+        if two.value == Simple(b"QUEUED"):
+            waiting.append(step.compare)
+        ended = step.argv[0].upper() == b"EXEC" and len(step.argv) == 1
+        if one.raw == two.raw or COMPARERS[step.compare](one, two):
+            fine = True
+        elif ended and isinstance(one.value, list) and isinstance(two.value, list) and len(one.value) == len(two.value) == len(waiting):
+            fine = all(a == b or COMPARERS[name](Reply(a, b""), Reply(b, b"")) for name, a, b in zip(waiting, one.value, two.value))
+        else:
+            fine = False
+        if ended or step.argv[0].upper() in (b"DISCARD", b"RESET"):
+            waiting.clear()
+        if not fine:
+            return index
+    return None
+
+
+# -- running --------------------------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Gone:
+    """Stands where a reply should be: the connection was closed, or what came is not RESP."""
+    why: str
+
+
+class Player:
+    """Plays sequences on one subject over two connections, each from a clean slate."""
+
+    def __init__(self, subject, protocol: int):
+        self.subject, self.protocol = subject, protocol
+        self.connections = [subject.open(), subject.open()]
+
+    def close(self) -> None:
+        for connection in self.connections:
+            connection.close()
+
+    def play(self, steps: list[Step]) -> list[Reply]:
+        hello = (b"HELLO", b"%d" % self.protocol)
+        for at in (1, 0):
+            try:
+                self.connections[at].run([(b"RESET",), hello])
+            except (Closed, OSError):
+                self._reopen(at)
+                self.connections[at].run([hello])
+        settings = [word for pair in SETTABLE.items() for word in pair]
+        self.connections[0].run([(b"FLUSHALL",), (b"CONFIG", b"SET", *settings)])
+        replies: list[Reply] = []
+        while len(replies) < len(steps):
+            step = steps[len(replies)]
+            if step.compare == "scan":
+                replies.append(self._guard(step.connection, lambda: [self._scan(step)])[-1])
+                continue
+            # As long a pipeline as possible: one connection, plain commands. A failed AUTH goes alone: Redis 8.2.3
+            # sends no reply to it at all when it is not the first command of what it has read.
+            end = len(replies) + 1
+            while end < len(steps) and steps[end].connection == step.connection and steps[end].compare != "scan" and \
+                    b"AUTH" not in map(bytes.upper, steps[end].argv):
+                end += 1
+            batch = [hello if one.argv == (b"@HELLO",) else one.argv for one in steps[len(replies):end]]
+            replies += self._guard(step.connection, lambda: self.connections[step.connection].run(batch))
+            if isinstance(replies[-1].value, Gone):
+                break
+        missing = Reply(Gone("not played: the connection was lost before"), b"")
+        return replies + [missing] * (len(steps) - len(replies))
+
+    def _guard(self, at: int, run) -> list[Reply]:
+        try:
+            return run()
+        except (Closed, OSError, BadReply) as lost:
+            self._reopen(at)
+            return getattr(lost, "replies", []) + [Reply(Gone(f"{type(lost).__name__}: {lost}"), b"")]
+
+    def _reopen(self, at: int) -> None:
+        self.connections[at].close()
+        self.connections[at] = self.subject.open()
+
+    def _scan(self, step: Step) -> Reply:
+        """A full iteration; the answer is the sorted list of what it brought."""
+        connection, cursor, found = self.connections[step.connection], b"".join(step.argv[1:2]), set()
+        if len(step.argv) < 2:
+            return connection.run([step.argv])[0]
+        for _ in range(10_000):
+            reply = connection.run([(step.argv[0], cursor, *step.argv[2:])])[0]
+            if not (isinstance(reply.value, list) and len(reply.value) == 2):
+                return reply
+            cursor, batch = reply.value
+            found.update(batch)
+            if step.argv[1] != b"0":        # where a made-up cursor leads is the server's own affair
+                return Reply([], encode([]))
+            if cursor == b"0":
+                return Reply(sorted(found), encode(sorted(found)))
+        return Reply(Gone("SCAN does not come to an end"), b"")
+
+
+@dataclass
+class Difference:
+    steps: list[Step]
+    index: int
+    subject: Reply
+    oracle: Reply
+    seed: int
+    protocol: int
+
+    def __str__(self) -> str:
+        def cut(reply):
+            raw = reply.raw or repr(reply.value).encode()
+            return repr(raw if len(raw) <= 600 else raw[:600] + b"... (%d bytes)" % len(raw))
+        lines = [f"Hutch and Redis differ (RESP{self.protocol}, seed {self.seed}):"]
+        for number, step in enumerate(self.steps[:self.index + 1]):
+            words = " ".join(repr(word)[1:] if len(word) <= 200 else f"{word[:60]!r}... ({len(word)} bytes)" for word in step.argv)
+            lines.append(f"  {'>' if number == self.index else ' '} {'other: ' if step.connection else ''}{words}")
+        return "\n".join([*lines, f"  subject: {cut(self.subject)}", f"  oracle:  {cut(self.oracle)}"])
+
+
+class Duel:
+    """A subject and the oracle, playing the same sequences."""
+
+    def __init__(self, subject, oracle, protocol: int):
+        self.protocol = protocol
+        self.subject, self.oracle = Player(subject, protocol), Player(oracle, protocol)
+
+    def close(self) -> None:
+        self.subject.close()
+        self.oracle.close()
+
+    def compare(self, steps: list[Step], seed: int = 0) -> Difference | None:
+        ones, twos = self.subject.play(steps), self.oracle.play(steps)
+        self.last = twos
+        index = agree(steps, ones, twos)
+        return None if index is None else Difference(steps, index, ones[index], twos[index], seed, self.protocol)
+
+    def shared_seeds(self) -> tuple:
+        """The makers of other types that both sides understand."""
+        def knows(player, seed):
+            return not isinstance(player.connections[0].run([seed(Gen(0))])[0].value, Error)
+        self.subject.play([])
+        self.oracle.play([])
+        usable = []
+        for seed in SEEDS:
+            for player in (self.subject, self.oracle):
+                player.connections[0].run([(b"FLUSHALL",)])
+            if knows(self.subject, seed) and knows(self.oracle, seed):
+                usable.append(seed)
+        return tuple(usable)
+
+    def shrink(self, found: Difference) -> Difference:
+        """Delta debugging: drop chunks, halving them, as long as some difference remains; then shorten words."""
+        deadline = time.monotonic() + SHRINK_SECONDS
+        best = replace(found, steps=found.steps[:found.index + 1])
+        chunk = max(1, len(best.steps) // 2)
+        while time.monotonic() < deadline:
+            at, shorter = 0, False
+            while at < len(best.steps) and time.monotonic() < deadline:
+                rest = best.steps[:at] + best.steps[at + chunk:]
+                smaller = self.compare(rest, found.seed) if rest else None
+                if smaller:
+                    best, shorter = replace(smaller, steps=smaller.steps[:smaller.index + 1]), True
+                else:
+                    at += chunk
+            if chunk == 1 and not shorter:
+                break
+            chunk = max(1, chunk // 2)
+        for number in range(len(best.steps)):
+            for place in range(1, len(best.steps[number].argv)):
+                word = best.steps[number].argv[place]
+                for simpler in (b"", word[:1], word[:len(word) // 2]):
+                    if len(simpler) >= len(word) or word[-1:].isdigit() or time.monotonic() > deadline:
+                        continue        # a number cut short might be a deadline that is due
+                    argv = best.steps[number].argv
+                    steps = list(best.steps)
+                    steps[number] = replace(steps[number], argv=argv[:place] + (simpler,) + argv[place + 1:])
+                    again = self.compare(steps, found.seed)
+                    if again and again.index == best.index:
+                        best = again
+                        break
+        return best
+
+    def run(self, commands: int, seed: int, chosen: list[Family], until: float = float("inf")) -> tuple[int, Difference | None]:
+        """Play random sequences; answer how many commands were compared, and the shrunken first difference."""
+        foreign, done, number = self.shared_seeds(), 0, 0
+        while done < commands and time.monotonic() < until:
+            # Each sequence has a seed of its own: `--seed` of a report repeats it at once.
+            steps = Gen(seed + number, foreign).sequence(chosen, SEQUENCE)
+            found = self.compare(steps, seed + number)
+            if found is None:
+                # A reply that fails to come on both sides is a fault of the generators.
+                lost = next((one for one in self.last if isinstance(one.value, Gone)), None)
+                assert lost is None, (lost, steps[self.last.index(lost)])
+            else:
+                # Once more before shrinking, so that a hiccup of the machine is told from a difference.
+                return done, self.shrink(found) if self.compare(found.steps, found.seed) else found
+            done += len(steps)
+            number += 1
+        return done, None
+
+
+def main() -> int:
+    from oracle import MISSING, RedisServer, find_oracle
+    from subjects import EmbeddedSubject, ModelSubject, TcpSubject
+
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--port", type=int, help="the subject's port; without it the embedded engine is the subject")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--subject", choices=("embedded", "model", "redis"), default="embedded")
+    parser.add_argument("--commands", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--protocol", type=int, choices=(2, 3), action="append")
+    parser.add_argument("--families", nargs="*", default=[])
+    asked = parser.parse_args()
+    binary = find_oracle()
+    if binary is None:
+        print(MISSING, file=sys.stderr)
+        return 2
+    with RedisServer(binary, "--enable-debug-command", "yes") as server, \
+            RedisServer(binary, "--enable-debug-command", "yes") as twin:
+        oracle = TcpSubject(server.host, server.port, "redis")
+        for protocol in asked.protocol or (2, 3):
+            if asked.port:
+                subject = TcpSubject(asked.host, asked.port)
+            elif asked.subject == "redis":
+                subject = TcpSubject(twin.host, twin.port, "redis")
+            else:
+                subject = EmbeddedSubject() if asked.subject == "embedded" else ModelSubject()
+            chosen = asked.families or (("strings", "keys") if asked.subject == "model" else ())
+            duel = Duel(subject, oracle, protocol)
+            began = time.monotonic()
+            done, found = duel.run(asked.commands, asked.seed, families(*chosen))
+            duel.close()
+            print(f"RESP{protocol}: {done} commands in {time.monotonic() - began:.1f} s, seed {asked.seed}")
+            if found:
+                print(found)
+                return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,13 @@
+"""The families of random commands; importing this package registers all of them.
+
+A new family of commands adds its file here, and its name to DEFAULT once Hutch has the commands.
+"""
+from generators import Family
+
+from . import connection, keys, strings, transactions, wrong_types  # noqa: F401  (each registers itself)
+
+DEFAULT = ("strings", "keys", "connection", "transactions")
+
+
+def families(*names: str) -> list[Family]:
+    return [Family.registry[name] for name in names or DEFAULT]

@@ -1,0 +1,150 @@
+"""Malformed and unusual RESP: the very bytes that come back, and whether the connection is closed, as Redis 8.2 does it.
+
+Every case runs on the oracle and on Hutch in the same test, on a fresh connection each. The first test needs no Hutch:
+it keeps the list honest by asking a second real Redis.
+"""
+import pytest
+
+from resp_client import RespClient, pack
+
+BIG = b"1" * 70_000
+PING = pack(["PING"])
+
+# Bytes sent on a fresh connection. What follows shows whether the connection still works.
+CASES = {
+    # Nothing to do, nothing to say.
+    "zero words": b"*0\r\n" + PING, "minus one word": b"*-1\r\n" + PING, "many minus words": b"*-2147483649\r\n" + PING,
+    "empty line": b"\r\n" + PING, "two empty lines": b"\r\n\r\nPING\r\n", "spaces": b"   \r\nPING\r\n", "bare newline": b"\nPING\n",
+    # Multibulk counts.
+    "count: letter": b"*a\r\n", "count: none": b"*\r\n", "count: space": b"* 1\r\n" + PING, "count: plus": b"*+1\r\n$4\r\nPING\r\n",
+    "count: leading zero": b"*01\r\n$4\r\nPING\r\n", "count: float": b"*1.0\r\n", "count: over 32 bits": b"*2147483648\r\n",
+    "count: at 31 bits": b"*2147483647\r\n", "count: a million": b"*1048577\r\n", "count: over 64 bits": b"*9999999999999999999\r\n",
+    "count: endless": b"*" + BIG, "count: NUL": b"*1\x00\r\n",
+    # Bulk lengths.
+    "length: letter": b"*1\r\n$a\r\n", "length: none": b"*1\r\n$\r\n", "length: negative": b"*1\r\n$-1\r\n", "length: minus two": b"*1\r\n$-2\r\n",
+    "length: leading zero": b"*1\r\n$04\r\nPING\r\n", "length: plus": b"*1\r\n$+4\r\nPING\r\n", "length: over the limit": b"*1\r\n$536870913\r\n",
+    "length: over 64 bits": b"*1\r\n$9999999999999999999\r\n", "length: endless": b"*1\r\n$" + BIG,
+    "length: second word": b"*2\r\n$4\r\nECHO\r\n$x\r\n", "length: zero name": b"*1\r\n$0\r\n\r\n" + PING, "length: zero word": pack(["ECHO", ""]),
+    # The dollar.
+    "dollar: missing": b"*1\r\nPING\r\n", "dollar: plus": b"*1\r\n+PING\r\n", "dollar: newline": b"*1\r\n\r\n", "dollar: NUL": b"*1\r\n\x00\r\n",
+    "dollar: high byte": b"*1\r\n\xff\r\n", "dollar: array inside": b"*2\r\n$4\r\nECHO\r\n*1\r\n$1\r\na\r\n", "dollar: colon": b"*2\r\n$4\r\nECHO\r\n:1\r\n",
+    "dollar: after good commands": PING + b"*1\r\nX\r\n" + PING,
+    # Line ends.
+    "end of a bulk is not looked at": b"*1\r\n$4\r\nPINGxx" + PING, "byte after CR is not looked at": b"*1\rx$4\rxPING\r\n",
+    "newline alone in a header": b"*1\n$4\nPING\n",
+    # Half a command: no answer, no close.
+    "half: star": b"*", "half: count": b"*1", "half: CR": b"*1\r", "half: header": b"*1\r\n", "half: length": b"*1\r\n$4", "half: bulk": b"*1\r\n$4\r\nPI",
+    "half: CRLF": b"*1\r\n$4\r\nPING\r", "half: huge bulk": b"*1\r\n$500000000\r\nabc", "half: inline": b"PING",
+    # Inline commands.
+    "inline: LF": b"PING\n", "inline: spaces": b"  PING   a \r\n", "inline: tab": b"PING\ta\r\n", "inline: double quotes": b'PING "\\x41\\n\\t\\\\ b"\r\n',
+    "inline: bad hex": b'PING "\\xzz\\q"\r\n', "inline: single quotes": b"PING 'a\\'b\\n'\r\n", "inline: empty quotes": b'""\r\n' + PING, "inline: empty word": b'PING ""\r\n',
+    "inline: open double": b'PING "a\r\n', "inline: open single": b"PING 'a\r\n", "inline: glued": b'PING "a"b\r\n', "inline: glued single": b"PING 'a'b\r\n",
+    "inline: quote in word": b'PING a"b c"\r\n', "inline: backslash": b"PING a\\nb\r\n", "inline: CR inside": b"PING a\rb\r\n", "inline: dollar": b"$4\r\nPING\r\n",
+    "inline: plus": b"+OK\r\n", "inline: minus": b"-ERR\r\n", "inline: binary": b"\xff\xfe\r\n", "inline: unknown": b"NOSUCH a b\r\n", "inline: wrong arity": b"GET\r\n",
+    "inline: endless": b"a" * 70_000, "inline: endless after a good one": PING + b"a" * 70_000, "inline: many": b"PING\r\n" * 100,
+    # Visitors from the web.
+    "http: get": b"GET / HTTP/1.1\r\n", "http: post": b"POST / HTTP/1.1\r\n\r\n", "http: host": b"Host: example.com\r\n", "http: post as multibulk": pack(["POST", "/"]),
+    "http: host as multibulk": pack(["host:", "x"]), "http: after a good command": PING + b"POST / HTTP/1.1\r\n" + PING,
+    # Leaving.
+    "quit": b"QUIT\r\n" + PING, "quit with words": b"QUIT now\r\n",
+    # CLIENT REPLY: which commands are answered.
+    "reply off": b"CLIENT REPLY OFF\r\nPING\r\nSET a\r\nNOSUCH\r\nCLIENT REPLY ON\r\nPING\r\n", "reply skip": b"CLIENT REPLY SKIP\r\nPING\r\nECHO a\r\n",
+    "reply off, on in a transaction": b"MULTI\r\nCLIENT REPLY OFF\r\nPING\r\nEXEC\r\nPING\r\nCLIENT REPLY ON\r\n",
+    "reply skip in a transaction": b"MULTI\r\nCLIENT REPLY SKIP\r\nPING\r\nEXEC\r\nPING\r\nPING\r\n", "reply skip twice": b"CLIENT REPLY SKIP\r\nCLIENT REPLY SKIP\r\nPING\r\nPING\r\n",
+    "protocol error while replies are off": b"CLIENT REPLY OFF\r\n*x\r\n",
+    # In a transaction.
+    "error in MULTI": b"MULTI\r\n*a\r\n", "empty commands in MULTI": b"MULTI\r\n*0\r\n\r\nPING\r\nEXEC\r\n",
+}
+
+# The same before authentication, with requirepass set.
+UNAUTHENTICATED = {
+    "eleven words": b"*11\r\n", "ten words": b"*10\r\n", "a bulk over 16384": b"*1\r\n$16385\r\n", "a bulk of 16384": b"*1\r\n$16384\r\n", "ping": b"PING\r\n",
+    "get": b"GET a\r\n", "unknown": b"NOSUCH\r\n", "wrong arity": b"SET a\r\n", "multi": b"MULTI\r\n", "hello": b"HELLO\r\n", "hello 3": b"HELLO 3\r\n", "hello 9": b"HELLO 9\r\n",
+    "hello, wrong password": b"HELLO 3 AUTH default x\r\n", "hello with name": b"HELLO 3 SETNAME a\r\n", "auth, wrong": b"AUTH x\r\n", "auth, wrong user": b"AUTH a b\r\n",
+    "auth, nothing": b"AUTH\r\n", "auth, right": b"AUTH secret\r\nPING\r\n", "auth, right, by name": b"AUTH default secret\r\nPING\r\n", "limits end with auth": b"AUTH secret\r\n*11\r\n",
+    "quit": b"QUIT\r\n", "reset": b"RESET\r\nPING\r\n", "reset drops auth": b"AUTH secret\r\nRESET\r\nPING\r\n", "command count": b"COMMAND COUNT\r\n", "unknown subcommand": b"CLIENT NOSUCH\r\n",
+    "zero words": b"*0\r\nPING\r\n", "too big inline": b"a" * 70_000, "exec": b"EXEC\r\n", "http": b"POST / HTTP/1.1\r\n",
+}
+
+# Redis drops the replies of the same read when it hangs up on a visitor from the web.
+DEPENDS_ON_READS = {"http: after a good command"}
+QUIET_SECONDS = 0.05        # after this long without a byte, the answer is taken to be complete
+
+
+def answer(server, data: bytes) -> tuple[bytes, bool]:
+    """All that comes back, and whether the server closed the connection."""
+    with RespClient(server.host, server.port) as client:
+        try:
+            client.send_raw(data)
+        except OSError:
+            pass                # closed while we were still sending: the answer may be there all the same
+        return client.read_until_closed(QUIET_SECONDS)
+
+
+def same(subject, oracle, data: bytes) -> None:
+    got, wanted = answer(subject, data), answer(oracle, data)
+    if got != wanted:
+        # A busy machine can be slower than QUIET_SECONDS: once more with patience.
+        patient = [read_slowly(server, data) for server in (subject, oracle)]
+        assert patient[0] == patient[1]
+
+
+def read_slowly(server, data: bytes) -> tuple[bytes, bool]:
+    with RespClient(server.host, server.port) as client:
+        try:
+            client.send_raw(data)
+        except OSError:
+            pass
+        return client.read_until_closed(1.0)
+
+
+@pytest.fixture
+def with_password():
+    """A function that sets a server's password for the test."""
+    servers = []
+
+    def protect(server):
+        with RespClient(server.host, server.port) as client:
+            assert client.execute("CONFIG", "SET", "requirepass", "secret").raw == b"+OK\r\n"
+        servers.append(server)
+        return server
+    yield protect
+    for server in servers:
+        with RespClient(server.host, server.port) as client:
+            client.execute("AUTH", "secret")
+            assert client.execute("CONFIG", "SET", "requirepass", "").raw == b"+OK\r\n"
+
+
+def test_two_real_servers_agree(oracle, oracle_twin):
+    for data in CASES.values():
+        same(oracle_twin, oracle, data)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_malformed(name, hutch_server, oracle):
+    same(hutch_server, oracle, CASES[name])
+
+
+@pytest.mark.parametrize("name", UNAUTHENTICATED)
+def test_unauthenticated(name, hutch_server, oracle, with_password):
+    same(with_password(hutch_server), with_password(oracle), UNAUTHENTICATED[name])
+
+
+def test_two_real_servers_agree_unauthenticated(oracle, oracle_twin, with_password):
+    with_password(oracle)
+    with_password(oracle_twin)
+    for data in UNAUTHENTICATED.values():
+        same(oracle_twin, oracle, data)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if len(CASES[name]) < 200 and name not in DEPENDS_ON_READS])
+def test_byte_by_byte(name, hutch_server):
+    """How the bytes are cut into reads changes nothing, apart from DEPENDS_ON_READS and the 64 KB limits."""
+    whole = answer(hutch_server, CASES[name])
+    with RespClient(hutch_server.host, hutch_server.port) as client:
+        for at in range(len(CASES[name])):
+            try:
+                client.send_raw(CASES[name][at:at + 1])
+            except OSError:
+                break
+        assert client.read_until_closed(0.2) == whole

@@ -1,0 +1,94 @@
+"""The parameter table, for tests: values as text in and out."""
+from libc.stdint cimport uint64_t
+from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init
+from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.server.config cimport (CONFIG_AT_START, Config, Parameter, config_clear, config_count, config_find,
+                                         config_init, config_load_file, config_parameter, config_parse_line,
+                                         config_quote, config_set, config_set_named, config_split_words, config_text)
+
+
+cdef bytes _taken(Buffer* buffer):
+    cdef bytes text = buffer.data[:buffer.length] if buffer.length else b""
+    buffer_clear(buffer)
+    return text
+
+
+cdef Slice _slice(bytes text):
+    return slice_of(text, len(text))
+
+
+class Refused(Exception):
+    pass
+
+
+cdef class Parameters:
+    cdef Config config
+
+    def __cinit__(self):
+        config_init(&self.config)
+
+    def __dealloc__(self):
+        config_clear(&self.config)
+
+    def names(self):
+        cdef const Parameter* parameter
+        for i in range(config_count()):
+            parameter = config_parameter(i)
+            yield parameter.name.decode()
+            if parameter.alias != NULL:
+                yield parameter.alias.decode()
+
+    def get(self, name):
+        cdef Buffer out
+        cdef bytes word = name.encode()
+        cdef const Parameter* parameter = config_find(_slice(word))
+        if parameter == NULL:
+            raise KeyError(name)
+        buffer_init(&out, NULL)
+        config_text(&self.config, parameter, &out)
+        return _taken(&out).decode()
+
+    def set(self, name, value, flags=0):
+        """The CHANGED_ bits."""
+        cdef Buffer error
+        cdef uint64_t changed = 0
+        cdef bytes word = name.encode()
+        cdef bytes text = value.encode()
+        buffer_init(&error, NULL)
+        if not config_set_named(&self.config, _slice(word), _slice(text), flags, &changed, &error):
+            raise Refused(_taken(&error).decode())
+        return changed
+
+    def line(self, bytes line):
+        cdef Buffer error
+        cdef uint64_t changed = 0
+        buffer_init(&error, NULL)
+        if not config_parse_line(&self.config, _slice(line), &changed, &error):
+            raise Refused(_taken(&error).decode())
+
+    def load(self, path):
+        cdef Buffer error
+        cdef uint64_t changed = 0
+        cdef bytes name = str(path).encode()
+        buffer_init(&error, NULL)
+        if not config_load_file(&self.config, name, &changed, &error):
+            raise Refused(_taken(&error).decode())
+
+
+def split(bytes line):
+    cdef Buffer storage
+    cdef Slice[16] words
+    cdef size_t count
+    buffer_init(&storage, NULL)
+    found = None
+    if config_split_words(_slice(line), &storage, words, 16, &count):
+        found = [words[i].data[:words[i].length] for i in range(count)]
+    buffer_clear(&storage)
+    return found
+
+
+def quote(bytes text):
+    cdef Buffer out
+    buffer_init(&out, NULL)
+    config_quote(_slice(text), &out)
+    return _taken(&out)

@@ -1,0 +1,112 @@
+"""The same random commands on Hutch and on Redis 8.2: whole replies, byte for byte, in RESP2 and RESP3.
+
+HUTCH_DIFF_COMMANDS sets how many commands a run compares (half of them in each protocol); HUTCH_DIFF_SEED repeats a run.
+The harness itself is tested first: Redis against Redis must agree, and a server that lies must be found out.
+"""
+import os
+
+import pytest
+
+from differential import Duel
+from families import families
+from generators import Gen, Step
+from hutch.testing.replies import decode
+from resp_client import Closed, Reply
+from subjects import ModelSubject, TcpConnection, TcpSubject
+
+COMMANDS = int(os.environ.get("HUTCH_DIFF_COMMANDS", "30000"))
+SEED = int(os.environ.get("HUTCH_DIFF_SEED", "20260801"))
+
+
+def duel(subject, oracle, protocol, chosen, commands=COMMANDS // 2):
+    both = Duel(subject, TcpSubject(oracle.host, oracle.port, "redis"), protocol)
+    try:
+        done, found = both.run(commands, SEED, chosen)
+    finally:
+        both.close()
+    if found:
+        pytest.fail(str(found), pytrace=False)
+    assert done >= commands
+
+
+@pytest.mark.parametrize("protocol", (2, 3))
+def test_redis_agrees_with_itself(oracle, oracle_twin, protocol):
+    """What the generators make and the comparers demand holds between two servers that are the same."""
+    duel(TcpSubject(oracle_twin.host, oracle_twin.port), oracle, protocol, families(), COMMANDS // 4)
+
+
+@pytest.mark.parametrize("protocol", (2, 3))
+def test_model(oracle, protocol):
+    duel(ModelSubject(), oracle, protocol, families("strings", "keys"))
+
+
+@pytest.mark.parametrize("protocol", (2, 3))
+def test_listener(oracle, hutch_server, protocol):
+    duel(TcpSubject(hutch_server.host, hutch_server.port), oracle, protocol, families())
+
+
+@pytest.mark.parametrize("protocol", (2, 3))
+def test_embedded(oracle, embedded, protocol):
+    duel(embedded, oracle, protocol, families())
+
+
+class Liar(TcpSubject):
+    """A Redis whose answers are turned into wrong ones by `lie(argv, reply)`."""
+
+    def __init__(self, host, port, lie):
+        super().__init__(host, port)
+        self.lie = lie
+
+    def open(self):
+        connection = TcpConnection(self.host, self.port)
+        honest = connection.run
+        connection.run = lambda commands: [Reply(decode(raw)[0], raw) for raw in (
+            self.lie(argv, reply.raw) for argv, reply in zip(commands, honest(commands)))]
+        return connection
+
+
+@pytest.mark.parametrize("name, lie, least, last", (
+    ("a wrong byte in one error text", lambda argv, raw: raw.replace(b"syntax error", b"Syntax error"), 1, b""),
+    ("a wrong integer", lambda argv, raw: b":7\r\n" if argv[0] == b"STRLEN" and raw == b":6\r\n" else raw, 2, b"STRLEN"),
+    ("a key that SCAN forgets", lambda argv, raw: b"*2\r\n$1\r\n0\r\n*0\r\n" if argv[0] == b"SCAN" and b"\r\nk1\r\n" in raw else raw, 2, b"SCAN"),
+    ("a TTL far off", lambda argv, raw: b":99\r\n" if argv[0] == b"TTL" and raw[1:2].isdigit() else raw, 3, b"TTL"),
+))
+def test_lies_are_found_and_shrunk(oracle, oracle_twin, name, lie, least, last):
+    both = Duel(Liar(oracle_twin.host, oracle_twin.port, lie), TcpSubject(oracle.host, oracle.port), 2)
+    _, found = both.run(20_000, 1, families("strings", "keys"))
+    both.close()
+    assert found, name
+    assert len(found.steps) <= least, str(found)
+    assert last in found.steps[-1].argv[0].upper(), str(found)
+
+
+def test_a_dead_connection_is_a_difference(oracle, oracle_twin):
+    """A subject that hangs up in the middle is reported with the command that did it, and the run can go on."""
+    class HangsUp(TcpSubject):
+        def open(self):
+            connection = TcpConnection(self.host, self.port)
+            honest = connection.run
+
+            def run(commands):
+                at = next((at for at, argv in enumerate(commands) if argv[0] == b"GETDEL"), len(commands))
+                before = honest(commands[:at])
+                if at < len(commands):
+                    connection.socket.shutdown(2)
+                    lost = Closed(b"")
+                    lost.replies = before
+                    raise lost
+                return before
+            connection.run = run
+            return connection
+
+    both = Duel(HangsUp(oracle_twin.host, oracle_twin.port), TcpSubject(oracle.host, oracle.port), 2)
+    _, found = both.run(5_000, 1, families("strings"))
+    both.close()
+    assert found and [step.argv[0] for step in found.steps] == [b"GETDEL"], str(found)
+
+
+def test_generation_is_repeatable():
+    assert Gen(5).sequence(families(), 500) == Gen(5).sequence(families(), 500)
+    assert Gen(5).sequence(families(), 500) != Gen(6).sequence(families(), 500)
+    assert all(isinstance(step, Step) and all(isinstance(word, bytes) for word in step.argv)
+               for step in Gen(7).sequence(families(), 5_000))
