@@ -19,12 +19,6 @@ __all__ = ["ConfigError", "Directive", "ConfigFileMissing", "arguments_text", "p
 
 INCLUDES_NESTED = 16             # deeper than that, a file includes itself
 BAD_DIRECTIVE = "Bad directive or wrong number of arguments"
-WRONG_COUNT = "wrong number of arguments"
-# All others take one value.
-SEVERAL_VALUES = {"bind", "save", "client-output-buffer-limit", "oom-score-adj-values",
-                  "latency-tracking-info-percentiles"}
-# A second line adds to the first instead of replacing it.
-ACCUMULATING = {"save"}
 
 
 class ConfigError(Exception):
@@ -203,27 +197,17 @@ def _included(pattern: str) -> Iterable[str]:
     return [pattern]
 
 
-def prepare(directives: Sequence[Directive], engine: Engine) -> dict[str, str]:
-    """Give the engine its configuration; the parameters that were set, with their values as strings."""
-    given: dict[str, str] = {}
-    session = engine.session(ValueError, decode=True)
-    try:
-        for directive in directives:
-            name, value = directive.name, directive.value
-            known = session.execute(("CONFIG", "GET", name)) if "*" not in name else None
-            if not known:
-                raise directive.error(BAD_DIRECTIVE)
-            if len(directive.values) != 1 and (name not in SEVERAL_VALUES or not directive.values and name != "bind"):
-                raise directive.error(WRONG_COUNT)
-            if name in ACCUMULATING and value and given.get(name):
-                value = f"{given[name]} {value}"
-            try:
-                engine.configure(name, value)
-            except ValueError as error:
-                raise directive.error(str(error)) from None
-            given[name] = value
-    finally:
-        session.close()
+def prepare(directives: Sequence[Directive], engine: Engine) -> set[str]:
+    """Give the engine its configuration. Returns the names that were given a value."""
+    given = set()
+    for directive in directives:
+        try:
+            engine.configure_line(directive.text)
+        except ValueError as error:
+            reason = str(error)
+            raise directive.error(reason) from None
+        if any(directive.values):
+            given.add(directive.name)
     return given
 
 

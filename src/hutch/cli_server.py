@@ -12,7 +12,7 @@ import signal
 import struct
 import sys
 import time
-from typing import Mapping, Sequence
+from typing import Collection, Mapping, Sequence
 
 from hutch_engine.door import Engine
 
@@ -36,7 +36,7 @@ Options are those of redis.conf: `--name value`, several values one after the ot
 you like. They come after the file's.
 
 Examples:
-       hutch-server (serve on 127.0.0.1:6379)
+       hutch-server (serve on port 6379)
        hutch-server /etc/redis/6379.conf
        hutch-server --port 7777
        hutch-server --port 0 --unixsocket /run/hutch.sock
@@ -161,18 +161,16 @@ def _directives(arguments: Sequence[str], log: Log) -> list[Directive]:
     return list(cli_config.read_directives(text))
 
 
-def _settings(engine: Engine, given: Mapping[str, str]) -> dict[str, str]:
+def _settings(engine: Engine, given: Collection[str]) -> dict[str, str]:
     """What the process itself goes by, as the engine understood it."""
+    names = ("daemonize", "pidfile", "logfile", "loglevel", "always-show-logo", "port", "bind", "unixsocket")
     session = engine.session(ValueError, decode=True)
-    settings = {}
-    for name, default in (("daemonize", "no"), ("pidfile", ""), ("logfile", ""), ("loglevel", "notice"),
-                          ("always-show-logo", "no"), ("port", "6379"), ("unixsocket", ""), ("bind", ""),
-                          ("save", ""), ("appendonly", "no")):
-        found = session.execute(("CONFIG", "GET", name))
-        settings[name] = found[1] if found else given.get(name, default)
-    session.close()
-    settings["bind given"] = "yes" if "bind" in given else "no"
-    settings["save given"] = given.get("save", "")
+    try:
+        found = session.execute(("CONFIG", "GET", *names))
+    finally:
+        session.close()
+    settings = dict(zip(found[::2], found[1::2]))
+    settings["persistence"] = "yes" if "save" in given else "no"
     return settings
 
 
@@ -208,15 +206,11 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
         log.raw(LOGO.format(version=__version__, redis=REDIS_VERSION, bits=BITS, port=port, pid=pid))
     log("notice", f"Running mode=standalone, port={port}.")
     log("notice", f"PID: {pid}")
-    if settings["save given"] or settings["appendonly"] == "yes":
-        log("warning", "WARNING: this version of Hutch keeps its data in memory only: neither `save` nor `appendonly` "
-                       "writes anything to disk.")
+    if settings["persistence"] == "yes":
+        log("warning", "WARNING: this version of Hutch keeps its data in memory only: `save` writes nothing to disk.")
     engine = Engine(databases=cli_config.databases_of(directives))
     try:
         cli_config.prepare(directives, engine)
-        if settings["bind given"] == "no":
-            # redis.conf's own default. Nobody else could get in without a password anyway (protected mode).
-            engine.configure("bind", "127.0.0.1 -::1")
         served = _listen_until_told(engine, settings, port, log)
         if served:
             log("notice", "User requested shutdown...")
@@ -237,8 +231,7 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
 
 def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, log: Log) -> bool:
     """False when there is nothing to listen on."""
-    addresses = settings["bind"] if settings["bind given"] == "yes" else "127.0.0.1"
-    if not (port and addresses or settings["unixsocket"]):
+    if not (port and settings["bind"] or settings["unixsocket"]):
         log("warning", "Configured to not listen anywhere, exiting.")
         return False
     with _Signals() as signals:

@@ -118,7 +118,7 @@ def main(port: int = 6379, once: bool = False) -> int:
             break
         except OSError as error:
             print(f"\nPort {candidate} cannot be had ({error}).")
-            server.engine.close()
+            server.store.close()
     else:
         print("No free port found.")
         return 1

@@ -6,9 +6,10 @@ import weakref
 from typing import TYPE_CHECKING, Any, Iterable, Union
 from urllib.parse import quote
 
-from hutch_engine.door import Engine
+from .store import Store, store_of
 
 if TYPE_CHECKING:
+    from hutch_engine.door import Engine
     from .client import Redis
 
 __all__ = ["Server"]
@@ -27,7 +28,7 @@ class Server:
     ...     redis.Redis(port=server.port).get("greeting")  # any Redis client
     b'hello'
 
-    `store` is what is served: a hutch.Redis or its engine; without one the server has a store of its own. `host`
+    `store` is what is served: a hutch.Redis or hutch.Store; without one the server has a store of its own. `host`
     is an address or a list of them, `port=None` leaves TCP out. Any other parameter of redis.conf is given by its name, with
     underscores: `maxmemory="100mb"`, `save=""`, `client_output_buffer_limit="normal 0 0 0"`.
 
@@ -37,7 +38,7 @@ class Server:
     """
 
     def __init__(self, store: Any = None, *, host: str | Iterable[str] = "127.0.0.1", port: int | None = 6379,
-                 unixsocket: str | None = None, password: str | None = None, databases: int = 16,
+                 unixsocket: str | None = None, password: str | None = None, databases: int | None = None,
                  **parameters: Parameter):
         self._lock = threading.Lock()
         self._running = False
@@ -46,7 +47,10 @@ class Server:
         self._unix_socket = unixsocket
         self._password = password
         self._any_port = port == 0
-        self._engine = _engine_of(store, databases)
+        if store is not None and databases is not None:
+            raise TypeError("a store that exists has its databases already")
+        self.store: Store = Store(databases=databases or 16) if store is None else store_of(store)
+        self._engine = self.store.engine
         settings = {name.replace("_", "-"): _text(value) for name, value in parameters.items()}
         settings["bind"] = " ".join(self._hosts)
         settings["port"] = str(port or 0)
@@ -76,6 +80,7 @@ class Server:
             self._running = True
             self._port = self._engine.port
             self._finalizer = weakref.finalize(self, _stop, self._engine)
+            self.store.lend(self)        # so that it outlives the client that brought it
         return self
 
     def stop(self) -> None:
@@ -85,6 +90,7 @@ class Server:
             if self._finalizer is not None:
                 self._finalizer()
                 self._finalizer = None
+                self.store.give_back(self)
 
     def __enter__(self) -> "Server":
         return self.start()
@@ -101,11 +107,6 @@ class Server:
         return self._engine.wait_shutdown(timeout)
 
     # ---- where it is
-
-    @property
-    def engine(self) -> Engine:
-        """The store's engine."""
-        return self._engine
 
     @property
     def host(self) -> str:
@@ -136,19 +137,10 @@ class Server:
     def client(self, **options: Any) -> "Redis":
         """A hutch.Redis on the served store: no socket, no password. Takes hutch.Redis's options."""
         from .client import Redis
-        return Redis(store=self._engine, **options)
+        return Redis(store=self.store, **options)
 
     def __repr__(self) -> str:
         return f"<hutch.Server {self.url if self.running else 'stopped'}>"
-
-
-def _engine_of(store: Any, databases: int) -> Engine:
-    if store is None:
-        return Engine(databases=databases)
-    engine = store if isinstance(store, Engine) else getattr(store, "engine", None)
-    if not isinstance(engine, Engine):
-        raise TypeError(f"a hutch.Redis or an Engine can be served, not {type(store).__name__}")
-    return engine
 
 
 def _text(value: Parameter) -> str:
@@ -159,7 +151,7 @@ def _text(value: Parameter) -> str:
     return " ".join(str(one) for one in value)
 
 
-def _stop(engine: Engine) -> None:
+def _stop(engine: "Engine") -> None:
     try:
         engine.stop_listener()
     except ConnectionError:
