@@ -2,7 +2,7 @@
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
-from hutch_engine.base.memory cimport heap_free, heap_try_resize, heap_try_zeroed
+from hutch_engine.base.memory cimport heap_try_resize, heap_try_zeroed
 from hutch_engine.base.numbers cimport (
     INTEGER_TEXT_MAX, LONG_DOUBLE_TEXT_MAX, format_long_double, parse_integer, parse_long_double)
 from hutch_engine.base.outcome cimport INVALID, NOT_FOUND, OK, Outcome
@@ -17,7 +17,7 @@ from hutch_engine.commands.reply cimport (
     reply_zero)
 from hutch_engine.keyspace.entry cimport (
     EMBSTR_MAX, ENCODING_EMBSTR, ENCODING_RAW, ENTRY_EMBED_MAX, ENTRY_EMBEDDED, ENTRY_INTEGER, TYPE_STRING, Entry,
-    StringValue, Value, entry_bytes, entry_deadline_ms, entry_has_deadline, entry_integer, entry_pointer,
+    StringValue, Value, entry_bytes, entry_deadline_ms, entry_integer, entry_pointer,
     entry_set_integer, entry_set_pointer, entry_type, entry_value_at, leb128_read, string_value_bytes,
     string_value_new, value_free, value_of_bytes, value_of_integer, value_of_pointer, value_of_raw)
 from hutch_engine.keyspace.keyspace cimport (
