@@ -39,6 +39,7 @@ cdef class Engine:
 
     cdef int enter(self) except -1
     cdef void leave(self) noexcept nogil
+    cdef int _configured(self, Slice name, Slice value, bint whole_line) except -1
     cdef void _bury(self) noexcept nogil
     cdef void _close(self) noexcept nogil
     cdef void _clock_moved(self) noexcept

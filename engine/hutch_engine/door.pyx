@@ -1,7 +1,7 @@
 """See door.pxd."""
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
@@ -9,10 +9,11 @@ from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffe
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
 from hutch_engine.base.lock cimport (lock_acquire, lock_give_way, lock_init, lock_is_wanted, lock_release, lock_try,
                                      signal_prepare, signal_wait)
-from hutch_engine.base.slice cimport Slice
+from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply)
+from hutch_engine.server.config cimport CONFIG_AT_START, config_parse_line, config_set_named
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
                                                 command_table_ids)
 from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_CLOSE_AFTER_REPLY,
@@ -160,6 +161,38 @@ cdef class Engine:
                 data_error=TypeError):
         """A new client of this engine. `error_factory(message)` makes the exceptions of error replies."""
         return Session(self, Codec(decode, encoding, errors, error_factory, data_error))
+
+    def configure(self, str name, value):
+        """Set a parameter as a line of a redis.conf does, also those that CONFIG SET may not change.
+        ValueError with Redis's message when that cannot be."""
+        cdef bytes spelled = name.encode()
+        cdef bytes text = value.encode() if isinstance(value, str) else bytes(value)
+        cdef Slice name_word = slice_of(PyBytes_AS_STRING(spelled), PyBytes_GET_SIZE(spelled))
+        cdef Slice value_word = slice_of(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+        self._configured(name_word, value_word, False)
+
+    def configure_line(self, str line):
+        """A whole line of a redis.conf, quotes and all; a blank one or a comment does nothing."""
+        cdef bytes text = line.encode()
+        self._configured(slice_of(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)), slice_of(NULL, 0), True)
+
+    cdef int _configured(self, Slice name, Slice value, bint whole_line) except -1:
+        cdef Buffer error
+        cdef uint64_t changed = 0
+        cdef bint done
+        buffer_init(&error, NULL)
+        self.enter()
+        if whole_line:
+            done = config_parse_line(&self.core.config, name, &changed, &error)
+        else:
+            done = config_set_named(&self.core.config, name, value, CONFIG_AT_START, &changed, &error)
+        self.leave()
+        try:
+            if not done:
+                raise ValueError(error.data[:error.length].decode("utf-8", "replace"))
+        finally:
+            buffer_clear(&error)
+        return 0
 
     # ---- the clock, for tests
 

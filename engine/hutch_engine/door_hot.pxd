@@ -7,12 +7,17 @@ are. Everything else takes the general way, the next class's method of the same 
 from libc.stdint cimport int64_t
 from hutch_engine.commands.command cimport Command
 from hutch_engine.door cimport Session
+from hutch_engine.server.engine cimport Engine as EngineStruct
 
 cdef class HotMethods:
     cdef Session hot_session         # None until the first connection; then never another one
+    cdef EngineStruct* hot_engine    # borrowed from hot_session
+    cdef int64_t hot_monotonic_us    # the monotonic clock less the engine's, when it was attached
+    cdef int hot_database            # the one the client was made for
     cdef bint hot_enabled            # nothing about the client is customised
 
-    cdef object _add(self, Session session, object name, int64_t amount, const Command* command)
+    cdef bint _set_plainly(self, object name, object value) except -1
+    cdef object _add(self, object name, int64_t amount, const Command* command)
     cdef object _amount(self, object amount)
-    cdef object _remove(self, Session session, tuple names, const Command* command)
-    cdef object _left(self, Session session, object name, const Command* command, int64_t* left_out)
+    cdef object _remove(self, tuple names, const Command* command)
+    cdef object _left(self, object name, const Command* command, int64_t* left_out)

@@ -1,23 +1,27 @@
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic
 """See door_hot.pxd."""
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
-from hutch_engine.base.clock cimport clock_coarse_ms
+from hutch_engine.base.clock cimport clock_coarse_ms, monotonic_us
 from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_release, lock_try
 from hutch_engine.base.memory cimport heap_is_short
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
+from hutch_engine.base.outcome cimport INVALID, NOT_FOUND, OK, Outcome
 from hutch_engine.commands.command cimport Command
+from hutch_engine.commands.string cimport string_get_fast, string_set_fast
 from hutch_engine.door cimport Session
 from hutch_engine.door_codec cimport Codec
-from hutch_engine.keyspace.entry cimport (ENTRY_INTEGER, TYPE_STRING, Entry, entry_bytes, entry_deadline_ms,
-                                          entry_integer, entry_type, value_of_bytes, value_of_integer)
+from hutch_engine.keyspace.entry cimport (ENTRY_INTEGER, TYPE_STRING, Entry, entry_deadline_ms, entry_integer,
+                                          entry_type, value_of_integer)
 from hutch_engine.keyspace.keyspace cimport (FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_add,
                                              keyspace_change_value, keyspace_delete, keyspace_find, keyspace_find_slot,
-                                             keyspace_hash, keyspace_now, keyspace_set, keyspace_set_deadline)
+                                             keyspace_hash, keyspace_now)
 from hutch_engine.server.command_table cimport command_table_find
 from hutch_engine.server.engine cimport (PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
                                          SESSION_CLOSE_NOW, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_TOUCH,
@@ -28,6 +32,17 @@ from hutch_engine.server.executor cimport act_on_effects
 from hutch_engine.structures.table cimport TableSlot
 
 cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        pass
+    ctypedef PyObject* (*PyCFunction)(PyObject*, PyObject*) except NULL
+    ctypedef struct PyMethodDef:
+        const char* ml_name
+        PyCFunction ml_meth
+        int ml_flags
+        const char* ml_doc
+    int METH_FASTCALL
+    int METH_KEYWORDS
+    object PyDescr_NewMethod(PyTypeObject* type, PyMethodDef* method)
     bint PyUnicode_IS_COMPACT_ASCII(object text)
     void* PyUnicode_DATA(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
@@ -35,23 +50,6 @@ cdef extern from "Python.h":
     bint PyUnicode_Check(object value)
     bint PyLong_CheckExact(object value)
     long long PyLong_AsLongLongAndOverflow(object value, int* overflow) except? -1
-
-cdef extern from *:
-    """
-    #include <stdint.h>
-    #include <time.h>
-    /* For `used_us`, which CLIENT LIST shows in seconds: a few ns where the exact clock takes twenty. */
-    static inline int64_t hutch_monotonic_coarse_us(void) {
-        struct timespec t;
-    #ifdef CLOCK_MONOTONIC_COARSE
-        clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    #else
-        clock_gettime(CLOCK_MONOTONIC, &t);
-    #endif
-        return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-    }
-    """
-    int64_t monotonic_coarse_us "hutch_monotonic_coarse_us"() noexcept nogil
 
 cdef enum:
     VALUE_SMALL = 512                # bytes copied to the stack under the lock
@@ -102,10 +100,12 @@ cdef inline bint _value_word(object value, Codec codec, Slice* word, char* digit
     return False
 
 
-cdef inline SessionStruct* _begin(Session session, bint writes, const Command* command) noexcept:
+cdef inline SessionStruct* _begin(HotMethods self, bint writes, const Command* command) noexcept:
     """The session, with the engine's lock held and everything as usual; or NULL, and nothing is held."""
-    cdef EngineStruct* engine = session.engine.core
+    cdef Session session = self.hot_session
+    cdef EngineStruct* engine = self.hot_engine
     cdef SessionStruct* core
+    cdef int64_t now_ms
     if unlikely(not engine_is_ours(engine)):
         return NULL
     if unlikely(not lock_try(&engine.lock)):
@@ -113,15 +113,17 @@ cdef inline SessionStruct* _begin(Session session, bint writes, const Command* c
             lock_acquire(&engine.lock)
     core = session.core
     if unlikely(session.engine.closed or core == NULL
-                or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
+                or core.database_index != self.hot_database or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
                 or engine.pause_kind != PAUSE_NONE or engine.keyspace.wanted != 0 or engine.config.maxmemory != 0
                 or (writes and heap_is_short(&engine.heap))):
         lock_release(&engine.lock)
         return NULL
     engine.keyspace.now_ms = 0
-    engine.keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
+    now_ms = clock_coarse_ms(&engine.clock)
+    engine.keyspace.access_clock = <uint32_t>(now_ms // 1000)
     core.last_command = command
-    core.used_us = monotonic_coarse_us()
+    # CLIENT LIST shows it in seconds: not worth a second look at a clock.
+    core.used_us = now_ms * 1000 + self.hot_monotonic_us
     return core
 
 
@@ -132,22 +134,35 @@ cdef inline void _count(SessionStruct* core, const Command* command) noexcept no
     core.commands += 1
 
 
-cdef inline void _end_write(SessionStruct* core) noexcept nogil:
+cdef inline void _end(SessionStruct* core) noexcept nogil:
     cdef Keyspace* keyspace = &core.engine.keyspace
     if unlikely(keyspace.effect_count != 0 or keyspace.chores != 0 or keyspace.earliest_added_ms != INT64_MAX):
         act_on_effects(core.engine)
     lock_release(&core.engine.lock)
 
 
+cdef object _decoded(Codec codec, Slice value, char* owned):
+    """The value as the client wants it; `owned` is freed."""
+    try:
+        if codec.decode:
+            return codec.text(value.data, value.length)
+        return PyBytes_FromStringAndSize(value.data, <Py_ssize_t>value.length)
+    finally:
+        free(owned)
+
+
 @cython.auto_pickle(False)
 cdef class HotMethods:
     """Base of hutch.Redis, before redis.Redis: compiled methods with redis-py's signatures."""
 
-    def _hot_attach(self, Session session not None):
-        """From now on the hot methods run in this session. Only the first call counts: a session object
-        is never taken away while another thread may be using it."""
+    def _hot_attach(self, Session session not None, int database):
+        """From now on the hot methods run in this session, while that database is selected. Only the
+        first call counts: a session object is never taken away while another thread may be using it."""
         with cython.critical_section(self):
             if self.hot_session is None:
+                self.hot_database = database
+                self.hot_engine = session.engine.core
+                self.hot_monotonic_us = monotonic_us() - clock_coarse_ms(&session.engine.core.clock) * 1000
                 self.hot_session = session
 
     def _hot_enable(self, bint enabled):
@@ -165,26 +180,18 @@ cdef class HotMethods:
         """
         cdef Session session
         cdef SessionStruct* core
-        cdef Entry* entry
+        cdef Outcome outcome
         cdef Slice key
         cdef Slice value
         cdef char[VALUE_SMALL] small
         cdef char* large = NULL
         cdef char[INTEGER_TEXT_MAX] digits
-        cdef bint wrong
         if self.hot_enabled and self.hot_session is not None and _word(name, self.hot_session.codec, &key):
             session = self.hot_session
-            core = _begin(session, False, GET)
+            core = _begin(self, False, GET)
             if core != NULL:
-                entry = keyspace_find(&core.engine.keyspace, core.call.database, key,
-                                      keyspace_hash(&core.engine.keyspace, key), 0)
-                if entry == NULL:
-                    _count(core, GET)
-                    _end_write(core)         # it may have expired just now
-                    return None
-                wrong = entry_type(entry) != TYPE_STRING
-                if likely(not wrong):
-                    value = entry_bytes(entry, digits)
+                outcome = string_get_fast(&core.engine.keyspace, core.call.database, key, &value, digits)
+                if likely(outcome == OK):
                     if likely(value.length <= VALUE_SMALL):
                         memcpy(small, value.data, value.length)
                         value.data = small
@@ -193,62 +200,37 @@ cdef class HotMethods:
                         if large != NULL:
                             memcpy(large, value.data, value.length)
                         value.data = large
+                if likely(outcome != INVALID):
                     _count(core, GET)
-                    lock_release(&core.engine.lock)
+                _end(core)                       # the key may have expired just now
+                if likely(outcome == OK):
                     if unlikely(value.data == NULL):
                         raise MemoryError
-                    try:
-                        if session.codec.decode:
-                            return session.codec.text(value.data, value.length)
-                        return PyBytes_FromStringAndSize(value.data, <Py_ssize_t>value.length)
-                    finally:
-                        free(large)
-                core.engine.keyspace.hits -= 1       # the general way counts it
-                lock_release(&core.engine.lock)
+                    return _decoded(session.codec, value, large)
+                if outcome == NOT_FOUND:
+                    return None
         return super(HotMethods, self).get(name)
 
-    def set(self, name, value, ex=None, px=None, bint nx=False, bint xx=False, bint keepttl=False, bint get=False,
-            exat=None, pxat=None, ifeq=None, ifne=None, ifdeq=None, ifdne=None):
-        """
-        Set the value at key ``name`` to ``value``. O(1)
-
-        ``ex``, ``px``: expire in so many seconds, milliseconds (int or timedelta); ``exat``, ``pxat``: at this
-        Unix time (int or datetime). ``nx``, ``xx``: only if the key does not, or does, exist. ``keepttl``: retain
-        the time to live. ``get``: return the old value. ``ifeq``, ``ifne``, ``ifdeq``, ``ifdne``: only if the old
-        value, or its digest, is or is not this one.
-        """
-        cdef Session session
+    cdef bint _set_plainly(self, object name, object value) except -1:
+        """SET without options; False: nothing happened, the general way may."""
         cdef SessionStruct* core
-        cdef Keyspace* keyspace
-        cdef Database* database
-        cdef TableSlot slot
-        cdef uint64_t hash
         cdef Slice key
         cdef Slice word
         cdef char[INTEGER_TEXT_MAX] digits
         cdef bint done
-        if (self.hot_enabled and self.hot_session is not None and ex is None and px is None and not nx and not xx
-                and not keepttl and not get and exat is None and pxat is None and ifeq is None and ifne is None
-                and ifdeq is None and ifdne is None and _word(name, self.hot_session.codec, &key)
-                and _value_word(value, self.hot_session.codec, &word, digits)):
-            session = self.hot_session
-            core = _begin(session, True, SET)
-            if core != NULL:
-                keyspace = &core.engine.keyspace
-                database = core.call.database
-                hash = keyspace_hash(keyspace, key)
-                slot = keyspace_find_slot(keyspace, database, key, hash, FIND_WRITE)
-                done = keyspace_set(keyspace, database, key, hash, slot, value_of_bytes(word), False) != NULL
-                if likely(done):
-                    keyspace.dirty += 1
-                    _count(core, SET)
-                _end_write(core)
-                if likely(done):
-                    return True
-        return super(HotMethods, self).set(name, value, **_given(ex, px, nx, xx, keepttl, get, exat, pxat, ifeq, ifne,
-                                                                 ifdeq, ifdne))
+        if (not self.hot_enabled or self.hot_session is None or not _word(name, self.hot_session.codec, &key)
+                or not _value_word(value, self.hot_session.codec, &word, digits)):
+            return False
+        core = _begin(self, True, SET)
+        if core == NULL:
+            return False
+        done = string_set_fast(&core.engine.keyspace, core.call.database, key, word)
+        if likely(done):
+            _count(core, SET)
+        _end(core)
+        return done
 
-    cdef object _add(self, Session session, object name, int64_t amount, const Command* command):
+    cdef object _add(self, object name, int64_t amount, const Command* command):
         """The new number, or None: then nothing happened."""
         cdef SessionStruct* core
         cdef Keyspace* keyspace
@@ -259,9 +241,9 @@ cdef class HotMethods:
         cdef Slice key
         cdef int64_t total = 0
         cdef bint done = False
-        if not _word(name, session.codec, &key):
+        if not _word(name, self.hot_session.codec, &key):
             return None
-        core = _begin(session, True, command)
+        core = _begin(self, True, command)
         if core == NULL:
             return None
         keyspace = &core.engine.keyspace
@@ -279,7 +261,7 @@ cdef class HotMethods:
         if likely(done):
             keyspace.dirty += 1
             _count(core, command)
-        _end_write(core)
+        _end(core)
         return total if done else None
 
     cdef object _amount(self, object amount):
@@ -293,7 +275,7 @@ cdef class HotMethods:
         Increment the value of ``name`` by ``amount``; a key that does not exist counts as 0. O(1)
         """
         if self.hot_enabled and self.hot_session is not None and self._amount(amount) is not None:
-            total = self._add(self.hot_session, name, amount, INCRBY)
+            total = self._add(name, amount, INCRBY)
             if total is not None:
                 return total
         return super(HotMethods, self).incrby(name, amount)
@@ -305,14 +287,14 @@ cdef class HotMethods:
         Decrement the value of ``name`` by ``amount``; a key that does not exist counts as 0. O(1)
         """
         if self.hot_enabled and self.hot_session is not None and self._amount(amount) is not None:
-            total = self._add(self.hot_session, name, -<int64_t>amount, DECRBY)
+            total = self._add(name, -<int64_t>amount, DECRBY)
             if total is not None:
                 return total
         return super(HotMethods, self).decrby(name, amount)
 
     decr = decrby
 
-    cdef object _remove(self, Session session, tuple names, const Command* command):
+    cdef object _remove(self, tuple names, const Command* command):
         cdef SessionStruct* core
         cdef Keyspace* keyspace
         cdef TableSlot slot
@@ -324,9 +306,9 @@ cdef class HotMethods:
         if count == 0 or count > KEYS_SMALL:
             return None
         for i in range(count):
-            if not _word(names[i], session.codec, &keys[i]):
+            if not _word(names[i], self.hot_session.codec, &keys[i]):
                 return None
-        core = _begin(session, False, command)
+        core = _begin(self, False, command)
         if core == NULL:
             return None
         keyspace = &core.engine.keyspace
@@ -338,7 +320,7 @@ cdef class HotMethods:
                 keyspace.dirty += 1
                 removed += 1
         _count(core, command)
-        _end_write(core)
+        _end(core)
         return removed
 
     def delete(self, *names):
@@ -346,7 +328,7 @@ cdef class HotMethods:
         Delete one or more keys specified by ``names``; returns how many there were. O(names)
         """
         if self.hot_enabled and self.hot_session is not None:
-            removed = self._remove(self.hot_session, names, DEL)
+            removed = self._remove(names, DEL)
             if removed is not None:
                 return removed
         return super(HotMethods, self).delete(*names)
@@ -356,7 +338,7 @@ cdef class HotMethods:
         Unlink one or more keys specified by ``names``; big values are freed in the background. O(names)
         """
         if self.hot_enabled and self.hot_session is not None:
-            removed = self._remove(self.hot_session, names, UNLINK)
+            removed = self._remove(names, UNLINK)
             if removed is not None:
                 return removed
         return super(HotMethods, self).unlink(*names)
@@ -377,25 +359,25 @@ cdef class HotMethods:
                     plain = False
                     break
         if plain:
-            core = _begin(self.hot_session, False, EXISTS)
+            core = _begin(self, False, EXISTS)
             if core != NULL:
                 for i in range(count):
                     if keyspace_find(&core.engine.keyspace, core.call.database, keys[i],
                                      keyspace_hash(&core.engine.keyspace, keys[i]), FIND_NO_TOUCH) != NULL:
                         found += 1
                 _count(core, EXISTS)
-                _end_write(core)
+                _end(core)
                 return found
         return super(HotMethods, self).exists(*names)
 
-    cdef object _left(self, Session session, object name, const Command* command, int64_t* left_out):
+    cdef object _left(self, object name, const Command* command, int64_t* left_out):
         """Milliseconds to live, -1 without a deadline, -2 without a key. None: it was not asked."""
         cdef SessionStruct* core
         cdef Entry* entry
         cdef Slice key
-        if not _word(name, session.codec, &key):
+        if not _word(name, self.hot_session.codec, &key):
             return None
-        core = _begin(session, False, command)
+        core = _begin(self, False, command)
         if core == NULL:
             return None
         entry = keyspace_find(&core.engine.keyspace, core.call.database, key,
@@ -406,7 +388,7 @@ cdef class HotMethods:
             if left_out[0] >= 0:
                 left_out[0] = max(left_out[0] - keyspace_now(&core.engine.keyspace), 0)
         _count(core, command)
-        _end_write(core)
+        _end(core)
         return True
 
     def ttl(self, name):
@@ -415,7 +397,7 @@ cdef class HotMethods:
         """
         cdef int64_t left = 0
         if (self.hot_enabled and self.hot_session is not None
-                and self._left(self.hot_session, name, TTL, &left) is not None):
+                and self._left(name, TTL, &left) is not None):
             return (left + 500) // 1000 if left >= 0 else left
         return super(HotMethods, self).ttl(name)
 
@@ -425,36 +407,40 @@ cdef class HotMethods:
         """
         cdef int64_t left = 0
         if (self.hot_enabled and self.hot_session is not None
-                and self._left(self.hot_session, name, PTTL, &left) is not None):
+                and self._left(name, PTTL, &left) is not None):
             return left
         return super(HotMethods, self).pttl(name)
 
 
-cdef dict _given(ex, px, bint nx, bint xx, bint keepttl, bint get, exat, pxat, ifeq, ifne, ifdeq, ifdne):
-    """Only the options that were given: older releases of redis-py do not know all of them."""
-    cdef dict options = {}
-    if ex is not None:
-        options["ex"] = ex
-    if px is not None:
-        options["px"] = px
-    if nx:
-        options["nx"] = True
-    if xx:
-        options["xx"] = True
-    if keepttl:
-        options["keepttl"] = True
-    if get:
-        options["get"] = True
-    if exat is not None:
-        options["exat"] = exat
-    if pxat is not None:
-        options["pxat"] = pxat
-    if ifeq is not None:
-        options["ifeq"] = ifeq
-    if ifne is not None:
-        options["ifne"] = ifne
-    if ifdeq is not None:
-        options["ifdeq"] = ifdeq
-    if ifdne is not None:
-        options["ifdne"] = ifdne
-    return options
+# ---- set, whose fifteen parameters would cost more to sort out than the rest takes
+
+cdef object _set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names):
+    cdef HotMethods client = <HotMethods>self
+    cdef Py_ssize_t i
+    cdef tuple positional
+    cdef dict options
+    if count == 2 and names == NULL and client._set_plainly(<object>args[0], <object>args[1]):
+        return True
+    positional = tuple([<object>args[i] for i in range(count)])
+    options = {}
+    if names != NULL:
+        for i in range(len(<tuple>names)):
+            options[(<tuple>names)[i]] = <object>args[count + i]
+    return super(HotMethods, client).set(*positional, **options)
+
+
+cdef PyMethodDef _set_definition
+_set_definition.ml_name = b"set"
+_set_definition.ml_meth = <PyCFunction><void*>_set
+_set_definition.ml_flags = METH_FASTCALL | METH_KEYWORDS
+_set_definition.ml_doc = (
+    b"set($self, name, value, ex=None, px=None, nx=False, xx=False, keepttl=False, get=False, exat=None, pxat=None, "
+    b"ifeq=None, ifne=None, ifdeq=None, ifdne=None)\n--\n\n"
+    b"Set the value at key ``name`` to ``value``. O(1)\n\n"
+    b"``ex``, ``px``: expire in so many seconds, milliseconds (int or timedelta); ``exat``, ``pxat``: at this Unix\n"
+    b"time (int or datetime). ``nx``, ``xx``: only if the key does not, or does, exist. ``keepttl``: retain the time\n"
+    b"to live. ``get``: return the old value. ``ifeq``, ``ifne``, ``ifdeq``, ``ifdne``: only if the old value, or its\n"
+    b"digest, is or is not this one.")
+
+# The method `set` of subclasses, which put it among their own.
+quick_set = PyDescr_NewMethod(<PyTypeObject*>HotMethods, &_set_definition)

@@ -1,6 +1,6 @@
 """See expiry.pxd."""
-from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t, uint64_t
-from hutch_engine.base.slice cimport slice_is
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from hutch_engine.base.slice cimport slice_is, slice_of
 from hutch_engine.commands.call cimport (
     CALL_REPLAYED, Call, call_changed, call_find_write, call_hash, call_integer, error_expire, error_memory,
     slot_entry)
@@ -12,6 +12,9 @@ from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, FIND_NO_TOUCH, Database, Keyspace, keyspace_clear_deadline, keyspace_delete, keyspace_find,
     keyspace_now, keyspace_set_deadline)
 from hutch_engine.structures.table cimport TableSlot
+
+cdef extern from "string.h" nogil:
+    size_t strnlen(const char* text, size_t limit)
 
 cdef enum:                       # options of the EXPIRE family
     EXPIRE_NX = 1
@@ -48,7 +51,9 @@ cdef bint _options(Call* call, uint32_t* options_out) noexcept nogil:
         elif slice_is(call.argv[i], b"LT"):
             options |= EXPIRE_LT
         else:
-            reply_error_parts(call.reply, b"ERR Unsupported option ", call.argv[i], b"")
+            # Redis prints the word as a C string: up to a NUL.
+            reply_error_parts(call.reply, b"ERR Unsupported option ",
+                              slice_of(call.argv[i].data, strnlen(call.argv[i].data, call.argv[i].length)), b"")
             return False
     if options & EXPIRE_NX and options & ~EXPIRE_NX:
         reply_error(call.reply, b"ERR NX and XX, GT or LT options at the same time are not compatible")

@@ -36,5 +36,5 @@ cdef uint64_t command_acl_category(Slice name) noexcept nogil
 cdef const char* command_key_flag_name(uint32_t bit) noexcept nogil
     # "RO" for bit 0 of KeySpec.flags and so on, as COMMAND GETKEYSANDFLAGS writes them; NULL past the last.
 
-cdef void command_table_set_handler(uint32_t id, void* handler) noexcept
+cdef void command_table_set_handler(uint32_t id, void* handler) noexcept nogil
     # For command_handlers alone, while it is imported.

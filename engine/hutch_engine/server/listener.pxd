@@ -94,6 +94,7 @@ cdef struct Listener:
     char* arena                         # owned, ARENA_BYTES
     size_t arena_used
     ParseLimits limits                  # config's values, copied under the lock
+    int64_t accepts_per_turn            # max-new-connections-per-cycle
     int64_t stall_bytes                 # STALL_BYTES; without limit when a hard output limit bounds memory anyway
     int64_t now_us                      # monotonic, of this turn
     int64_t tick_us                     # monotonic, of the next tick

@@ -77,7 +77,6 @@ cdef extern from * nogil:
 
 cdef enum:
     TICK_US = 100000                # statistics, time-outs, memory of idle clients
-    ACCEPTS_PER_TURN = 64           # so that a flood of connections does not starve those that are there
     READ_BYTES_MAX = 262144         # one read of a big argument: some 50 us
     GROW_AT_ONCE_BYTES = 2097152    # room made for an argument on its word alone; more only as it arrives
     KEEP_BUFFER_BYTES = 65536       # reply buffers bigger than this go back once sent
@@ -214,7 +213,7 @@ cdef bint _text_of(const Buffer* buffer, char* out, size_t size) noexcept nogil:
 cdef bint listener_open(Listener* listener, char* error_out, size_t error_size) noexcept nogil:
     cdef Engine* engine = listener.engine
     cdef char[4096] addresses
-    cdef char[112] path
+    cdef char[4096] path
     cdef int32_t port
     cdef int32_t bound_port = 0
     cdef int64_t permissions
@@ -228,7 +227,6 @@ cdef bint listener_open(Listener* listener, char* error_out, size_t error_size) 
     backlog = <int>engine.config.tcp_backlog
     permissions = engine.config.unixsocketperm
     fits = _text_of(&engine.config.bind, addresses, sizeof(addresses))
-    # A path that is too long is reported by socket_listen_unix; here it is only not cut.
     if not _text_of(&engine.config.unixsocket, path, sizeof(path)):
         fits = False
     _copy_limits(listener)
@@ -240,7 +238,8 @@ cdef bint listener_open(Listener* listener, char* error_out, size_t error_size) 
         fd = socket_listen_unix(_slice_of_path(path), permissions, backlog, error_out, error_size)
         if fd < 0:
             return False
-        memcpy(listener.unix_path, path, sizeof(path))
+        # It fits: the system's limit is below this array's size.
+        memcpy(listener.unix_path, path, sizeof(listener.unix_path))
         if not _add_socket(listener, fd, True):
             snprintf(error_out, error_size, b"Failed to watch a listening socket")
             _close_sockets(listener)
@@ -312,10 +311,11 @@ cdef void listener_free(Listener* listener) noexcept nogil:
 # ---- connections
 
 cdef void _accept(Listener* listener, ListeningSocket* where) noexcept nogil:
-    cdef int i
+    cdef int64_t i
     cdef int fd = -1
     cdef AcceptOutcome outcome
-    for i in range(ACCEPTS_PER_TURN):
+    # Bounded, so that a flood of connections does not starve those that are there.
+    for i in range(listener.accepts_per_turn):
         outcome = socket_accept(where.fd, &fd)
         if outcome == ACCEPTED:
             _welcome(listener, fd, where.unix_socket)
@@ -618,6 +618,7 @@ cdef void _copy_limits(Listener* listener) noexcept nogil:
     cdef Engine* engine = listener.engine
     listener.limits.bulk_bytes = engine.config.proto_max_bulk_len
     listener.limits.query_bytes = engine.config.client_query_buffer_limit
+    listener.accepts_per_turn = engine.config.max_new_connections
     if listener.limits.query_bytes <= 0:
         listener.limits.query_bytes = INT64_MAX
     listener.stall_bytes = INT64_MAX if engine.config.output_limits[CLASS_NORMAL].hard_bytes else STALL_BYTES
@@ -743,7 +744,7 @@ cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) 
         # A reply that memory was refused for: what follows would be garbage.
         session.flags |= SESSION_CLOSE_NOW
     if unlikely(_unsent(connection) > OUTPUT_NOT_COUNTED_BYTES or connection.soft_limit_since_us != 0):
-        if _is_over_limit(listener, connection):
+        if not session.flags & SESSION_CLOSE_NOW and _is_over_limit(listener, connection):
             session.flags |= SESSION_CLOSE_NOW
             engine.output_limit_closes += 1
     if turn_is_over or session.reply.buffer.length > TAKE_EARLY_BYTES:

@@ -1,0 +1,104 @@
+# make run        build into .venv, show what Hutch does, then serve on 127.0.0.1:6379   (ONCE=1: without serving)
+# make test       the whole suite                                                  (TESTS=tests/server WORKERS=4)
+# make sanitize   the whole suite with the address and undefined-behaviour sanitizers
+# make fuzz       the random tests, for longer
+# make bench      benchmarks beside a real Redis, ratios taken in one run
+# make build | wheel | clean
+#
+# PYTHON=/path/to/python3.11 chooses the interpreter that .venv is made from.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+WORKERS ?= auto
+TESTS   ?= tests
+JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
+
+PY      := $(VENV)/bin/python
+PIP     := $(PY) -m pip --disable-pip-version-check --quiet
+
+# What the compiled modules are made from; the generated .pyx are not sources.
+ENGINE  := $(shell find engine tools -name '*.pyx' -o -name '*.pxd' -o -name '*.toml' -o -name '*.h' \
+             -o -name '*.template' -o -path 'tools/*.py' | grep -v -e '/command_table.pyx$$' -e '/command_handlers.pyx$$')
+SHIMS   := $(wildcard tests/shims/*.pyx tests/shims/*.pxd)
+SOURCES := $(shell find engine src -name '*.py' -o -name '*.pyi')
+
+BUILT        := $(VENV)/.built
+BUILT_SHIMS  := $(VENV)/.built-shims
+HAS_BUILD    := $(VENV)/.has-build-tools
+HAS_TESTS    := $(VENV)/.has-test-tools
+INSTALLED    := $(VENV)/.installed
+
+SANITIZED    := build/sanitize
+ASAN          = $(shell gcc -print-file-name=libasan.so)
+
+.PHONY: run test sanitize fuzz test-long bench build wheel clean
+.DELETE_ON_ERROR:
+
+run: $(BUILT) $(INSTALLED)
+	$(PY) -m hutch quickstart $(if $(ONCE),--once)
+
+build: $(BUILT) $(INSTALLED)
+
+test: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
+	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal --durations=10 $(TESTS) $(ARGS)
+
+fuzz test-long: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
+	HUTCH_LONG=1 HUTCH_DIFF_COMMANDS=1000000 HUTCH_DIFF_SEED=$$RANDOM$$$$ \
+	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal --durations=10 $(TESTS) $(ARGS)
+
+bench: $(BUILT) $(INSTALLED) $(HAS_TESTS)
+	@for script in $(or $(BENCH),$(filter-out bench/peers.py,$(wildcard bench/*.py))); do \
+	    echo "== $$script"; $(PY) $$script || exit 1; done
+
+# ---- the interpreter and its packages
+
+$(PY):
+	$(PYTHON) tools/check_machine.py
+	$(PYTHON) -m venv $(VENV)
+
+$(HAS_BUILD): pyproject.toml tools/requirements.py | $(PY)
+	$(PIP) install $$($(PY) tools/requirements.py build run)
+	@touch $@
+
+$(HAS_TESTS): pyproject.toml tools/requirements.py | $(PY)
+	$(PIP) install $$($(PY) tools/requirements.py test)
+	@touch $@
+
+# The commands `hutch` and `hutch-server`, and both source roots on the path.
+$(INSTALLED): pyproject.toml setup.py src/hutch/version.py $(BUILT)
+	$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# ---- the engine; setup.py compiles what is older than its sources
+
+$(BUILT): $(ENGINE) setup.py $(HAS_BUILD)
+	$(PY) setup.py -q build_ext --inplace --parallel $(JOBS)
+	@touch $@
+
+$(BUILT_SHIMS): $(ENGINE) $(SHIMS) setup.py $(BUILT)
+	HUTCH_SHIMS=1 $(PY) setup.py -q build_ext --inplace --parallel $(JOBS)
+	@touch $@
+
+# ---- the same with sanitizers, beside the release build
+
+$(SANITIZED)/.built: $(ENGINE) $(SHIMS) $(SOURCES) setup.py $(HAS_BUILD)
+	HUTCH_BUILD=sanitize HUTCH_SHIMS=1 $(PY) setup.py -q build \
+	    --build-base $(SANITIZED) --build-lib $(SANITIZED)/lib --build-temp $(SANITIZED)/temp --parallel $(JOBS)
+	cp tests/shims/__init__.py $(SANITIZED)/lib/shims/
+	@touch $@
+
+# Import mode "importlib" keeps tests/ (with the release build's shims) from the front of the path; without -s
+# pytest would swallow the sanitizers' reports.
+sanitize: $(SANITIZED)/.built $(HAS_TESTS)
+	HUTCH_BUILD=sanitize PYTHONPATH=$(SANITIZED)/lib:tests PYTHONMALLOC=malloc \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 LD_PRELOAD="$(ASAN)" \
+	$(PY) -m pytest -q -s -o pythonpath= --import-mode=importlib $(TESTS) $(ARGS)
+
+wheel: | $(PY)
+	$(PIP) wheel --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info engine/hutch_engine/server/command_table.pyx \
+	    engine/hutch_engine/server/command_handlers.pyx
+	find engine src tests -name '*.so' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

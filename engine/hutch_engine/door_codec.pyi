@@ -1,0 +1,13 @@
+from collections.abc import Callable
+
+class ReplyError(Exception): ...
+
+class Codec:
+    decode: bool
+    encoding: str
+    errors: str
+    error_factory: Callable[[str], Exception]
+    data_error: type[Exception]
+    def __init__(self, decode: bool = False, encoding: str = "utf-8", errors: str = "strict",
+                 error_factory: Callable[[str], Exception] | None = None,
+                 data_error: type[Exception] = ...) -> None: ...

@@ -1,0 +1,30 @@
+"""Redis in the room: an in-process, Redis-compatible data-structure engine with redis-py's API.
+
+    >>> import hutch
+    >>> r = hutch.Redis()
+    >>> r.set("greeting", "hello")
+    True
+    >>> r.get("greeting")
+    b'hello'
+"""
+from . import exceptions
+from .client import Pipeline, Redis, from_url
+from .connection import EmbeddedConnection, EmbeddedConnectionPool
+from .exceptions import ForkedError, StoreClosedError
+from .store import Store
+from .version import __version__
+
+__all__ = ["EmbeddedConnection", "EmbeddedConnectionPool", "ForkedError", "Pipeline", "Redis", "Server", "Store",
+           "StoreClosedError", "__version__", "exceptions", "from_url"]
+
+
+def __getattr__(name):
+    # Loaded when asked for: a program that only uses the store in process needs no server.
+    if name == "Server":
+        from .server import Server
+        return Server
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), "Server"})

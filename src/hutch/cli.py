@@ -1,0 +1,55 @@
+"""The commands `hutch` and `hutch-server`."""
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Sequence
+
+from .version import REDIS_VERSION, __version__
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hutch", description="Redis in the room: an in-process, Redis-compatible data-structure engine.")
+    parser.add_argument("-v", "--version", action="version", version=_version())
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    # `serve` is listed here for --help; its own arguments are redis-server's and not argparse's to read.
+    commands.add_parser("serve", add_help=False, help="serve Redis clients, with redis-server's options "
+                                                      "(hutch serve --help)")
+    quickstart = commands.add_parser("quickstart", help="see what it does, then serve until Ctrl-C")
+    quickstart.add_argument("--once", action="store_true", help="end after the quick start")
+    quickstart.add_argument("--port", type=int, default=6379, help="where to serve; the next free one if it is taken")
+    commands.add_parser("version", help="print the versions of Hutch and of the Redis it speaks")
+    commands.add_parser("info", help="print build and platform, for bug reports")
+    return parser
+
+
+def _version() -> str:
+    return f"hutch {__version__} (Redis {REDIS_VERSION})"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["serve"]:
+        return server_main(arguments[1:])
+    options = _parser().parse_args(arguments)
+    if options.command == "version":
+        print(_version())
+    elif options.command == "info":
+        from .cli_server import build_information
+        for name, value in build_information().items():
+            print(f"{name + ':':22}{value}")
+    else:
+        from . import quickstart
+        return quickstart.main(options.port, options.once)
+    return 0
+
+
+def server_main(arguments: Sequence[str] | None = None) -> int:
+    """`hutch-server`, which takes what redis-server takes."""
+    from . import cli_server
+    return cli_server.main(sys.argv[1:] if arguments is None else arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""What redis-server reads at its start: configuration files and a command line that is one more of them.
+
+`--port 6380 --bind 127.0.0.1 -::1` is turned into the lines `port "6380"` and `bind "127.0.0.1" "-::1"`
+behind those of the file, so both have one syntax, one order and one kind of error. An engine checks the values
+(`prepare`); `ConfigError` is what the user is told.
+"""
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from dataclasses import dataclass
+from typing import Callable, Iterable, Iterator, Sequence
+
+from hutch_engine.door import Engine
+
+__all__ = ["ConfigError", "Directive", "ConfigFileMissing", "arguments_text", "prepare", "read_directives",
+           "read_file", "split_words"]
+
+INCLUDES_NESTED = 16             # deeper than that, a file includes itself
+BAD_DIRECTIVE = "Bad directive or wrong number of arguments"
+
+
+class ConfigError(Exception):
+    """A directive that cannot be used: its line number (from 1), its text and what is wrong with it."""
+
+    def __init__(self, line: int, text: str, reason: str):
+        super().__init__(reason)
+        self.line = line
+        self.text = text
+        self.reason = reason
+
+
+class ConfigFileMissing(Exception):
+    """A configuration file that cannot be read."""
+
+    def __init__(self, path: str, reason: str):
+        super().__init__(f"can't open config file '{path}': {reason}")
+
+
+@dataclass(frozen=True)
+class Directive:
+    line: int                    # in its own file
+    text: str                    # as written, trimmed
+    name: str                    # lower case
+    values: tuple[str, ...]
+
+    @property
+    def value(self) -> str:
+        return " ".join(self.values)
+
+    def error(self, reason: str) -> ConfigError:
+        return ConfigError(self.line, self.text, reason)
+
+
+ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "a": "\a"}
+SPACE = " \t\r\n\v\f\0"
+HEX = set("0123456789abcdefABCDEF")
+
+
+def split_words(line: str) -> list[str] | None:
+    r"""The words of a line, with Redis's quoting; None when its quotes do not balance.
+
+    >>> split_words(r'save "" requirepass "two words\x21" \'it\\\'s\'')
+    ['save', '', 'requirepass', 'two words!', "it's"]
+    >>> split_words('bind "127.0.0.1') is None
+    True
+    """
+    words: list[str] = []
+    at, end = 0, len(line)
+    while True:
+        while at < end and line[at] in SPACE:
+            at += 1
+        if at == end:
+            return words
+        word: list[str] = []
+        quote = ""
+        while True:
+            if at == end:
+                if quote:
+                    return None
+                break
+            c = line[at]
+            if not quote:
+                if c in SPACE:
+                    break
+                if c in "\"'":
+                    quote = c
+                else:
+                    word.append(c)
+            elif c == quote:
+                if at + 1 < end and line[at + 1] not in SPACE:
+                    return None          # a closing quote ends its word
+                quote = ""
+            elif quote == '"' and c == "\\" and at + 1 < end:
+                if line[at + 1] == "x" and len(HEX.intersection(line[at + 2:at + 4])) and \
+                        set(line[at + 2:at + 4]) <= HEX and at + 3 < end:
+                    # One byte, in the form that os.fsencode turns back into it.
+                    word.append(os.fsdecode(bytes([int(line[at + 2:at + 4], 16)])))
+                    at += 3
+                else:
+                    word.append(ESCAPES.get(line[at + 1], line[at + 1]))
+                    at += 1
+            elif quote == "'" and line.startswith("\\'", at):
+                word.append("'")
+                at += 1
+            else:
+                word.append(c)
+            at += 1
+        words.append("".join(word))
+
+
+def quoted(word: str) -> str:
+    """The word as a configuration file would have it; split_words reads it back."""
+    out = []
+    for c in word:
+        if c in '\\"':
+            out.append("\\" + c)
+        elif c in "\n\r\t\b\a":
+            out.append("\\" + {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\a": "a"}[c])
+        elif c < " " or c == "\x7f":
+            out.append(f"\\x{ord(c):02x}")
+        else:
+            out.append(c)
+    return '"' + "".join(out) + '"'
+
+
+def arguments_text(arguments: Sequence[str]) -> str:
+    """The command line's options as lines of a configuration file.
+
+    >>> print(arguments_text(["--port", "6380", "--bind", "127.0.0.1", "-::1", "--save", "--appendonly", "no"]))
+    port "6380"
+    bind "127.0.0.1" "-::1"
+    save ""
+    appendonly "no"
+    """
+    lines: list[str] = []
+    name_may_follow = True       # `--port --x`: the word after a name is its value, whatever it looks like
+    for at, word in enumerate(arguments):
+        if word.startswith("--") and name_may_follow:
+            line = word[2:]
+            following = arguments[at + 1] if at + 1 < len(arguments) else "--"
+            if word.lower() == "--save" and following.startswith("--"):
+                line += ' ""'            # nothing to be saved
+            lines.append(line)
+            name_may_follow = len(split_words(word) or ()) != 1 or line.endswith('""')
+        else:
+            if not lines:
+                lines.append("")
+            lines[-1] += (" " if lines[-1] else "") + quoted(word)
+            name_may_follow = True
+    return "\n".join(lines)
+
+
+def read_file(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            return file.read()
+    except OSError as error:
+        raise ConfigFileMissing(path, error.strerror or str(error)) from None
+
+
+def read_directives(text: str, chdir: Callable[[str], None] = os.chdir, depth: int = 0) -> Iterator[Directive]:
+    """The directives of a configuration, those of included files in their place.
+
+    `dir` changes the working directory on the way, so that what follows is relative to it, as in Redis.
+    """
+    for number, raw in enumerate(text.split("\n"), 1):
+        line = raw.strip(" \t\r\n")
+        if not line or line.startswith("#"):
+            continue
+        words = split_words(line)
+        if words is None:
+            raise ConfigError(number, line, "Unbalanced quotes in configuration line")
+        if not words:
+            continue
+        directive = Directive(number, line, words[0].lower(), tuple(words[1:]))
+        if directive.name == "include":
+            if len(directive.values) != 1:
+                raise directive.error(BAD_DIRECTIVE)
+            if depth >= INCLUDES_NESTED:
+                raise directive.error("Files include each other in a circle")
+            for path in _included(directive.values[0]):
+                yield from read_directives(read_file(path), chdir, depth + 1)
+            continue
+        if directive.name == "dir" and len(directive.values) == 1:
+            try:
+                chdir(directive.values[0])
+            except OSError as error:
+                raise directive.error(error.strerror or str(error)) from None
+        yield directive
+
+
+def _included(pattern: str) -> Iterable[str]:
+    if glob.has_magic(pattern):
+        return sorted(glob.glob(pattern))        # none is no error, as in Redis
+    return [pattern]
+
+
+def prepare(directives: Sequence[Directive], engine: Engine) -> set[str]:
+    """Give the engine its configuration. Returns the names that were given a value."""
+    given = set()
+    for directive in directives:
+        try:
+            engine.configure_line(directive.text)
+        except ValueError as error:
+            reason = str(error)
+            raise directive.error(reason) from None
+        if any(directive.values):
+            given.add(directive.name)
+    return given
+
+
+def databases_of(directives: Sequence[Directive]) -> int:
+    """How many databases the engine is to be made with; a bad number is left for `prepare` to refuse."""
+    count = 16
+    for directive in directives:
+        if directive.name == "databases" and directive.value.isascii() and directive.value.isdigit():
+            count = int(directive.value)
+    return count if 1 <= count <= 0x7FFFFFFF else 16
+
+
+def report(error: ConfigError, redis_version: str, file=None) -> None:
+    """Say it in the form that redis-server uses, for the tools that look for it."""
+    print(f"\n*** FATAL CONFIG FILE ERROR (Redis {redis_version}) ***\n"
+          f"Reading the configuration file, at line {error.line}\n"
+          f">>> '{error.text}'\n"
+          f"{error.reason}", file=file or sys.stderr, flush=True)

@@ -1,0 +1,323 @@
+"""`hutch serve`: an engine as a process of its own, in the ways of redis-server.
+
+The order: read the configuration, check it on an engine, go to the background if asked (an engine never
+survives a fork, so the real one is made after it), log, listen, wait for a signal or a client's SHUTDOWN.
+The main thread sleeps meanwhile; the listener is a native thread.
+"""
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import struct
+import sys
+import time
+from typing import Collection, Mapping, Sequence
+
+from hutch_engine.door import Engine
+
+from . import cli_config
+from .cli_config import ConfigError, ConfigFileMissing, Directive
+from .version import REDIS_VERSION, __version__
+
+LEVELS = {"debug": 0, "verbose": 1, "notice": 2, "warning": 3, "nothing": 4}
+MARKS = {"debug": ".", "verbose": "-", "notice": "*", "warning": "#"}
+BITS = struct.calcsize("P") * 8
+DAEMON_PIDFILE = "/var/run/hutch.pid"    # with `daemonize yes` and no `pidfile`
+WAIT_SECONDS = 3600.0            # the longest sleep in one piece; signals and SHUTDOWN end it early
+
+USAGE = """\
+Usage: hutch-server [/path/to/redis.conf] [options] [-]
+       hutch-server - (read config from stdin)
+       hutch-server -v or --version
+       hutch-server -h or --help
+
+Options are those of redis.conf: `--name value`, several values one after the other, in any order, as often as
+you like. They come after the file's.
+
+Examples:
+       hutch-server (serve on port 6379)
+       hutch-server /etc/redis/6379.conf
+       hutch-server --port 7777
+       hutch-server --port 0 --unixsocket /run/hutch.sock
+       hutch-server --bind 127.0.0.1 -::1 --requirepass "two words"
+       hutch-server /etc/myredis.conf --loglevel verbose
+       echo 'maxmemory 128mb' | hutch-server -
+"""
+
+LOGO = """
+   (\\_/)      Hutch {version} (Redis {redis}), {bits} bit
+   (o.o)      Running in standalone mode
+   (")(")     Port: {port}
+ __|___|__    PID: {pid}
+"""
+
+
+class Log:
+    """Lines as redis-server writes them: 12345:M 23 Nov 2026 00:24:00.123 * text"""
+
+    def __init__(self, path: str = "", level: str = "notice"):
+        self.path = path
+        self.level = level
+        self.role = "C"          # while it starts; M, a master, once it serves
+
+    def check(self) -> None:
+        """OSError when the file cannot be written."""
+        if self.path:
+            open(self.path, "a").close()
+
+    def __call__(self, level: str, text: str) -> None:
+        if LEVELS[level] < LEVELS.get(self.level, 2):
+            return
+        now = time.time()
+        self.raw(time.strftime(f"{os.getpid()}:{self.role} %d %b %Y %H:%M:%S.{int(now * 1000) % 1000:03d} "
+                               f"{MARKS[level]} ", time.localtime(now)) + text + "\n")
+
+    def raw(self, text: str) -> None:
+        # Opened anew for every line, as Redis does: logs can be rotated by renaming.
+        try:
+            if self.path:
+                with open(self.path, "a") as file:
+                    file.write(text)
+            else:
+                print(text, end="", flush=True)
+        except OSError:
+            pass                 # a full disk or a closed pipe must not end the server
+
+
+class Stop(BaseException):
+    """A signal asks the process to end. No Exception, so that nothing on its way takes it for one."""
+
+
+def version_line() -> str:
+    # Tools that look for the first version number want to know what the server speaks.
+    return f"Hutch server v={REDIS_VERSION} hutch={__version__} bits={BITS}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until told to stop; the process's exit code."""
+    first = arguments[0] if arguments else ""
+    if first in ("-v", "--version"):
+        print(version_line())
+        return 0
+    if first in ("-h", "--help"):
+        print(USAGE, end="", file=sys.stderr)
+        return 1                 # redis-server's
+    if first in ("--test-memory", "--check-system"):
+        print(f"{first} is not something Hutch does: use a memory tester such as memtester, and your system's own "
+              "checks.", file=sys.stderr)
+        return 1
+    if "--sentinel" in arguments:
+        print("Hutch has no sentinel mode.", file=sys.stderr)
+        return 1
+    log = Log()
+    try:
+        directives = _directives(arguments, log)
+        trial = Engine(databases=cli_config.databases_of(directives))
+        try:
+            settings = _settings(trial, cli_config.prepare(directives, trial))
+        finally:
+            trial.close()
+    except ConfigFileMissing as error:
+        log("warning", f"Fatal error, {error}")
+        return 1
+    except ConfigError as error:
+        cli_config.report(error, REDIS_VERSION)
+        return 1
+    except MemoryError:
+        print("Not enough memory for the configured databases.", file=sys.stderr)
+        return 1
+    log = Log(settings["logfile"], settings["loglevel"])
+    try:
+        log.check()
+    except OSError as error:
+        print(f"\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***\nCan't open the log file: {error.strerror}",
+              file=sys.stderr)
+        return 1
+    background = settings["daemonize"] == "yes"
+    if background:
+        _daemonize()
+    return _serve(directives, settings, log, background, configured=bool(arguments))
+
+
+def _directives(arguments: Sequence[str], log: Log) -> list[Directive]:
+    rest = list(arguments)
+    text = ""
+    if rest and not rest[0].startswith("-"):
+        path = os.path.abspath(rest.pop(0))
+        text = cli_config.read_file(path)
+    from_stdin = False
+    if rest and rest[0] == "-":
+        from_stdin = True
+        del rest[0]
+    elif len(rest) > 1 and rest[-1] == "-":
+        from_stdin = True
+        del rest[-1]
+    if from_stdin:
+        log("notice", "Reading config from stdin")
+        text += ("\n" if text else "") + sys.stdin.read()
+    if rest:
+        text += "\n" + cli_config.arguments_text(rest)
+    return list(cli_config.read_directives(text))
+
+
+def _settings(engine: Engine, given: Collection[str]) -> dict[str, str]:
+    """What the process itself goes by, as the engine understood it."""
+    names = ("daemonize", "pidfile", "logfile", "loglevel", "always-show-logo", "port", "bind", "unixsocket")
+    session = engine.session(ValueError, decode=True)
+    try:
+        found = session.execute(("CONFIG", "GET", *names))
+    finally:
+        session.close()
+    settings = dict(zip(found[::2], found[1::2]))
+    settings["persistence"] = "yes" if "save" in given else "no"
+    return settings
+
+
+def _daemonize() -> None:
+    """Leave the terminal: the parent ends with 0, the child goes on in a session of its own."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    if null > 2:
+        os.close(null)
+
+
+def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Log, background: bool,
+           configured: bool) -> int:
+    pid = os.getpid()
+    port = int(settings["port"])
+    log("notice", "oO0OoO0OoO0Oo Hutch is starting oO0OoO0OoO0Oo")
+    log("notice", f"Hutch version={__version__}, Redis version={REDIS_VERSION}, bits={BITS}, pid={pid}, just started")
+    if configured:
+        log("notice", "Configuration loaded")
+    else:
+        log("warning", "Warning: no config file specified, using the default config. In order to specify a config file "
+                       "use hutch-server /path/to/redis.conf")
+    log.role = "M"
+    pidfile = settings["pidfile"] or (DAEMON_PIDFILE if background else "")
+    wrote_pidfile = bool(pidfile) and _write_pidfile(pidfile, pid, log)
+    if settings["always-show-logo"] == "yes" or not log.path and sys.stdout.isatty():
+        log.raw(LOGO.format(version=__version__, redis=REDIS_VERSION, bits=BITS, port=port, pid=pid))
+    log("notice", f"Running mode=standalone, port={port}.")
+    log("notice", f"PID: {pid}")
+    if settings["persistence"] == "yes":
+        log("warning", "WARNING: this version of Hutch keeps its data in memory only: `save` writes nothing to disk.")
+    engine = Engine(databases=cli_config.databases_of(directives))
+    try:
+        cli_config.prepare(directives, engine)
+        served = _listen_until_told(engine, settings, port, log)
+        if served:
+            log("notice", "User requested shutdown...")
+        if wrote_pidfile:
+            log("notice", "Removing the pid file.")
+            _remove(pidfile)
+            wrote_pidfile = False
+        if served and settings["unixsocket"]:
+            log("notice", "Removing the unix socket file.")
+    finally:
+        if wrote_pidfile:
+            _remove(pidfile)
+        engine.close()               # the listener first: it closes its clients and removes its socket
+    if served:
+        log("warning", "Hutch is now ready to exit, bye bye...")
+    return 0 if served else 1
+
+
+def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, log: Log) -> bool:
+    """False when there is nothing to listen on."""
+    if not (port and settings["bind"] or settings["unixsocket"]):
+        log("warning", "Configured to not listen anywhere, exiting.")
+        return False
+    with _Signals() as signals:
+        try:
+            engine.start_listener()
+        except OSError as error:
+            log("warning", f"Warning: {error}")
+            log("warning", f"Failed listening on port {port} (tcp), aborting." if port else
+                "Failed listening on a unix socket, aborting.")
+            return False
+        log("notice", "Server initialized")
+        if port:
+            log("notice", "Ready to accept connections tcp")
+        if settings["unixsocket"]:
+            log("notice", "Ready to accept connections unix")
+        name = signals.wait(engine)
+        if name:
+            log.raw(f"{os.getpid()}:signal-handler ({int(time.time())}) Received {name} scheduling shutdown...\n")
+    return True
+
+
+def _write_pidfile(path: str, pid: int, log: Log) -> bool:
+    try:
+        with open(path, "w") as file:
+            file.write(f"{pid}\n")
+        return True
+    except OSError as error:
+        log("warning", f"Failed to write PID file: {error.strerror}")
+        return False
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+class _Signals:
+    """SIGTERM and SIGINT end the wait; a second one ends the process at once."""
+
+    def __enter__(self) -> "_Signals":
+        self.name = ""
+        self.waiting = False
+        self.before = {number: signal.signal(number, self._arrived) for number in (signal.SIGTERM, signal.SIGINT)}
+        self.before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _arrived(self, number: int, frame) -> None:
+        first = not self.name
+        self.name = signal.Signals(number).name
+        if not first:
+            os._exit(1)
+        if self.waiting:
+            self.waiting = False
+            raise Stop
+
+    def wait(self, engine: Engine) -> str:
+        """The name of the signal that came, or "" when a client said SHUTDOWN."""
+        try:
+            self.waiting = True
+            while not self.name and not engine.wait_shutdown(WAIT_SECONDS):
+                pass
+            self.waiting = False
+        except Stop:
+            pass
+        return self.name
+
+
+def build_information() -> dict[str, str]:
+    """What to put into a bug report."""
+    import hutch_engine
+    import redis
+    return {
+        "hutch": __version__,
+        "redis compatibility": REDIS_VERSION,
+        "redis-py": redis.__version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})",
+        "gil": "yes" if getattr(sys, "_is_gil_enabled", lambda: True)() else "no",
+        "platform": platform.platform(),
+        "bits": str(BITS),
+        "processors": str(os.cpu_count()),
+        "engine": os.path.dirname(hutch_engine.__file__),
+    }
+

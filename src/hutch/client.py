@@ -1,0 +1,272 @@
+"""hutch.Redis: a redis.Redis whose server is inside the process."""
+import inspect
+import weakref
+
+import redis
+from redis.backoff import NoBackoff
+from redis.client import EMPTY_RESPONSE, NEVER_DECODE, CaseInsensitiveDict
+from redis.client import Pipeline as RedisPipeline
+from redis.connection import AbstractConnection
+from redis.exceptions import ConnectionError, ExecAbortError, ResponseError, WatchError
+from redis.retry import Retry
+
+from hutch_engine.door_hot import HotMethods, quick_set
+
+from .connection import EmbeddedConnection, EmbeddedConnectionPool
+from .exceptions import StoreClosedError
+
+# What redis.Redis takes for the way to a server. It means nothing inside the process, and is taken so that
+# programs need not be changed: a client without a socket never times out on one.
+_IGNORED = frozenset({"socket_timeout", "socket_connect_timeout", "socket_read_size", "socket_keepalive",
+                      "socket_keepalive_options", "retry_on_timeout", "maint_notifications_config", "lib_name",
+                      "lib_version", "event_dispatcher"})
+_KNOWN = frozenset(inspect.signature(AbstractConnection.__init__).parameters) - {"self", "parser_class", "command_packer"}
+
+# Attributes that decide whether the compiled methods may answer.
+_DECISIVE = frozenset({"execute_command", "parse_response", "response_callbacks", "connection_pool", "connection"})
+
+
+class _Callbacks(CaseInsensitiveDict):
+    """Response callbacks that tell their client when somebody changes them."""
+
+    def __init__(self, callbacks, client):
+        dict.__init__(self, callbacks)
+        self._client = weakref.ref(client)
+
+    def _changed(self):
+        client = self._client()
+        if client is not None:
+            client._hot_enable(False)
+
+    def __setitem__(self, name, callback):
+        self._changed()
+        super().__setitem__(name, callback)
+
+    def __delitem__(self, name):
+        self._changed()
+        super().__delitem__(name)
+
+    def update(self, callbacks):
+        self._changed()
+        super().update(callbacks)
+
+    def pop(self, *args):
+        self._changed()
+        return super().pop(*args)
+
+    def clear(self):
+        self._changed()
+        super().clear()
+
+
+class Redis(HotMethods, redis.Redis):
+    """Redis in the room: the whole of redis-py's API on a store inside this process.
+
+    Without a name the client has a store of its own; clients with the same name share one.
+
+        >>> import hutch
+        >>> r = hutch.Redis(decode_responses=True)
+        >>> r.set("greeting", "hello")
+        True
+        >>> r.get("greeting")
+        'hello'
+
+    Safe to be used by many threads at once. Options are redis.Redis's, except those that say where a server is.
+    """
+
+    def __init__(self, name=None, *, db=0, username=None, password=None, store=None, connection_pool=None,
+                 encoding="utf-8", encoding_errors="strict", decode_responses=False, client_name=None,
+                 single_connection_client=False, max_connections=None, protocol=None, retry=None,
+                 retry_on_error=None, health_check_interval=0, redis_connect_func=None, credential_provider=None,
+                 **options):
+        self._hot_pending = False
+        own_pool = connection_pool is None
+        if own_pool:
+            unknown = set(options) - _KNOWN - _IGNORED
+            if unknown:
+                raise TypeError(_refusal(sorted(unknown)))
+            kwargs = {key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED}
+            connection_pool = EmbeddedConnectionPool(
+                name, store=store, max_connections=max_connections, db=db, username=username, password=password,
+                encoding=encoding, encoding_errors=encoding_errors, decode_responses=decode_responses,
+                client_name=client_name, protocol=protocol,
+                # One more try, at once: what can fail is a session that another client killed.
+                retry=Retry(NoBackoff(), 1) if retry is None else retry,
+                retry_on_error=[] if retry_on_error is None else retry_on_error,
+                health_check_interval=health_check_interval, redis_connect_func=redis_connect_func,
+                credential_provider=credential_provider, **kwargs)
+        elif name is not None or store is not None:
+            raise TypeError("a connection_pool brings its store with it")
+        super().__init__(connection_pool=connection_pool, single_connection_client=single_connection_client)
+        self.auto_close_connection_pool = own_pool
+        self.response_callbacks = self._own_callbacks = _Callbacks(self.response_callbacks, self)
+        self._hot_reconsider()
+
+    @classmethod
+    def from_url(cls, url, **kwargs):
+        """A client for hutch:// (a store of its own), hutch://name or hutch://name/2; options in the query."""
+        from .url import parse_url
+        kwargs.update(parse_url(url))
+        return cls(kwargs.pop("name", None), **kwargs)
+
+    @property
+    def store(self):
+        """The hutch.Store this client works on."""
+        return self.connection_pool.store
+
+    def __setattr__(self, name, value):
+        object.__setattr__(self, name, value)
+        if name in _DECISIVE and "_own_callbacks" in self.__dict__:
+            self._hot_reconsider()
+
+    def __delattr__(self, name):
+        object.__delattr__(self, name)
+        if name in _DECISIVE:
+            self._hot_reconsider()
+
+    def _hot_reconsider(self):
+        """May the compiled methods answer? Not when anything between a method and the wire was replaced."""
+        kind = type(self)
+        mine = self.__dict__
+        pool = self.connection_pool
+        plain = (kind.execute_command is Redis.execute_command and "execute_command" not in mine
+                 and kind._execute_command is redis.Redis._execute_command
+                 and kind.parse_response is redis.Redis.parse_response and "parse_response" not in mine
+                 and self.response_callbacks is mine.get("_own_callbacks")
+                 and type(pool) is EmbeddedConnectionPool and pool.connection_class is EmbeddedConnection)
+        self._plain = plain
+        self._hot_enable(plain)
+        self._hot_pending = plain
+
+    def execute_command(self, *args, **options):
+        """Run a command and return its reply, shaped as redis-py shapes it."""
+        if not self._plain or NEVER_DECODE in options:
+            return super().execute_command(*args, **options)
+        pool = self.connection_pool
+        connection = self.connection
+        single = connection is not None
+        if not single:
+            connection = pool.get_connection()
+        if self._hot_pending:
+            self._hot_pending = False
+            self._hot_attach(connection.session, connection.db)
+        try:
+            try:
+                response = connection.session.execute_split(args)
+            except ResponseError:
+                if EMPTY_RESPONSE in options:
+                    return options[EMPTY_RESPONSE]
+                raise
+        except StoreClosedError:
+            # The session ended before the command ran. redis-py knows how to begin a new one.
+            connection.disconnect()
+            again = True
+        else:
+            again = False
+        finally:
+            if not single:
+                pool.release(connection)
+        if again:
+            return super().execute_command(*args, **options)
+        name = args[0]
+        callbacks = self.response_callbacks
+        if name in callbacks:
+            options.pop(EMPTY_RESPONSE, None)
+            options.pop("keys", None)
+            return callbacks[name](response, **options)
+        return response
+
+    set = quick_set              # compiled as HotMethods' own are
+
+    # The hot method of the same meaning, not redis-py's alias of its own.
+    def __contains__(self, name):
+        return self.exists(name) != 0
+
+    def pipeline(self, transaction=True, shard_hint=None):
+        """Commands that are gathered and run together; with `transaction` (the default), atomically."""
+        return Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+
+def _refusal(names):
+    where = [name for name in names if name in ("host", "port", "unix_socket_path") or name.startswith("ssl")]
+    if where:
+        return (f"hutch.Redis is inside this process: it takes no {', '.join(where)}. "
+                "Use redis.Redis to reach a server.")
+    return f"hutch.Redis() got unexpected keyword arguments: {', '.join(names)}"
+
+
+class Pipeline(RedisPipeline):
+    """redis-py's pipeline; what was gathered goes through the session in one piece."""
+
+    def _runs_plainly(self, connection, commands):
+        kind = type(self)
+        if kind.parse_response is not RedisPipeline.parse_response or not isinstance(connection, EmbeddedConnection):
+            return False
+        for args, options in commands:
+            if NEVER_DECODE in options or EMPTY_RESPONSE in options or str(args[0]).upper().startswith("HIMPORT"):
+                return False
+        return True
+
+    def _shaped(self, response, args, options):
+        callbacks = self.response_callbacks
+        if args[0] in callbacks:
+            options.pop("keys", None)
+            return callbacks[args[0]](response, **options)
+        return response
+
+    def _execute_pipeline(self, connection, commands, raise_on_error):
+        if not self._runs_plainly(connection, commands):
+            return super()._execute_pipeline(connection, commands, raise_on_error)
+        responses = connection.execute_many([args for args, _ in commands])
+        for i, (args, options) in enumerate(commands):
+            response = responses[i]
+            if isinstance(response, Exception):
+                if not isinstance(response, ResponseError):
+                    raise response
+                continue
+            try:
+                responses[i] = self._shaped(response, args, options)
+            except ResponseError as error:
+                responses[i] = error
+            if args[0] in self.UNWATCH_COMMANDS:
+                self.watching = False
+            elif args[0] == "WATCH":
+                self.watching = True
+        if raise_on_error:
+            self.raise_first_error(commands, responses)
+        return responses
+
+    def _execute_transaction(self, connection, commands, raise_on_error):
+        if not self._runs_plainly(connection, commands):
+            return super()._execute_transaction(connection, commands, raise_on_error)
+        replies = connection.execute_many([("MULTI",), *[args for args, _ in commands], ("EXEC",)])
+        errors = []
+        for i, reply in enumerate(replies[:-1]):
+            if isinstance(reply, ConnectionError):
+                raise reply
+            if isinstance(reply, Exception):
+                if i:
+                    self.annotate_exception(reply, i, commands[i - 1][0])
+                errors.append((max(i - 1, 0), reply))
+        response = replies[-1]
+        if isinstance(response, ExecAbortError) and errors:
+            raise errors[0][1]
+        if isinstance(response, Exception):
+            raise response
+        self.watching = False                # EXEC ends every WATCH
+        if response is None:
+            raise WatchError("Watched variable changed.")
+        for i, error in errors:
+            response.insert(i, error)
+        if len(response) != len(commands):
+            connection.disconnect()
+            raise ResponseError("Wrong number of response items from pipeline execution")
+        if raise_on_error:
+            self.raise_first_error(commands, response)
+        return [reply if isinstance(reply, Exception) else self._shaped(reply, args, options)
+                for reply, (args, options) in zip(response, commands)]
+
+
+def from_url(url, **kwargs):
+    """A client for a hutch:// URL; see Redis.from_url."""
+    return Redis.from_url(url, **kwargs)

@@ -1,0 +1,262 @@
+"""Connections of redis-py that lead to a store in this process.
+
+redis-py talks to a connection in three steps: pack, send, read. Here packing keeps the words, sending
+runs them in the connection's session, and reading decodes what they answered.
+"""
+import os
+from collections import deque
+
+from redis._parsers.base import BaseParser
+from redis.connection import AbstractConnection, ConnectionPool
+from redis.exceptions import ConnectionError, DataError, ResponseError, TimeoutError
+
+from .exceptions import StoreClosedError
+from .store import Store, named_store, private_store, store_of
+
+try:
+    from redis.maint_notifications import MaintNotificationsConfig
+    _NO_MAINTENANCE = {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+except ImportError:              # before redis-py 7
+    _NO_MAINTENANCE = {}
+
+CLOSED_BY_SERVER = "Connection closed by server."
+MANY = 2 ** 31                   # connections of a pool: each is one small struct, so there is no need to be mean
+
+
+class Packer:
+    """A command packer that leaves the words to the session."""
+
+    def pack(self, *words):
+        return [words]
+
+
+class Line:
+    """Stands where redis-py expects a socket: what a connection closes when it disconnects."""
+
+    def __init__(self, session):
+        self._session = session
+
+    def shutdown(self, how=None):
+        pass
+
+    def close(self):
+        self._session.close()
+
+    def settimeout(self, timeout):
+        pass
+
+    def getsockname(self):
+        return ("embedded", self._session.id)
+
+    getpeername = getsockname
+
+
+class Parser(BaseParser):
+    """redis-py wants one per connection; the decoding is the session's."""
+
+    def __init__(self, socket_read_size=0):
+        self._connection = None
+
+    def on_connect(self, connection):
+        self._connection = connection
+
+    def on_disconnect(self):
+        self._connection = None
+
+    def can_read(self, timeout=0):
+        return self._connection is not None and self._connection.has_replies()
+
+    def read_response(self, disable_decoding=False, **ignored):
+        return self._connection.next_reply(disable_decoding)
+
+
+class EmbeddedConnection(AbstractConnection):
+    """One session of a store."""
+
+    def __init__(self, store: Store, **kwargs):
+        self.store = store
+        self.session = None
+        self._replies = deque()
+        kwargs["parser_class"] = Parser
+        kwargs["command_packer"] = Packer()
+        super().__init__(**_NO_MAINTENANCE, **kwargs)
+
+    def set_parser(self, parser_class):
+        # redis-py changes the parser with the protocol. Ours reads both.
+        self._parser = Parser()
+
+    def repr_pieces(self):
+        pieces = [("store", self.store.name or hex(id(self.store))), ("db", self.db)]
+        if self.client_name:
+            pieces.append(("client_name", self.client_name))
+        return pieces
+
+    def _connect(self):
+        if self.session is None:
+            encoder = self.encoder
+            self.session = self.store.engine.session(
+                BaseParser.parse_error, decode=encoder.decode_responses, encoding=encoder.encoding,
+                errors=encoder.encoding_errors, data_error=DataError)
+        else:
+            self.session.open()
+        return Line(self.session)
+
+    def _host_error(self):
+        return f"store {self.store.name or hex(id(self.store))}"
+
+    def _error_message(self, exception):
+        return str(exception)
+
+    def disconnect(self, *args, **kwargs):
+        self._replies.clear()
+        super().disconnect(*args, **kwargs)
+
+    @property
+    def is_usable(self):
+        """Connected, nothing left to read, and not killed by another client."""
+        return self._sock is not None and self.session.is_open and not (self._replies and self.has_replies())
+
+    # ---- sending
+
+    def send_packed_command(self, command, check_health=True):
+        if self._sock is None:
+            self.connect_check_health(check_health=False)
+        if check_health and self.health_check_interval:
+            self.check_health()
+        try:
+            self._replies.append(self.session.submit(command, True))
+        except StoreClosedError as error:
+            self.disconnect()
+            raise ConnectionError(str(error)) from None
+        except BaseException:
+            self.disconnect()
+            raise
+
+    def send_command(self, *args, **kwargs):
+        self.send_packed_command([args], check_health=kwargs.get("check_health", True))
+
+    def pack_command(self, *args):
+        return [args]
+
+    def pack_commands(self, commands):
+        return list(commands)
+
+    # ---- reading
+
+    def has_replies(self):
+        replies = self._replies
+        while replies and not replies[0]:
+            replies.popleft()
+        return bool(replies)
+
+    def next_reply(self, disable_decoding=False):
+        if not self.has_replies():
+            if self.session is None or not self.session.is_open:
+                raise ConnectionError(CLOSED_BY_SERVER)
+            raise TimeoutError(f"Timeout reading from {self._host_error()}: no reply is due")
+        return self._replies[0].read(False if disable_decoding else None)
+
+    def can_read(self, timeout=0):
+        if self._sock is None:
+            self.connect()
+        return self.has_replies()
+
+    def read_response(self, disable_decoding=False, *, timeout=None, disconnect_on_error=True, push_request=False):
+        try:
+            response = self.next_reply(disable_decoding)
+            if isinstance(response, ConnectionError):
+                raise response
+        except BaseException:
+            if disconnect_on_error:
+                self.disconnect()
+            raise
+        if isinstance(response, ResponseError):
+            try:
+                raise response
+            finally:
+                del response     # no reference cycle through the traceback
+        return response
+
+    def execute_many(self, commands):
+        """A pipeline's commands at once, replies as a list: errors are exception instances."""
+        if self._sock is None:
+            self.connect()
+        try:
+            replies = self.session.execute_many(commands, None, True)
+        except StoreClosedError as error:
+            self.disconnect()
+            raise ConnectionError(str(error)) from None
+        if len(replies) != len(commands):
+            self.disconnect()
+            raise ConnectionError(CLOSED_BY_SERVER)
+        return replies
+
+
+class EmbeddedConnectionPool(ConnectionPool):
+    """Connections to one store: a private one, the one of a `name`, or `store`."""
+
+    def __init__(self, name=None, *, store=None, connection_class=EmbeddedConnection, max_connections=None, **kwargs):
+        if name is not None and store is not None:
+            raise TypeError("give a name or a store, not both")
+        if store is not None:
+            store = store_of(store)
+        else:
+            store = private_store() if name is None else named_store(name)
+        self.store = store
+        super().__init__(connection_class=connection_class, max_connections=max_connections or MANY, store=store,
+                         **_NO_MAINTENANCE, **kwargs)
+        store.lend(self)
+
+    @classmethod
+    def from_url(cls, url, **kwargs):
+        """A pool for hutch://, hutch://name, hutch://name/2, with options in the query."""
+        from .url import parse_url
+        kwargs.update(parse_url(url))
+        return cls(kwargs.pop("name", None), **kwargs)
+
+    def get_connection(self, command_name=None, *keys, **options):
+        """An open connection. The last one that was released comes first."""
+        if self.pid != os.getpid():
+            self._checkpid()
+        try:
+            connection = self._available_connections.pop()
+        except IndexError:
+            with self._lock:
+                connection = self.make_connection()
+        self._in_use_connections.add(connection)
+        try:
+            if not connection.is_usable:
+                connection.disconnect()
+                connection.connect()
+        except BaseException:
+            self.release(connection)
+            raise
+        return connection
+
+    def release(self, connection):
+        if self.pid != os.getpid():
+            self._checkpid()
+        try:
+            self._in_use_connections.remove(connection)
+        except KeyError:
+            return               # not ours, or released before
+        if connection.pid != self.pid:
+            connection.disconnect()
+            return
+        if connection.should_reconnect():
+            connection.disconnect()
+        self._available_connections.append(connection)
+
+    def disconnect(self, inuse_connections=True):
+        self._checkpid()
+        with self._lock:
+            connections = list(self._available_connections)
+            if inuse_connections:
+                connections += list(self._in_use_connections)
+        for connection in connections:
+            connection.disconnect()
+
+    def close(self):
+        """Disconnect. A store that was made for this pool, or by name, ends with its last pool."""
+        self.disconnect()
+        self.store.give_back(self)

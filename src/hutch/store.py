@@ -1,0 +1,110 @@
+"""A store: the engine that one or more clients share, and the stores that go by a name."""
+import os
+import threading
+import weakref
+
+from hutch_engine.door import Engine
+
+from .exceptions import ForkedError, StoreClosedError
+
+_lock = threading.RLock()        # re-entrant: the collector may end a client while a store is being looked up
+_named = weakref.WeakValueDictionary()
+
+
+class Store:
+    """Databases and their configuration, inside this process.
+
+    A client made without one has a store to itself. To share one, give clients the same name
+    (``hutch.Redis("sessions")``) or the same object::
+
+        >>> import hutch
+        >>> store = hutch.Store()
+        >>> hutch.Redis(store=store).set("greeting", "hello")
+        True
+        >>> hutch.Redis(store=store).get("greeting")
+        b'hello'
+
+    Keyword arguments are parameters as CONFIG SET knows them, with underscores:
+    ``Store(maxmemory="100mb", maxmemory_policy="allkeys-lru")``. `seed` makes random choices repeatable.
+    """
+
+    def __init__(self, *, databases: int = 16, seed: int = 0, **parameters):
+        self.name = None
+        self.engine = Engine(databases, seed, closed_error=StoreClosedError, forked_error=ForkedError)
+        self._pools = None       # of clients that made this store; see `lend`
+        self._pid = os.getpid()
+        for parameter, value in parameters.items():
+            self.engine.configure(parameter.replace("_", "-"), _text(value))
+
+    def __repr__(self):
+        return f"<{type(self).__module__}.{type(self).__name__}({self.name or hex(id(self))})>"
+
+    @property
+    def closed(self) -> bool:
+        return self.engine.is_closed
+
+    def close(self) -> None:
+        """End all clients and free everything."""
+        self.engine.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.close()
+
+    def lend(self, pool) -> None:
+        """A store that clients made for themselves ends with the last pool that uses it."""
+        with _lock:
+            if self._pools is not None:
+                self._pools.add(pool)
+
+    def give_back(self, pool) -> None:
+        with _lock:
+            if self._pools is None or pool not in self._pools:
+                return
+            self._pools.discard(pool)
+            if self._pools:
+                return
+            if self.name is not None and _named.get(self.name) is self:
+                del _named[self.name]
+        self.close()
+
+
+def _text(value):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def private_store() -> Store:
+    """A store for one client."""
+    store = Store()
+    store._pools = weakref.WeakSet()
+    return store
+
+
+def named_store(name) -> Store:
+    """The store of that name in this process, made when there is none. It ends with its last client."""
+    if isinstance(name, os.PathLike) or os.sep in name or (os.altsep and os.altsep in name):
+        raise NotImplementedError(
+            f"{os.fspath(name)!r} is a path: a store in a directory, shared between processes, comes with persistence. "
+            "A name without a separator gives a store that this process shares.")
+    if not name:
+        raise ValueError("a store's name must not be empty")
+    with _lock:
+        store = _named.get(name)
+        # A forked child starts afresh: what it inherited is its parent's.
+        if store is None or store.closed or store._pid != os.getpid():
+            store = private_store()
+            store.name = name
+            _named[name] = store
+        return store
+
+
+def store_of(value) -> Store:
+    """The store behind what a client was given: a Store, or a Server over one."""
+    store = value if isinstance(value, Store) else getattr(value, "store", None)
+    if not isinstance(store, Store):
+        raise TypeError(f"store must be a hutch.Store or a hutch.Server, not {type(value).__name__}")
+    return store

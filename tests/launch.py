@@ -1,0 +1,89 @@
+"""Starting server processes for tests, and their logs."""
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from oracle import free_port
+
+HUTCH = (sys.executable, "-m", "hutch", "serve")
+# A real server's own allocator does not live with a preloaded sanitizer.
+PLAIN = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "ASAN_OPTIONS", "PYTHONMALLOC")}
+SLOW = 10 if os.environ.get("HUTCH_BUILD") == "sanitize" else 1
+LINE = re.compile(r"^(\d+):([CMX]) (\d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3}) ([.\-*#]) (.*)$")
+
+
+class Launched:
+    """A process whose output goes to a file that can be watched."""
+
+    def __init__(self, command, *arguments, cwd=None, stdin=None, env=None):
+        self.output = tempfile.NamedTemporaryFile(mode="r", suffix=".log")
+        environment = dict(os.environ if command == HUTCH else PLAIN, **(env or {}))
+        self.process = subprocess.Popen(
+            [*command, *map(str, arguments)], cwd=cwd, env=environment,
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=open(self.output.name, "ab"), stderr=subprocess.STDOUT)
+        if stdin is not None:
+            self.process.stdin.write(stdin.encode())
+            self.process.stdin.close()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def text(self):
+        return Path(self.output.name).read_text()
+
+    def messages(self):
+        """(role, mark, text) of the log's lines."""
+        return [match.group(2, 4, 5) for match in map(LINE.match, self.text().splitlines()) if match]
+
+    def wait_for(self, text, seconds=15):
+        end = time.monotonic() + seconds * SLOW
+        while text not in self.text():
+            assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.text()}"
+            assert time.monotonic() < end, f"no {text!r} in:\n{self.text()}"
+            time.sleep(0.01)
+
+    def ended(self, seconds=15):
+        return self.process.wait(seconds * SLOW)
+
+    def terminate(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.ended()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.output.close()
+
+
+def serve(*arguments, **options):
+    """hutch serve on a free port; a context manager with .port, ready to accept."""
+    for attempt in range(5):
+        port = free_port()
+        server = Launched(HUTCH, "--port", port, *arguments, **options)
+        server.port = port
+        try:
+            server.wait_for("Ready to accept connections tcp")
+            return server
+        except AssertionError:
+            server.__exit__()
+            if attempt == 4 or "Address already in use" not in server.text():
+                raise
+
+
+def outcome(command, *arguments, **options):
+    """Run to the end: (exit code, output)."""
+    with Launched(command, *arguments, **options) as server:
+        return server.ended(), server.text()

@@ -1,0 +1,141 @@
+"""An engine with a listener for Python tests, configured by keyword, without the door."""
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from hutch_engine.base.atomics cimport atomic_load64
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init
+from hutch_engine.base.clock cimport clock_now_ms
+from hutch_engine.base.lock cimport lock_acquire, lock_release
+from hutch_engine.base.slice cimport slice_of
+from hutch_engine.server.command_table cimport (
+    command_table_at, command_table_count, command_table_find, command_table_ids)
+from hutch_engine.server.config cimport CONFIG_AT_START, config_set_named
+from hutch_engine.server.engine cimport (
+    PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_clear,
+    engine_init, engine_set_commands, engine_wake_listener, session_free, session_new)
+from hutch_engine.server.housekeeping cimport housekeeping_start, housekeeping_stop
+from hutch_engine.server.listener cimport (
+    Listener, listener_free, listener_new, listener_open, listener_start, listener_stop)
+import hutch_engine.server.command_handlers   # fills the command table's handlers
+
+
+cdef class Server:
+    cdef Engine* engine
+    cdef Listener* listener
+
+    def __cinit__(self, bint portable=False, bint any_port=True, **config):
+        cdef char[512] problem
+        cdef bint opened
+        self.engine = <Engine*>calloc(1, sizeof(Engine))
+        engine_init(self.engine, 16, 0)
+        engine_set_commands(self.engine, command_table_find, command_table_at, command_table_count(), command_table_ids())
+        self.engine.start_housekeeping = housekeeping_start
+        if "bind" not in config:
+            self.configure("bind", "127.0.0.1")
+        for name, value in config.items():
+            self.configure(name.replace("_", "-"), value)
+        with nogil:
+            self.listener = listener_new(self.engine, portable)
+            self.listener.any_port = any_port
+            opened = listener_open(self.listener, problem, sizeof(problem))
+        if not opened:
+            raise OSError(problem.decode())
+        if not listener_start(self.listener):
+            raise OSError("no thread")
+
+    def __dealloc__(self):
+        self.close()
+
+    def close(self):
+        if self.engine == NULL:
+            return
+        with nogil:
+            if self.listener != NULL:
+                listener_free(self.listener)
+            housekeeping_stop(self.engine)
+        sessions, account = self.engine.session_count, self.engine.client_bytes
+        with nogil:
+            engine_clear(self.engine)
+        free(self.engine)
+        self.engine = NULL
+        return sessions, account
+
+    def configure(self, str name, value):
+        cdef bytes name_bytes = name.encode(), value_bytes = str(value).encode()
+        cdef uint64_t changed = 0
+        cdef Buffer error
+        cdef bint done
+        buffer_init(&error, NULL)
+        lock_acquire(&self.engine.lock)
+        done = config_set_named(&self.engine.config, slice_of(name_bytes, len(name_bytes)),
+                                slice_of(value_bytes, len(value_bytes)), CONFIG_AT_START, &changed, &error)
+        lock_release(&self.engine.lock)
+        if not done:
+            raise ValueError(error.data[:error.length])
+
+    @property
+    def port(self):
+        return self.engine.tcp_port
+
+    @property
+    def client_bytes(self):
+        return atomic_load64(&self.engine.client_bytes)
+
+    def counter(self, str name):
+        with nogil:
+            lock_acquire(&self.engine.lock)
+        try:
+            return {"clients": self.engine.socket_count, "received": self.engine.connections_received,
+                    "rejected": self.engine.connections_rejected, "bytes_in": self.engine.bytes_in,
+                    "bytes_out": self.engine.bytes_out, "commands": self.engine.commands_processed,
+                    "query_closes": self.engine.query_limit_closes, "output_closes": self.engine.output_limit_closes,
+                    "errors": self.engine.error_replies}[name]
+        finally:
+            lock_release(&self.engine.lock)
+
+    def sessions(self):
+        """[(id, address, local address, output bytes)]"""
+        cdef Session* session
+        found = []
+        lock_acquire(&self.engine.lock)
+        session = self.engine.sessions
+        while session != NULL:
+            found.append((session.id, session.address.data[:session.address.length],
+                          session.local_address.data[:session.local_address.length], session.output_bytes))
+            session = session.next
+        lock_release(&self.engine.lock)
+        return found
+
+    def append(self, uint64_t id, bytes reply):
+        """What pub/sub does: another thread adds to a session's replies."""
+        cdef Session* session
+        lock_acquire(&self.engine.lock)
+        session = self.engine.sessions
+        while session != NULL:
+            if session.id == id:
+                buffer_append(&session.reply.buffer, reply, len(reply))
+            session = session.next
+        engine_wake_listener(self.engine)
+        lock_release(&self.engine.lock)
+
+    def kill(self, uint64_t id):
+        cdef Session* session
+        lock_acquire(&self.engine.lock)
+        session = self.engine.sessions
+        while session != NULL:
+            if session.id == id:
+                session.flags |= SESSION_CLOSE_NOW
+            session = session.next
+        engine_wake_listener(self.engine)
+        lock_release(&self.engine.lock)
+
+    def pause(self, long long ms, bint everything=False):
+        lock_acquire(&self.engine.lock)
+        self.engine.pause_kind = PAUSE_ALL if everything else PAUSE_WRITE
+        self.engine.pause_end_ms = clock_now_ms(&self.engine.clock) + ms
+        lock_release(&self.engine.lock)
+
+    def unpause(self):
+        lock_acquire(&self.engine.lock)
+        self.engine.pause_kind = PAUSE_NONE
+        engine_wake_listener(self.engine)
+        lock_release(&self.engine.lock)
