@@ -180,7 +180,11 @@ cdef int arguments_add_command(Arguments* arguments, Codec codec, tuple words, b
     cdef Slice name
     if count == 0:
         raise codec.data_error("A command has at least one word.")
-    arguments_add(arguments, codec, words[0])
+    word = words[0]
+    if split and not codec.utf8 and PyUnicode_Check(word):
+        word = word.encode()             # names of commands are ASCII, whatever the client's encoding
+        _keep(arguments, word)
+    arguments_add(arguments, codec, word)
     if split:
         name = arguments.argv[arguments.count - 1]
         if name.length and memchr(name.data, b' ', name.length) != NULL:

@@ -38,6 +38,7 @@ def test_any_split_gives_the_same_requests(plan, cuts, batches):
             data += multibulk(request)
             expected.append(request)
         elif form == "inline":
+            request = [word[:300] for word in request]             # a line is at most 64 KiB
             data += b" ".join(map(quoted, request)) + b"\r\n"
             expected.append(request)
         else:

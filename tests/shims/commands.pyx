@@ -19,7 +19,7 @@ from hutch_engine.commands.object cimport *
 from hutch_engine.commands.reply cimport Reply
 from hutch_engine.commands.string cimport *
 from hutch_engine.keyspace.keyspace cimport (
-    Database, EFFECT_EVENT, EFFECT_READY, EFFECT_TOUCHED, Keyspace, WANT_EVENTS, WANT_TOUCHED, keyspace_clear,
+    Database, EFFECT_EVENT, EFFECT_READY, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Keyspace, WANT_EVENTS, WANT_TOUCHED, keyspace_clear,
     keyspace_effects_clear, keyspace_expire_due, keyspace_init)
 from hutch_engine.structures.table cimport table_check
 
@@ -91,7 +91,7 @@ cdef class Store:
         cdef bytes name = argv[0].lower()
         if name == b"object" and len(argv) > 1:
             name += b"|" + argv[1].lower()
-        arity, handler, full_name = HANDLERS[name.decode()]
+        arity, handler, full_name = HANDLERS[name.decode('latin-1')]
         if (len(argv) != arity) if arity > 0 else (len(argv) < -arity):
             return b"-ERR wrong number of arguments for '" + full_name + b"' command\r\n", []
         if len(argv) > 64:
@@ -126,9 +126,11 @@ cdef class Store:
         for i in range(keyspace.effect_count):
             effect = keyspace.effects[i]
             key = (keyspace.effect_keys.data + effect.key_start)[:effect.key_length]
-            kind = {EFFECT_EVENT: effect.event, EFFECT_READY: b"ready", EFFECT_TOUCHED: b"touched"}.get(effect.kind, b"touched all") \
-                if effect.kind != EFFECT_EVENT else <bytes>effect.event
-            found.append((kind.decode(), effect.database, key) + ((effect.event_class,) if effect.kind == EFFECT_EVENT else ()))
+            if effect.kind == EFFECT_EVENT:
+                found.append(((<bytes>effect.event).decode(), effect.database, key, effect.event_class))
+            else:
+                kind = {EFFECT_READY: "ready", EFFECT_TOUCHED: "touched", EFFECT_TOUCHED_ALL: "touched all"}[effect.kind]
+                found.append((kind, effect.database, key))
         return found
 
     def want(self, bint touched, uint32_t event_classes):

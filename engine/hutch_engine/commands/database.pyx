@@ -49,7 +49,6 @@ cdef void cmd_flushall(Call* call) noexcept nogil:
         return
     for i in range(keyspace.database_count):
         _flush(keyspace, &keyspace.databases[i], lazy)
-    keyspace.dirty += 1                  # logged and replicated even when there was nothing to empty
     reply_ok(call.reply)
 
 

@@ -1,8 +1,5 @@
 """See expiry.pxd."""
-from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t, uint64_t
-cdef extern from "string.h" nogil:
-    size_t strnlen(const char* text, size_t limit)
-
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from hutch_engine.base.slice cimport slice_is, slice_of
 from hutch_engine.commands.call cimport (
     CALL_REPLAYED, Call, call_changed, call_find_write, call_hash, call_integer, error_expire, error_memory,
@@ -15,6 +12,9 @@ from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, FIND_NO_TOUCH, Database, Keyspace, keyspace_clear_deadline, keyspace_delete, keyspace_find,
     keyspace_now, keyspace_set_deadline)
 from hutch_engine.structures.table cimport TableSlot
+
+cdef extern from "string.h" nogil:
+    size_t strnlen(const char* text, size_t limit)
 
 cdef enum:                       # options of the EXPIRE family
     EXPIRE_NX = 1

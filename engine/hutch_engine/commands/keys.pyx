@@ -3,14 +3,15 @@ from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, UINT64_MAX, int64_t, u
 from libc.string cimport memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_insert
 from hutch_engine.base.glob cimport glob_is_literal, glob_matches
-from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, slice_of_text
+from hutch_engine.base.numbers cimport parse_integer
+from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of_text
 from hutch_engine.commands.call cimport (
-    CALL_NO_TOUCH, HASHED_KEYS, Call, call_find_read, call_find_write, call_hash, call_hash_keys, call_integer,
+    HASHED_KEYS, Call, call_find_read, call_find_write, call_hash, call_hash_keys, call_integer,
     error_memory, error_no_key, error_syntax, slot_entry)
 from hutch_engine.commands.object cimport object_encoding
 from hutch_engine.commands.reply cimport (
-    Reply, reply_array, reply_array_at, reply_bulk, reply_error, reply_integer, reply_mark, reply_null, reply_ok,
-    reply_one, reply_rewind, reply_simple, reply_zero)
+    Reply, reply_array_at, reply_bulk, reply_error, reply_integer, reply_mark, reply_null, reply_ok,
+    reply_one, reply_simple, reply_zero)
 from hutch_engine.keyspace.entry cimport (
     ENTRY_INTEGER, TYPE_NONE, TYPE_STREAM, TYPE_STRING, Entry, Value, entry_copy_value, entry_deadline_ms,
     entry_has_deadline, entry_key, entry_take_value, entry_type, type_name, value_free)
@@ -18,7 +19,7 @@ from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_NEW, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_clear_deadline,
     keyspace_delete, keyspace_event, keyspace_expire_entry, keyspace_find, keyspace_find_slot, keyspace_hash,
     keyspace_now, keyspace_overwritten, keyspace_set, keyspace_set_deadline, keyspace_touched)
-from hutch_engine.structures.table cimport TableSlot, table_count, table_each, table_find, table_random, table_scan
+from hutch_engine.structures.table cimport TableSlot, table_each, table_find, table_random, table_scan
 
 cdef enum:
     RANDOM_TRIES = 100           # of RANDOMKEY where due keys are kept
@@ -376,14 +377,16 @@ cdef void cmd_keys(Call* call) noexcept nogil:
 
 
 cdef bint _cursor(Slice text, uint64_t* cursor_out) noexcept nogil:
-    """As strtoull reads it: leading blanks, a sign and leading zeros are fine, but no negative integer
-    that is spelled plainly (Redis asks for those first)."""
+    """As strtoull reads it: leading blanks, a sign and leading zeros are fine, and negative numbers count
+    from the end. But what is plainly a negative int64 is refused (Redis tries that reading first)."""
     cdef size_t i = 0
     cdef uint64_t value = 0
     cdef uint64_t digit
     cdef bint negative = False
-    if text.length > 1 and text.data[0] == b'-' and b'1' <= text.data[1] <= b'9':
-        return False
+    cdef int64_t plain
+    if parse_integer(text, &plain):
+        cursor_out[0] = <uint64_t>plain
+        return plain >= 0
     while i < text.length and (text.data[i] == b' ' or 9 <= text.data[i] <= 13):
         i += 1
     if i < text.length and (text.data[i] == b'+' or text.data[i] == b'-'):

@@ -1,6 +1,5 @@
 """See object.pxd."""
 from libc.stdint cimport int64_t, uint8_t
-from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport Call, call_hash, call_help
 from hutch_engine.commands.reply cimport (
     reply_bulk_text, reply_error, reply_integer, reply_null, reply_one)

@@ -1,7 +1,6 @@
 """Writing RESP2 and RESP3 into a buffer. The one language in which commands answer, whoever asks."""
-from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcpy
-from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_reserve
+from libc.stdint cimport int64_t
+from hutch_engine.base.buffer cimport Buffer, buffer_append
 from hutch_engine.base.slice cimport Slice
 
 cdef struct Reply:

@@ -2,7 +2,6 @@
 
 The two `_fast` functions are the whole of a plain GET and SET but for the reply: the door's compiled
 methods call them, and so do cmd_get and cmd_set."""
-from libc.stdint cimport int64_t
 from hutch_engine.base.outcome cimport Outcome
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport Call

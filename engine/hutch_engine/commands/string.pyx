@@ -2,7 +2,7 @@
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
-from hutch_engine.base.memory cimport heap_free, heap_try_resize, heap_try_zeroed
+from hutch_engine.base.memory cimport heap_try_resize, heap_try_zeroed
 from hutch_engine.base.numbers cimport (
     INTEGER_TEXT_MAX, LONG_DOUBLE_TEXT_MAX, format_long_double, parse_integer, parse_long_double)
 from hutch_engine.base.outcome cimport INVALID, NOT_FOUND, OK, Outcome
@@ -17,9 +17,9 @@ from hutch_engine.commands.reply cimport (
     reply_zero)
 from hutch_engine.keyspace.entry cimport (
     EMBSTR_MAX, ENCODING_EMBSTR, ENCODING_RAW, ENTRY_EMBED_MAX, ENTRY_EMBEDDED, ENTRY_INTEGER, TYPE_STRING, Entry,
-    StringValue, Value, entry_bytes, entry_deadline_ms, entry_has_deadline, entry_integer, entry_pointer,
-    entry_set_integer, entry_set_pointer, entry_type, string_value_bytes, string_value_new, value_free,
-    value_of_bytes, value_of_integer, value_of_pointer, value_of_raw)
+    StringValue, Value, entry_bytes, entry_deadline_ms, entry_integer, entry_pointer,
+    entry_set_integer, entry_set_pointer, entry_type, entry_value_at, leb128_read, string_value_bytes,
+    string_value_new, value_free, value_of_bytes, value_of_integer, value_of_pointer, value_of_raw)
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_STRING, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_add, keyspace_change_value,
     keyspace_clear_deadline, keyspace_delete, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_hash,
@@ -56,11 +56,28 @@ cdef inline Outcome _get(Keyspace* keyspace, Database* database, Slice key, uint
     return OK
 
 
+cdef inline bint _set_in_place(Entry* entry, Slice value) noexcept nogil:
+    """The commonest overwriting: text by text of the same length, no deadline to drop. Says whether it did it.
+    (What keyspace_set would do, without taking the entry's block to pieces: a third of a SET's time.)"""
+    cdef size_t length
+    cdef char* at
+    if entry.flags != ENTRY_EMBEDDED:
+        return False
+    at = <char*>leb128_read(entry_value_at(entry), &length)
+    # What begins like a number may be one, and is stored otherwise.
+    if length != value.length or length == 0 or b'0' <= value.data[0] <= b'9' or value.data[0] == b'-':
+        return False
+    memcpy(at, value.data, length)
+    entry.kind = TYPE_STRING | (ENCODING_EMBSTR if length <= EMBSTR_MAX else ENCODING_RAW) << 4
+    return True
+
+
 cdef inline bint _set(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, Slice value) noexcept nogil:
     cdef TableSlot slot = keyspace_find_slot(keyspace, database, key, hash, FIND_WRITE)
     cdef int old_type = entry_type(slot_entry(slot)) if slot != NULL else -1
-    if unlikely(keyspace_set(keyspace, database, key, hash, slot, value_of_bytes(value), False) == NULL):
-        return False
+    if slot == NULL or not _set_in_place(slot_entry(slot), value):
+        if unlikely(keyspace_set(keyspace, database, key, hash, slot, value_of_bytes(value), False) == NULL):
+            return False
     keyspace.dirty += 1
     if unlikely(keyspace.wanted):
         keyspace_touched(keyspace, database, key)

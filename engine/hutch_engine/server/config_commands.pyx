@@ -1,0 +1,445 @@
+"""See config_commands.pxd."""
+from libc.errno cimport errno
+from libc.stdio cimport FILE, fclose, ferror, fflush, fopen, fread, fwrite, remove, rename
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset, strerror
+from posix.unistd cimport fsync
+from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
+                                       buffer_append_text, buffer_clear, buffer_init, buffer_slice)
+from hutch_engine.base.glob cimport glob_is_literal, glob_matches
+from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, slice_of_text
+from hutch_engine.commands.call cimport Call, call_help, error_arity, error_syntax
+from hutch_engine.commands.reply cimport (reply_bulk, reply_bulk_text, reply_error, reply_error_parts,
+                                          reply_error_slice, reply_map_at, reply_mark, reply_ok)
+from hutch_engine.keyspace.keyspace cimport Keyspace, WANT_EVENTS
+from hutch_engine.server.config cimport (
+    CHANGED_CLIENTS, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE, CHANGED_LISTENER, CHANGED_PASSWORD, CONFIG_AT_START,
+    CONFIG_PROTECTED_OK, CONFIG_ROLLBACK, ENABLE_LOCAL, ENABLE_YES, PARAMETER_MULTI, POLICY_ALLKEYS_LFU,
+    POLICY_VOLATILE_LFU, Config, Parameter, config_clear, config_count, config_find, config_init, config_parameter,
+    config_quote, config_set, config_set_named, config_split_words, config_text)
+from hutch_engine.server.engine cimport (
+    SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_UNIX_SOCKET, CommandStats, Engine, ErrorStat, Session, engine_of,
+    engine_poke_housekeeping, engine_used_memory, session_of)
+
+cdef extern from "<stdio.h>" nogil:
+    int fileno(FILE* file)
+
+cdef extern from "<sys/resource.h>" nogil:
+    ctypedef unsigned long rlim_t
+    cdef struct rlimit:
+        rlim_t rlim_cur
+        rlim_t rlim_max
+    int getrlimit(int resource, rlimit* limits)
+    int setrlimit(int resource, const rlimit* limits)
+    int RLIMIT_NOFILE
+
+cdef enum:
+    CONFIG_WORDS = 64
+    PARAMETERS_MAX = 256
+    RESERVED_DESCRIPTORS = 32    # as in Redis: what the process needs beside its clients
+
+
+# ---- taking effect
+
+cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil:
+    cdef Config* config = &engine.config
+    cdef Keyspace* keyspace = &engine.keyspace
+    if changed & CHANGED_KEYSPACE:
+        keyspace.lfu = config.maxmemory_policy == POLICY_ALLKEYS_LFU or config.maxmemory_policy == POLICY_VOLATILE_LFU
+        # The keyspace keeps these in a byte; beyond, both formulas have long stopped changing anything.
+        keyspace.lfu_log_factor = <uint8_t>(config.lfu_log_factor if config.lfu_log_factor < 255 else 255)
+        keyspace.lfu_decay_minutes = <uint8_t>(config.lfu_decay_time if config.lfu_decay_time < 255 else 255)
+        keyspace.lazy_expire = config.lazyfree_lazy_expire != 0
+        keyspace.lazy_user_delete = config.lazyfree_lazy_user_del != 0
+        keyspace.lazy_server_delete = config.lazyfree_lazy_server_del != 0
+        keyspace.lazy_user_flush = config.lazyfree_lazy_user_flush != 0
+    if changed & CHANGED_EVENTS:
+        keyspace.event_classes = <uint32_t>config.notify_keyspace_events
+        if config.notify_keyspace_events:
+            keyspace.wanted |= WANT_EVENTS
+        else:
+            keyspace.wanted &= ~<uint32_t>WANT_EVENTS
+    if changed & CHANGED_CRON and engine.housekeeping_runs:
+        engine_poke_housekeeping(engine)
+    # CHANGED_PASSWORD: whoever is logged in stays so, as in Redis; the next connection is asked.
+
+
+cdef bint _clients_are_possible(Engine* engine, Buffer* error_out) noexcept nogil:
+    """The descriptors for maxclients. Raises the soft limit when the hard one allows it."""
+    cdef rlimit limits
+    cdef rlim_t wanted = <rlim_t>engine.config.maxclients + RESERVED_DESCRIPTORS
+    # Only a listener needs descriptors; without one the host's limits are none of our business.
+    if engine.wake_fd < 0 or getrlimit(RLIMIT_NOFILE, &limits) != 0 or limits.rlim_cur >= wanted:
+        return True
+    if limits.rlim_max >= wanted:
+        limits.rlim_cur = wanted
+        if setrlimit(RLIMIT_NOFILE, &limits) == 0:
+            return True
+    buffer_append_text(error_out, b"The operating system is not able to handle the specified number of clients, try with ")
+    buffer_append_integer(error_out, <int64_t>limits.rlim_cur - RESERVED_DESCRIPTORS)
+    return False
+
+
+cdef bint _take_effect(Engine* engine, uint64_t changed, Buffer* error_out) noexcept nogil:
+    if changed & CHANGED_LISTENER and engine.wake_fd >= 0:
+        buffer_append_text(error_out, b"Hutch does not move its listener while it runs: stop it, then start it anew.")
+        return False
+    if changed & CHANGED_CLIENTS and not _clients_are_possible(engine, error_out):
+        return False
+    config_apply(engine, changed)
+    return True
+
+
+cdef bint config_configure(Engine* engine, Slice name, Slice value, Buffer* error_out) noexcept nogil:
+    cdef uint64_t changed = 0
+    if not config_set_named(&engine.config, name, value, CONFIG_AT_START, &changed, error_out):
+        return False
+    config_apply(engine, changed)
+    return True
+
+
+# ---- GET
+
+cdef void _current_text(Engine* engine, const Parameter* parameter, Buffer* out) noexcept nogil:
+    # With port 0 or a port of the listener's own choice, what is really bound is worth more.
+    if engine.tcp_port and slice_is(slice_of_text(parameter.name), b"port"):
+        buffer_append_integer(out, engine.tcp_port)
+    else:
+        config_text(&engine.config, parameter, out)
+
+
+cdef void _reply_pair(Call* call, Slice name, const Parameter* parameter) noexcept nogil:
+    cdef Buffer text
+    buffer_init(&text, NULL)
+    _current_text(engine_of(call), parameter, &text)
+    reply_bulk(call.reply, name)
+    reply_bulk(call.reply, buffer_slice(&text))
+    buffer_clear(&text)
+
+
+cdef void cmd_config_get(Call* call) noexcept nogil:
+    cdef uint8_t[PARAMETERS_MAX] shown     # bit 0: under its name, bit 1: under its alias
+    cdef const Parameter* parameter
+    cdef Slice pattern, name
+    cdef int64_t pairs = 0
+    cdef size_t i
+    cdef uint32_t k
+    cdef int which
+    cdef bint literal
+    cdef size_t mark = reply_mark(call.reply)
+    memset(shown, 0, sizeof(shown))
+    for i in range(2, call.argc):
+        pattern = call.argv[i]
+        literal = glob_is_literal(pattern)
+        for k in range(config_count()):
+            parameter = config_parameter(k)
+            for which in range(2):
+                if shown[k] & (1 << which) or (which and parameter.alias == NULL):
+                    continue
+                name = slice_of_text(parameter.alias if which else parameter.name)
+                if not glob_matches(pattern, name, True):
+                    continue
+                shown[k] |= <uint8_t>(1 << which)
+                # Redis echoes a plain name as it was asked for.
+                _reply_pair(call, pattern if literal else name, parameter)
+                pairs += 1
+    reply_map_at(call.reply, mark, pairs)
+
+
+# ---- SET
+
+cdef bint _is_local(Session* session) noexcept nogil:
+    cdef Slice address = buffer_slice(&session.address)
+    return session.flags & (SESSION_EMBEDDED | SESSION_UNIX_SOCKET) or \
+        glob_matches(slice_of_text(b"127.*"), address, False) or glob_matches(slice_of_text(b"::1:*"), address, False) or \
+        glob_matches(slice_of_text(b"\\[::1\\]:*"), address, False)
+
+
+cdef uint32_t _set_flags(Call* call) noexcept nogil:
+    cdef Session* session = session_of(call)
+    cdef int64_t setting = session.engine.config.enable_protected_configs
+    if setting == ENABLE_YES or session.flags & SESSION_EMBEDDED or (setting == ENABLE_LOCAL and _is_local(session)):
+        return CONFIG_PROTECTED_OK
+    return 0
+
+
+cdef void _reply_set_error(Call* call, Slice name, Buffer* reason) noexcept nogil:
+    cdef Buffer text
+    buffer_init(&text, NULL)
+    buffer_append_text(&text, b"ERR CONFIG SET failed (possibly related to argument '")
+    buffer_append_slice(&text, name)
+    buffer_append_text(&text, b"') - ")
+    buffer_append_slice(&text, buffer_slice(reason))
+    reply_error_slice(call.reply, buffer_slice(&text))
+    buffer_clear(&text)
+
+
+cdef void cmd_config_set(Call* call) noexcept nogil:
+    """All or nothing: the old values are kept as text until every new one is in."""
+    cdef Engine* engine = engine_of(call)
+    cdef const Parameter* parameter
+    cdef const Parameter* parameters[CONFIG_WORDS]
+    cdef Buffer[CONFIG_WORDS] former
+    cdef Buffer error
+    cdef uint64_t changed = 0, ignored = 0
+    cdef size_t count = (call.argc - 2) // 2
+    cdef size_t i, k, failed = 0
+    cdef bint good = True
+    if call.argc & 1:
+        error_syntax(call)
+        return
+    if count > CONFIG_WORDS:
+        reply_error(call.reply, b"ERR too many parameters at once")
+        return
+    for i in range(count):
+        parameters[i] = config_find(call.argv[2 + 2 * i])
+        if parameters[i] == NULL:
+            reply_error_parts(call.reply, b"ERR Unknown option or number of arguments for CONFIG SET - '",
+                              call.argv[2 + 2 * i], b"'")
+            return
+    buffer_init(&error, NULL)
+    # One name and its alias may both be given: the last wins, as in Redis.
+    for i in range(count):
+        for k in range(i):
+            if parameters[k] == parameters[i] and good and slice_is_same(call.argv[2 + 2 * k], call.argv[2 + 2 * i]):
+                buffer_append_text(&error, b"duplicate parameter")
+                good = False
+                failed = i
+    if not good:
+        _reply_set_error(call, call.argv[2 + 2 * failed], &error)
+        buffer_clear(&error)
+        return
+    k = 0
+    while k < count and good:
+        buffer_init(&former[k], NULL)
+        config_text(&engine.config, parameters[k], &former[k])
+        good = config_set(&engine.config, parameters[k], call.argv[3 + 2 * k], _set_flags(call), &changed, &error)
+        if not good:
+            failed = k
+        k += 1
+    if good and not _take_effect(engine, changed, &error):
+        good = False
+        # Name the parameter whose effect it is.
+        for i in range(count):
+            if parameters[i].changed & (CHANGED_LISTENER | CHANGED_CLIENTS):
+                failed = i
+                break
+    if not good:
+        _reply_set_error(call, call.argv[2 + 2 * failed], &error)
+        i = k
+        while i:
+            i -= 1
+            config_set(&engine.config, parameters[i], buffer_slice(&former[i]), CONFIG_ROLLBACK, &ignored, &error)
+    else:
+        reply_ok(call.reply)
+    for i in range(k):
+        buffer_clear(&former[i])
+    buffer_clear(&error)
+
+
+cdef bint slice_is_same(Slice a, Slice b) noexcept nogil:
+    """Equal but for ASCII case."""
+    cdef size_t i
+    if a.length != b.length:
+        return False
+    for i in range(a.length):
+        if (a.data[i] | 32) != (b.data[i] | 32):
+            return False
+    return True
+
+
+# ---- RESETSTAT
+
+cdef void cmd_config_resetstat(Call* call) noexcept nogil:
+    cdef Engine* engine = engine_of(call)
+    memset(engine.stats, 0, engine.command_ids * sizeof(CommandStats))
+    memset(engine.errors, 0, sizeof(engine.errors))
+    engine.error_count = 0
+    engine.error_replies = 0
+    engine.commands_processed = 0
+    engine.connections_received = 0
+    engine.connections_rejected = 0
+    engine.bytes_in = 0
+    engine.bytes_out = 0
+    engine.auth_failures = 0
+    engine.query_limit_closes = 0
+    engine.output_limit_closes = 0
+    engine.peak_used_bytes = engine_used_memory(engine)
+    engine.keyspace.hits = 0
+    engine.keyspace.misses = 0
+    engine.keyspace.expired = 0
+    engine.keyspace.expired_fields = 0
+    engine.keyspace.evicted = 0
+    engine.keyspace.lazy_freed = 0
+    memset(engine.samples, 0, sizeof(engine.samples))
+    memset(engine.sample_last, 0, sizeof(engine.sample_last))
+    reply_ok(call.reply)
+
+
+# ---- REWRITE
+
+cdef bint _read_file(const char* path, Buffer* text_out, Buffer* error_out) noexcept nogil:
+    cdef char[4096] piece
+    cdef size_t got
+    cdef bint good = True
+    cdef FILE* file = fopen(path, b"r")
+    if file == NULL:
+        # A file that has gone is written anew.
+        return True
+    while True:
+        got = fread(piece, 1, sizeof(piece), file)
+        if got == 0:
+            break
+        buffer_append(text_out, piece, got)
+    if ferror(file):
+        buffer_append_text(error_out, strerror(errno))
+        good = False
+    fclose(file)
+    return good
+
+
+cdef void _append_line(Engine* engine, const Parameter* parameter, Slice name, Buffer* out) noexcept nogil:
+    cdef Buffer text
+    buffer_init(&text, NULL)
+    config_text(&engine.config, parameter, &text)
+    buffer_append_slice(out, name)
+    buffer_append(out, b" ", 1)
+    # Several words stand unquoted: Redis reads each of them by itself.
+    if parameter.flags & PARAMETER_MULTI and text.length:
+        buffer_append_slice(out, buffer_slice(&text))
+    else:
+        config_quote(buffer_slice(&text), out)
+    buffer_append(out, b"\n", 1)
+    buffer_clear(&text)
+
+
+cdef bint _is_default(Engine* engine, const Parameter* parameter) noexcept nogil:
+    cdef Config fresh
+    cdef Buffer here, there
+    cdef bint same
+    config_init(&fresh)
+    buffer_init(&here, NULL)
+    buffer_init(&there, NULL)
+    config_text(&engine.config, parameter, &here)
+    config_text(&fresh, parameter, &there)
+    same = slice_equals(buffer_slice(&here), buffer_slice(&there))
+    buffer_clear(&here)
+    buffer_clear(&there)
+    config_clear(&fresh)
+    return same
+
+
+cdef uint32_t _index_of(const Parameter* parameter) noexcept nogil:
+    cdef uint32_t k
+    for k in range(config_count()):
+        if config_parameter(k) == parameter:
+            return k
+    return 0
+
+
+cdef void _rewrite_text(Engine* engine, Slice old, Buffer* out) noexcept nogil:
+    cdef uint8_t[PARAMETERS_MAX] written
+    cdef Slice[CONFIG_WORDS] words
+    cdef Buffer storage
+    cdef size_t count, start = 0, end
+    cdef Slice line
+    cdef const Parameter* parameter
+    cdef uint32_t k
+    cdef bint marked = False
+    memset(written, 0, sizeof(written))
+    buffer_init(&storage, NULL)
+    while start < old.length:
+        end = start
+        while end < old.length and old.data[end] != c'\n':
+            end += 1
+        line = slice_of(old.data + start, end - start)
+        start = end + 1
+        storage.length = 0
+        parameter = NULL
+        if config_split_words(line, &storage, words, CONFIG_WORDS, &count) and count and words[0].data[0] != c'#':
+            parameter = config_find(words[0])
+        if parameter == NULL:
+            if slice_equals(line, slice_of_text(b"# Generated by CONFIG REWRITE")):
+                marked = True
+            buffer_append_slice(out, line)
+            buffer_append(out, b"\n", 1)
+            continue
+        k = _index_of(parameter)
+        if not written[k]:
+            written[k] = 1
+            _append_line(engine, parameter, words[0], out)
+    buffer_clear(&storage)
+    for k in range(config_count()):
+        parameter = config_parameter(k)
+        if written[k] or _is_default(engine, parameter):
+            continue
+        if not marked:
+            buffer_append_text(out, b"# Generated by CONFIG REWRITE\n")
+            marked = True
+        _append_line(engine, parameter, slice_of_text(parameter.name), out)
+
+
+cdef bint config_rewrite(Engine* engine, Buffer* error_out) noexcept nogil:
+    cdef Buffer path, aside, old, text
+    cdef FILE* file
+    cdef bint good
+    buffer_init(&path, NULL)
+    buffer_init(&aside, NULL)
+    buffer_init(&old, NULL)
+    buffer_init(&text, NULL)
+    buffer_append_slice(&path, buffer_slice(&engine.config.config_file))
+    buffer_append_slice(&aside, buffer_slice(&path))
+    buffer_append_text(&aside, b".rewrite")
+    buffer_append(&path, b"\0", 1)
+    buffer_append(&aside, b"\0", 1)
+    good = _read_file(path.data, &old, error_out)
+    if good:
+        _rewrite_text(engine, buffer_slice(&old), &text)
+        if old.failed or text.failed:
+            buffer_append_text(error_out, b"out of memory")
+            good = False
+    if good:
+        file = fopen(aside.data, b"w")
+        good = file != NULL
+        if good:
+            good = fwrite(text.data, 1, text.length, file) == text.length and fflush(file) == 0 and \
+                fsync(fileno(file)) == 0
+            good = fclose(file) == 0 and good
+            if good:
+                good = rename(aside.data, path.data) == 0
+        if not good:
+            buffer_append_text(error_out, strerror(errno))
+            if file != NULL:
+                remove(aside.data)
+    buffer_clear(&path)
+    buffer_clear(&aside)
+    buffer_clear(&old)
+    buffer_clear(&text)
+    return good
+
+
+cdef void cmd_config_rewrite(Call* call) noexcept nogil:
+    cdef Engine* engine = engine_of(call)
+    cdef Buffer error
+    if engine.config.config_file.length == 0:
+        reply_error(call.reply, b"ERR The server is running without a config file")
+        return
+    buffer_init(&error, NULL)
+    if config_rewrite(engine, &error):
+        reply_ok(call.reply)
+    else:
+        reply_error_parts(call.reply, b"ERR Rewriting config file: ", buffer_slice(&error), b"")
+    buffer_clear(&error)
+
+
+cdef const char* _help_lines[8]
+_help_lines[:] = [
+    b"GET <pattern>", b"    Return parameters matching the glob-like <pattern> and their values.",
+    b"SET <directive> <value>", b"    Set the configuration <directive> to <value>.",
+    b"RESETSTAT", b"    Reset statistics reported by the INFO command.",
+    b"REWRITE", b"    Rewrite the configuration file.",
+]
+
+
+cdef void cmd_config_help(Call* call) noexcept nogil:
+    call_help(call, _help_lines, 8)

@@ -1,0 +1,162 @@
+"""The compiled methods: redis-py's signatures, the general way's results, and out of the way when asked."""
+import inspect
+
+import pytest
+import redis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import hutch
+
+METHODS = ["get", "set", "incr", "incrby", "decr", "decrby", "delete", "unlink", "exists", "ttl", "pttl"]
+
+
+class General(hutch.Redis):
+    """The same client on the general way: whoever overrides execute_command must see every command."""
+
+    def execute_command(self, *args, **options):
+        return super().execute_command(*args, **options)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_signature(name):
+    mine = inspect.signature(getattr(hutch.Redis, name)).parameters
+    theirs = inspect.signature(getattr(redis.Redis, name)).parameters
+    if redis.VERSION >= (8, 1):
+        assert list(mine) == list(theirs)
+    shared = [parameter for parameter in theirs if parameter != "self"]
+    assert [mine[p].default for p in shared] == [theirs[p].default for p in shared]
+    assert [mine[p].kind for p in shared] == [theirs[p].kind for p in shared]
+    assert getattr(hutch.Redis, name).__doc__
+
+
+KEYS = st.sampled_from(["a", "b", b"c", "ü", "", "long" * 200])
+VALUES = st.one_of(st.integers(-2 ** 65, 2 ** 65), st.text(max_size=20), st.binary(max_size=20), st.floats(allow_nan=False),
+                   st.sampled_from(["12", "-5", "9223372036854775807", "x" * 600, 0, True, None]))
+CALLS = st.one_of(
+    st.tuples(st.just("get"), KEYS), st.tuples(st.just("set"), KEYS, VALUES), st.tuples(st.just("ttl"), KEYS),
+    st.tuples(st.just("set"), KEYS, VALUES, st.sampled_from([None, 100])), st.tuples(st.just("exists"), KEYS, KEYS),
+    st.tuples(st.sampled_from(["incr", "incrby", "decr", "decrby"]), KEYS,
+              st.one_of(st.integers(-10, 10), st.integers(-2 ** 64, 2 ** 64), st.sampled_from([True, "1", 1.5]))),
+    st.tuples(st.sampled_from(["delete", "unlink"]), KEYS, KEYS), st.tuples(st.just("exists")),
+    st.tuples(st.just("append"), KEYS, st.sampled_from(["1", "y"])), st.tuples(st.just("expire"), KEYS, st.just(50)))
+
+
+def outcome(client, call):
+    try:
+        return getattr(client, call[0])(*call[1:])
+    except Exception as error:
+        return type(error), str(error)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.booleans(), st.lists(CALLS, max_size=30))
+def test_same_as_the_general_way(decode, calls):
+    hot, general = hutch.Redis(decode_responses=decode), General(decode_responses=decode)
+    hot.ping()
+    general.ping()
+    assert hot._hot and not general._hot
+    for call in calls:
+        assert outcome(hot, call) == outcome(general, call), call
+    mine, theirs = hot.info("commandstats"), general.info("commandstats")
+    assert {name: stat["calls"] for name, stat in mine.items()} == {name: stat["calls"] for name, stat in theirs.items()}
+    for section, fields in (("stats", ("keyspace_hits", "keyspace_misses", "total_commands_processed")),
+                            ("persistence", ("rdb_changes_since_last_save",))):
+        mine, theirs = hot.info(section), general.info(section)
+        assert {f: mine[f] for f in fields} == {f: theirs[f] for f in fields}
+
+
+def test_customised_callbacks():
+    r = hutch.Redis()
+    r.set("k", "v")
+    assert r._hot
+    r.set_response_callback("GET", lambda response, **options: ("mine", response))
+    assert r.get("k") == ("mine", b"v")
+    other = hutch.Redis()
+    other.response_callbacks["get"] = lambda response, **options: "lower"
+    assert other.get("k") == "lower"
+    third = hutch.Redis()
+    third.response_callbacks = {"GET": lambda response, **options: "replaced"}
+    assert third.get("k") == "replaced"
+
+
+def test_patched_instance():
+    r = hutch.Redis()
+    r.set("k", "v")
+    seen = []
+    original = r.execute_command
+    r.execute_command = lambda *args, **options: seen.append(args) or original(*args, **options)
+    assert r.get("k") == b"v" and seen == [("GET", "k")]
+    del r.execute_command
+    assert r.get("k") == b"v" and len(seen) == 1
+
+
+def test_subclass_sees_commands():
+    seen = []
+
+    class Prefixed(hutch.Redis):
+        def execute_command(self, *args, **options):
+            seen.append(args[0])
+            return super().execute_command(*args, **options)
+
+    r = Prefixed()
+    r.set("k", 1)
+    r.incr("k")
+    r.delete("k")
+    assert seen == ["SET", "INCRBY", "DEL"]
+
+
+def test_a_tcp_pool_is_the_general_way(oracle):
+    pool = redis.ConnectionPool(host=oracle.host, port=oracle.port)
+    r = hutch.Redis(connection_pool=pool)
+    r.set("over", "tcp")
+    assert r.get("over") == b"tcp" and not r._hot
+
+
+def test_expiry_is_kept():
+    store = hutch.Store()
+    r = hutch.Redis(store=store)
+    store.engine.set_clock_ms(1_700_000_000_000)
+    r.set("k", "v", px=100)
+    store.engine.advance_clock_ms(100)
+    assert r.get("k") == b"v"
+    store.engine.advance_clock_ms(1)
+    assert r.get("k") is None and r.exists("k") == 0
+    r.set("k", "v", px=100)
+    assert r.pttl("k") == 100 and r.ttl("k") == 0
+    r.set("k", "w")
+    assert r.ttl("k") == -1
+
+
+def test_memory_limit():
+    r = hutch.Redis(store=hutch.Store(maxmemory_policy="noeviction"))
+    r.set("k", "v")
+    r.config_set("maxmemory", 1)
+    for attempt in (lambda: r.set("a", 1), lambda: r.incr("a")):
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            attempt()
+    assert r.get("k") == b"v" and r.delete("k") == 1
+    r.config_set("maxmemory", 0)
+    assert r.set("a", 1)
+
+
+def test_wrong_type_and_not_an_integer():
+    r = hutch.Redis()
+    r.set("s", "text")
+    with pytest.raises(redis.exceptions.ResponseError, match="not an integer or out of range"):
+        r.incr("s")
+    r.set("n", 2 ** 63 - 1)
+    with pytest.raises(redis.exceptions.ResponseError, match="increment or decrement would overflow"):
+        r.incr("n")
+
+
+def test_words_that_are_none():
+    r = hutch.Redis()
+    r.set("k", 1)
+    for attempt in (lambda: r.get(None), lambda: r.set(None, 1), lambda: r.set("k", None), lambda: r.delete(None),
+                    lambda: r.exists(object()), lambda: r.set("k", True)):
+        with pytest.raises(redis.exceptions.DataError, match="Convert to a"):
+            attempt()
+    for attempt in (lambda: r.get(), lambda: r.set("k"), lambda: r.set("k", 1, nonsense=2), lambda: r.get("a", "b")):
+        with pytest.raises(TypeError):
+            attempt()
