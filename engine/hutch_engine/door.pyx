@@ -13,6 +13,7 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply)
+from hutch_engine.server.config_commands cimport config_apply
 from hutch_engine.server.config cimport CONFIG_AT_START, config_parse_line, config_set_named
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
                                                 command_table_ids)
@@ -186,6 +187,8 @@ cdef class Engine:
             done = config_parse_line(&self.core.config, name, &changed, &error)
         else:
             done = config_set_named(&self.core.config, name, value, CONFIG_AT_START, &changed, &error)
+        if done:
+            config_apply(self.core, changed)
         self.leave()
         try:
             if not done:

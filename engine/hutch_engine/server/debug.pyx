@@ -114,14 +114,11 @@ cdef bint _digest_visit(void* context, void* entry) noexcept nogil:
     return True
 
 
-cdef void _reply_digest(Call* call, const unsigned char* digest, bint bulk) noexcept nogil:
+cdef void _reply_digest(Call* call, const unsigned char* digest) noexcept nogil:
     cdef char text[41]
     sha1_hex(digest, text)
     text[40] = 0
-    if bulk:
-        reply_bulk_text(call.reply, text)
-    else:
-        reply_simple(call.reply, text)
+    reply_simple(call.reply, text)
 
 
 cdef void _digest(Call* call) noexcept nogil:
@@ -138,7 +135,7 @@ cdef void _digest(Call* call) noexcept nogil:
     if walk.unknown:
         reply_error(call.reply, b"ERR a key has a type without a digest")
     else:
-        _reply_digest(call, walk.sum, False)
+        _reply_digest(call, walk.sum)
 
 
 cdef void _digest_values(Call* call) noexcept nogil:
@@ -152,7 +149,7 @@ cdef void _digest_values(Call* call) noexcept nogil:
         if entry != NULL and not _digest_value(entry, digest):
             reply_error(call.reply, b"ERR this type has no digest")
         else:
-            _reply_digest(call, digest, True)
+            _reply_digest(call, digest)
 
 
 # ---- looking at things
@@ -364,7 +361,7 @@ cdef void cmd_debug(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef int32_t i
     if call_word(call, 1, b"HELP") and call.argc == 2:
-        call_help(call, _help_lines, 38)
+        call_help(call, _help_lines, 37)
     elif call_word(call, 1, b"SLEEP") and call.argc == 3:
         _sleep(call)
     elif call_word(call, 1, b"OBJECT") and call.argc == 3:
@@ -427,7 +424,7 @@ cdef void _struct_sizes(Call* call) noexcept nogil:
     reply_simple(call.reply, text)
 
 
-cdef const char* _help_lines[38]
+cdef const char* _help_lines[37]
 _help_lines[:] = [
     b"CHANGE-REPL-ID", b"    Change the replication IDs of the instance.",
     b"    Dangerous: should be used only for testing the replication subsystem.",

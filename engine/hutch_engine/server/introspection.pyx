@@ -41,6 +41,17 @@ cdef int64_t _spec_begin(const KeySpec* spec, const Slice* argv, size_t argc) no
     return -1
 
 
+cdef uint32_t _flags_here(const Command* command, const KeySpec* spec, const Slice* argv, size_t argc) noexcept nogil:
+    """What this request does to the keys, where that depends on its words."""
+    cdef size_t i
+    if not spec.flags & KEY_VARIABLE_FLAGS or not slice_is(slice_of(command.name, command.name_length), b"set"):
+        return spec.flags
+    for i in range(3, argc):
+        if slice_is(argv[i], b"GET"):
+            return KEY_RW | KEY_ACCESS | KEY_UPDATE
+    return KEY_OW | KEY_UPDATE
+
+
 cdef int64_t command_keys(const Command* command, const Slice* argv, size_t argc, KeyPosition* positions,
                           size_t capacity) noexcept nogil:
     cdef int64_t found = 0
@@ -82,7 +93,7 @@ cdef int64_t command_keys(const Command* command, const Slice* argv, size_t argc
         while at <= last:
             if <size_t>found < capacity:
                 positions[found].index = <uint32_t>at
-                positions[found].flags = spec.flags
+                positions[found].flags = _flags_here(command, spec, argv, argc)
             found += 1
             at += step
     return found
