@@ -8,7 +8,9 @@ ERRORS = [
 
 
 def test_same_words(same_as_redis):
-    same_as_redis(*ERRORS)
+    # One by one: pipelined, this very sequence makes Redis 8.2.3 itself keep two replies back.
+    for command in ERRORS:
+        same_as_redis(command)
 
 
 def test_hello(client):

@@ -10,7 +10,7 @@ from hutch_engine.commands.command cimport (
     KEY_ACCESS, KEY_BEGIN_INDEX, KEY_BEGIN_KEYWORD, KEY_DELETE, KEY_FIND_KEYNUM, KEY_FIND_RANGE, KEY_INCOMPLETE,
     KEY_INSERT, KEY_NOT_KEY, KEY_OW, KEY_RM, KEY_RO, KEY_RW, KEY_UPDATE, KEY_VARIABLE_FLAGS, Command, KeySpec)
 from hutch_engine.commands.reply cimport (reply_array, reply_array_at, reply_bulk, reply_error, reply_integer,
-                                          reply_map_at, reply_mark, reply_null, reply_null_array, reply_raw, reply_set,
+                                          reply_map_at, reply_mark, reply_null, reply_raw, reply_set,
                                           reply_simple)
 from hutch_engine.server.engine cimport Engine, engine_of
 from hutch_engine.server.executor cimport resolve_command
@@ -220,7 +220,7 @@ cdef void cmd_command_info(Call* call) noexcept nogil:
     for i in range(2, call.argc):
         command = _named(engine, call.argv[i])
         if command == NULL:
-            reply_null_array(call.reply)
+            reply_null(call.reply)
         else:
             reply_raw(call.reply, command.info_reply[which])
 
