@@ -32,7 +32,8 @@ def same_as_redis(client, oracle):
         for protocol in ("2", "3"):
             script = [["HELLO", protocol], *[command.split(" ") if isinstance(command, str) else command
                                              for command in commands]]
-            ours, theirs = client.run(script), real.run(script)
+            # One at a time: after a failed HELLO AUTH, Redis 8.2.3 leaves what was pipelined behind it waiting.
+            ours, theirs = ([side.run([command])[0] for command in script] for side in (client, real))
             for command, mine, its in list(zip(script, ours, theirs))[1:]:
                 assert mine.raw == its.raw, (protocol, command)
 

@@ -181,7 +181,8 @@ cdef void _object(Call* call) noexcept nogil:
         return
     snprintf(text, 200, b"Value at:%p refcount:1 encoding:%s serializedlength:%llu lru:%u lru_seconds_idle:%u", <void*>entry,
              encoding_name(entry_encoding(entry)), <unsigned long long>_serialized_bytes(entry), entry.access & 0xffffff,
-             entry_idle_seconds(call.keyspace, entry))
+             # under an LFU policy `access` holds no time
+             0 if call.keyspace.lfu else entry_idle_seconds(call.keyspace, entry))
     reply_simple(call.reply, text)
 
 
