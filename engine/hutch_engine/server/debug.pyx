@@ -114,14 +114,11 @@ cdef bint _digest_visit(void* context, void* entry) noexcept nogil:
     return True
 
 
-cdef void _reply_digest(Call* call, const unsigned char* digest, bint bulk) noexcept nogil:
+cdef void _reply_digest(Call* call, const unsigned char* digest) noexcept nogil:
     cdef char text[41]
     sha1_hex(digest, text)
     text[40] = 0
-    if bulk:
-        reply_bulk_text(call.reply, text)
-    else:
-        reply_simple(call.reply, text)
+    reply_simple(call.reply, text)
 
 
 cdef void _digest(Call* call) noexcept nogil:
@@ -138,7 +135,7 @@ cdef void _digest(Call* call) noexcept nogil:
     if walk.unknown:
         reply_error(call.reply, b"ERR a key has a type without a digest")
     else:
-        _reply_digest(call, walk.sum, False)
+        _reply_digest(call, walk.sum)
 
 
 cdef void _digest_values(Call* call) noexcept nogil:
@@ -152,7 +149,7 @@ cdef void _digest_values(Call* call) noexcept nogil:
         if entry != NULL and not _digest_value(entry, digest):
             reply_error(call.reply, b"ERR this type has no digest")
         else:
-            _reply_digest(call, digest, True)
+            _reply_digest(call, digest)
 
 
 # ---- looking at things
@@ -184,7 +181,8 @@ cdef void _object(Call* call) noexcept nogil:
         return
     snprintf(text, 200, b"Value at:%p refcount:1 encoding:%s serializedlength:%llu lru:%u lru_seconds_idle:%u", <void*>entry,
              encoding_name(entry_encoding(entry)), <unsigned long long>_serialized_bytes(entry), entry.access & 0xffffff,
-             entry_idle_seconds(call.keyspace, entry))
+             # under an LFU policy `access` holds no time
+             0 if call.keyspace.lfu else entry_idle_seconds(call.keyspace, entry))
     reply_simple(call.reply, text)
 
 

@@ -284,8 +284,9 @@ cdef void _memory(Engine* engine, Buffer* out) noexcept nogil:
     cdef int32_t i
     cdef double ratio
     cdef uint64_t mapped = engine.heap.mapped_bytes + engine.heap.large_bytes
-    if used > engine.peak_used_bytes:
-        engine.peak_used_bytes = used
+    if used > engine.peak_used_bytes or engine.peak_used_s == 0:
+        engine.peak_used_bytes = used if used > engine.peak_used_bytes else engine.peak_used_bytes
+        engine.peak_used_s = clock_now_ms(&engine.clock) // 1000
     while session != NULL:
         clients += session_memory(session)
         session = session.next
@@ -300,6 +301,7 @@ cdef void _memory(Engine* engine, Buffer* out) noexcept nogil:
     _human(out, b"used_memory_rss_human", resident)
     _number(out, b"used_memory_peak", <int64_t>engine.peak_used_bytes)
     _human(out, b"used_memory_peak_human", engine.peak_used_bytes)
+    _number(out, b"used_memory_peak_time", engine.peak_used_s)
     _decimal(out, b"used_memory_peak_perc", 100.0 * used / engine.peak_used_bytes if engine.peak_used_bytes else 0, 2, b"%")
     _number(out, b"used_memory_overhead", <int64_t>overhead)
     _number(out, b"used_memory_startup", 0)

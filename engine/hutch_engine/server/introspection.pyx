@@ -1,6 +1,6 @@
 """See introspection.pxd."""
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.string cimport memcmp, strlen
+from libc.string cimport strlen
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.numbers cimport parse_integer
@@ -41,14 +41,13 @@ cdef int64_t _spec_begin(const KeySpec* spec, const Slice* argv, size_t argc) no
     return -1
 
 
-cdef uint32_t _key_flags(const Command* command, const KeySpec* spec, const Slice* argv, size_t argc) noexcept nogil:
-    """What the words make of a specification with variable flags. SET only overwrites, unless GET has it
-    answer the old value."""
+cdef uint32_t _flags_here(const Command* command, const KeySpec* spec, const Slice* argv, size_t argc) noexcept nogil:
+    """What this request does to the keys, where that depends on its words."""
     cdef size_t i
-    if not spec.flags & KEY_VARIABLE_FLAGS or command.name_length != 3 or memcmp(command.name, b"set", 3) != 0:
+    if not spec.flags & KEY_VARIABLE_FLAGS or not slice_is(slice_of(command.name, command.name_length), b"set"):
         return spec.flags
     for i in range(3, argc):
-        if slice_is(argv[i], b"get"):
+        if slice_is(argv[i], b"GET"):
             return KEY_RW | KEY_ACCESS | KEY_UPDATE
     return KEY_OW | KEY_UPDATE
 
@@ -94,7 +93,7 @@ cdef int64_t command_keys(const Command* command, const Slice* argv, size_t argc
         while at <= last:
             if <size_t>found < capacity:
                 positions[found].index = <uint32_t>at
-                positions[found].flags = _key_flags(command, spec, argv, argc)
+                positions[found].flags = _flags_here(command, spec, argv, argc)
             found += 1
             at += step
     return found
