@@ -252,7 +252,7 @@ class EmbeddedConnectionPool(ConnectionPool):
         if connection.pid != self.pid:
             connection.disconnect()
             return
-        if connection.should_reconnect():
+        if getattr(connection, "_should_reconnect", False):     # redis-py 7 and later mark connections so
             connection.disconnect()
         self._available_connections.append(connection)
 

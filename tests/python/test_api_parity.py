@@ -29,7 +29,7 @@ SCRIPTS = {
         call("getdel", "s"), call("getdel", "s"), call("setnx", "once", 1), call("setnx", "once", 2),
         call("mset", {"k1": "v1", "k2": "v2"}), call("mget", "k1", "k2", "nope"), call("mget", ["k1", "nope"]),
         call("msetnx", {"k1": "no", "k3": "no"}), call("msetnx", {"k4": 1, "k5": 2.5}), call("mget", "k4", "k5"),
-        call("set", "uni", "żółw €"), call("get", "uni"), call("set", bytearray(b"ba"), memoryview(b"mv")),
+        call("set", "uni", "żółw €"), call("get", "uni"), call("set", memoryview(b"ba"), memoryview(b"mv")),
         call("get", b"ba"), call("incr", "k1"), call("set", "big", 2 ** 70), call("get", "big"), call("incr", "big"),
         call("mget", []),
     ],
