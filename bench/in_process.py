@@ -3,7 +3,7 @@
     python bench/in_process.py [--seconds 0.2] [--threads 10]
 
 Peers that are installed take part: burner-redis, fakeredis, and redis-py over TCP to a redis-server 8.2. Every
-figure is the median of rounds that run one subject after the other, so that the ratios come from the same
+figure is the best of rounds that run one subject after the other, so that the ratios come from the same
 seconds of the machine.
 """
 import argparse
@@ -63,7 +63,7 @@ def loops(statement, subject, seconds):
     return timer, max(1, int(count * seconds / taken))
 
 
-def nanoseconds(subjects, statement, seconds, rounds=5):
+def nanoseconds(subjects, statement, seconds, rounds=10):
     """{name: ns a call, less the empty loop}; the subjects take turns."""
     prepared = {name: loops(statement, subject, seconds / rounds) for name, subject in subjects.items()}
     empty, empty_count = loops("pass", None, seconds / rounds)
@@ -72,7 +72,7 @@ def nanoseconds(subjects, statement, seconds, rounds=5):
     for _ in range(rounds):
         for name, (timer, count) in prepared.items():
             taken[name].append(timer.timeit(count) / count - loop)
-    return {name: statistics.median(times) * 1e9 for name, times in taken.items()}
+    return {name: min(times) * 1e9 for name, times in taken.items()}
 
 
 def burner(seconds):

@@ -280,8 +280,11 @@ cdef class Engine:
             raise OSError("the listener runs already")
 
     def stop_listener(self):
-        """Close its sockets and connections. The engine goes on. Nothing happens without one."""
+        """Close its sockets and connections. The engine goes on. Nothing happens without one, nor in a
+        child of the process that started it."""
         cdef Listener* listener
+        if self.closed or not engine_is_ours(self.core):
+            return
         self.enter()
         listener = self.listener
         self.listener = NULL
