@@ -13,7 +13,8 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply)
-from hutch_engine.server.config cimport CONFIG_AT_START, config_parse_line, config_set_named
+from hutch_engine.server.config cimport config_parse_line
+from hutch_engine.server.config_commands cimport config_apply, config_configure
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
                                                 command_table_ids)
 from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_CLOSE_AFTER_REPLY,
@@ -184,8 +185,9 @@ cdef class Engine:
         self.enter()
         if whole_line:
             done = config_parse_line(&self.core.config, name, &changed, &error)
+            config_apply(self.core, changed)
         else:
-            done = config_set_named(&self.core.config, name, value, CONFIG_AT_START, &changed, &error)
+            done = config_configure(self.core, name, value, &error)
         self.leave()
         try:
             if not done:

@@ -35,7 +35,7 @@ def client(g):
         (b"CLIENT", b"SETINFO", b"FOO", b"x"), (b"CLIENT", b"SETINFO", b"LIB-NAME"),
         (b"CLIENT", b"NO-EVICT", g.pick((b"on", b"OFF", b"x"))), (b"CLIENT", b"NO-TOUCH", g.pick((b"off", b"OFF", b"x"))),
         (b"CLIENT", b"REPLY", b"x"), (b"CLIENT", b"REPLY", b"ON"), (b"CLIENT",), (b"CLIENT", b"FOO"),
-        (b"CLIENT", b"MAINT_NOTIFICATIONS", b"ON"), (b"CLIENT", b"GETREDIR"),
+        (b"CLIENT", b"MAINT_NOTIFICATIONS", b"ON"),
     ))
 
 
@@ -52,8 +52,7 @@ def client_administration(g):
         (b"CLIENT", b"LIST", b"TYPE", b"x"), (b"CLIENT", b"LIST", b"TYPE", b"pubsub"), (b"CLIENT", b"LIST", b"TYPE"), (b"CLIENT", b"LIST", b"ID"),
         (b"CLIENT", b"LIST", b"ID", b"x"), (b"CLIENT", b"LIST", b"ID", b"999999999", b"999999998"), (b"CLIENT", b"LIST", b"FOO"),
         (b"CLIENT", b"PAUSE"), (b"CLIENT", b"PAUSE", b"x"), (b"CLIENT", b"PAUSE", b"-1"), (b"CLIENT", b"PAUSE", b"0", b"x"), (b"CLIENT", b"PAUSE", b"0"),
-        (b"CLIENT", b"UNPAUSE"), (b"CLIENT", b"UNPAUSE", b"x"), (b"CLIENT", b"UNBLOCK", b"999999999"), (b"CLIENT", b"UNBLOCK", b"x"),
-        (b"CLIENT", b"UNBLOCK", b"999999999", b"x"), (b"CLIENT", b"UNBLOCK", b"999999999", b"error"),
+        (b"CLIENT", b"UNPAUSE"), (b"CLIENT", b"UNPAUSE", b"x"),
     ))
 
 

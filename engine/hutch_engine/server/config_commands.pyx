@@ -206,7 +206,7 @@ cdef void cmd_config_set(Call* call) noexcept nogil:
                 good = False
                 failed = i
     if not good:
-        _reply_set_error(call, call.argv[2 + 2 * failed], &error)
+        _reply_set_error(call, slice_of_text(parameters[failed].name), &error)
         buffer_clear(&error)
         return
     k = 0
@@ -225,7 +225,7 @@ cdef void cmd_config_set(Call* call) noexcept nogil:
                 failed = i
                 break
     if not good:
-        _reply_set_error(call, call.argv[2 + 2 * failed], &error)
+        _reply_set_error(call, slice_of_text(parameters[failed].name), &error)
         i = k
         while i:
             i -= 1
