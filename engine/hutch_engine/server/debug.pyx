@@ -364,7 +364,7 @@ cdef void cmd_debug(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef int32_t i
     if call_word(call, 1, b"HELP") and call.argc == 2:
-        call_help(call, _help_lines, 38)
+        call_help(call, _help_lines, 37)
     elif call_word(call, 1, b"SLEEP") and call.argc == 3:
         _sleep(call)
     elif call_word(call, 1, b"OBJECT") and call.argc == 3:
@@ -427,7 +427,7 @@ cdef void _struct_sizes(Call* call) noexcept nogil:
     reply_simple(call.reply, text)
 
 
-cdef const char* _help_lines[38]
+cdef const char* _help_lines[37]
 _help_lines[:] = [
     b"CHANGE-REPL-ID", b"    Change the replication IDs of the instance.",
     b"    Dangerous: should be used only for testing the replication subsystem.",
