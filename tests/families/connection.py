@@ -59,7 +59,7 @@ def client_administration(g):
 @connection.generator(weight=1, damage=False)
 def client_figures(g):
     return Step(g.pick(((b"CLIENT", b"ID"), (b"CLIENT", b"INFO"), (b"CLIENT", b"LIST"), (b"TIME",), (b"LOLWUT",), (b"INFO",), (b"INFO", b"server"),
-                        (b"COMMAND", b"COUNT"), (b"LASTSAVE",), (b"MEMORY", b"USAGE", g.key()))), compare="shape")
+                        (b"MEMORY", b"USAGE", g.key()))), compare="shape")
 
 
 @connection.generator(weight=0.5)
