@@ -59,7 +59,7 @@ def client_administration(g):
 @connection.generator(weight=1, damage=False)
 def client_figures(g):
     return Step(g.pick(((b"CLIENT", b"ID"), (b"CLIENT", b"INFO"), (b"CLIENT", b"LIST"), (b"TIME",), (b"LOLWUT",), (b"INFO",), (b"INFO", b"server"),
-                        (b"COMMAND", b"COUNT"), (b"LASTSAVE",), (b"MEMORY", b"USAGE", g.key()))), compare="shape")
+                        (b"MEMORY", b"USAGE", g.key()))), compare="shape")
 
 
 @connection.generator(weight=0.5)
@@ -119,7 +119,8 @@ def config_set(g):
                 b"set-max-intset-entries": (b"7", b"0"), b"zset-max-listpack-value": (b"10", b"1mb")}.get(parameter)
         if good is None:
             # Parameters that matter to the run only see values that are refused; an empty password or dir is never tried.
-            value = b"maybe" if parameter in (b"maxmemory-policy", b"appendonly", b"dir", b"save", b"client-output-buffer-limit", b"nosuch",
+            value = g.pick((b"maybe", b"60", b"0 1", b"60 x", b"60 -1", b"x 1", b"60 1 60", b" 1", b" ")) if parameter == b"save" else \
+                b"maybe" if parameter in (b"maxmemory-policy", b"appendonly", b"dir", b"client-output-buffer-limit", b"nosuch",
                                               b"enable-debug-command") else g.pick((b"x", b"1.5", b"-5000000000", b"99999999999999999999"))
         else:
             value = g.pick(good + good + bad)
