@@ -7,6 +7,7 @@ HUTCH_BUILD selects the flavour:
 HUTCH_SHIMS=1 also builds the test shims (tests/shims), which are never part of a wheel.
 """
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -99,6 +100,15 @@ def version():
     return text.split('"')[1]
 
 
+def build_base():
+    """Flavours are kept apart, and a wheel starts from nothing, so that no test shim and no module that
+    was renamed since gets into it."""
+    if "bdist_wheel" in sys.argv:
+        shutil.rmtree(ROOT / "build/wheel", ignore_errors=True)
+        return "build/wheel"
+    return "build" if FLAVOUR == "release" else f"build/{FLAVOUR}"
+
+
 building = any(word in sys.argv for word in
                ("build_ext", "build", "bdist_wheel", "install", "develop", "editable_wheel"))
 setup(
@@ -107,8 +117,9 @@ setup(
               "hutch_engine.commands", "hutch_engine.server", "hutch", "hutch.testing"],
     package_dir={"": "src", "hutch_engine": "engine/hutch_engine", "hutch": "src/hutch",
                  "shims": "tests/shims"},
-    package_data={"hutch": ["py.typed", "*.pyi"], "hutch_engine": ["*.pyi"]},
-    exclude_package_data={"": ["*.pyx", "*.pxd", "*.toml"]},
+    package_data={"hutch": ["py.typed", "*.pyi"], "hutch_engine": ["py.typed", "*.pyi"]},
+    exclude_package_data={"": ["*.pyx", "*.pxd", "*.toml", "*.h"]},
+    options={"build": {"build_base": build_base()}},
     ext_modules=cythonized() if building else [],
     zip_safe=False,
 )

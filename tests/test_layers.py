@@ -11,7 +11,8 @@ import pytest
 ENGINE = Path(__file__).resolve().parents[1] / "engine"
 # Lowest first. The command table names every handler, so it lies above the server's own modules.
 FLOORS = ["base", "structures", "keyspace", "commands", "server", "table of commands", "door"]
-CORE = FLOORS[:-1]
+CORE = FLOORS[:-2]
+FILLED_AT_IMPORT = "hutch_engine.server.command_table"     # Python runs its filling, once
 
 SOURCES = sorted(path for kind in ("*.pyx", "*.pxd") for path in ENGINE.rglob(kind)
                  if path.stem != "__init__")
@@ -110,5 +111,7 @@ def test_signatures_reads_them():
 def test_core_functions_are_noexcept_nogil(path):
     for signature in signatures(path.read_text()):
         head = signature.split("#")[0]
+        if module_of(path) == FILLED_AT_IMPORT and head.startswith("cdef int fill("):
+            continue
         assert re.search(r"\)\s*noexcept nogil\s*:?", head), f"say `noexcept nogil`: {signature}"
     assert "DEF " not in path.read_text(), "DEF is deprecated: use `cdef enum`"

@@ -13,7 +13,8 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply)
-from hutch_engine.server.config cimport CONFIG_AT_START, config_parse_line, config_set_named
+from hutch_engine.server.config cimport config_parse_line
+from hutch_engine.server.config_commands cimport config_apply, config_configure
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
                                                 command_table_ids)
 from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_CLOSE_AFTER_REPLY,
@@ -184,8 +185,9 @@ cdef class Engine:
         self.enter()
         if whole_line:
             done = config_parse_line(&self.core.config, name, &changed, &error)
+            config_apply(self.core, changed)
         else:
-            done = config_set_named(&self.core.config, name, value, CONFIG_AT_START, &changed, &error)
+            done = config_configure(self.core, name, value, &error)
         self.leave()
         try:
             if not done:
@@ -278,8 +280,11 @@ cdef class Engine:
             raise OSError("the listener runs already")
 
     def stop_listener(self):
-        """Close its sockets and connections. The engine goes on. Nothing happens without one."""
+        """Close its sockets and connections. The engine goes on. Nothing happens without one, nor in a
+        child of the process that started it."""
         cdef Listener* listener
+        if self.closed or not engine_is_ours(self.core):
+            return
         self.enter()
         listener = self.listener
         self.listener = NULL
@@ -302,8 +307,10 @@ cdef class Engine:
         cdef int64_t end_us = -1 if timeout is None else monotonic_us() + <int64_t>(<double>timeout * 1e6)
         cdef int64_t left_us
         cdef bint asked
+        cdef uint32_t ticket
         while True:
             self.enter()
+            ticket = signal_prepare(&self.core.pause_over)
             asked = self.core.shutdown_asked
             self.leave()
             if asked:
@@ -314,8 +321,8 @@ cdef class Engine:
                 if left_us <= 0:
                     return False
             with nogil:
-                # Nobody raises this signal for a shutdown: the step is the time it takes to be seen.
-                signal_wait(&self.core.pause_over, signal_prepare(&self.core.pause_over), left_us)
+                # SHUTDOWN raises this signal too; the step is for Python's own signals.
+                signal_wait(&self.core.pause_over, ticket, left_us)
             PyErr_CheckSignals()
 
     @property

@@ -206,6 +206,8 @@ cdef class HotMethods:
                 if likely(outcome == OK):
                     if unlikely(value.data == NULL):
                         raise MemoryError
+                    if likely(large == NULL and not session.codec.decode):
+                        return PyBytes_FromStringAndSize(small, <Py_ssize_t>value.length)
                     return _decoded(session.codec, value, large)
                 if outcome == NOT_FOUND:
                     return None

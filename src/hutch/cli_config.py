@@ -1,8 +1,8 @@
 """What redis-server reads at its start: configuration files and a command line that is one more of them.
 
 `--port 6380 --bind 127.0.0.1 -::1` is turned into the lines `port "6380"` and `bind "127.0.0.1" "-::1"`
-behind those of the file, so both have one syntax, one order and one kind of error. An engine checks the values
-(`prepare`); `ConfigError` is what the user is told.
+behind those of the file, so both have one syntax, one order and one kind of error. An engine checks and takes
+them (`prepare`); `ConfigError` is what the user is told.
 """
 from __future__ import annotations
 
@@ -197,27 +197,21 @@ def _included(pattern: str) -> Iterable[str]:
     return [pattern]
 
 
-def prepare(directives: Sequence[Directive], engine: Engine) -> set[str]:
-    """Give the engine its configuration. Returns the names that were given a value."""
-    given = set()
+def prepare(directives: Iterable[Directive], engine: Engine) -> list[Directive]:
+    """Give the engine its configuration, one directive after the other; returns them."""
+    prepared = []
     for directive in directives:
         try:
             engine.configure_line(directive.text)
         except ValueError as error:
-            reason = str(error)
-            raise directive.error(reason) from None
-        if any(directive.values):
-            given.add(directive.name)
-    return given
+            raise directive.error(str(error)) from None
+        prepared.append(directive)
+    return prepared
 
 
 def databases_of(directives: Sequence[Directive]) -> int:
-    """How many databases the engine is to be made with; a bad number is left for `prepare` to refuse."""
-    count = 16
-    for directive in directives:
-        if directive.name == "databases" and directive.value.isascii() and directive.value.isdigit():
-            count = int(directive.value)
-    return count if 1 <= count <= 0x7FFFFFFF else 16
+    """How many databases the engine is to be made with. The directives have been accepted by one."""
+    return next((int(directive.value) for directive in reversed(directives) if directive.name == "databases"), 16)
 
 
 def report(error: ConfigError, redis_version: str, file=None) -> None:

@@ -12,7 +12,7 @@ import signal
 import struct
 import sys
 import time
-from typing import Collection, Mapping, Sequence
+from typing import Iterator, Mapping, Sequence
 
 from hutch_engine.door import Engine
 
@@ -112,10 +112,10 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     log = Log()
     try:
-        directives = _directives(arguments, log)
-        trial = Engine(databases=cli_config.databases_of(directives))
+        trial = Engine()
         try:
-            settings = _settings(trial, cli_config.prepare(directives, trial))
+            directives = cli_config.prepare(_directives(arguments, log), trial)
+            settings = _settings(trial)
         finally:
             trial.close()
     except ConfigFileMissing as error:
@@ -123,9 +123,6 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     except ConfigError as error:
         cli_config.report(error, REDIS_VERSION)
-        return 1
-    except MemoryError:
-        print("Not enough memory for the configured databases.", file=sys.stderr)
         return 1
     log = Log(settings["logfile"], settings["loglevel"])
     try:
@@ -140,7 +137,7 @@ def main(arguments: Sequence[str]) -> int:
     return _serve(directives, settings, log, background, configured=bool(arguments))
 
 
-def _directives(arguments: Sequence[str], log: Log) -> list[Directive]:
+def _directives(arguments: Sequence[str], log: Log) -> Iterator[Directive]:
     rest = list(arguments)
     text = ""
     if rest and not rest[0].startswith("-"):
@@ -158,10 +155,10 @@ def _directives(arguments: Sequence[str], log: Log) -> list[Directive]:
         text += ("\n" if text else "") + sys.stdin.read()
     if rest:
         text += "\n" + cli_config.arguments_text(rest)
-    return list(cli_config.read_directives(text))
+    return cli_config.read_directives(text)
 
 
-def _settings(engine: Engine, given: Collection[str]) -> dict[str, str]:
+def _settings(engine: Engine) -> dict[str, str]:
     """What the process itself goes by, as the engine understood it."""
     names = ("daemonize", "pidfile", "logfile", "loglevel", "always-show-logo", "port", "bind", "unixsocket")
     session = engine.session(ValueError, decode=True)
@@ -169,9 +166,7 @@ def _settings(engine: Engine, given: Collection[str]) -> dict[str, str]:
         found = session.execute(("CONFIG", "GET", *names))
     finally:
         session.close()
-    settings = dict(zip(found[::2], found[1::2]))
-    settings["persistence"] = "yes" if "save" in given else "no"
-    return settings
+    return dict(zip(found[::2], found[1::2]))
 
 
 def _daemonize() -> None:
@@ -206,8 +201,6 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
         log.raw(LOGO.format(version=__version__, redis=REDIS_VERSION, bits=BITS, port=port, pid=pid))
     log("notice", f"Running mode=standalone, port={port}.")
     log("notice", f"PID: {pid}")
-    if settings["persistence"] == "yes":
-        log("warning", "WARNING: this version of Hutch keeps its data in memory only: `save` writes nothing to disk.")
     engine = Engine(databases=cli_config.databases_of(directives))
     try:
         cli_config.prepare(directives, engine)

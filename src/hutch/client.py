@@ -203,16 +203,23 @@ class Pipeline(RedisPipeline):
         if kind.parse_response is not RedisPipeline.parse_response or not isinstance(connection, EmbeddedConnection):
             return False
         for args, options in commands:
-            if NEVER_DECODE in options or EMPTY_RESPONSE in options or str(args[0]).upper().startswith("HIMPORT"):
+            if options and (NEVER_DECODE in options or EMPTY_RESPONSE in options):
+                return False
+            if args[0][:1] in ("H", "h", b"H", b"h") and str(args[0]).upper().startswith("HIMPORT"):
                 return False
         return True
 
+    def set(self, name, value, *args, **options):
+        if args or options:
+            return super().set(name, value, *args, **options)
+        return self.execute_command("SET", name, value)     # without redis-py's sorting out of options
+
     def _shaped(self, response, args, options):
-        callbacks = self.response_callbacks
-        if args[0] in callbacks:
-            options.pop("keys", None)
-            return callbacks[args[0]](response, **options)
-        return response
+        callback = self.response_callbacks.get(args[0])
+        if callback is None:
+            return response
+        options.pop("keys", None)
+        return callback(response, **options)
 
     def _execute_pipeline(self, connection, commands, raise_on_error):
         if not self._runs_plainly(connection, commands):

@@ -128,8 +128,10 @@ class EmbeddedConnection(AbstractConnection):
         except StoreClosedError as error:
             self.disconnect()
             raise ConnectionError(str(error)) from None
+        except (DataError, UnicodeError):
+            raise                # a word that cannot be sent: nothing was
         except BaseException:
-            self.disconnect()
+            self.disconnect()    # amid a transaction, perhaps
             raise
 
     def send_command(self, *args, **kwargs):
@@ -186,6 +188,13 @@ class EmbeddedConnection(AbstractConnection):
         except StoreClosedError as error:
             self.disconnect()
             raise ConnectionError(str(error)) from None
+        except (DataError, UnicodeError) as error:
+            if isinstance(error, UnicodeDecodeError):
+                self.disconnect()        # a watch, perhaps, that EXEC has ended
+            raise
+        except BaseException:
+            self.disconnect()
+            raise
         if len(replies) != len(commands):
             self.disconnect()
             raise ConnectionError(CLOSED_BY_SERVER)
@@ -243,7 +252,7 @@ class EmbeddedConnectionPool(ConnectionPool):
         if connection.pid != self.pid:
             connection.disconnect()
             return
-        if connection.should_reconnect():
+        if getattr(connection, "_should_reconnect", False):     # redis-py 7 and later mark connections so
             connection.disconnect()
         self._available_connections.append(connection)
 

@@ -6,6 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Iterable, Union
 from urllib.parse import quote
 
+from .exceptions import ForkedError, StoreClosedError
 from .store import Store, store_of
 
 if TYPE_CHECKING:
@@ -154,5 +155,5 @@ def _text(value: Parameter) -> str:
 def _stop(engine: "Engine") -> None:
     try:
         engine.stop_listener()
-    except ConnectionError:
+    except (StoreClosedError, ForkedError):
         pass                     # the store is closed, or belongs to the process that this one was forked from

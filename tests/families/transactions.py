@@ -10,7 +10,8 @@ def some_command(g) -> Step:
     """One command of the strings or keys family that changes no connection's state."""
     while True:
         steps = g.steps([Family.registry["strings"], Family.registry["keys"]])
-        if len(steps) == 1 and steps[0].argv[0].upper() not in (b"SELECT", b"SCAN", b"FLUSHALL"):
+        if len(steps) == 1 and steps[0].argv[0].upper() not in (b"SELECT", b"SCAN", b"FLUSHALL") and \
+                b"REFCOUNT" not in steps[0].argv:       # Redis's queue and keyspace share the value until EXEC is over
             return steps[0]
 
 

@@ -160,3 +160,11 @@ def test_words_that_are_none():
     for attempt in (lambda: r.get(), lambda: r.set("k"), lambda: r.set("k", 1, nonsense=2), lambda: r.get("a", "b")):
         with pytest.raises(TypeError):
             attempt()
+
+
+def test_bytearrays():
+    r = hutch.Redis()
+    name = bytearray(b"name")
+    assert r.set(name, bytearray(b"value")) and r.get("name") == b"value" and r.get(memoryview(name)) == b"value"
+    name += b"more"              # it was pinned during the call only
+    assert r.exists(name) == 0

@@ -12,7 +12,7 @@ from subjects import EmbeddedSubject
 
 @pytest.fixture
 def engine(embedded):
-    """A fresh engine of one's own (the fixture `embedded` skips while there is none)."""
+    """A fresh engine without a listener (the fixture `embedded` skips while there is none)."""
     subject = EmbeddedSubject()
     yield subject
     subject.engine.close()
@@ -303,6 +303,12 @@ def test_string_lengths(hutch):
     shown = dict(part.strip().split(":") for part in simple(hutch, "DEBUG", "SDSLEN", "key").split(","))
     assert int(shown["val_sds_len"]) == 1001
     assert int(shown["val_zmalloc"]) >= 1001 + int(shown["val_sds_avail"])
+
+
+@pytest.mark.parametrize("argv", [("SET-DISABLE-DENY-SCRIPTS", "1"), ("QUICKLIST-PACKED-THRESHOLD", "100b"),
+                                  ("REPLYBUFFER", "RESIZING", "0"), ("AOF-FLUSH-SLEEP", "0")])
+def test_tuning_of_what_is_built_differently_does_nothing(hutch, argv):
+    assert simple(hutch, "DEBUG", *argv) == "OK"
 
 
 def test_debug_needs_permission_over_a_socket():

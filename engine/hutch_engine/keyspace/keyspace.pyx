@@ -8,7 +8,7 @@ from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_try_allo
 from hutch_engine.base.random cimport Random, random_next, random_unit
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport (
-    ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE, ENTRY_HEADER_BYTES, ENTRY_INTEGER, TYPE_STRING, Entry, Value,
+    EMBSTR_ENTRY_MAX, ENCODING_EMBSTR, ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE, ENTRY_HEADER_BYTES, ENTRY_INTEGER, TYPE_STRING, Entry, Value,
     entry_deadline_ms, entry_encoding, entry_free, entry_free_shell, entry_has_deadline, entry_key, entry_new,
     entry_node, entry_of_node, entry_pointer, entry_type, entry_with_deadline, entry_with_value, value_effort,
     value_free)
@@ -270,6 +270,9 @@ cdef Entry* keyspace_set(Keyspace* keyspace, Database* database, Slice key, uint
         return NULL
     if unlikely(entry_has_deadline(entry)) and not keep_deadline:
         entry = keyspace_clear_deadline(keyspace, database, slot)
+        # entry_with_value judged the encoding while the deadline was still there.
+        if value.encoding == ENCODING_EMBSTR and key.length + value.bytes.length <= EMBSTR_ENTRY_MAX:
+            entry.kind = TYPE_STRING | ENCODING_EMBSTR << 4
     keyspace_ready(keyspace, database, key)
     return entry
 

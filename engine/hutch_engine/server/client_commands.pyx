@@ -338,9 +338,8 @@ cdef void cmd_client_setinfo(Call* call) noexcept nogil:
         reply_error_parts(call.reply, b"ERR Unrecognized option '", call.argv[2], b"'")
         return
     if not session_name_is_valid(call.argv[3]):
-        reply_error(call.reply, b"ERR lib-name cannot contain spaces, newlines or special characters."
-                    if text == &session.library_name
-                    else b"ERR lib-ver cannot contain spaces, newlines or special characters.")
+        reply_error_parts(call.reply, b"ERR ", call.argv[2],
+                          b" cannot contain spaces, newlines or special characters.")
         return
     buffer_clear(text)
     buffer_append_slice(text, call.argv[3])

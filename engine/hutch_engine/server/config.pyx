@@ -401,6 +401,44 @@ cdef bint _title_is_valid(Slice value) noexcept nogil:
     return True
 
 
+cdef int _sign_of_number(Slice word) noexcept nogil:
+    """-1, 0 or 1 for what strtoll reads to the end (nothing at all is a 0, as it is for strtoll), 2 for other text."""
+    cdef size_t i = 0
+    cdef bint negative, zero = True
+    while i < word.length and (word.data[i] == 32 or 9 <= word.data[i] <= 13):
+        i += 1
+    negative = i < word.length and word.data[i] == c'-'
+    if negative or (i < word.length and word.data[i] == c'+'):
+        i += 1
+        if i == word.length:
+            return 2
+    elif i == word.length and i:
+        return 2                 # strtoll takes spaces only before digits
+    while i < word.length and c'0' <= word.data[i] <= c'9':
+        zero = zero and word.data[i] == c'0'
+        i += 1
+    if i < word.length and word.data[i] != 0:
+        return 2
+    return 0 if zero else (-1 if negative else 1)
+
+
+cdef bint _save_points_are_valid(Slice value) noexcept nogil:
+    """Pairs of seconds (positive) and changes (not negative), one space between the words."""
+    cdef size_t start = 0, i, count = 0
+    cdef int sign
+    if value.length == 0:
+        return True
+    for i in range(value.length + 1):
+        if i < value.length and value.data[i] != c' ':
+            continue
+        sign = _sign_of_number(slice_of(value.data + start, i - start))
+        if sign == 2 or sign < 0 or (count % 2 == 0 and sign == 0):
+            return False
+        count += 1
+        start = i + 1
+    return count % 2 == 0
+
+
 cdef bint _read_text(const Parameter* parameter, Slice value, Buffer* text_out, Buffer* error_out) noexcept nogil:
     cdef Slice rest = value
     cdef Slice word
@@ -436,6 +474,8 @@ cdef bint _read_text(const Parameter* parameter, Slice value, Buffer* text_out, 
         if not _title_is_valid(value):
             return _refuse(error_out, b"template format is invalid or contains unknown variables")
     elif parameter.kind == KIND_SAVE:
+        if not _save_points_are_valid(value):
+            return _refuse(error_out, b"Invalid save parameters")
         if value.length:
             return _refuse(error_out, b"Hutch keeps its data in memory only for now: \"\" is the one value it takes")
     elif parameter.kind == KIND_LOCALE:

@@ -14,7 +14,8 @@ from hutch_engine.commands.reply cimport (reply_bulk, reply_bulk_text, reply_err
 from hutch_engine.keyspace.keyspace cimport Keyspace, WANT_EVENTS
 from hutch_engine.server.config cimport (
     CHANGED_CLIENTS, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE, CHANGED_LISTENER, CHANGED_PASSWORD, CONFIG_AT_START,
-    CONFIG_PROTECTED_OK, CONFIG_ROLLBACK, ENABLE_LOCAL, ENABLE_YES, PARAMETER_MULTI, POLICY_ALLKEYS_LFU,
+    CONFIG_PROTECTED_OK, CONFIG_ROLLBACK, ENABLE_LOCAL, ENABLE_YES, PARAMETER_IMMUTABLE, PARAMETER_MULTI,
+    PARAMETER_PROTECTED, POLICY_ALLKEYS_LFU,
     POLICY_VOLATILE_LFU, Config, Parameter, config_clear, config_count, config_find, config_init, config_parameter,
     config_quote, config_set, config_set_named, config_split_words, config_text)
 from hutch_engine.server.engine cimport (
@@ -34,7 +35,7 @@ cdef extern from "<sys/resource.h>" nogil:
     int RLIMIT_NOFILE
 
 cdef enum:
-    CONFIG_WORDS = 64
+    CONFIG_WORDS = 256           # more than there are parameters
     PARAMETERS_MAX = 256
     RESERVED_DESCRIPTORS = 32    # as in Redis: what the process needs beside its clients
 
@@ -163,11 +164,17 @@ cdef uint32_t _set_flags(Call* call) noexcept nogil:
     return 0
 
 
-cdef void _reply_set_error(Call* call, Slice name, Buffer* reason) noexcept nogil:
+cdef void _reply_set_error(Call* call, Slice name, bint lower, Buffer* reason) noexcept nogil:
     cdef Buffer text
+    cdef size_t i
+    cdef char c
     buffer_init(&text, NULL)
     buffer_append_text(&text, b"ERR CONFIG SET failed (possibly related to argument '")
-    buffer_append_slice(&text, name)
+    for i in range(name.length):
+        c = name.data[i]
+        if lower and c'A' <= c <= c'Z':
+            c += 32              # every name and alias is in small letters
+        buffer_append(&text, &c, 1)
     buffer_append_text(&text, b"') - ")
     buffer_append_slice(&text, buffer_slice(reason))
     reply_error_slice(call.reply, buffer_slice(&text))
@@ -191,24 +198,27 @@ cdef void cmd_config_set(Call* call) noexcept nogil:
     if count > CONFIG_WORDS:
         reply_error(call.reply, b"ERR too many parameters at once")
         return
+    buffer_init(&error, NULL)
+    # The first word that will not do is named as the client wrote it; later, parameters go by their own names.
     for i in range(count):
         parameters[i] = config_find(call.argv[2 + 2 * i])
         if parameters[i] == NULL:
             reply_error_parts(call.reply, b"ERR Unknown option or number of arguments for CONFIG SET - '",
                               call.argv[2 + 2 * i], b"'")
             return
-    buffer_init(&error, NULL)
-    # One name and its alias may both be given: the last wins, as in Redis.
-    for i in range(count):
+        if parameters[i].flags & PARAMETER_IMMUTABLE:
+            buffer_append_text(&error, b"can't set immutable config")
+        elif parameters[i].flags & PARAMETER_PROTECTED and not _set_flags(call) & CONFIG_PROTECTED_OK:
+            buffer_append_text(&error, b"can't set protected config")
         for k in range(i):
-            if parameters[k] == parameters[i] and good and slice_is_same(call.argv[2 + 2 * k], call.argv[2 + 2 * i]):
+            # One name and its alias may both be given: the last wins.
+            if error.length == 0 and parameters[k] == parameters[i] and \
+                    slice_is_same(call.argv[2 + 2 * k], call.argv[2 + 2 * i]):
                 buffer_append_text(&error, b"duplicate parameter")
-                good = False
-                failed = i
-    if not good:
-        _reply_set_error(call, call.argv[2 + 2 * failed], &error)
-        buffer_clear(&error)
-        return
+        if error.length:
+            _reply_set_error(call, call.argv[2 + 2 * i], False, &error)
+            buffer_clear(&error)
+            return
     k = 0
     while k < count and good:
         buffer_init(&former[k], NULL)
@@ -225,7 +235,7 @@ cdef void cmd_config_set(Call* call) noexcept nogil:
                 failed = i
                 break
     if not good:
-        _reply_set_error(call, call.argv[2 + 2 * failed], &error)
+        _reply_set_error(call, call.argv[2 + 2 * failed], True, &error)
         i = k
         while i:
             i -= 1

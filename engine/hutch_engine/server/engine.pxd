@@ -164,6 +164,7 @@ cdef struct Engine:
     int64_t replication_offset
 
     int64_t started_us                  # monotonic
+    uint64_t startup_bytes              # used memory once the engine stood, without data
     uint64_t connections_received
     uint64_t connections_rejected
     uint64_t commands_processed
@@ -174,6 +175,7 @@ cdef struct Engine:
     uint64_t query_limit_closes
     uint64_t output_limit_closes
     uint64_t peak_used_bytes
+    int64_t peak_used_s                 # Unix time when the peak was noticed
     uint64_t samples[3][16]              # ops, bytes in, bytes out a second: INFO instantaneous_*
     uint32_t sample_index
     int64_t sample_us

@@ -163,8 +163,7 @@ cdef void _parameter(Engine* engine, Buffer* out, const char* field, const char*
 
 # ---- what the system knows
 
-cdef uint64_t _resident_bytes() noexcept nogil:
-    """Of the whole process: the host's memory counts too, there is no telling them apart."""
+cdef uint64_t resident_bytes() noexcept nogil:
     cdef char[256] line
     cdef unsigned long pages = 0, resident = 0
     cdef rusage usage
@@ -277,21 +276,22 @@ cdef void _clients(Engine* engine, Buffer* out) noexcept nogil:
 
 cdef void _memory(Engine* engine, Buffer* out) noexcept nogil:
     cdef uint64_t used = engine_used_memory(engine)
-    cdef uint64_t resident = _resident_bytes()
+    cdef uint64_t resident = resident_bytes()
     cdef uint64_t clients = 0, tables = 0
     cdef uint64_t overhead
     cdef Session* session = engine.sessions
     cdef int32_t i
     cdef double ratio
     cdef uint64_t mapped = engine.heap.mapped_bytes + engine.heap.large_bytes
-    if used > engine.peak_used_bytes:
-        engine.peak_used_bytes = used
+    if used > engine.peak_used_bytes or engine.peak_used_s == 0:
+        engine.peak_used_bytes = used if used > engine.peak_used_bytes else engine.peak_used_bytes
+        engine.peak_used_s = clock_now_ms(&engine.clock) // 1000
     while session != NULL:
         clients += session_memory(session)
         session = session.next
     for i in range(engine.keyspace.database_count):
         tables += table_memory(&engine.keyspace.databases[i].keys)
-    overhead = clients + tables
+    overhead = engine.startup_bytes + clients + tables
     if overhead > used:
         overhead = used
     _number(out, b"used_memory", <int64_t>used)
@@ -300,9 +300,10 @@ cdef void _memory(Engine* engine, Buffer* out) noexcept nogil:
     _human(out, b"used_memory_rss_human", resident)
     _number(out, b"used_memory_peak", <int64_t>engine.peak_used_bytes)
     _human(out, b"used_memory_peak_human", engine.peak_used_bytes)
+    _number(out, b"used_memory_peak_time", engine.peak_used_s)
     _decimal(out, b"used_memory_peak_perc", 100.0 * used / engine.peak_used_bytes if engine.peak_used_bytes else 0, 2, b"%")
     _number(out, b"used_memory_overhead", <int64_t>overhead)
-    _number(out, b"used_memory_startup", 0)
+    _number(out, b"used_memory_startup", <int64_t>engine.startup_bytes)
     _number(out, b"used_memory_dataset", <int64_t>(used - overhead))
     _decimal(out, b"used_memory_dataset_perc", 100.0 * (used - overhead) / used if used else 0, 2, b"%")
     _number(out, b"allocator_allocated", <int64_t>engine.heap.used_bytes)

@@ -10,7 +10,7 @@ from hutch_engine.commands.command cimport (
     KEY_ACCESS, KEY_BEGIN_INDEX, KEY_BEGIN_KEYWORD, KEY_DELETE, KEY_FIND_KEYNUM, KEY_FIND_RANGE, KEY_INCOMPLETE,
     KEY_INSERT, KEY_NOT_KEY, KEY_OW, KEY_RM, KEY_RO, KEY_RW, KEY_UPDATE, KEY_VARIABLE_FLAGS, Command, KeySpec)
 from hutch_engine.commands.reply cimport (reply_array, reply_array_at, reply_bulk, reply_error, reply_integer,
-                                          reply_map_at, reply_mark, reply_null, reply_null_array, reply_raw, reply_set,
+                                          reply_map_at, reply_mark, reply_null, reply_raw, reply_set,
                                           reply_simple)
 from hutch_engine.server.engine cimport Engine, engine_of
 from hutch_engine.server.executor cimport resolve_command
@@ -39,6 +39,17 @@ cdef int64_t _spec_begin(const KeySpec* spec, const Slice* argv, size_t argc) no
             return at + 1
         at += step
     return -1
+
+
+cdef uint32_t _flags_here(const Command* command, const KeySpec* spec, const Slice* argv, size_t argc) noexcept nogil:
+    """What this request does to the keys, where that depends on its words."""
+    cdef size_t i
+    if not spec.flags & KEY_VARIABLE_FLAGS or not slice_is(slice_of(command.name, command.name_length), b"set"):
+        return spec.flags
+    for i in range(3, argc):
+        if slice_is(argv[i], b"GET"):
+            return KEY_RW | KEY_ACCESS | KEY_UPDATE
+    return KEY_OW | KEY_UPDATE
 
 
 cdef int64_t command_keys(const Command* command, const Slice* argv, size_t argc, KeyPosition* positions,
@@ -82,7 +93,7 @@ cdef int64_t command_keys(const Command* command, const Slice* argv, size_t argc
         while at <= last:
             if <size_t>found < capacity:
                 positions[found].index = <uint32_t>at
-                positions[found].flags = spec.flags
+                positions[found].flags = _flags_here(command, spec, argv, argc)
             found += 1
             at += step
     return found
@@ -209,7 +220,7 @@ cdef void cmd_command_info(Call* call) noexcept nogil:
     for i in range(2, call.argc):
         command = _named(engine, call.argv[i])
         if command == NULL:
-            reply_null_array(call.reply)
+            reply_null(call.reply)
         else:
             reply_raw(call.reply, command.info_reply[which])
 
