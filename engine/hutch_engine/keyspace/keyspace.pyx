@@ -322,6 +322,7 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
     """Large databases are always handed to housekeeping, whatever was asked: the answer is the same and
     nobody waits for a million frees. `lazy` only lowers the size from which that is done."""
     cdef uint64_t count = table_count(&database.keys)
+    cdef bint resize_forbidden = database.keys.resize_forbidden
     cdef LazyTable* waiting = NULL
     if count > (LAZY_EFFORT if lazy else 1000):
         waiting = <LazyTable*>heap_alloc(keyspace.heap, sizeof(LazyTable))
@@ -337,6 +338,7 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
         table_clear(&database.keys)
         heap_free(keyspace.heap, database.deadlines, sizeof(Wheel))
     _database_init(keyspace, database, database.index)
+    database.keys.resize_forbidden = resize_forbidden
     return count
 
 
