@@ -71,7 +71,7 @@ def watched(g):
     def meddle(most, *who):
         made = [Step(interference(g, key, other), connection=g.pick(who)) for _ in range(g.random.randint(0, most))]
         return [replace(step, compare="unordered") if step.argv[0] == b"KEYS" else step for step in made]
-    made = [Step((b"DEBUG", b"SET-ACTIVE-EXPIRE", b"0")), Step((b"SELECT", database)), Step((b"SELECT", g.pick((b"0", database))), connection=1),
+    made = [Step((b"DEBUG", b"SET-ACTIVE-EXPIRE", b"0")), Step((b"FLUSHALL",)), Step((b"SELECT", database)), Step((b"SELECT", g.pick((b"0", database))), connection=1),
             Step((b"SET", key, b"1", b"PX", b"40") if late else g.pick(states)),
             Step(g.pick(((b"DEL", other), (b"SET", other, b"2"), (b"SET", other, b"2", b"PXAT", b"1"))))]
     if g.chance(0.3):

@@ -6,7 +6,7 @@ from hutch_engine.base.glob cimport glob_is_literal, glob_matches
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of_text
 from hutch_engine.commands.call cimport (
-    HASHED_KEYS, Call, call_find_read, call_find_write, call_hash, call_hash_keys, call_integer,
+    CALL_NO_TOUCH, HASHED_KEYS, Call, call_find_read, call_find_write, call_hash, call_hash_keys, call_integer,
     error_memory, error_no_key, error_syntax, slot_entry)
 from hutch_engine.commands.object cimport object_encoding
 from hutch_engine.commands.reply cimport (
@@ -17,6 +17,7 @@ from hutch_engine.keyspace.entry cimport (
     entry_has_deadline, entry_key, entry_take_value, entry_type, type_name, value_free)
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_NEW, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_clear_deadline,
+    keyspace_first_access,
     keyspace_delete, keyspace_event, keyspace_expire_entry, keyspace_find, keyspace_find_slot, keyspace_hash,
     keyspace_now, keyspace_overwritten, keyspace_set, keyspace_set_deadline, keyspace_touched)
 from hutch_engine.structures.table cimport TableSlot, table_each, table_find, table_random, table_scan
@@ -88,8 +89,8 @@ cdef void cmd_type(Call* call) noexcept nogil:
 
 # ---- a value under another key
 
-cdef bint _put(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, Value value, int64_t deadline_ms,
-               uint32_t access) noexcept nogil:
+cdef bint _put(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, Value value,
+               int64_t deadline_ms) noexcept nogil:
     """Write the value under the key, over what is there, with this deadline (-1: none): all of it, or
     nothing (False, and an owned pointer stays the caller's). "new" is said even of a key that was there:
     Redis deletes that first."""
@@ -121,20 +122,21 @@ cdef bint _put(Keyspace* keyspace, Database* database, Slice key, uint64_t hash,
             keyspace_delete(keyspace, database, slot, hash, False)
             return False
     entry = slot_entry(slot)
-    entry.access = access
+    entry.access = keyspace_first_access(keyspace)       # a key of its own, for LRU and LFU as well
     if present:
         keyspace_event(keyspace, database, EVENT_NEW, b"new", key)
     return True
 
 
-cdef inline int _type_at(Keyspace* keyspace, Database* database, Slice key, uint64_t hash) noexcept nogil:
-    """The type of the key's live value, or -1."""
-    cdef TableSlot slot = keyspace_find_slot(keyspace, database, key, hash, FIND_WRITE | FIND_NO_TOUCH)
+cdef inline int _type_at(Call* call, Database* database, Slice key, uint64_t hash) noexcept nogil:
+    """The type of the key's live value, or -1. A target that stays in the way counts as accessed."""
+    cdef TableSlot slot = keyspace_find_slot(call.keyspace, database, key, hash, FIND_WRITE | (
+        FIND_NO_TOUCH if call.flags & CALL_NO_TOUCH else 0))
     return entry_type(slot_entry(slot)) if slot != NULL else -1
 
 
 cdef bint _transfer(Call* call, Database* to, Slice key, uint64_t hash) noexcept nogil:
-    """argv[1]'s value, deadline and access time go to another place; its old entry goes away. False when
+    """argv[1]'s value and deadline go to another place; its old entry goes away. False when
     memory was refused (nothing changed)."""
     cdef Keyspace* keyspace = call.keyspace
     cdef uint64_t from_hash = call_hash(call, 1)
@@ -143,7 +145,7 @@ cdef bint _transfer(Call* call, Database* to, Slice key, uint64_t hash) noexcept
     cdef Value value = entry_take_value(keyspace.heap, entry)
     if value.type == TYPE_STRING:
         value.encoding = object_encoding(entry)
-    if not _put(keyspace, to, key, hash, value, entry_deadline_ms(entry), entry.access):
+    if not _put(keyspace, to, key, hash, value, entry_deadline_ms(entry)):
         return False
     if value.owned:
         entry.flags |= ENTRY_INTEGER         # as large inside the block as the pointer, and nothing to free
@@ -172,7 +174,7 @@ cdef void _rename(Call* call, bint if_absent) noexcept nogil:
         return
     type = entry_type(slot_entry(slot))
     target_hash = call_hash(call, 2)
-    old_type = _type_at(keyspace, database, target, target_hash)
+    old_type = _type_at(call, database, target, target_hash)
     if if_absent and old_type >= 0:
         reply_zero(call.reply)
         return
@@ -228,7 +230,7 @@ cdef void cmd_move(Call* call) noexcept nogil:
         _error_same(call)
         return
     # One hash for both: the key of the hash is the keyspace's.
-    if call_find_write(call, 1) == NULL or _type_at(keyspace, to, key, call_hash(call, 1)) >= 0:
+    if call_find_write(call, 1) == NULL or _type_at(call, to, key, call_hash(call, 1)) >= 0:
         reply_zero(call.reply)
         return
     if not _transfer(call, to, key, call_hash(call, 1)):
@@ -272,7 +274,7 @@ cdef void cmd_copy(Call* call) noexcept nogil:
         reply_zero(call.reply)
         return
     hash = call_hash(call, 2)
-    old_type = _type_at(keyspace, to, target, hash)
+    old_type = _type_at(call, to, target, hash)
     if old_type >= 0 and not replace:
         reply_zero(call.reply)
         return
@@ -281,7 +283,7 @@ cdef void cmd_copy(Call* call) noexcept nogil:
         return
     if value.type == TYPE_STRING:
         value.encoding = object_encoding(entry)
-    if not _put(keyspace, to, target, hash, value, entry_deadline_ms(entry), entry.access):
+    if not _put(keyspace, to, target, hash, value, entry_deadline_ms(entry)):
         if value.owned:
             value_free(keyspace.heap, value.type, value.encoding, value.pointer)
         error_memory(call)

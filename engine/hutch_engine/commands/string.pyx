@@ -72,8 +72,13 @@ cdef inline bint _set_in_place(Entry* entry, Slice value) noexcept nogil:
     return True
 
 
-cdef inline bint _set(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, Slice value) noexcept nogil:
-    cdef TableSlot slot = keyspace_find_slot(keyspace, database, key, hash, FIND_WRITE)
+cdef inline uint32_t _touch_flag(const Call* call) noexcept nogil:
+    return FIND_NO_TOUCH if call.flags & CALL_NO_TOUCH else 0
+
+
+cdef inline bint _set(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags,
+                      Slice value) noexcept nogil:
+    cdef TableSlot slot = keyspace_find_slot(keyspace, database, key, hash, FIND_WRITE | flags)
     cdef int old_type = entry_type(slot_entry(slot)) if slot != NULL else -1
     if slot == NULL or not _set_in_place(slot_entry(slot), value):
         if unlikely(keyspace_set(keyspace, database, key, hash, slot, value_of_bytes(value), False) == NULL):
@@ -93,7 +98,7 @@ cdef Outcome string_get_fast(Keyspace* keyspace, Database* database, Slice key, 
 
 
 cdef bint string_set_fast(Keyspace* keyspace, Database* database, Slice key, Slice value) noexcept nogil:
-    return _set(keyspace, database, key, keyspace_hash(keyspace, key), value)
+    return _set(keyspace, database, key, keyspace_hash(keyspace, key), 0, value)
 
 
 cdef inline Outcome _reply_value(Call* call) noexcept nogil:
@@ -101,7 +106,7 @@ cdef inline Outcome _reply_value(Call* call) noexcept nogil:
     cdef char[INTEGER_TEXT_MAX] scratch
     cdef Slice value
     cdef Outcome outcome = _get(call.keyspace, call.database, call.argv[1], call_hash(call, 1),
-                                FIND_NO_TOUCH if call.flags & CALL_NO_TOUCH else 0, &value, scratch)
+                                _touch_flag(call), &value, scratch)
     if likely(outcome == OK):
         reply_bulk(call.reply, value)
     elif outcome == NOT_FOUND:
@@ -251,8 +256,8 @@ cdef void _set_generic(Call* call, Slice value, uint32_t options, Slice expire, 
 cdef void cmd_set(Call* call) noexcept nogil:
     cdef uint32_t options = 0
     cdef Slice expire = slice_of(NULL, 0)
-    if likely(call.argc == 3 and not call.flags & CALL_NO_TOUCH):
-        if likely(_set(call.keyspace, call.database, call.argv[1], call_hash(call, 1), call.argv[2])):
+    if likely(call.argc == 3):
+        if likely(_set(call.keyspace, call.database, call.argv[1], call_hash(call, 1), _touch_flag(call), call.argv[2])):
             reply_ok(call.reply)
         else:
             error_memory(call)
@@ -275,7 +280,8 @@ cdef void cmd_psetex(Call* call) noexcept nogil:
 cdef void cmd_getset(Call* call) noexcept nogil:
     cdef size_t mark = reply_mark(call.reply)
     cdef Outcome outcome = _reply_value(call)
-    if outcome != INVALID and not _set(call.keyspace, call.database, call.argv[1], call_hash(call, 1), call.argv[2]):
+    if outcome != INVALID and not _set(call.keyspace, call.database, call.argv[1], call_hash(call, 1), _touch_flag(call),
+                                       call.argv[2]):
         reply_rewind(call.reply, mark)
         error_memory(call)
 
@@ -311,7 +317,7 @@ cdef void cmd_getex(Call* call) noexcept nogil:
     reply_bulk(call.reply, entry_bytes(entry, scratch))
     if not options:
         return
-    slot = call_find_write(call, 1)
+    slot = keyspace_find_slot(keyspace, call.database, call.argv[1], call_hash(call, 1), FIND_WRITE | FIND_NO_TOUCH)
     if options & SET_PERSIST:
         if expiry_persist(keyspace, call.database, slot):
             call_changed(call, 1, EVENT_GENERIC, b"persist")
@@ -331,7 +337,7 @@ cdef void cmd_mget(Call* call) noexcept nogil:
     cdef uint64_t[HASHED_KEYS] hashes
     cdef char[INTEGER_TEXT_MAX] scratch
     cdef Slice value
-    cdef uint32_t flags = FIND_NO_TOUCH if call.flags & CALL_NO_TOUCH else 0
+    cdef uint32_t flags = _touch_flag(call)
     cdef size_t i = 1
     cdef size_t count, n
     reply_array(call.reply, <int64_t>call.argc - 1)
@@ -352,7 +358,7 @@ cdef bint _mset(Call* call) noexcept nogil:
     while i < call.argc:
         count = call_hash_keys(call, i, 2, hashes)
         for n in range(count):
-            if not _set(call.keyspace, call.database, call.argv[i], hashes[n], call.argv[i + 1]):
+            if not _set(call.keyspace, call.database, call.argv[i], hashes[n], _touch_flag(call), call.argv[i + 1]):
                 error_memory(call)           # the keys before it have their values: MSET cannot go back
                 return False
             i += 2
@@ -376,7 +382,8 @@ cdef void cmd_msetnx(Call* call) noexcept nogil:
     while i < call.argc:
         count = call_hash_keys(call, i, 2, hashes)
         for n in range(count):
-            if keyspace_find_slot(call.keyspace, call.database, call.argv[i], hashes[n], FIND_WRITE) != NULL:
+            if keyspace_find_slot(call.keyspace, call.database, call.argv[i], hashes[n],
+                                  FIND_WRITE | _touch_flag(call)) != NULL:
                 reply_zero(call.reply)
                 return
             i += 2

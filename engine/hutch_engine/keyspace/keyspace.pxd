@@ -145,6 +145,8 @@ cdef TableSlot keyspace_find_slot(Keyspace* keyspace, Database* database, Slice 
 """The same, as the place in the table: needed by the functions that may move the entry."""
 cdef uint64_t keyspace_hash(const Keyspace* keyspace, Slice key) noexcept nogil
 cdef void keyspace_touch_access(Keyspace* keyspace, Entry* entry) noexcept nogil
+cdef uint32_t keyspace_first_access(Keyspace* keyspace) noexcept nogil
+"""The `access` of an entry that is made now."""
 cdef uint32_t entry_idle_seconds(Keyspace* keyspace, const Entry* entry) noexcept nogil
 cdef uint32_t entry_frequency(Keyspace* keyspace, const Entry* entry) noexcept nogil
 """LFU counter, decayed to now."""

@@ -216,7 +216,7 @@ cdef uint64_t keyspace_deadlines(const Database* database) noexcept nogil:
 
 # ---- changing
 
-cdef inline uint32_t _first_access(Keyspace* keyspace) noexcept nogil:
+cdef uint32_t keyspace_first_access(Keyspace* keyspace) noexcept nogil:
     return _minutes(keyspace) << 8 | LFU_FIRST if keyspace.lfu else keyspace.access_clock
 
 
@@ -225,7 +225,7 @@ cdef Entry* keyspace_add(Keyspace* keyspace, Database* database, Slice key, uint
     cdef bint resizing
     if entry == NULL:
         return NULL
-    entry.access = _first_access(keyspace)
+    entry.access = keyspace_first_access(keyspace)
     entry.snapshot = keyspace.snapshot
     resizing = table_is_resizing(&database.keys)
     table_insert(&database.keys, entry, hash)

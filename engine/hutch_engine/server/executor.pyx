@@ -160,13 +160,13 @@ cdef bint _is_local(Session* session) noexcept nogil:
         (address.length > 6 and memcmp(address.data, b"[::1]:", 6) == 0)
 
 
-cdef bint _memory_forbids(Session* session, const Command* command, uint64_t flags) noexcept nogil:
+cdef bint _memory_forbids(Session* session, uint64_t flags) noexcept nogil:
     """maxmemory is reached and eviction did not help, or the system itself has no more to give."""
     cdef Engine* engine = session.engine
     if likely(not heap_is_short(&engine.heap)):
         if likely(engine.config.maxmemory == 0) or evict_until_it_fits(engine):
             return False
-    return flags & CMD_DENYOOM or (session.flags & SESSION_MULTI and not _runs_inside_multi(command))
+    return (flags & CMD_DENYOOM) != 0
 
 
 cdef bint _is_paused(Session* session, uint64_t flags) noexcept nogil:
@@ -304,7 +304,7 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
             _reject_text(session, command, b"ERR Command not allowed inside a transaction")
             return _refused(session, mark)
         flags = _flags_with_queue(session, command)
-    if unlikely(engine.config.maxmemory != 0 or heap_is_short(&engine.heap)) and _memory_forbids(session, command, flags):
+    if unlikely(engine.config.maxmemory != 0 or heap_is_short(&engine.heap)) and _memory_forbids(session, flags):
         _reject_text(session, command, b"OOM command not allowed when used memory > 'maxmemory'.")
         return _refused(session, mark)
     if unlikely(engine.pause_kind != PAUSE_NONE) and _is_paused(session, flags):
