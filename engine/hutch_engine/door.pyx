@@ -225,7 +225,7 @@ cdef class Engine:
     cdef void _clock_moved(self) noexcept:
         # At once, not when housekeeping comes to it: tests look right after they moved the clock.
         self.core.keyspace.now_ms = 0
-        while keyspace_expire_due(&self.core.keyspace, 1000):
+        while not self.core.cron_paused and keyspace_expire_due(&self.core.keyspace, 1000):
             pass
         act_on_effects(self.core)
         engine_poke_housekeeping(self.core)
@@ -312,8 +312,10 @@ cdef class Engine:
         cdef int64_t end_us = -1 if timeout is None else monotonic_us() + <int64_t>(<double>timeout * 1e6)
         cdef int64_t left_us
         cdef bint asked
+        cdef uint32_t ticket
         while True:
             self.enter()
+            ticket = signal_prepare(&self.core.pause_over)
             asked = self.core.shutdown_asked
             self.leave()
             if asked:
@@ -324,8 +326,8 @@ cdef class Engine:
                 if left_us <= 0:
                     return False
             with nogil:
-                # Nobody raises this signal for a shutdown: the step is the time it takes to be seen.
-                signal_wait(&self.core.pause_over, signal_prepare(&self.core.pause_over), left_us)
+                # SHUTDOWN raises this signal too; the step is for Python's own signals.
+                signal_wait(&self.core.pause_over, ticket, left_us)
             PyErr_CheckSignals()
 
     @property

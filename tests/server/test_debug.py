@@ -1,89 +1,319 @@
-"""DEBUG, MEMORY, SHUTDOWN, LOLWUT and TIME."""
+"""DEBUG: the same answers as Redis where they are about data, and none that could hurt the host."""
+import os
 import re
+import threading
 import time
 
 import pytest
 
-from subjects import TcpSubject
+from resp_client import RespClient
+from subjects import EmbeddedSubject
 
 
 @pytest.fixture
-def debugger(engine):
-    from subjects import EmbeddedConnection
-    return EmbeddedConnection(engine.session())
+def engine(embedded):
+    """A fresh engine without a listener (the fixture `embedded` skips while there is none)."""
+    subject = EmbeddedSubject()
+    yield subject
+    subject.engine.close()
 
 
 @pytest.fixture
-def real(oracle):
-    connection = TcpSubject(oracle.host, oracle.port).open()
-    yield connection
-    connection.run([["FLUSHALL"]])
-    connection.close()
+def hutch(engine):
+    return engine.open()
 
 
-def both(debugger, real, *commands):
-    script = [command.split(" ") if isinstance(command, str) else command for command in commands]
-    for command, mine, its in zip(script, debugger.run(script), real.run(script)):
-        assert mine.raw == its.raw, command
+@pytest.fixture
+def redis(oracle):
+    client = RespClient(oracle.host, oracle.port)
+    client.execute("FLUSHALL")
+    yield client
+    client.execute("FLUSHALL")
+    client.execute("SELECT", 0)
+    client.close()
 
 
-def test_sockets_need_leave(client):
-    assert client.run([["DEBUG", "SLEEP", "0"]])[0].raw.startswith(b"-ERR DEBUG command not allowed.")
+def raw(client, *argv) -> bytes:
+    return bytes(client.execute(*argv).raw)
 
 
-def test_digests_are_redis_own(debugger, real):
-    both(debugger, real, "FLUSHALL", "DEBUG DIGEST", "SET a b", "SET n 12", "SET e x EX 1000", "SELECT 2", "SET a b",
-         "DEBUG DIGEST", "DEBUG DIGEST-VALUE a nosuch", "SELECT 0", "DEBUG DIGEST-VALUE n e", "DEBUG POPULATE 100 k 20",
-         "DEBUG DIGEST", "DEBUG POPULATE 3", "GET key:2", "GET k:99", "DEBUG POPULATE -1", "DEBUG POPULATE a", "DBSIZE")
+def simple(client, *argv) -> str:
+    answer = raw(client, *argv)
+    assert answer[:1] == b"+" and answer.endswith(b"\r\n"), answer
+    return answer[1:-2].decode()
 
 
-@pytest.mark.parametrize("protocol", "23")
-def test_protocol(debugger, real, protocol):
-    names = "string integer double null array set map verbatim true false bignum foo".split()
-    both(debugger, real, ["FLUSHALL"])
-    for side in (debugger, real):
-        side.run([["HELLO", protocol]])
-    both(debugger, real, *[["DEBUG", "PROTOCOL", name] for name in names])
+# ---- against Redis
+
+SAME = [
+    ("DEBUG", "SLEEP", "0"), ("DEBUG", "SLEEP", "x"), ("DEBUG", "SLEEP", "-1"), ("DEBUG", "SLEEP"),
+    ("DEBUG", "SLEEP", "0", "0"), ("DEBUG", "OBJECT"), ("DEBUG", "OBJECT", "no such"), ("DEBUG", "OBJECT", "k", "x"),
+    ("DEBUG", "no such"), ("DEBUG", "JMAP"), ("DEBUG", "dump", "x"), ("DEBUG",), ("DEBUG", ""), ("DEBUG", "HELP", "x"),
+    ("DEBUG", "ERROR", "hello x"), ("DEBUG", "ERROR", "-x\r\ny\0z"), ("DEBUG", "ERROR", ""), ("DEBUG", "ERROR"),
+    ("DEBUG", "LOG", "hi"), ("DEBUG", "LOG"), ("DEBUG", "SET-ACTIVE-EXPIRE", "1"), ("DEBUG", "SET-ACTIVE-EXPIRE"),
+    ("DEBUG", "PAUSE-CRON", "0"), ("DEBUG", "PAUSE-CRON"), ("DEBUG", "DICT-RESIZING", "1"), ("DEBUG", "DICT-RESIZING"),
+    ("DEBUG", "CHANGE-REPL-ID"), ("DEBUG", "CHANGE-REPL-ID", "x"), ("DEBUG", "POPULATE"),
+    ("DEBUG", "POPULATE", "x"), ("DEBUG", "POPULATE", "-1"), ("DEBUG", "POPULATE", "1", "p", "x"),
+    ("DEBUG", "POPULATE", "1", "p", "-1"), ("DEBUG", "POPULATE", "1", "p", "1", "1"), ("DEBUG", "POPULATE", "0"),
+    ("DEBUG", "HTSTATS"), ("DEBUG", "HTSTATS", "x"), ("DEBUG", "HTSTATS", "-1"), ("DEBUG", "HTSTATS", "16"),
+    ("DEBUG", "HTSTATS", "9"), ("DEBUG", "HTSTATS", "9", "full"), ("DEBUG", "HTSTATS-KEY", "k"),
+    ("DEBUG", "HTSTATS-KEY", "no such"), ("DEBUG", "HTSTATS-KEY"), ("DEBUG", "DIGEST", "x"), ("DEBUG", "DIGEST-VALUE"),
+    ("DEBUG", "SDSLEN", "no such"), ("DEBUG", "SDSLEN", "i"), ("DEBUG", "SDSLEN"),
+] + [("DEBUG", "PROTOCOL", kind) for kind in (
+    "string integer double bignum null array set map attrib verbatim true false PUSH TRUE nonsense".split())] + [
+    ("DEBUG", "PROTOCOL"), ("DEBUG", "PROTOCOL", "null", "x"),
+]
 
 
-def test_same_words(debugger, real):
-    both(debugger, real, "DEBUG", "DEBUG foo", "DEBUG OBJECT nosuch", "DEBUG HTSTATS 99", "DEBUG HTSTATS-KEY nosuch", "SET s 1",
-         "DEBUG HTSTATS-KEY s", "DEBUG SET-ACTIVE-EXPIRE 1", "DEBUG CHANGE-REPL-ID", ["DEBUG", "ERROR", "FOO bar"],
-         "DEBUG DICT-RESIZING 1", "DEBUG SLEEP 0", "MEMORY foo", "MEMORY HELP", "MEMORY USAGE nosuch",
-         "MEMORY USAGE s SAMPLES", "MEMORY USAGE s SAMPLES -1", "MEMORY USAGE s SAMPLES x", "MEMORY USAGE s FOO 3",
-         "MEMORY PURGE", "TIME 2", "SHUTDOWN foo", "SHUTDOWN ABORT", "SHUTDOWN NOSAVE SAVE", "SHUTDOWN ABORT NOW")
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_same_answers(hutch, redis, protocol):
+    for client in (hutch, redis):
+        client.execute("HELLO", protocol)
+        client.execute("SET", "k", "v")
+        client.execute("SET", "i", "7")
+    for argv in SAME:
+        if protocol == 3 and argv[1:] in (("PROTOCOL", "PUSH"), ("PROTOCOL", "attrib")):
+            continue                     # more than one reply; see below
+        assert raw(hutch, *argv) == raw(redis, *argv), argv
 
 
-def test_object(debugger, real):
-    for command in (["SET", "s", "12"], ["SET", "e", "hello"]):
-        debugger.run([command]), real.run([command])
-    for key in ("s", "e"):
-        mine, its = (re.sub(rb"0x[0-9a-f]+|lru:\d+", b"", side.run([["DEBUG", "OBJECT", key]])[0].raw)
-                     for side in (debugger, real))
-        assert mine == its
+def test_what_is_more_than_a_reply(engine):
+    """Bytes as Redis 8.2.3 sends them: an attribute in front of the reply, a push behind it."""
+    session = engine.engine.session()
+    session.execute_raw([b"HELLO", b"3"])
+    assert bytes(session.execute_raw([b"DEBUG", b"PROTOCOL", b"push"])) == (
+        b"$40\r\nSome real reply following the push reply\r\n>2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n")
+    assert bytes(session.execute_raw([b"DEBUG", b"PROTOCOL", b"attrib"])) == (
+        b"|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n"
+        b"$39\r\nSome real reply following the attribute\r\n")
 
 
-def test_the_host_survives(debugger):
-    for word in ("SEGFAULT", "PANIC", "OOM", "ASSERT", "RESTART", "CRASH-AND-RECOVER"):
-        assert b"refused" in debugger.run([["DEBUG", word]])[0].raw
-    assert debugger.run([["SHUTDOWN", "NOSAVE"]])[0].raw.startswith(b"-ERR SHUTDOWN would end")
+VALUES = ["", "v", "1", "-1", "12345678901234567890", "007", "x" * 41, "x" * 500, "x" * 5000, "\r\n", "\0", "ä"]
 
 
-def test_shutdown_by_a_client(engine, client):
-    assert not engine.wait_shutdown(0)
-    with pytest.raises(Exception):
-        client.run([["SHUTDOWN", "NOSAVE"]])
-    assert engine.wait_shutdown(5)
+def test_digests_agree(hutch, redis):
+    for client in (hutch, redis):
+        assert simple(client, "DEBUG", "DIGEST") == "0" * 40
+    for database in (0, 3, 15):
+        for i, value in enumerate(VALUES):
+            for client in (hutch, redis):
+                client.execute("SELECT", database)
+                client.execute("SET", f"key {i}", value)
+                if i % 3 == 1:
+                    client.execute("PEXPIRE", f"key {i}", 10_000_000)
+        names = [f"key {i}" for i in range(len(VALUES))] + ["no such"]
+        assert raw(hutch, "DEBUG", "DIGEST-VALUE", *names) == raw(redis, "DEBUG", "DIGEST-VALUE", *names)
+    digest = simple(hutch, "DEBUG", "DIGEST")
+    assert digest == simple(redis, "DEBUG", "DIGEST") != "0" * 40
+    for client in (hutch, redis):
+        client.execute("SELECT", 3)
+        client.execute("PERSIST", "key 1")
+    assert digest != simple(hutch, "DEBUG", "DIGEST") == simple(redis, "DEBUG", "DIGEST")
 
 
-def test_odds_and_ends(debugger):
-    now = debugger.run([["TIME"]])[0].value
-    assert abs(int(now[0]) - time.time()) < 5
-    art = debugger.run([["LOLWUT", "VERSION", "5"]])[0].value
-    assert art.endswith(b"Redis ver. 8.2.3\n")
-    debugger.run([["SET", "a", "x" * 1000]])
-    assert debugger.run([["MEMORY", "USAGE", "a"]])[0].value > 1000
-    stats = debugger.run([["MEMORY", "STATS"]])[0].value
-    assert stats[::2][0] == b"peak.allocated" and len(stats) % 2 == 0
-    assert b"slab" in debugger.run([["MEMORY", "MALLOC-STATS"]])[0].value
-    assert debugger.run([["MEMORY", "DOCTOR"]])[0].value
+def test_populated_databases_agree(hutch, redis):
+    for client in (hutch, redis):
+        client.execute("SET", "key:3", "mine")
+        for rest in ((1000,), (10, "big", 2000), (10, "short", 3), (3, ""), (2, "key", 1)):
+            assert simple(client, "DEBUG", "POPULATE", *rest) == "OK"
+        assert client.execute("DBSIZE").value == 1023
+        assert client.execute("GET", "key:3").value == b"mine"
+        assert client.execute("GET", "short:9").value == b"val"
+    assert simple(hutch, "DEBUG", "DIGEST") == simple(redis, "DEBUG", "DIGEST")
+
+
+OBJECT = re.compile(r"Value at:0x[0-9a-f]+ refcount:1 encoding:(\w+) serializedlength:(\d+) lru:(\d+) "
+                    r"lru_seconds_idle:(\d+)$")
+
+
+@pytest.mark.parametrize("value", ["12", "300", "-5", "70000", "99999999999", "1234567890", "-2147483648", "2147483648",
+                                   "007", "hello world!", "", "y", "abcdefghijklmnop" * 4, "x" * 70, "x" * 17000])
+def test_object(hutch, redis, value):
+    redis.execute("CONFIG", "SET", "rdbcompression", "no")
+    found = []
+    for client in (hutch, redis):
+        client.execute("SET", "k", value)
+        found.append(OBJECT.match(simple(client, "DEBUG", "OBJECT", "k")).groups())
+    redis.execute("CONFIG", "SET", "rdbcompression", "yes")
+    assert found[0][:2] == found[1][:2]
+
+
+def test_object_of_an_appended_number(hutch, redis):
+    for client in (hutch, redis):
+        client.execute("APPEND", "k", "1")
+        client.execute("APPEND", "k", "2")
+    assert [OBJECT.match(simple(client, "DEBUG", "OBJECT", "k")).groups()[:2] for client in (hutch, redis)] == [("raw", "2")] * 2
+
+
+# ---- by itself
+
+def test_object_tells_idle_time_and_does_not_end_it(engine, hutch):
+    engine.set_ms(1_700_000_000_000)
+    hutch.execute("SET", "k", "v")
+    engine.set_ms(1_700_000_030_000)
+    for _ in range(2):
+        assert OBJECT.match(simple(hutch, "DEBUG", "OBJECT", "k"))[4] == "30"
+    engine.release()
+
+
+def test_set_active_expire(engine, hutch):
+    engine.set_ms(1_700_000_000_000)
+    hutch.execute("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    hutch.execute("SET", "k", "v", "PX", 100)
+    engine.set_ms(1_700_000_001_000)
+    time.sleep(0.05)
+    assert hutch.execute("DBSIZE").value == 1            # due, but nobody looked
+    assert OBJECT.match(simple(hutch, "DEBUG", "OBJECT", "k"))
+    hutch.execute("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+    assert _soon(lambda: hutch.execute("DBSIZE").value == 0)
+    engine.release()
+
+
+def test_pause_cron(engine, hutch):
+    engine.set_ms(1_700_000_000_000)
+    assert simple(hutch, "DEBUG", "PAUSE-CRON", 1) == "OK"
+    hutch.execute("SET", "k", "v", "PX", 100)
+    engine.set_ms(1_700_000_001_000)
+    time.sleep(0.05)
+    assert hutch.execute("DBSIZE").value == 1
+    assert raw(hutch, "GET", "k") == b"$-1\r\n"          # a look still expires
+    hutch.execute("SET", "k", "v", "PX", 100)
+    engine.set_ms(1_700_000_002_000)
+    hutch.execute("DEBUG", "PAUSE-CRON", 0)
+    assert _soon(lambda: hutch.execute("DBSIZE").value == 0)
+    engine.release()
+
+
+def _soon(holds) -> bool:
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_sleep_holds_everybody_but_not_the_interpreter(engine):
+    sleeper, other = engine.open(), engine.open()
+    times = {}
+
+    def sleep():
+        sleeper.execute("DEBUG", "SLEEP", "0.3")
+        times["sleeper"] = time.monotonic()
+
+    start = time.monotonic()
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    time.sleep(0.05)
+    awake = time.monotonic() - start                     # the interpreter ran meanwhile
+    other.execute("PING")
+    times["other"] = time.monotonic()
+    thread.join()
+    assert awake < 0.25
+    assert times["other"] - start >= 0.28
+
+
+@pytest.mark.parametrize("name", "SEGFAULT PANIC RESTART CRASH-AND-RECOVER OOM ASSERT LEAK".split())
+def test_nothing_harms_the_host(hutch, name):
+    for argv in (("DEBUG", name), ("debug", name.lower(), "1")):
+        assert re.match(rb"-ERR DEBUG (?i:%b) is refused: " % name.encode(), raw(hutch, *argv))
+    assert raw(hutch, "PING") == b"+PONG\r\n"
+
+
+@pytest.mark.parametrize("argv", [("RELOAD",), ("RELOAD", "NOSAVE", "MERGE"), ("LOADAOF",), ("REPLICATE", "x"),
+                                  ("MALLCTL", "x"), ("QUICKLIST", "k"), ("SCRIPT", "LIST")])
+def test_what_is_not_there_says_so(hutch, argv):
+    assert raw(hutch, "DEBUG", *argv).startswith(b"-ERR DEBUG %b is not possible: " % argv[0].encode())
+
+
+def test_help_lists_what_exists(hutch):
+    lines = raw(hutch, "DEBUG", "HELP").decode().replace("\r\n+", "\r\n").split("\r\n")[1:-1]
+    assert lines[0] == "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
+    assert lines[-2:] == ["HELP", "    Print this help."]
+    for line in lines[1:]:
+        if line.startswith("    "):
+            continue
+        name, *words = line.split()
+        words = ["0" for word in words if word.startswith("<")]
+        answer = raw(hutch, "DEBUG", name, *words)
+        assert b"unknown subcommand" not in answer and b"not possible" not in answer, line
+
+
+def test_tables(hutch):
+    hutch.execute("DEBUG", "POPULATE", 1000)
+    hutch.execute("PEXPIRE", "key:1", 100_000)
+    text = hutch.execute("DEBUG", "HTSTATS", 0, "full").value.decode()
+    assert text.startswith("[Dictionary HT]\nHash table 0 stats (main hash table):\n table size: ")
+    sizes = [int(n) for n in re.findall(r"table size: (\d+)", text)]
+    counts = [int(n) for n in re.findall(r"number of elements: (\d+)", text)]
+    assert sum(counts[:-1]) == 1000 and counts[-1] == 1 and sum(sizes) >= 1000
+    chains = re.findall(r"^   (\d+): (\d+) \(", text.split("Hash table 1")[0], re.M)
+    assert sum(int(length) * int(times) for length, times in chains) == counts[0]
+    assert text.endswith("[Expires HT]\n number of elements: 1\n")
+
+
+def test_forbidden_resizing(hutch):
+    def sizes():
+        return re.findall(r"table size: (\d+)", hutch.execute("DEBUG", "HTSTATS", 0).value.decode())
+    hutch.execute("SET", "k", "v")
+    before = sizes()
+    hutch.execute("DEBUG", "DICT-RESIZING", 0)
+    for i in range(500):
+        hutch.execute("SET", i, i)
+    assert sizes() == before
+    hutch.execute("FLUSHALL")
+    hutch.execute("SET", "k", "v")
+    for i in range(500):
+        hutch.execute("SET", i, i)
+    assert sizes() == before                             # an emptied database does not forget
+    hutch.execute("DEBUG", "DICT-RESIZING", 1)
+    hutch.execute("SET", "another", "v")
+    assert sizes() != before
+
+
+def test_replication_id(hutch):
+    hutch.execute("DEBUG", "CHANGE-REPL-ID")
+    info = hutch.execute("INFO", "replication").value.decode()
+    first = re.search(r"master_replid:(\w{40})", info)[1]
+    hutch.execute("DEBUG", "CHANGE-REPL-ID")
+    assert re.search(r"master_replid:(\w{40})", hutch.execute("INFO", "replication").value.decode())[1] != first
+    assert "master_replid2:" + "0" * 40 in info
+
+
+def test_log_goes_to_the_log_file(engine, hutch, tmp_path):
+    engine.engine.configure("logfile", str(tmp_path / "hutch.log"))
+    hutch.execute("DEBUG", "LOG", "a message")
+    line = (tmp_path / "hutch.log").read_text()
+    assert re.match(rf"{os.getpid()}:M \d\d \w+ \d{{4}} \d\d:\d\d:\d\d\.\d{{3}} # DEBUG LOG: a message\n$", line)
+
+
+def test_stringmatch(hutch):
+    assert hutch.execute("DEBUG", "STRINGMATCH-LEN", "h[ae]llo*", "hallo!").value == 1
+    assert hutch.execute("DEBUG", "STRINGMATCH-LEN", "h[ae]llo", "hillo").value == 0
+    # The pattern of an old denial of service: exponential in a naive matcher.
+    assert hutch.execute("DEBUG", "STRINGMATCH-LEN", "a*" * 40 + "b", "a" * 60).value == 0
+
+
+def test_string_lengths(hutch):
+    hutch.execute("SET", "key", "x" * 100)
+    shown = dict(part.strip().split(":") for part in simple(hutch, "DEBUG", "SDSLEN", "key").split(","))
+    assert int(shown["key_sds_len"]) == 3 and int(shown["val_sds_len"]) == 100
+    hutch.execute("SET", "key", "x" * 1000)
+    hutch.execute("APPEND", "key", "x")
+    shown = dict(part.strip().split(":") for part in simple(hutch, "DEBUG", "SDSLEN", "key").split(","))
+    assert int(shown["val_sds_len"]) == 1001
+    assert int(shown["val_zmalloc"]) >= 1001 + int(shown["val_sds_avail"])
+
+
+@pytest.mark.parametrize("argv", [("SET-DISABLE-DENY-SCRIPTS", "1"), ("QUICKLIST-PACKED-THRESHOLD", "100b"),
+                                  ("REPLYBUFFER", "RESIZING", "0"), ("AOF-FLUSH-SLEEP", "0")])
+def test_tuning_of_what_is_built_differently_does_nothing(hutch, argv):
+    assert simple(hutch, "DEBUG", *argv) == "OK"
+
+
+def test_debug_needs_permission_over_a_socket():
+    hutch = pytest.importorskip("hutch")
+    with hutch.Server(port=0) as server:
+        client = RespClient(server.host, server.port)
+        assert raw(client, "DEBUG", "SLEEP", "0").startswith(b"-ERR DEBUG command not allowed.")
+        client.close()

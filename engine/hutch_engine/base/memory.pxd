@@ -76,6 +76,8 @@ cdef void heap_free(Heap* heap, void* block, size_t size) noexcept nogil
 """`size` is what was asked for. NULL is allowed."""
 cdef void heap_decommit(Heap* heap, void* block, size_t size, size_t start, size_t end) noexcept nogil
 """The bytes [start, end) of a large block are no longer needed: their pages may go back early."""
+cdef void heap_purge(Heap* heap) noexcept nogil
+"""Give the pages of all free slabs back to the system, those kept warm too. O(free slabs)."""
 cdef size_t heap_block_bytes(size_t size) noexcept nogil
 """What a block of `size` bytes really takes."""
 

@@ -420,6 +420,14 @@ cdef void heap_decommit(Heap* heap, void* block, size_t size, size_t start, size
         hutch_decommit(<char*>block + start, <char*>block + end)
 
 
+cdef void heap_purge(Heap* heap) noexcept nogil:
+    cdef Slab* slab = heap.free_slabs
+    while slab != NULL:
+        # The first page holds the link.
+        hutch_decommit(<char*>slab + 4096, <char*>slab + SLAB_BYTES)
+        slab = slab.next
+
+
 cdef void heap_clear(Heap* heap) noexcept nogil:
     cdef Region* region = heap.regions
     cdef Region* following

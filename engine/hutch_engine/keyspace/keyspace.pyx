@@ -43,6 +43,14 @@ cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* ra
     keyspace.lfu_log_factor = 10
     keyspace.lfu_decay_minutes = 1
     keyspace.active_expire = True
+    keyspace.limits.hash_entries = 512
+    keyspace.limits.hash_value_bytes = 64
+    keyspace.limits.set_intset_entries = 512
+    keyspace.limits.set_entries = 128
+    keyspace.limits.set_value_bytes = 64
+    keyspace.limits.zset_entries = 128
+    keyspace.limits.zset_value_bytes = 64
+    keyspace.limits.list_size = -2
     keyspace.earliest_added_ms = INT64_MAX
     buffer_init(&keyspace.effect_keys, NULL)
     keyspace.databases = <Database*>heap_try_zeroed(heap, database_count, sizeof(Database))
@@ -322,6 +330,7 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
     """Large databases are always handed to housekeeping, whatever was asked: the answer is the same and
     nobody waits for a million frees. `lazy` only lowers the size from which that is done."""
     cdef uint64_t count = table_count(&database.keys)
+    cdef bint resize_forbidden = database.keys.resize_forbidden
     cdef LazyTable* waiting = NULL
     if count > (LAZY_EFFORT if lazy else 1000):
         waiting = <LazyTable*>heap_alloc(keyspace.heap, sizeof(LazyTable))
@@ -337,6 +346,7 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
         table_clear(&database.keys)
         heap_free(keyspace.heap, database.deadlines, sizeof(Wheel))
     _database_init(keyspace, database, database.index)
+    database.keys.resize_forbidden = resize_forbidden
     return count
 
 

@@ -1,306 +1,481 @@
-"""See debug.pxd. What would end or harm the host's process is refused: Hutch is a guest in it."""
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.stdio cimport fflush, fprintf, snprintf, stderr
+"""See debug.pxd."""
+from libc.math cimport isfinite
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdio cimport FILE, fclose, fopen, fwrite, snprintf
+from libc.stdlib cimport strtod, strtol
 from libc.string cimport memcpy, memset
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
                                        buffer_append_text, buffer_clear, buffer_init, buffer_slice)
-from hutch_engine.base.memory cimport heap_free, heap_try_alloc
-from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer, parse_double, parse_integer
+from hutch_engine.base.clock cimport clock_now_ms
+from hutch_engine.base.compiler cimport popcount64
+from hutch_engine.base.glob cimport glob_matches
+from hutch_engine.base.memory cimport heap_block_bytes, heap_free, heap_try_alloc
+from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
 from hutch_engine.base.random cimport random_hex
 from hutch_engine.base.sha1 cimport SHA1_BYTES, sha1_bytes, sha1_hex
-from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
-from hutch_engine.commands.call cimport Call, call_hash, call_help, call_integer_or, call_word, error_no_key
+from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
+from hutch_engine.commands.call cimport (
+    Call, call_hash, call_help, call_integer, call_word, error_memory, error_no_key, error_subcommand)
+from hutch_engine.commands.object cimport object_encoding
 from hutch_engine.commands.reply cimport (
-    reply_array, reply_big_number, reply_bool, reply_bulk, reply_bulk_text, reply_double, reply_error, reply_error_parts,
+    reply_array, reply_big_number, reply_bool, reply_bulk_text, reply_double, reply_error, reply_error_parts,
     reply_error_slice, reply_integer, reply_map, reply_null, reply_ok, reply_push, reply_raw, reply_set, reply_simple,
     reply_verbatim)
 from hutch_engine.keyspace.entry cimport (
-    ENTRY_INTEGER, TYPE_STRING, Entry, encoding_name, entry_bytes, entry_deadline_ms, entry_encoding, entry_integer,
-    entry_key, entry_type, value_of_bytes)
+    ENCODING_INT, ENTRY_DEADLINE_BYTES, ENTRY_EMBEDDED, TYPE_STRING, Entry, StringValue, encoding_name, entry_bytes,
+    entry_encoding, entry_has_deadline, entry_key, entry_memory, entry_pointer, entry_type, value_of_bytes)
 from hutch_engine.keyspace.keyspace cimport (
-    FIND_NO_STATS, FIND_NO_TOUCH, Database, entry_idle_seconds, keyspace_add, keyspace_find, keyspace_hash,
-    keyspace_touched)
-from hutch_engine.server.engine cimport CommandStats, Engine, Session, engine_of, engine_poke_housekeeping
-from hutch_engine.structures.table cimport table_buckets, table_count, table_each, table_reserve
+    CHORE_RESIZE, FIND_NO_TOUCH, FIND_WRITE, Database, entry_idle_seconds, keyspace_add, keyspace_deadlines,
+    keyspace_find_slot, keyspace_hash, keyspace_touched)
+from hutch_engine.server.config cimport LOG_WARNING
+from hutch_engine.server.engine cimport Engine, Session, engine_of, engine_poke_housekeeping
+from hutch_engine.structures.table cimport (
+    BUCKET_CHAINED, BUCKET_ENTRIES, Bucket, Table, TableHalf, TableSlot, table_count, table_each, table_find,
+    table_is_resizing, table_reserve)
+from hutch_engine.structures.wheel cimport Wheel
 
-cdef extern from "<time.h>" nogil:
-    cdef struct timespec:
-        long tv_sec
-        long tv_nsec
-    int nanosleep(const timespec* wanted, timespec* left)
+cdef extern from * nogil:
+    """
+    #include <time.h>
+    #include <unistd.h>
+    /* One nap, not a loop: a signal that the host handles (Ctrl-C) ends it. */
+    static void hutch_nap(double seconds) {
+        struct timespec nap;
+        nap.tv_sec = (time_t)seconds;
+        nap.tv_nsec = (long)((seconds - (double)nap.tv_sec) * 1e9);
+        nanosleep(&nap, NULL);
+    }
+    static size_t hutch_log_head(int64_t now_ms, char *out, size_t room) {
+        time_t seconds = (time_t)(now_ms / 1000);
+        struct tm local;
+        char day[40];
+        localtime_r(&seconds, &local);
+        strftime(day, sizeof day, "%d %b %Y %H:%M:%S", &local);
+        return (size_t)snprintf(out, room, "%d:M %s.%03d # DEBUG LOG: ", (int)getpid(), day, (int)(now_ms % 1000));
+    }
+    """
+    void hutch_nap(double seconds)
+    size_t hutch_log_head(int64_t now_ms, char* out, size_t room)
 
 cdef enum:
-    POPULATE_STACK_BYTES = 256
+    WORD_MAX = 64                # of a number that C's own functions read
+    CHAIN_MAX = 64               # lengths of chains that HTSTATS full tells apart
+    LONGEST_NAP_S = 1000000000
 
 
-cdef bint _one_of(Call* call, const char* names) noexcept nogil:
-    """Is argv[1] among these names (upper case, a space between)?"""
-    cdef size_t start = 0, end, i
-    cdef Slice word = call.argv[1]
-    cdef bint same
-    cdef char c
-    while names[start]:
-        end = start
-        while names[end] and names[end] != c' ':
-            end += 1
-        if end - start == word.length:
-            same = True
-            for i in range(word.length):
-                c = word.data[i]
-                if c'a' <= c <= c'z':
-                    c -= 32
-                if c != names[start + i]:
-                    same = False
-                    break
-            if same:
-                return True
-        start = end + 1 if names[end] else end
+# ---- small helpers
+
+cdef inline bint _is(Call* call, const char* name, size_t fewest, size_t most) noexcept nogil:
+    """This subcommand, with so many words in all?"""
+    return fewest <= call.argc and call.argc <= most and call_word(call, 1, name)
+
+
+cdef void _terminated(Slice word, char* out) noexcept nogil:
+    """The word's first bytes as a C string; `out` has WORD_MAX bytes."""
+    cdef size_t length = word.length if word.length < WORD_MAX else WORD_MAX - 1
+    if length:
+        memcpy(out, word.data, length)
+    out[length] = 0
+
+
+cdef bint _switch(Call* call) noexcept nogil:
+    """argv[2] as C's atoi sees it: whatever is no number is 0."""
+    cdef char text[WORD_MAX]
+    _terminated(call.argv[2], text)
+    return strtol(text, NULL, 10) != 0
+
+
+cdef bint _positive(Call* call, size_t index, int64_t* value_out) noexcept nogil:
+    if parse_integer(call.argv[index], value_out) and value_out[0] >= 0:
+        return True
+    reply_error(call.reply, b"ERR value is out of range, must be positive")
     return False
 
 
-# ---- digests: Redis's algorithm, so that two servers' data can be compared
+cdef Entry* _look(Call* call) noexcept nogil:
+    """Key argv[2] as it lies there: seen though it may be due, and not touched. Answers when it is missing."""
+    cdef TableSlot slot = table_find(&call.database.keys, call.argv[2], call_hash(call, 2))
+    if slot == NULL:
+        error_no_key(call)
+        return NULL
+    return <Entry*>slot[0]
 
-cdef struct DigestWalk:
-    unsigned char[SHA1_BYTES] sum
-    bint unknown                 # a type was met that has no digest
+
+# ---- digests: Redis's, so that two servers' contents can be compared
+
+cdef const char* _no_digest = b"ERR DEBUG knows no digest of this type of value"
 
 
-cdef void _digest_xor(unsigned char* digest, Slice bytes) noexcept nogil:
-    """Order does not matter."""
-    cdef unsigned char hashed[SHA1_BYTES]
+cdef void _xor_digest(uint8_t* digest, Slice bytes) noexcept nogil:
+    """Order does not matter: for the elements of sets and for keys."""
+    cdef unsigned char[SHA1_BYTES] hash
     cdef int i
-    sha1_bytes(bytes, hashed)
+    sha1_bytes(bytes, hash)
     for i in range(SHA1_BYTES):
-        digest[i] ^= hashed[i]
+        digest[i] ^= hash[i]
 
 
-cdef void _digest_mix(unsigned char* digest, Slice bytes) noexcept nogil:
+cdef void _mix_digest(uint8_t* digest, Slice bytes) noexcept nogil:
     """Order matters."""
-    cdef unsigned char copy[SHA1_BYTES]
-    _digest_xor(digest, bytes)
-    memcpy(copy, digest, SHA1_BYTES)
-    sha1_bytes(slice_of(<const char*>copy, SHA1_BYTES), digest)
+    _xor_digest(digest, bytes)
+    sha1_bytes(slice_of(<const char*>digest, SHA1_BYTES), digest)
 
 
-cdef void _digest_mix_number(unsigned char* digest, uint32_t number) noexcept nogil:
-    cdef unsigned char bytes[4]          # big endian
-    cdef int i
-    for i in range(4):
-        bytes[i] = <unsigned char>(number >> (24 - 8 * i))
-    _digest_mix(digest, slice_of(<const char*>bytes, 4))
+cdef void _mix_number(uint8_t* digest, uint32_t number) noexcept nogil:
+    """In network order."""
+    cdef char[4] bytes
+    bytes[0] = <char>(number >> 24)
+    bytes[1] = <char>(number >> 16)
+    bytes[2] = <char>(number >> 8)
+    bytes[3] = <char>number
+    _mix_digest(digest, slice_of(bytes, 4))
 
 
-cdef bint _digest_value(const Entry* entry, unsigned char* digest) noexcept nogil:
-    """False for a type that has no digest."""
-    cdef char scratch[INTEGER_TEXT_MAX]
-    _digest_mix_number(digest, entry_type(entry))
+cdef bint _mix_value(uint8_t* digest, const Entry* entry) noexcept nogil:
+    """False for a type whose elements nobody here can walk: better no digest than a wrong one."""
+    cdef char[INTEGER_TEXT_MAX] scratch
     if entry_type(entry) != TYPE_STRING:
         return False
-    _digest_mix(digest, entry_bytes(entry, scratch))
-    if entry_deadline_ms(entry) >= 0:
-        _digest_xor(digest, slice_of(b"!!expire!!", 10))
+    _mix_number(digest, entry_type(entry))
+    _mix_digest(digest, entry_bytes(entry, scratch))
+    if entry_has_deadline(entry):
+        _xor_digest(digest, slice_of(b"!!expire!!", 10))
     return True
 
 
-cdef bint _digest_visit(void* context, void* entry) noexcept nogil:
-    cdef DigestWalk* walk = <DigestWalk*>context
-    cdef unsigned char digest[SHA1_BYTES]
+cdef bint _mix_entry(void* context, void* visited) noexcept nogil:
+    cdef const Entry* entry = <const Entry*>visited
+    cdef uint8_t[SHA1_BYTES] digest
     memset(digest, 0, SHA1_BYTES)
-    _digest_mix(digest, entry_key(<Entry*>entry))
-    if not _digest_value(<Entry*>entry, digest):
-        walk.unknown = True
+    _mix_digest(digest, entry_key(entry))
+    if not _mix_value(digest, entry):
         return False
-    _digest_xor(walk.sum, slice_of(<const char*>digest, SHA1_BYTES))
+    _xor_digest(<uint8_t*>context, slice_of(<const char*>digest, SHA1_BYTES))
     return True
 
 
-cdef void _reply_digest(Call* call, const unsigned char* digest) noexcept nogil:
-    cdef char text[41]
+cdef void _reply_digest(Call* call, const uint8_t* digest) noexcept nogil:
+    cdef char[2 * SHA1_BYTES + 1] text
     sha1_hex(digest, text)
-    text[40] = 0
+    text[2 * SHA1_BYTES] = 0
     reply_simple(call.reply, text)
 
 
 cdef void _digest(Call* call) noexcept nogil:
-    cdef DigestWalk walk
-    cdef Database* database
+    """O(bytes stored)."""
+    cdef uint8_t[SHA1_BYTES] digest
     cdef int32_t i
-    memset(&walk, 0, sizeof(walk))
+    memset(digest, 0, SHA1_BYTES)
     for i in range(call.keyspace.database_count):
-        database = &call.keyspace.databases[i]
-        if table_count(&database.keys) == 0:
-            continue
-        _digest_mix_number(walk.sum, <uint32_t>i)
-        table_each(&database.keys, _digest_visit, &walk)
-    if walk.unknown:
-        reply_error(call.reply, b"ERR a key has a type without a digest")
-    else:
-        _reply_digest(call, walk.sum)
+        if table_count(&call.keyspace.databases[i].keys):
+            _mix_number(digest, <uint32_t>i)
+            if not table_each(&call.keyspace.databases[i].keys, _mix_entry, digest):
+                reply_error(call.reply, _no_digest)
+                return
+    _reply_digest(call, digest)
 
 
 cdef void _digest_values(Call* call) noexcept nogil:
-    cdef unsigned char digest[SHA1_BYTES]
-    cdef Entry* entry
+    cdef uint8_t[SHA1_BYTES] digest
+    cdef TableSlot slot
     cdef size_t i
     reply_array(call.reply, <int64_t>call.argc - 2)
     for i in range(2, call.argc):
         memset(digest, 0, SHA1_BYTES)
-        entry = keyspace_find(call.keyspace, call.database, call.argv[i], call_hash(call, i), FIND_NO_STATS | FIND_NO_TOUCH)
-        if entry != NULL and not _digest_value(entry, digest):
-            reply_error(call.reply, b"ERR this type has no digest")
+        slot = table_find(&call.database.keys, call.argv[i], call_hash(call, i))
+        if slot != NULL and not _mix_value(digest, <const Entry*>slot[0]):
+            reply_error(call.reply, _no_digest)
         else:
             _reply_digest(call, digest)
 
 
-# ---- looking at things
+# ---- one key
 
-cdef uint64_t _serialized_bytes(const Entry* entry) noexcept nogil:
-    """What an RDB file holds for it, uncompressed."""
-    cdef char scratch[INTEGER_TEXT_MAX]
-    cdef Slice bytes
+cdef uint64_t _serialized_bytes(Slice text) noexcept nogil:
+    """A string's length in an RDB file that does not compress: integers of up to 32 bits are packed."""
     cdef int64_t number
-    if entry_type(entry) != TYPE_STRING:
-        return 0
-    bytes = entry_bytes(entry, scratch)
-    if bytes.length <= 11 and parse_integer(bytes, &number):
+    if text.length <= 11 and parse_integer(text, &number):
         if -128 <= number <= 127:
             return 2
         if -32768 <= number <= 32767:
             return 3
         if -2147483648 <= number <= 2147483647:
             return 5
-    return bytes.length + (1 if bytes.length < 64 else (2 if bytes.length < 16384 else 5))
+    if text.length < 64:
+        return 1 + text.length
+    if text.length < 16384:
+        return 2 + text.length
+    return text.length + (5 if text.length >> 32 == 0 else 9)
 
 
 cdef void _object(Call* call) noexcept nogil:
-    cdef char text[200]
-    cdef Entry* entry = keyspace_find(call.keyspace, call.database, call.argv[2], call_hash(call, 2),
-                                      FIND_NO_STATS | FIND_NO_TOUCH)
+    cdef Entry* entry = _look(call)
+    cdef char[INTEGER_TEXT_MAX] scratch
+    cdef char[256] text
+    cdef uint64_t serialized
+    cdef unsigned int idle
     if entry == NULL:
-        error_no_key(call)
         return
-    snprintf(text, 200, b"Value at:%p refcount:1 encoding:%s serializedlength:%llu lru:%u lru_seconds_idle:%u", <void*>entry,
-             encoding_name(entry_encoding(entry)), <unsigned long long>_serialized_bytes(entry), entry.access & 0xffffff,
-             # under an LFU policy `access` holds no time
-             0 if call.keyspace.lfu else entry_idle_seconds(call.keyspace, entry))
+    # Strings are written as they are; of what is bigger this is a measure, not a promise.
+    serialized = (_serialized_bytes(entry_bytes(entry, scratch)) if entry_type(entry) == TYPE_STRING
+                  else entry_memory(entry, 0))
+    # Under an LFU policy nobody notes when a key was used last.
+    idle = 0 if call.keyspace.lfu else entry_idle_seconds(call.keyspace, entry)
+    snprintf(text, sizeof(text), b"Value at:%p refcount:1 encoding:%s serializedlength:%llu lru:%u lru_seconds_idle:%u",
+             <void*>entry, encoding_name(object_encoding(entry)), <unsigned long long>serialized,
+             <unsigned int>(entry.access & 0xFFFFFF), idle)
     reply_simple(call.reply, text)
 
 
-cdef void _table_stats(Call* call) noexcept nogil:
+cdef void _string_lengths(Call* call) noexcept nogil:
+    """SDSLEN: what key and value take, and what is left of their blocks."""
+    cdef Entry* entry = _look(call)
+    cdef char[INTEGER_TEXT_MAX] scratch
+    cdef char[256] text
+    cdef Slice key, value
+    cdef size_t spare = 0
+    cdef size_t block = 0                # of the value; an embedded one has none of its own
+    cdef StringValue* own
+    if entry == NULL:
+        return
+    if entry_type(entry) != TYPE_STRING or entry_encoding(entry) == ENCODING_INT:
+        reply_error(call.reply, b"ERR Not an sds encoded string.")
+        return
+    key = entry_key(entry)
+    value = entry_bytes(entry, scratch)
+    if not entry.flags & ENTRY_EMBEDDED:
+        own = <StringValue*>entry_pointer(entry)
+        spare = own.capacity - own.length
+        block = heap_block_bytes(sizeof(StringValue) + own.capacity)
+    snprintf(text, sizeof(text), b"key_sds_len:%zu, key_sds_avail:0, key_zmalloc: %zu, val_sds_len:%zu, "
+             b"val_sds_avail:%zu, val_zmalloc: %zu", key.length, <size_t>entry_memory(entry, 0) - block, value.length,
+             spare, block)
+    reply_simple(call.reply, text)
+
+
+# ---- hash tables
+
+cdef uint64_t _chain_entries(const Bucket* bucket) noexcept nogil:
+    cdef uint64_t entries = 0
+    while bucket.presence & BUCKET_CHAINED:
+        entries += popcount64(bucket.presence & 0x3F)
+        bucket = <const Bucket*>bucket.entries[BUCKET_ENTRIES - 1]
+    return entries + popcount64(bucket.presence & 0x7F)
+
+
+cdef void _percent(Buffer* out, uint64_t part, uint64_t whole) noexcept nogil:
+    cdef char[32] text
+    snprintf(text, sizeof(text), b" (%.2f%%)\n", 100.0 * part / whole)
+    buffer_append_text(out, text)
+
+
+cdef void _half_stats(Buffer* out, const TableHalf* half, const char* title, bint full) noexcept nogil:
+    cdef uint64_t[CHAIN_MAX] lengths
+    cdef uint64_t buckets = <uint64_t>1 << half.exponent
+    cdef uint64_t i, entries, longest = 0, used = 0
+    cdef char[96] text
+    buffer_append_text(out, title)
+    buffer_append_text(out, b" table size: ")
+    buffer_append_integer(out, <int64_t>(buckets * BUCKET_ENTRIES))
+    buffer_append_text(out, b"\n number of elements: ")
+    buffer_append_integer(out, <int64_t>half.count)
+    buffer_append_text(out, b"\n")
+    if not full or half.count == 0:
+        return
+    memset(lengths, 0, sizeof(lengths))
+    for i in range(buckets):
+        entries = _chain_entries(&half.buckets[i])
+        lengths[entries if entries < CHAIN_MAX else CHAIN_MAX - 1] += 1
+        used += entries != 0
+        if entries > longest:
+            longest = entries
+    buffer_append_text(out, b" different slots: ")
+    buffer_append_integer(out, <int64_t>used)
+    buffer_append_text(out, b"\n max chain length: ")
+    buffer_append_integer(out, <int64_t>longest)
+    snprintf(text, sizeof(text), b"\n avg chain length (counted): %.2f\n avg chain length (computed): %.2f\n",
+             <double>half.count / used, <double>half.count / used)
+    buffer_append_text(out, text)
+    buffer_append_text(out, b" Chain length distribution:\n")
+    for i in range(CHAIN_MAX):
+        if lengths[i]:
+            buffer_append_text(out, b"   >= " if i == CHAIN_MAX - 1 else b"   ")
+            buffer_append_integer(out, <int64_t>i)
+            buffer_append_text(out, b": ")
+            buffer_append_integer(out, <int64_t>lengths[i])
+            _percent(out, lengths[i], buckets)
+
+
+cdef void _table_stats(Buffer* out, const Table* table, bint full) noexcept nogil:
+    """A chain is a bucket of seven places and those that hang on it; the size counts places of first buckets."""
+    if table_count(table) == 0:
+        return
+    _half_stats(out, &table.halves[0], b"Hash table 0 stats (main hash table):\n", full)
+    if table_is_resizing(table):
+        _half_stats(out, &table.halves[1], b"Hash table 1 stats (rehashing target):\n", full)
+
+
+cdef void _database_stats(Call* call) noexcept nogil:
     cdef int64_t index
+    cdef bint full = call.argc == 4 and call_word(call, 3, b"full")
     cdef Database* database
     cdef Buffer text
-    if not parse_integer(call.argv[2], &index) or index < 0 or index >= call.keyspace.database_count:
+    if not call_integer(call, 2, &index):
+        return
+    if index < 0 or index >= call.keyspace.database_count:
         reply_error(call.reply, b"ERR Out of range database")
         return
     database = &call.keyspace.databases[index]
     buffer_init(&text, NULL)
     buffer_append_text(&text, b"[Dictionary HT]\n")
-    if table_count(&database.keys) == 0:
-        buffer_append_text(&text, b"No stats available for empty dictionaries\n")
-    else:
-        buffer_append_text(&text, b"Hash table 0 stats (main hash table):\n table size: ")
-        buffer_append_integer(&text, <int64_t>table_buckets(&database.keys))
-        buffer_append_text(&text, b"\n number of elements: ")
-        buffer_append_integer(&text, <int64_t>table_count(&database.keys))
-        buffer_append_text(&text, b"\n")
-    # Deadlines live inside the entries: there is no second table to describe.
+    _table_stats(&text, &database.keys, full)
     buffer_append_text(&text, b"[Expires HT]\n")
+    if keyspace_deadlines(database):
+        # No table: deadlines lie inside their entries, linked into a timing wheel.
+        buffer_append_text(&text, b" number of elements: ")
+        buffer_append_integer(&text, <int64_t>keyspace_deadlines(database))
+        buffer_append_text(&text, b"\n")
     reply_verbatim(call.reply, buffer_slice(&text), b"txt")
     buffer_clear(&text)
 
 
-cdef void _table_stats_of_key(Call* call) noexcept nogil:
-    cdef Entry* entry = keyspace_find(call.keyspace, call.database, call.argv[2], call_hash(call, 2),
-                                      FIND_NO_STATS | FIND_NO_TOUCH)
-    if entry == NULL:
-        error_no_key(call)
-    else:
+cdef void _key_stats(Call* call) noexcept nogil:
+    if _look(call) != NULL:
         reply_error(call.reply, b"ERR The value stored at the specified key is not represented using an hash table")
 
 
-# ---- making things
-
-cdef bint _populate_one(Call* call, Slice prefix, int64_t index, int64_t size, char* room, size_t room_bytes,
-                        char* value, size_t value_bytes) noexcept nogil:
-    """`room` takes the key, `value` the value; both are big enough."""
-    cdef size_t key_length = prefix.length
-    cdef size_t length
-    cdef Slice key
-    cdef uint64_t hash
-    if prefix.length:
-        memcpy(room, prefix.data, prefix.length)
-    room[key_length] = c':'
-    key_length += 1
-    key_length += format_integer(index, room + key_length)
-    key = slice_of(room, key_length)
-    hash = keyspace_hash(call.keyspace, key)
-    if keyspace_find(call.keyspace, call.database, key, hash, FIND_NO_STATS | FIND_NO_TOUCH) != NULL:
-        return True
-    memset(value, 0, value_bytes)
-    memcpy(value, b"value:", 6)
-    length = 6 + format_integer(index, value + 6)
-    if size:
-        memset(value + length, 0, value_bytes - length)
-        length = <size_t>size
-    if keyspace_add(call.keyspace, call.database, key, hash, value_of_bytes(slice_of(value, length))) == NULL:
-        return False
-    keyspace_touched(call.keyspace, call.database, key)
-    return True
-
+# ---- filling
 
 cdef void _populate(Call* call) noexcept nogil:
-    cdef Engine* engine = engine_of(call)
-    cdef const char* range_error = b"ERR value is out of range, must be positive"
+    """key:0, key:1 ... with value:0, value:1 ..., zero bytes behind up to `size`; keys that are there stay."""
+    cdef Slice prefix = call.argv[3] if call.argc > 3 else slice_of_text(b"key")
     cdef int64_t count, i
     cdef int64_t size = 0
-    cdef Slice prefix = slice_of_text(b"key")
-    cdef size_t room_bytes, value_bytes
-    cdef char* room
+    cdef size_t room, length
+    cdef char* key
     cdef char* value
-    if not call_integer_or(call, 2, &count, range_error):
+    cdef uint64_t hash
+    cdef Slice name
+    cdef bint refused = False
+    if not _positive(call, 2, &count) or (call.argc == 5 and not _positive(call, 4, &size)):
         return
-    if count < 0 or (call.argc > 4 and (not parse_integer(call.argv[4], &size) or size < 0)):
-        reply_error(call.reply, range_error)
-        return
-    if call.argc > 3:
-        prefix = call.argv[3]
-    room_bytes = prefix.length + 1 + INTEGER_TEXT_MAX
-    value_bytes = 6 + INTEGER_TEXT_MAX + <size_t>size
-    room = <char*>heap_try_alloc(&engine.heap, room_bytes)
-    value = <char*>heap_try_alloc(&engine.heap, value_bytes)
-    if room != NULL and value != NULL:
-        table_reserve(&call.database.keys, table_count(&call.database.keys) + <uint64_t>count)
-        i = 0
-        while i < count and _populate_one(call, prefix, i, size, room, room_bytes, value, value_bytes):
-            i += 1
+    room = (<size_t>size if size > 32 else 32)
+    key = <char*>heap_try_alloc(call.keyspace.heap, prefix.length + 32)
+    value = <char*>heap_try_alloc(call.keyspace.heap, room)
+    if key != NULL and value != NULL:
+        table_reserve(&call.database.keys, <uint64_t>count + table_count(&call.database.keys))
+        if prefix.length:
+            memcpy(key, prefix.data, prefix.length)
+        for i in range(count):
+            name = slice_of(key, prefix.length + snprintf(key + prefix.length, 32, b":%lld", <long long>i))
+            hash = keyspace_hash(call.keyspace, name)
+            if keyspace_find_slot(call.keyspace, call.database, name, hash, FIND_WRITE | FIND_NO_TOUCH) != NULL:
+                continue
+            length = snprintf(value, 32, b"value:%lld", <long long>i)
+            if size:
+                if <size_t>size > length:
+                    memset(value + length, 0, <size_t>size - length)
+                length = <size_t>size
+            if keyspace_add(call.keyspace, call.database, name, hash, value_of_bytes(slice_of(value, length))) == NULL:
+                refused = True
+                break
+            keyspace_touched(call.keyspace, call.database, name)
+    refused = refused or key == NULL or value == NULL
+    heap_free(call.keyspace.heap, key, prefix.length + 32)
+    heap_free(call.keyspace.heap, value, room)
+    if refused:
+        error_memory(call)
     else:
-        i = -1
-    if i == count:
         reply_ok(call.reply)
-    else:
-        reply_error(call.reply, b"OOM no memory for so many keys")
-    if room != NULL:
-        heap_free(&engine.heap, room, room_bytes)
-    if value != NULL:
-        heap_free(&engine.heap, value, value_bytes)
 
+
+# ---- switches
+
+cdef void _sleep(Call* call) noexcept nogil:
+    """Everybody waits, as with Redis: the engine's lock is held. (The door gave up the GIL before.)"""
+    cdef char text[WORD_MAX]
+    cdef double seconds
+    _terminated(call.argv[2], text)
+    seconds = strtod(text, NULL)
+    if isfinite(seconds) and 0 < seconds < LONGEST_NAP_S:
+        hutch_nap(seconds)
+    reply_ok(call.reply)
+
+
+cdef void _set_active_expire(Call* call) noexcept nogil:
+    call.keyspace.active_expire = _switch(call)
+    if call.keyspace.active_expire:
+        engine_poke_housekeeping(engine_of(call))    # what came due meanwhile
+    reply_ok(call.reply)
+
+
+cdef void _pause_cron(Call* call) noexcept nogil:
+    cdef Engine* engine = engine_of(call)
+    engine.cron_paused = _switch(call)
+    engine_poke_housekeeping(engine)
+    reply_ok(call.reply)
+
+
+cdef void _allow_resizing(Call* call) noexcept nogil:
+    cdef bint allowed = _switch(call)
+    cdef int32_t i
+    for i in range(call.keyspace.database_count):
+        call.keyspace.databases[i].keys.resize_forbidden = not allowed
+    if allowed:
+        call.keyspace.chores |= CHORE_RESIZE
+    reply_ok(call.reply)
+
+
+cdef void _change_replication_id(Call* call) noexcept nogil:
+    cdef Engine* engine = engine_of(call)
+    random_hex(&engine.random, engine.replication_id, 40)
+    memset(engine.replication_id2, c'0', 40)
+    reply_ok(call.reply)
+
+
+cdef void _log(Call* call) noexcept nogil:
+    """A line for the log file. Without one the message is dropped: a library keeps off its host's output."""
+    cdef Engine* engine = engine_of(call)
+    cdef char[96] head
+    cdef Buffer line
+    cdef FILE* file
+    if engine.config.logfile.length and engine.config.loglevel <= LOG_WARNING:
+        buffer_init(&line, NULL)
+        buffer_append_slice(&line, buffer_slice(&engine.config.logfile))
+        buffer_append(&line, b"\0", 1)
+        file = fopen(line.data, b"a") if not line.failed else NULL
+        line.length = 0
+        buffer_append(&line, head, hutch_log_head(clock_now_ms(&engine.clock), head, sizeof(head)))
+        buffer_append_slice(&line, call.argv[2])
+        buffer_append(&line, b"\n", 1)
+        if file != NULL:
+            if not line.failed:
+                fwrite(line.data, 1, line.length, file)
+            fclose(file)
+        buffer_clear(&line)
+    reply_ok(call.reply)
+
+
+# ---- replies of every kind
 
 cdef void _protocol(Call* call) noexcept nogil:
-    cdef int64_t i
+    cdef int i
     if call_word(call, 2, b"string"):
         reply_bulk_text(call.reply, b"Hello World")
     elif call_word(call, 2, b"integer"):
         reply_integer(call.reply, 12345)
     elif call_word(call, 2, b"double"):
         reply_double(call.reply, 3.141)
+    elif call_word(call, 2, b"bignum"):
+        reply_big_number(call.reply, slice_of_text(b"1234567999999999999999999999999999999"))
     elif call_word(call, 2, b"null"):
         reply_null(call.reply)
-    elif call_word(call, 2, b"array") or call_word(call, 2, b"set"):
-        if call_word(call, 2, b"set"):
-            reply_set(call.reply, 3)
-        else:
-            reply_array(call.reply, 3)
+    elif call_word(call, 2, b"array"):
+        reply_array(call.reply, 3)
+        for i in range(3):
+            reply_integer(call.reply, i)
+    elif call_word(call, 2, b"set"):
+        reply_set(call.reply, 3)
         for i in range(3):
             reply_integer(call.reply, i)
     elif call_word(call, 2, b"map"):
@@ -309,7 +484,7 @@ cdef void _protocol(Call* call) noexcept nogil:
             reply_integer(call.reply, i)
             reply_bool(call.reply, i == 1)
     elif call_word(call, 2, b"attrib"):
-        if call.reply.resp == 3:
+        if call.reply.resp > 2:
             reply_raw(call.reply, slice_of_text(b"|1\r\n"))
             reply_bulk_text(call.reply, b"key-popularity")
             reply_array(call.reply, 2)
@@ -317,134 +492,137 @@ cdef void _protocol(Call* call) noexcept nogil:
             reply_integer(call.reply, 90)
         reply_bulk_text(call.reply, b"Some real reply following the attribute")
     elif call_word(call, 2, b"push"):
-        if call.reply.resp == 2:
+        if call.reply.resp < 3:
             reply_error(call.reply, b"ERR RESP2 is not supported by this command")
             return
+        # Redis sends pushes of a command's own client behind its reply.
+        reply_bulk_text(call.reply, b"Some real reply following the push reply")
         reply_push(call.reply, 2)
         reply_bulk_text(call.reply, b"server-cpu-usage")
         reply_integer(call.reply, 42)
-        reply_bulk_text(call.reply, b"Some real reply following the push reply")
     elif call_word(call, 2, b"true"):
         reply_bool(call.reply, True)
     elif call_word(call, 2, b"false"):
         reply_bool(call.reply, False)
     elif call_word(call, 2, b"verbatim"):
         reply_verbatim(call.reply, slice_of_text(b"This is a verbatim\nstring"), b"txt")
-    elif call_word(call, 2, b"bignum"):
-        reply_big_number(call.reply, slice_of_text(b"1234567999999999999999999999999999999"))
     else:
-        reply_error(call.reply, b"ERR Wrong protocol type name. Please use one of the following: string|integer|double|"
-                                b"bignum|null|array|set|map|attrib|push|verbatim|true|false")
-
-
-cdef void _sleep(Call* call) noexcept nogil:
-    """Everybody waits, as with Redis: the engine's lock is kept. The GIL is not held here."""
-    cdef double seconds = 0
-    cdef timespec wanted
-    if not parse_double(call.argv[2], &seconds) or not seconds > 0:
-        seconds = 0              # what atof makes of it
-    if seconds > 1e9:
-        seconds = 1e9
-    wanted.tv_sec = <long>seconds
-    wanted.tv_nsec = <long>((seconds - <double><long>seconds) * 1e9)
-    while nanosleep(&wanted, &wanted) != 0:
-        pass
-    reply_ok(call.reply)
-
-
-cdef bint _is_zero(Slice word) noexcept nogil:
-    """As atoi sees it: what is no number is 0."""
-    cdef int64_t number
-    return not parse_integer(word, &number) or number == 0
-
-
-cdef void cmd_debug(Call* call) noexcept nogil:
-    cdef Engine* engine = engine_of(call)
-    cdef int32_t i
-    if call_word(call, 1, b"HELP") and call.argc == 2:
-        call_help(call, _help_lines, 37)
-    elif call_word(call, 1, b"SLEEP") and call.argc == 3:
-        _sleep(call)
-    elif call_word(call, 1, b"OBJECT") and call.argc == 3:
-        _object(call)
-    elif call_word(call, 1, b"SET-ACTIVE-EXPIRE") and call.argc == 3:
-        call.keyspace.active_expire = not _is_zero(call.argv[2])
-        if call.keyspace.active_expire:
-            engine_poke_housekeeping(engine)
-        reply_ok(call.reply)
-    elif call_word(call, 1, b"CHANGE-REPL-ID") and call.argc == 2:
-        random_hex(&engine.random, engine.replication_id, 40)
-        reply_ok(call.reply)
-    elif call_word(call, 1, b"ERROR") and call.argc == 3:
-        reply_error_slice(call.reply, call.argv[2])
-    elif call_word(call, 1, b"LOG") and call.argc == 3:
-        fprintf(stderr, b"hutch: DEBUG LOG: %.*s\n", <int>call.argv[2].length, call.argv[2].data)
-        fflush(stderr)
-        reply_ok(call.reply)
-    elif call_word(call, 1, b"HTSTATS") and 3 <= call.argc <= 4:
-        _table_stats(call)
-    elif call_word(call, 1, b"HTSTATS-KEY") and 3 <= call.argc <= 4:
-        _table_stats_of_key(call)
-    elif call_word(call, 1, b"POPULATE") and 3 <= call.argc <= 5:
-        _populate(call)
-    elif call_word(call, 1, b"DIGEST") and call.argc == 2:
-        _digest(call)
-    elif call_word(call, 1, b"DIGEST-VALUE") and call.argc >= 2:
-        _digest_values(call)
-    elif call_word(call, 1, b"PROTOCOL") and call.argc == 3:
-        _protocol(call)
-    elif call_word(call, 1, b"DICT-RESIZING") and call.argc == 3:
-        for i in range(call.keyspace.database_count):
-            call.keyspace.databases[i].keys.resize_forbidden = _is_zero(call.argv[2])
-        reply_ok(call.reply)
-    elif call_word(call, 1, b"PAUSE-CRON") and call.argc == 3:
-        # Housekeeping's one task that a client could notice is active expiry.
-        call.keyspace.active_expire = _is_zero(call.argv[2])
-        if call.keyspace.active_expire:
-            engine_poke_housekeeping(engine)
-        reply_ok(call.reply)
-    elif call_word(call, 1, b"STRUCTSIZE") and call.argc == 2:
-        _struct_sizes(call)
-    elif _one_of(call, b"QUICKLIST-PACKED-THRESHOLD SET-DISABLE-DENY-SCRIPTS SET-SKIP-CHECKSUM-VALIDATION "
-                       b"REPLYBUFFER AOF-FLUSH-SLEEP KEYSIZES-HIST-ASSERT") and call.argc >= 3:
-        # They tune parts of Redis that are built differently here: nothing to do, and suites go on.
-        reply_ok(call.reply)
-    elif _one_of(call, b"SEGFAULT PANIC ASSERT OOM RESTART CRASH-AND-RECOVER LEAK"):
-        reply_error_parts(call.reply, b"ERR DEBUG ", call.argv[1], b" is refused: Hutch is a guest in this process")
-    elif _one_of(call, b"RELOAD LOADAOF"):
-        reply_error_parts(call.reply, b"ERR DEBUG ", call.argv[1], b" is refused: Hutch keeps its data in memory only for now")
-    else:
-        reply_error_parts(call.reply, b"ERR unknown subcommand or wrong number of arguments for '", call.argv[1],
-                          b"'. Try DEBUG HELP.")
+        reply_error(call.reply, b"ERR Wrong protocol type name. Please use one of the following: "
+                    b"string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false")
 
 
 cdef void _struct_sizes(Call* call) noexcept nogil:
-    cdef char text[160]
-    snprintf(text, 160, b"bits:%d entry:%d session:%d command:%d ", <int>sizeof(void*) * 8, <int>sizeof(Entry),
-             <int>sizeof(Session), <int>sizeof(CommandStats))
+    cdef char[256] text
+    snprintf(text, sizeof(text), b"bits:%d entry:%d deadline:%d stringvalue:%d bucket:%d table:%d wheel:%d session:%d",
+             <int>(8 * sizeof(void*)), <int>sizeof(Entry), <int>ENTRY_DEADLINE_BYTES, <int>sizeof(StringValue),
+             <int>sizeof(Bucket), <int>sizeof(Table), <int>sizeof(Wheel), <int>sizeof(Session))
     reply_simple(call.reply, text)
 
 
-cdef const char* _help_lines[37]
-_help_lines[:] = [
-    b"CHANGE-REPL-ID", b"    Change the replication IDs of the instance.",
-    b"    Dangerous: should be used only for testing the replication subsystem.",
-    b"DIGEST", b"    Output a hex signature representing the current DB content.",
-    b"DIGEST-VALUE <key> [<key> ...]", b"    Output a hex signature of the values of all the specified keys.",
-    b"ERROR <string>", b"    Return a Redis protocol error with <string> as message. Useful for clients",
-    b"    unit tests to simulate Redis errors.",
-    b"LOG <message>", b"    Write <message> to the server log.",
-    b"HTSTATS <dbid> [full]", b"    Return hash table statistics of the specified Redis database.",
-    b"HTSTATS-KEY <key> [full]", b"    Like HTSTATS but for the hash table stored at <key>'s value.",
-    b"OBJECT <key>", b"    Show low level info about `key` and associated value.",
-    b"POPULATE <count> [<prefix>] [<size>]", b"    Create <count> string keys named key:<num>. If <prefix> is specified then",
-    b"    it is used instead of the 'key' prefix.",
-    b"PROTOCOL <type>", b"    Reply with a test value of the specified type. <type> can be: string,",
-    b"    integer, double, bignum, null, array, set, map, attrib, push, verbatim,", b"    true, false.",
-    b"SET-ACTIVE-EXPIRE <0|1>", b"    Setting it to 0 disables expiring keys (and hash-fields) in background ",
-    b"    when they are not accessed (otherwise the Redis behavior). Setting it", b"    to 1 reenables back the default.",
-    b"SLEEP <seconds>", b"    Stop the server for <seconds>. Decimals allowed.",
-    b"STRUCTSIZE", b"    Return the size of different core C structures.",
-    b"PAUSE-CRON <0|1>", b"    Stop periodic cron job processing.",
-    b"DICT-RESIZING <0|1>", b"    Enable or disable the main dict and expire dict resizing.",
-]
+# ---- what Redis has and Hutch has not
+
+cdef bint _named_in(Call* call, const char* names) noexcept nogil:
+    """Is argv[1] one of the names, which spaces divide?"""
+    cdef const char* at = names
+    cdef size_t length = 0
+    cdef char[WORD_MAX] name
+    while True:
+        if at[0] == c' ' or at[0] == 0:
+            name[length] = 0
+            if slice_is(call.argv[1], name):
+                return True
+            if at[0] == 0:
+                return False
+            length = 0
+        else:
+            name[length] = at[0]
+            length += 1
+        at += 1
+
+
+cdef void _decline(Call* call) noexcept nogil:
+    cdef const char* reason
+    if _named_in(call, b"SEGFAULT PANIC RESTART CRASH-AND-RECOVER OOM ASSERT LEAK"):
+        reason = b" is refused: the engine lives inside a program that it must not harm"
+    elif call.argc > 2 and _named_in(call, b"AOF-FLUSH-SLEEP KEYSIZES-HIST-ASSERT QUICKLIST-PACKED-THRESHOLD "
+                                     b"REPLYBUFFER SET-DISABLE-DENY-SCRIPTS SET-SKIP-CHECKSUM-VALIDATION"):
+        # They tune parts of Redis that are built differently here. Test suites set them and go on.
+        reply_ok(call.reply)
+        return
+    elif _named_in(call, b"RELOAD LOADAOF CONFIG-REWRITE-FORCE-ALL"):
+        reason = b" is not possible: this version of Hutch keeps its data in memory only"
+    elif _named_in(call, b"REPLICATE REPL-PAUSE DROP-CLUSTER-PACKET-FILTER CLUSTERLINK INTERNAL_SECRET "
+                   b"MARK-INTERNAL-CLIENT"):
+        reason = b" is not possible: this version of Hutch has neither replicas nor a cluster"
+    elif _named_in(call, b"MALLCTL MALLCTL-STR CLIENT-EVICTION LISTPACK QUICKLIST SCRIPT STRINGMATCH-TEST"):
+        reason = b" is not possible: it is about an inner part of Redis that Hutch does not have"
+    else:
+        error_subcommand(call)
+        return
+    reply_error_parts(call.reply, b"ERR DEBUG ", call.argv[1], reason)
+
+
+cdef void _help(Call* call) noexcept nogil:
+    cdef const char* lines[35]
+    lines[:] = [
+        b"CHANGE-REPL-ID", b"    Take a new replication ID.",
+        b"DICT-RESIZING <0|1>", b"    Forbid or allow the tables of keys to grow and shrink.",
+        b"DIGEST", b"    Give a hash of all databases' contents, the same as Redis's.",
+        b"DIGEST-VALUE <key> [<key> ...]", b"    Give a hash of each key's value.",
+        b"ERROR <string>", b"    Answer with this error.",
+        b"HTSTATS <dbid> [full]", b"    Give figures of a database's tables.",
+        b"HTSTATS-KEY <key> [full]", b"    Give figures of the table of a key's value.",
+        b"LOG <message>", b"    Write a line to the log file, when there is one.",
+        b"OBJECT <key>", b"    Tell how a key's value is kept.",
+        b"PAUSE-CRON <0|1>", b"    Stop background work: expiry, lazy freeing, resizing.",
+        b"POPULATE <count> [<prefix>] [<size>]", b"    Add <count> string keys named key:<num>, or <prefix>:<num>.",
+        b"PROTOCOL <type>", b"    Answer with a value of the type: string, integer, double, bignum, null, array,",
+        b"    set, map, attrib, push, verbatim, true, false.",
+        b"SDSLEN <key>", b"    Tell the lengths of a key and its string, and what their blocks take.",
+        b"SET-ACTIVE-EXPIRE <0|1>", b"    Leave expired keys until they are looked at, or delete them in time.",
+        b"SLEEP <seconds>", b"    Stop the engine for a while. Decimals allowed.",
+        b"STRINGMATCH-LEN <pattern> <string>", b"    Answer 1 when the pattern matches.",
+        b"STRUCTSIZE", b"    Give the sizes of some structs.",
+    ]
+    call_help(call, lines, 35)
+
+
+cdef void cmd_debug(Call* call) noexcept nogil:
+    if _is(call, b"HELP", 2, 2):
+        _help(call)
+    elif _is(call, b"SLEEP", 3, 3):
+        _sleep(call)
+    elif _is(call, b"OBJECT", 3, 3):
+        _object(call)
+    elif _is(call, b"SET-ACTIVE-EXPIRE", 3, 3):
+        _set_active_expire(call)
+    elif _is(call, b"DIGEST", 2, 2):
+        _digest(call)
+    elif _is(call, b"DIGEST-VALUE", 2, call.argc):
+        _digest_values(call)
+    elif _is(call, b"POPULATE", 3, 5):
+        _populate(call)
+    elif _is(call, b"PROTOCOL", 3, 3):
+        _protocol(call)
+    elif _is(call, b"ERROR", 3, 3):
+        reply_error_slice(call.reply, call.argv[2])
+    elif _is(call, b"LOG", 3, 3):
+        _log(call)
+    elif _is(call, b"HTSTATS", 3, call.argc):
+        _database_stats(call)
+    elif _is(call, b"HTSTATS-KEY", 3, call.argc):
+        _key_stats(call)
+    elif _is(call, b"SDSLEN", 3, 3):
+        _string_lengths(call)
+    elif _is(call, b"STRINGMATCH-LEN", 4, 4):
+        reply_integer(call.reply, glob_matches(call.argv[2], call.argv[3], False))
+    elif _is(call, b"CHANGE-REPL-ID", 2, 2):
+        _change_replication_id(call)
+    elif _is(call, b"DICT-RESIZING", 3, 3):
+        _allow_resizing(call)
+    elif _is(call, b"PAUSE-CRON", 3, 3):
+        _pause_cron(call)
+    elif _is(call, b"STRUCTSIZE", 2, 2):
+        _struct_sizes(call)
+    else:
+        _decline(call)

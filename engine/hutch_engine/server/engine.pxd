@@ -153,6 +153,7 @@ cdef struct Engine:
     HousekeepingStarter start_housekeeping   # server/housekeeping, which lies above; set by engine's maker
     uint64_t housekeeping_thread        # pthread_t
     bint stopping                       # threads are to end
+    bint cron_paused                    # DEBUG PAUSE-CRON: housekeeping neither expires, frees nor resizes
 
     int wake_fd                         # the listener's eventfd or pipe; -1 without a listener
     bint shutdown_asked                 # SHUTDOWN: whoever runs the program ends it
@@ -163,6 +164,7 @@ cdef struct Engine:
     int64_t replication_offset
 
     int64_t started_us                  # monotonic
+    uint64_t startup_bytes              # used memory once the engine stood, without data
     uint64_t connections_received
     uint64_t connections_rejected
     uint64_t commands_processed

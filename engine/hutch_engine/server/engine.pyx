@@ -81,6 +81,7 @@ cdef void engine_set_commands(Engine* engine, CommandFinder find, CommandLister 
     engine.command_count = count
     engine.command_ids = ids
     engine.stats = <CommandStats*>heap_try_zeroed(&engine.heap, ids, sizeof(CommandStats))
+    engine.startup_bytes = engine_used_memory(engine)
 
 
 cdef void engine_clear(Engine* engine) noexcept nogil:

@@ -79,23 +79,24 @@ cdef bint _slice(Engine* engine) noexcept nogil:
     cdef bint more = False
     keyspace.now_ms = 0
     keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
-    if keyspace_expire_due(keyspace, EXPIRE_SLICE):
-        more = True
-    if engine.chores & CHORE_LAZY_FREE and not keyspace_free_some(keyspace, FREE_SLICE):
-        engine.chores &= ~<uint32_t>CHORE_LAZY_FREE
-    if engine.chores & CHORE_RESIZE and not keyspace_resize_some(keyspace, RESIZE_SLICE):
-        engine.chores &= ~<uint32_t>CHORE_RESIZE
+    if not engine.cron_paused:
+        if keyspace_expire_due(keyspace, EXPIRE_SLICE):
+            more = True
+        if engine.chores & CHORE_LAZY_FREE and not keyspace_free_some(keyspace, FREE_SLICE):
+            engine.chores &= ~<uint32_t>CHORE_LAZY_FREE
+        if engine.chores & CHORE_RESIZE and not keyspace_resize_some(keyspace, RESIZE_SLICE):
+            engine.chores &= ~<uint32_t>CHORE_RESIZE
     if engine.pause_kind != PAUSE_NONE and clock_now_ms(&engine.clock) >= engine.pause_end_ms:
         engine.pause_kind = PAUSE_NONE
         signal_raise(&engine.pause_over)
         engine_wake_listener(engine)
     if keyspace.effect_count or keyspace.chores:
         act_on_effects(engine)
-    return more or engine.chores & CHORE_LAZY_FREE
+    return more or (engine.chores & CHORE_LAZY_FREE and not engine.cron_paused)
 
 
 cdef int64_t _next_ms(Engine* engine) noexcept nogil:
-    cdef int64_t wake = keyspace_next_deadline_ms(&engine.keyspace)
+    cdef int64_t wake = INT64_MAX if engine.cron_paused else keyspace_next_deadline_ms(&engine.keyspace)
     if wake != INT64_MAX:
         wake += DEADLINE_PASSED_MS
     if engine.pause_kind != PAUSE_NONE and engine.pause_end_ms < wake:
@@ -122,7 +123,7 @@ cdef void _main(void* context) noexcept nogil:
         if wake != INT64_MAX and not engine.clock.held:
             now = clock_now_ms(&engine.clock)
             timeout_us = 1000 * (wake - now if wake - now < LONGEST_SLEEP_MS else LONGEST_SLEEP_MS) if wake > now else 0
-        if engine.chores & CHORE_RESIZE and (timeout_us < 0 or timeout_us > RESIZE_PAUSE_US):
+        if engine.chores & CHORE_RESIZE and not engine.cron_paused and (timeout_us < 0 or timeout_us > RESIZE_PAUSE_US):
             timeout_us = RESIZE_PAUSE_US
         lock_release(&engine.lock)
         if timeout_us != 0:

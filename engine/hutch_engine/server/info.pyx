@@ -163,8 +163,7 @@ cdef void _parameter(Engine* engine, Buffer* out, const char* field, const char*
 
 # ---- what the system knows
 
-cdef uint64_t _resident_bytes() noexcept nogil:
-    """Of the whole process: the host's memory counts too, there is no telling them apart."""
+cdef uint64_t resident_bytes() noexcept nogil:
     cdef char[256] line
     cdef unsigned long pages = 0, resident = 0
     cdef rusage usage
@@ -277,7 +276,7 @@ cdef void _clients(Engine* engine, Buffer* out) noexcept nogil:
 
 cdef void _memory(Engine* engine, Buffer* out) noexcept nogil:
     cdef uint64_t used = engine_used_memory(engine)
-    cdef uint64_t resident = _resident_bytes()
+    cdef uint64_t resident = resident_bytes()
     cdef uint64_t clients = 0, tables = 0
     cdef uint64_t overhead
     cdef Session* session = engine.sessions
@@ -292,7 +291,7 @@ cdef void _memory(Engine* engine, Buffer* out) noexcept nogil:
         session = session.next
     for i in range(engine.keyspace.database_count):
         tables += table_memory(&engine.keyspace.databases[i].keys)
-    overhead = clients + tables
+    overhead = engine.startup_bytes + clients + tables
     if overhead > used:
         overhead = used
     _number(out, b"used_memory", <int64_t>used)
@@ -304,7 +303,7 @@ cdef void _memory(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"used_memory_peak_time", engine.peak_used_s)
     _decimal(out, b"used_memory_peak_perc", 100.0 * used / engine.peak_used_bytes if engine.peak_used_bytes else 0, 2, b"%")
     _number(out, b"used_memory_overhead", <int64_t>overhead)
-    _number(out, b"used_memory_startup", 0)
+    _number(out, b"used_memory_startup", <int64_t>engine.startup_bytes)
     _number(out, b"used_memory_dataset", <int64_t>(used - overhead))
     _decimal(out, b"used_memory_dataset_perc", 100.0 * (used - overhead) / used if used else 0, 2, b"%")
     _number(out, b"allocator_allocated", <int64_t>engine.heap.used_bytes)
