@@ -70,7 +70,7 @@ $(HAS_TESTS): pyproject.toml tools/requirements.py | $(PY)
 	@touch $@
 
 # The commands `hutch` and `hutch-server`, and both source roots on the path.
-$(INSTALLED): pyproject.toml setup.py src/hutch/version.py $(BUILT)
+$(INSTALLED): pyproject.toml setup.py src/hutch/version.py | $(BUILT)
 	$(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
