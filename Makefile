@@ -71,7 +71,7 @@ $(HAS_TESTS): pyproject.toml tools/requirements.py | $(PY)
 
 # The commands `hutch` and `hutch-server`, and both source roots on the path.
 $(INSTALLED): pyproject.toml setup.py src/hutch/version.py | $(BUILT)
-	$(PIP) install --no-build-isolation --no-deps --editable .
+	HUTCH_PREBUILT=1 $(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
 # ---- the engine; setup.py compiles what is older than its sources
