@@ -42,9 +42,14 @@ build: $(BUILT) $(INSTALLED)
 test: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal --durations=10 $(TESTS) $(ARGS)
 
+# Other random commands at every run, and the property tests again and again; SEED=n repeats a run's commands.
+SEED   ?= $(shell date +%s)
+ROUNDS ?= 10
 fuzz test-long: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
-	HUTCH_LONG=1 HUTCH_DIFF_COMMANDS=1000000 HUTCH_DIFF_SEED=$$RANDOM$$$$ \
-	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal --durations=10 $(TESTS) $(ARGS)
+	@echo "SEED=$(SEED)"
+	HUTCH_DIFF_COMMANDS=1000000 HUTCH_DIFF_SEED=$(SEED) $(PY) -m pytest -q -n $(WORKERS) tests/test_differential.py $(ARGS)
+	for round in $$(seq $(ROUNDS)); do $(PY) -m pytest -q -n $(WORKERS) --dist worksteal tests/base tests/structures \
+	    tests/commands tests/server/test_resp_parser.py tests/test_strings_model.py $(ARGS) || exit 1; done
 
 bench: $(BUILT) $(INSTALLED) $(HAS_TESTS)
 	@for script in $(or $(BENCH),$(filter-out bench/peers.py,$(wildcard bench/*.py))); do \
@@ -65,8 +70,8 @@ $(HAS_TESTS): pyproject.toml tools/requirements.py | $(PY)
 	@touch $@
 
 # The commands `hutch` and `hutch-server`, and both source roots on the path.
-$(INSTALLED): pyproject.toml setup.py src/hutch/version.py $(BUILT)
-	$(PIP) install --no-build-isolation --no-deps --editable .
+$(INSTALLED): pyproject.toml setup.py src/hutch/version.py | $(BUILT)
+	HUTCH_PREBUILT=1 $(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
 # ---- the engine; setup.py compiles what is older than its sources
