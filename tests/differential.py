@@ -13,12 +13,13 @@ import sys
 import time
 from dataclasses import dataclass, replace
 
-from families import families
-from families.connection import SETTABLE
+from families import EMBEDDED, families
+from families.connection import RESTORED
 from families.wrong_types import SEEDS
 from generators import Family, Gen, Step
 from hutch.testing.replies import BadReply, Error, Map, Set, Simple, encode
 from resp_client import Closed, Reply
+from subjects import SILENCE
 
 SEQUENCE = 150                  # commands from one empty store to the next
 SHRINK_SECONDS = 30.0
@@ -111,6 +112,7 @@ class Player:
     def __init__(self, subject, protocol: int):
         self.subject, self.protocol = subject, protocol
         self.connections = [subject.open(), subject.open()]
+        self.uncertain = False
 
     def close(self) -> None:
         for connection in self.connections:
@@ -119,12 +121,15 @@ class Player:
     def play(self, steps: list[Step]) -> list[Reply]:
         hello = (b"HELLO", b"%d" % self.protocol)
         for at in (1, 0):
+            if self.uncertain:          # cut short, what was played may have left a connection mute
+                self._reopen(at)
             try:
                 self.connections[at].run([(b"RESET",), hello])
             except (Closed, OSError):
                 self._reopen(at)
                 self.connections[at].run([hello])
-        settings = [word for pair in SETTABLE.items() for word in pair]
+        self.uncertain = any(step.silent for step in steps)
+        settings = [word for pair in RESTORED.items() for word in pair]
         self.connections[0].run([(b"FLUSHALL",), (b"CONFIG", b"SET", *settings)])
         replies: list[Reply] = []
         while len(replies) < len(steps):
@@ -132,14 +137,19 @@ class Player:
             if step.compare == "scan":
                 replies.append(self._guard(step.connection, lambda: [self._scan(step)])[-1])
                 continue
+            if step.argv[0] == b"@SLEEP":
+                time.sleep(int(step.argv[1]) / 1000)
+                replies.append(SILENCE)
+                continue
             # As long a pipeline as possible: one connection, plain commands. A failed AUTH goes alone: Redis 8.2.3
             # sends no reply to it at all when it is not the first command of what it has read.
             end = len(replies) + 1
             while end < len(steps) and steps[end].connection == step.connection and steps[end].compare != "scan" and \
-                    b"AUTH" not in map(bytes.upper, steps[end].argv):
+                    steps[end].argv[0] != b"@SLEEP" and b"AUTH" not in map(bytes.upper, steps[end].argv):
                 end += 1
             batch = [hello if one.argv == (b"@HELLO",) else one.argv for one in steps[len(replies):end]]
-            replies += self._guard(step.connection, lambda: self.connections[step.connection].run(batch))
+            silent = frozenset(at for at, one in enumerate(steps[len(replies):end]) if one.silent)
+            replies += self._guard(step.connection, lambda: self.connections[step.connection].run(batch, *([silent] if silent else [])))
             if isinstance(replies[-1].value, Gone):
                 break
         missing = Reply(Gone("not played: the connection was lost before"), b"")
@@ -303,7 +313,8 @@ def main() -> int:
                 subject = TcpSubject(twin.host, twin.port, "redis")
             else:
                 subject = EmbeddedSubject() if asked.subject == "embedded" else ModelSubject()
-            chosen = asked.families or (("strings", "keys") if asked.subject == "model" else ())
+            chosen = asked.families or (("strings", "keys") if asked.subject == "model" else
+                                        EMBEDDED if isinstance(subject, EmbeddedSubject) else ())
             duel = Duel(subject, oracle, protocol)
             began = time.monotonic()
             done, found = duel.run(asked.commands, asked.seed, families(*chosen))

@@ -28,6 +28,7 @@ class Step:
     argv: tuple[bytes, ...]
     compare: str = "exact"
     connection: int = 0
+    silent: bool = False            # CLIENT REPLY OFF or SKIP: no reply comes
 
 
 class Family:
@@ -56,6 +57,8 @@ class Gen:
 
     KEYS = (b"k0", b"k1", b"k2", b"k3", b"k4", b"key:5", b"a-longer-key-that-is-not-embedded-so-easily-6",
             b"", b"\x00\xff\r\n", b"*[?\\", "ключ".encode())
+    # Up to a megabyte; drawn by few generators, as every reply that names one is as long.
+    LONG_KEYS = (b"K" * 100, b"K" * 300, b"K" * 5_000, b"K" * 70_000, b"K" * 1_000_000)
     # Kept apart from KEYS: only commands whose cost is linear may see a string of a megabyte.
     BIG_KEY = b"big"
     BORDERS = (b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808", b"-9223372036854775809",
@@ -85,6 +88,14 @@ class Gen:
     def linear_key(self) -> bytes:
         """A key for commands of linear cost: sometimes the big one."""
         return self.BIG_KEY if self.chance(0.03) else self.key()
+
+    def long_key(self) -> bytes:
+        return self.LONG_KEYS[min(int(self.random.expovariate(0.9)), len(self.LONG_KEYS) - 1)]
+
+    def long_value(self) -> bytes:
+        """Around the sizes where encodings and buffers change, up to a megabyte."""
+        size = self.pick((44, 45, 128, 511, 512, 513, 1_000, 16_384, 32_768, 65_536, 1_000_000))
+        return bytes((self.random.randrange(256),)) * max(0, size + self.random.randint(-1, 1))
 
     def text(self, most: int = 40, alphabet: bytes = b"abc") -> bytes:
         return bytes(self.random.choices(alphabet, k=self.random.randint(0, most)))

@@ -69,15 +69,15 @@ class RespClient:
         self.send_raw(pack(argv))
         return self.read()
 
-    def pipeline(self, commands: list) -> list[Reply]:
-        """Send all commands at once, then read one reply for each.
+    def pipeline(self, commands: list, count: int | None = None) -> list[Reply]:
+        """Send all commands at once, then read one reply for each (or `count` replies).
 
         Where the connection breaks, the error's `.replies` are those that came before.
         """
         self.send_raw(b"".join(map(pack, commands)))
         replies: list[Reply] = []
         try:
-            while len(replies) < len(commands):
+            while len(replies) < (len(commands) if count is None else count):
                 replies.append(self.read())
         except (Closed, OSError, BadReply) as lost:
             lost.replies = replies

@@ -13,6 +13,9 @@ from hutch.testing.replies import BadReply, Incomplete, decode, encode
 from resp_client import RespClient, Reply, as_bytes
 
 
+SILENCE = Reply(None, b"")
+
+
 class TcpSubject:
     """A server on a port: Hutch's listener, or a real Redis."""
     clock = None
@@ -25,8 +28,22 @@ class TcpSubject:
 
 
 class TcpConnection(RespClient):
-    def run(self, commands: list) -> list[Reply]:
-        return self.pipeline(commands)
+    def run(self, commands: list, silent: frozenset = frozenset()) -> list[Reply]:
+        """`silent` are the indexes of the commands that bring no reply; an empty one stands for it."""
+        if not silent:
+            return self.pipeline(commands)
+        try:
+            replies = self.pipeline(commands, len(commands) - len(silent))
+        except Exception as lost:
+            lost.replies = self._with_gaps(getattr(lost, "replies", []), silent)
+            raise
+        return self._with_gaps(replies, silent)
+
+    @staticmethod
+    def _with_gaps(replies: list[Reply], silent: frozenset) -> list[Reply]:
+        for index in sorted(silent):
+            replies.insert(index, SILENCE)
+        return replies
 
 
 class EmbeddedSubject:
@@ -55,10 +72,13 @@ class EmbeddedConnection:
     def __init__(self, session):
         self.session = session
 
-    def run(self, commands: list) -> list[Reply]:
+    def run(self, commands: list, silent: frozenset = frozenset()) -> list[Reply]:
         replies = []
-        for argv in commands:
+        for index, argv in enumerate(commands):
             raw = bytes(self.session.execute_raw([as_bytes(word) for word in argv]))
+            if index in silent and not raw:
+                replies.append(SILENCE)
+                continue
             try:
                 value, end = decode(raw)
             except Incomplete:

@@ -1,4 +1,6 @@
 """The connection itself, configuration, introspection: what every client touches first."""
+from dataclasses import replace
+
 from generators import Family, Step
 
 connection = Family("connection", damage=0.05)
@@ -58,14 +60,58 @@ def client_administration(g):
 
 @connection.generator(weight=1, damage=False)
 def client_figures(g):
+    if g.chance(0.1):
+        key = g.key()           # met first: MEMORY USAGE itself also sees a key whose time is over
+        return [Step((b"EXISTS", key)), Step((b"MEMORY", b"USAGE", key), compare="shape")]
     return Step(g.pick(((b"CLIENT", b"ID"), (b"CLIENT", b"INFO"), (b"CLIENT", b"LIST"), (b"TIME",), (b"LOLWUT",), (b"INFO",), (b"INFO", b"server"),
-                        (b"MEMORY", b"USAGE", g.key()))), compare="shape")
+                        (b"COMMAND", b"COUNT"))), compare="shape")
 
 
 @connection.generator(weight=0.5)
 def reset(g):
     """Back to a fresh connection, then to the protocol of the run (a step of the runner's own)."""
     return [Step((b"RESET",)), Step((b"@HELLO",), compare="hello")]
+
+
+def some_commands(g, most):
+    """Commands of the strings and keys families, without those that change the connection."""
+    made = []
+    for _ in range(g.random.randint(0, most)):
+        made += [step for step in g.steps([Family.registry["strings"], Family.registry["keys"]])
+                 if step.argv[0].upper() not in (b"SELECT", b"SCAN")]
+    return made
+
+
+@connection.generator(weight=0.7)
+def protocols(g):
+    """From one protocol to the other and back, between commands and in transactions."""
+    versions = [Step((b"HELLO", g.pick((b"2", b"3"))), compare="hello") for _ in range(3)]
+    first, second, third = ([version, *some_commands(g, 4)] for version in versions)
+    if g.chance(0.3):
+        second = [replace(step, connection=0) for step in second if b"REFCOUNT" not in step.argv]
+        second = [Step((b"MULTI",)), *second, Step((b"EXEC",))]
+    return [*first, *second, *third, Step((b"@HELLO",), compare="hello")]
+
+
+@connection.generator(weight=0.5)
+def silence(g):
+    """CLIENT REPLY OFF and SKIP: what is not answered, and that it runs all the same."""
+    at = g.pick((0, 1))
+
+    def mute(*steps):
+        return [replace(step, connection=at, silent=True) for step in steps]
+    if g.chance(0.4):
+        skip = Step((b"CLIENT", b"REPLY", g.word(b"SKIP")))
+        skipped = g.pick(((b"PING",), (b"SET", g.key(), b"x"), (b"NOSUCH",), (b"GET",), (b"INCR", g.key())))
+        return [*mute(*([skip] * g.pick((1, 1, 2))), Step(skipped)), Step((b"PING",), connection=at)]
+    quiet = mute(Step((b"CLIENT", b"REPLY", g.word(b"OFF"))), *some_commands(g, 5))
+    if g.chance(0.3):
+        quiet += mute(Step(g.pick(((b"CLIENT", b"REPLY", b"SKIP"), (b"CLIENT", b"REPLY", b"OFF"), (b"CLIENT", b"REPLY", b"x"),
+                                   (b"GET",), (b"NOSUCH",)))))
+    if g.chance(0.2):
+        return [*quiet, Step((b"RESET",), connection=at), Step((b"@HELLO",), compare="hello", connection=at)]
+    return [*quiet, Step((b"CLIENT", b"REPLY", g.word(b"ON")), connection=at),
+            *(replace(step, connection=at) for step in some_commands(g, 2))]
 
 
 @connection.generator(weight=3)
@@ -92,6 +138,8 @@ SETTABLE = {
     b"notify-keyspace-events": b"", b"lazyfree-lazy-user-del": b"no", b"slowlog-log-slower-than": b"10000", b"hz": b"10",
     b"list-max-listpack-size": b"-2", b"set-max-intset-entries": b"512", b"zset-max-listpack-value": b"64",
 }
+# What other families set, too.
+RESTORED = {**SETTABLE, b"maxmemory": b"0", b"maxmemory-policy": b"noeviction", b"lfu-decay-time": b"1"}
 READABLE = (*SETTABLE, b"maxmemory", b"maxmemory-policy", b"timeout", b"databases", b"tcp-keepalive", b"proto-max-bulk-len", b"requirepass",
             b"appendonly", b"client-output-buffer-limit", b"hash-max-listpack-value", b"list-compress-depth", b"maxclients",
             b"stream-node-max-entries", b"lfu-decay-time", b"repl-backlog-size", b"maxmemory-eviction-tenacity",

@@ -103,6 +103,19 @@ def select(g):
 
 
 @keys.generator(weight=0.6)
+def many_databases(g):
+    """Keys strewn over all sixteen, some of the databases exchanged, then a look at some."""
+    made = []
+    for _ in range(g.random.randint(2, 5)):
+        number, another = (b"%d" % g.random.randint(0, 15) for _ in range(2))
+        made += [(b"SELECT", number), g.pick(((b"SET", g.key(), number), (b"MSET", g.key(), number, g.key(), number), (b"FLUSHDB",)))]
+        if g.chance(0.4):
+            made.append(g.pick(((b"SWAPDB", number, another), (b"MOVE", g.key(), another), (b"COPY", g.key(), g.key(), b"DB", another, b"REPLACE"))))
+        made.append(g.pick(((b"EXISTS", *g.keys()), (b"GET", g.key()), (b"MGET", *g.keys()))))
+    return [Step(argv) for argv in [*made, (b"SELECT", b"0")]]
+
+
+@keys.generator(weight=0.6)
 def swapdb(g):
     return b"SWAPDB", g.database(), g.database()
 

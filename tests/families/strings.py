@@ -58,6 +58,25 @@ def getrange(g):
     return g.pick((b"GETRANGE", b"SUBSTR")), g.linear_key(), g.index(), g.index()
 
 
+@strings.generator(weight=0.15, damage=False)
+def long_ones(g):
+    """Keys and values of up to a megabyte, through every kind of access."""
+    key, other = g.long_key(), g.pick((g.long_key(), g.key()))
+    made = []
+    for _ in range(g.random.randint(1, 4)):
+        made.append(g.pick((
+            lambda: (b"SET", key, g.long_value(), *g.some(g.word(b"GET"), g.word(b"KEEPTTL"), chance=0.2)),
+            lambda: (b"GET", key), lambda: (b"APPEND", key, g.long_value()), lambda: (b"STRLEN", key), lambda: (b"INCR", key),
+            lambda: (b"SETRANGE", key, b"%d" % g.random.randint(0, 2_000), g.text()), lambda: (b"GETRANGE", key, g.index(), g.index()),
+            lambda: (b"MSET", key, g.long_value(), other, g.value()), lambda: (b"MGET", key, other), lambda: (b"EXISTS", key, other),
+            lambda: (b"RENAME", key, other), lambda: (b"COPY", key, other, b"REPLACE"), lambda: (b"GETDEL", key),
+            lambda: (b"EXPIRE", key, g.seconds()), lambda: (b"PERSIST", key), lambda: (b"OBJECT", b"ENCODING", key),
+            lambda: (key[:70_000], key), lambda: (b"OBJECT", key), lambda: (b"MOVE", key, b"1"),
+            lambda: (b"SETNX", key, g.long_value()), lambda: (b"GETSET", other, g.long_value()),
+        ))())
+    return [Step(argv) for argv in [*made, (b"DEL", key, other)]]
+
+
 @strings.generator(weight=2)
 def setrange(g):
     if g.chance(0.1):

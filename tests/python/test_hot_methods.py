@@ -58,9 +58,11 @@ def test_same_as_the_general_way(decode, calls):
     assert hot._hot and not general._hot
     for call in calls:
         assert outcome(hot, call) == outcome(general, call), call
-    mine, theirs = hot.info("commandstats"), general.info("commandstats")
-    assert {name: stat["calls"] for name, stat in mine.items()} == {name: stat["calls"] for name, stat in theirs.items()}
-    for section, fields in (("stats", ("keyspace_hits", "keyspace_misses", "total_commands_processed")),
+    # A reply that cannot be decoded makes redis-py connect anew: the handshakes may differ.
+    mine, theirs = ({name: stat["calls"] for name, stat in client.info("commandstats").items()
+                     if name not in ("cmdstat_hello", "cmdstat_client|setinfo")} for client in (hot, general))
+    assert mine == theirs
+    for section, fields in (("stats", ("keyspace_hits", "keyspace_misses")),
                             ("persistence", ("rdb_changes_since_last_save",))):
         mine, theirs = hot.info(section), general.info(section)
         assert {f: mine[f] for f in fields} == {f: theirs[f] for f in fields}

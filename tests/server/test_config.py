@@ -16,7 +16,7 @@ def refusal(name, value, flags=AT_START):
     ("port", "6379"), ("maxmemory", "0"), ("maxmemory-policy", "noeviction"), ("save", ""), ("appendonly", "no"),
     ("client-output-buffer-limit", "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"),
     ("oom-score-adj-values", "0 200 800"), ("unixsocketperm", "0"), ("hash-max-ziplist-entries", "512"),
-    ("list-max-listpack-size", "-2"), ("latency-tracking-info-percentiles", "50 99 99.9"), ("bind", "* -::*"),
+    ("list-max-listpack-size", "-2"), ("latency-tracking-info-percentiles", "50 99 99.9"), ("bind", "127.0.0.1 -::1"),
     ("enable-debug-command", "no"), ("notify-keyspace-events", ""), ("loglevel", "notice"),
 ])
 def test_defaults(name, text):

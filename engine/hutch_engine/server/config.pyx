@@ -688,7 +688,7 @@ cdef void _fill_network() noexcept nogil:
     cdef Config* c = &_layout
     cdef Parameter* parameter
     _touches(_integer(b"port", 0, 65535, 6379, &c.port), CHANGED_LISTENER)
-    parameter = _flag(_touches(_text(b"bind", b"* -::*", &c.bind), CHANGED_LISTENER), PARAMETER_MULTI)
+    parameter = _flag(_touches(_text(b"bind", b"127.0.0.1 -::1", &c.bind), CHANGED_LISTENER), PARAMETER_MULTI)
     parameter.kind = KIND_ADDRESSES
     _text(b"bind-source-addr", b"")
     _flag(_text(b"unixsocket", b"", &c.unixsocket), PARAMETER_IMMUTABLE)

@@ -13,7 +13,8 @@ from hutch_engine.commands.command cimport (
 from hutch_engine.commands.reply cimport (
     Reply, reply_error, reply_error_parts, reply_error_slice, reply_mark, reply_rewind, reply_simple)
 from hutch_engine.keyspace.keyspace cimport (
-    EFFECT_EVENT, EFFECT_READY, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Effect, Keyspace, keyspace_effects_clear)
+    EFFECT_EVENT, EFFECT_READY, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Effect, Keyspace, keyspace_effects_clear,
+    keyspace_expire_due, keyspace_now)
 from hutch_engine.server.command_table cimport command_find_subcommand
 from hutch_engine.server.engine cimport (
     PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_AUTHENTICATED, SESSION_DIRTY_EXEC, SESSION_EMBEDDED,
@@ -25,6 +26,7 @@ from hutch_engine.server.eviction cimport evict_until_it_fits
 cdef enum:
     NAME_SHOWN = 128             # bytes of a client's words that an error repeats
     ERROR_NAMES = 128            # Engine.errors
+    PAST_DEADLINES = 64          # removed at once after a command that gave them; the rest by housekeeping
 
 
 # ---- which command
@@ -228,6 +230,9 @@ cdef void act_on_effects(Engine* engine) noexcept nogil:
     cdef size_t i
     cdef Effect* effect
     cdef Slice key
+    # A deadline given in the past (SET ... PXAT 1): the key is gone when its command has answered.
+    if keyspace.earliest_added_ms != INT64_MAX and keyspace.earliest_added_ms < keyspace_now(keyspace):
+        keyspace_expire_due(keyspace, PAST_DEADLINES)
     for i in range(keyspace.effect_count):
         effect = &keyspace.effects[i]
         key = slice_of(keyspace.effect_keys.data + effect.key_start, effect.key_length)

@@ -99,7 +99,7 @@ class Model:
         """Drop every key whose deadline has come."""
         now = self.clock_ms()
         for database in self.databases:
-            for key in [key for key, item in database.items() if item.deadline_ms is not None and item.deadline_ms <= now]:
+            for key in [key for key, item in database.items() if item.deadline_ms is not None and item.deadline_ms < now]:
                 del database[key]
 
 
@@ -169,7 +169,7 @@ class ModelSession:
         return self.deadline(word, 1000 if option in (b"EX", b"EXAT") else 1, option in (b"EX", b"PX"), name)
 
     def put_with_deadline(self, key: bytes, value: bytes, at_ms: int) -> None:
-        if at_ms <= self.now:
+        if at_ms < self.now:     # a key lives through the millisecond of its deadline
             self.data.pop(key, None)
         else:
             self.data[key] = Item(value, at_ms)
