@@ -225,7 +225,7 @@ cdef class Engine:
     cdef void _clock_moved(self) noexcept:
         # At once, not when housekeeping comes to it: tests look right after they moved the clock.
         self.core.keyspace.now_ms = 0
-        while keyspace_expire_due(&self.core.keyspace, 1000):
+        while not self.core.cron_paused and keyspace_expire_due(&self.core.keyspace, 1000):
             pass
         act_on_effects(self.core)
         engine_poke_housekeeping(self.core)
