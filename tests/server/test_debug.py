@@ -194,12 +194,16 @@ def _soon(holds) -> bool:
     return False
 
 
-def test_sleep_holds_everybody_but_not_the_interpreter(engine):
-    sleeper, other = engine.open(), engine.open()
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_sleep_holds_everybody_but_not_the_interpreter(engine, pipelined):
+    session, other = engine.engine.session(), engine.open()
     times = {}
 
     def sleep():
-        sleeper.execute("DEBUG", "SLEEP", "0.3")
+        if pipelined:
+            assert session.execute_many([["SET", "k", "1"], ["DEBUG", "SLEEP", "0.3"], ["GET", "k"]]) == [b"OK", b"OK", b"1"]
+        else:
+            session.execute(["DEBUG", "SLEEP", "0.3"])
         times["sleeper"] = time.monotonic()
 
     start = time.monotonic()
