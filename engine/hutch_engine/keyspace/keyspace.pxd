@@ -79,7 +79,18 @@ cdef struct LazyValue:
     uint8_t type
     uint8_t encoding
 
+cdef struct EncodingLimits:      # up to here values stay packed; the parameters of the same names
+    uint64_t hash_entries
+    uint64_t hash_value_bytes
+    uint64_t set_intset_entries
+    uint64_t set_entries
+    uint64_t set_value_bytes
+    uint64_t zset_entries
+    uint64_t zset_value_bytes
+    int64_t list_size            # list-max-listpack-size: entries, or -1 .. -5 for 4 .. 64 KiB
+
 cdef struct Keyspace:
+    EncodingLimits limits
     Heap* heap                   # borrowed, as are the next two
     Clock* clock
     Random* random

@@ -43,6 +43,14 @@ cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* ra
     keyspace.lfu_log_factor = 10
     keyspace.lfu_decay_minutes = 1
     keyspace.active_expire = True
+    keyspace.limits.hash_entries = 512
+    keyspace.limits.hash_value_bytes = 64
+    keyspace.limits.set_intset_entries = 512
+    keyspace.limits.set_entries = 128
+    keyspace.limits.set_value_bytes = 64
+    keyspace.limits.zset_entries = 128
+    keyspace.limits.zset_value_bytes = 64
+    keyspace.limits.list_size = -2
     keyspace.earliest_added_ms = INT64_MAX
     buffer_init(&keyspace.effect_keys, NULL)
     keyspace.databases = <Database*>heap_try_zeroed(heap, database_count, sizeof(Database))

@@ -45,6 +45,15 @@ cdef enum:
 cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil:
     cdef Config* config = &engine.config
     cdef Keyspace* keyspace = &engine.keyspace
+    keyspace.max_string_bytes = <uint64_t>config.proto_max_bulk_len
+    keyspace.limits.hash_entries = <uint64_t>config.hash_max_listpack_entries
+    keyspace.limits.hash_value_bytes = <uint64_t>config.hash_max_listpack_value
+    keyspace.limits.set_intset_entries = <uint64_t>config.set_max_intset_entries
+    keyspace.limits.set_entries = <uint64_t>config.set_max_listpack_entries
+    keyspace.limits.set_value_bytes = <uint64_t>config.set_max_listpack_value
+    keyspace.limits.zset_entries = <uint64_t>config.zset_max_listpack_entries
+    keyspace.limits.zset_value_bytes = <uint64_t>config.zset_max_listpack_value
+    keyspace.limits.list_size = config.list_max_listpack_size
     if changed & CHANGED_KEYSPACE:
         keyspace.lfu = config.maxmemory_policy == POLICY_ALLKEYS_LFU or config.maxmemory_policy == POLICY_VOLATILE_LFU
         # The keyspace keeps these in a byte; beyond, both formulas have long stopped changing anything.
