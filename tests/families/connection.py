@@ -26,7 +26,7 @@ def auth(g):
 
 
 def name(g):
-    return g.pick((b"bob", b"", b"a b", b"a\nb", b"~!", b"\xc3\xa9", b"\x7f", b"0"))
+    return g.pick((b"bob", b"", b"a b", b"a\nb", b"~!", b"\xc3\xa9", b"\x7f", b"0", b"\x00", b"a\x00\n"))
 
 
 @connection.generator(weight=4)

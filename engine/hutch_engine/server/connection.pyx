@@ -16,6 +16,8 @@ cdef const char* WRONG_PASSWORD = b"WRONGPASS invalid username-password pair or 
 cdef bint session_name_is_valid(Slice name) noexcept nogil:
     cdef size_t i
     for i in range(name.length):
+        if name.data[i] == 0:
+            break                # Redis looks no further, and keeps the whole
         if name.data[i] < 33 or name.data[i] > 126:
             return False
     return True
