@@ -51,6 +51,7 @@ CASES = {
     "reply off": b"CLIENT REPLY OFF\r\nPING\r\nSET a\r\nNOSUCH\r\nCLIENT REPLY ON\r\nPING\r\n", "reply skip": b"CLIENT REPLY SKIP\r\nPING\r\nECHO a\r\n",
     "reply off, on in a transaction": b"MULTI\r\nCLIENT REPLY OFF\r\nPING\r\nEXEC\r\nPING\r\nCLIENT REPLY ON\r\n",
     "reply skip in a transaction": b"MULTI\r\nCLIENT REPLY SKIP\r\nPING\r\nEXEC\r\nPING\r\nPING\r\n", "reply skip twice": b"CLIENT REPLY SKIP\r\nCLIENT REPLY SKIP\r\nPING\r\nPING\r\n",
+    "protocol error while replies are off": b"CLIENT REPLY OFF\r\n*x\r\n",
     # In a transaction.
     "error in MULTI": b"MULTI\r\n*a\r\n", "empty commands in MULTI": b"MULTI\r\n*0\r\n\r\nPING\r\nEXEC\r\n",
 }

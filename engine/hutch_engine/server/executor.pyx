@@ -252,13 +252,12 @@ cdef void act_on_effects(Engine* engine) noexcept nogil:
     keyspace.earliest_added_ms = INT64_MAX
 
 
-cdef inline void _after_command(Session* session, size_t mark, bint silent) noexcept nogil:
+cdef inline void _after_command(Session* session, size_t mark) noexcept nogil:
     cdef Keyspace* keyspace = &session.engine.keyspace
     if unlikely(keyspace.effect_count != 0 or keyspace.chores != 0 or keyspace.earliest_added_ms != INT64_MAX):
         act_on_effects(session.engine)
     if unlikely(session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT)):
-        # CLIENT REPLY OFF writes nothing itself, and what was written before it (EXEC's header) stays.
-        if silent and session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP):
+        if session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP):
             reply_rewind(&session.reply, mark)
         session.flags &= ~<uint32_t>SESSION_REPLY_SKIP
         if session.flags & SESSION_REPLY_SKIP_NEXT:
@@ -275,7 +274,6 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
     cdef Engine* engine = session.engine
     cdef Keyspace* keyspace = &engine.keyspace
     cdef size_t mark = session.reply.buffer.length
-    cdef bint silent = session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)
     cdef uint64_t flags
     keyspace.now_ms = 0
     keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
@@ -317,16 +315,16 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
             reply_simple(&session.reply, b"QUEUED")
         else:
             _reject_text(session, command, b"OOM command not allowed when used memory > 'maxmemory'.")
-        _after_command(session, mark, silent)
+        _after_command(session, mark)
         return EXECUTED
     session.call.flags = CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0
     run_command(session, command, argv, argc, hashed, key_hash)
-    _after_command(session, mark, silent)
+    _after_command(session, mark)
     return EXECUTED
 
 
 cdef Executed _refused(Session* session, size_t mark) noexcept nogil:
     if session.reply.buffer.length > mark:
         _count_error(session.engine, &session.reply, mark)
-    _after_command(session, mark, True)
+    _after_command(session, mark)
     return EXECUTED

@@ -224,18 +224,10 @@ cdef ParseOutcome _unexpected_type(RespParser* parser, char got) noexcept nogil:
     return _fail(parser, problem)
 
 
-cdef inline const char* _carriage_return(RespParser* parser) noexcept nogil:
-    """The first CR from `position` on, or NULL. Redis looks for it as in a C string: a NUL byte hides it."""
-    cdef const char* from_here = parser.data + parser.position
-    cdef const char* cr = <const char*>memchr(from_here, CR, parser.length - parser.position)
-    if cr != NULL and memchr(from_here, 0, <size_t>(cr - from_here)) != NULL:
-        return NULL
-    return cr
-
-
 cdef inline const char* _line_end(RespParser* parser) noexcept nogil:
     """The CR of the header at `position`, with a byte behind it; NULL: more bytes are needed."""
-    cdef const char* cr = _carriage_return(parser)
+    cdef const char* from_here = parser.data + parser.position
+    cdef const char* cr = <const char*>memchr(from_here, CR, parser.length - parser.position)
     if cr == NULL or cr + 1 == parser.data + parser.length:
         return NULL
     return cr
@@ -244,7 +236,7 @@ cdef inline const char* _line_end(RespParser* parser) noexcept nogil:
 cdef bint _line_is_long(RespParser* parser) noexcept nogil:
     """No end of line within what Redis allows for one."""
     cdef size_t length = parser.length - parser.position
-    return length > LINE_BYTES_MAX and _carriage_return(parser) == NULL
+    return length > LINE_BYTES_MAX and memchr(parser.data + parser.position, CR, length) == NULL
 
 
 cdef ParseOutcome _multibulk_header(RespParser* parser, bint authenticated) noexcept nogil:

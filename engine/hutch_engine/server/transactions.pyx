@@ -1,9 +1,9 @@
 """See transactions.pxd. The queue and the watches themselves are the session's (engine.pyx)."""
 from libc.stdint cimport uint32_t
 from hutch_engine.commands.call cimport CALL_IN_MULTI, Call, error_memory
-from hutch_engine.commands.reply cimport reply_array, reply_error, reply_mark, reply_null_array, reply_ok, reply_rewind
+from hutch_engine.commands.reply cimport reply_array, reply_error, reply_null_array, reply_ok
 from hutch_engine.server.engine cimport (
-    SESSION_DIRTY_CAS, SESSION_DIRTY_EXEC, SESSION_IN_EXEC, SESSION_MULTI, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, QueuedCommand, Session, session_discard,
+    SESSION_DIRTY_CAS, SESSION_DIRTY_EXEC, SESSION_IN_EXEC, SESSION_MULTI, QueuedCommand, Session, session_discard,
     session_of, session_unwatch, session_watch, session_watches_expired)
 from hutch_engine.server.executor cimport run_command
 
@@ -30,8 +30,6 @@ cdef void cmd_exec(Call* call) noexcept nogil:
     cdef Session* session = session_of(call)
     cdef QueuedCommand* queued
     cdef uint32_t call_flags = call.flags
-    cdef bint silent
-    cdef size_t mark
     if not session.flags & SESSION_MULTI:
         reply_error(call.reply, b"ERR EXEC without MULTI")
         return
@@ -53,11 +51,7 @@ cdef void cmd_exec(Call* call) noexcept nogil:
     queued = session.queue
     while queued != NULL:
         call.flags = call_flags | CALL_IN_MULTI
-        silent = session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)
-        mark = reply_mark(call.reply)
         run_command(session, queued.command, queued.argv, queued.argc, False, 0)
-        if silent and session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP):
-            reply_rewind(call.reply, mark)
         queued = queued.next
     call.flags = call_flags
     session.flags &= ~<uint32_t>SESSION_IN_EXEC
