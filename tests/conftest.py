@@ -60,7 +60,7 @@ def hutch_module():
 @pytest.fixture(scope="session")
 def hutch_server():
     """Hutch's listener on a free port, with `.host` and `.port`."""
-    with hutch_module().Server(port=0) as server:
+    with hutch_module().Server(port=0, enable_debug_command="yes") as server:        # as the oracle
         yield server
 
 

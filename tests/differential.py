@@ -8,7 +8,6 @@ store over two connections. See generators.py for where commands come from and f
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -56,11 +55,6 @@ def shape(one: Reply, two: Reply) -> bool:
     return type(one.value) is type(two.value) and not isinstance(one.value, Error)
 
 
-def encoding(one: Reply, two: Reply) -> bool:
-    """Redis 8.2 says embstr where key and value share an allocation of 64 bytes: a fact of its layout, not of ours."""
-    return {one.value, two.value} == {b"embstr", b"raw"} and os.environ.get("HUTCH_DIFF_ENCODINGS") != "strict"
-
-
 def hello(one: Reply, two: Reply) -> bool:
     """HELLO's fields, except those that name the server and the connection."""
     def fields(value):
@@ -71,7 +65,7 @@ def hello(one: Reply, two: Reply) -> bool:
 
 
 COMPARERS = {"exact": exact, "scan": exact, "seconds": within(2), "milliseconds": within(5000), "unordered": unordered,
-             "shape": shape, "encoding": encoding, "hello": hello}
+             "shape": shape, "hello": hello}
 
 
 def agree(steps: list[Step], ones: list[Reply], twos: list[Reply]) -> int | None:

@@ -8,13 +8,13 @@ import os
 import pytest
 
 from differential import Duel
-from families import families
+from families import EMBEDDED, families
 from generators import Gen, Step
 from hutch.testing.replies import decode
 from resp_client import Closed, Reply
 from subjects import ModelSubject, TcpConnection, TcpSubject
 
-COMMANDS = int(os.environ.get("HUTCH_DIFF_COMMANDS", "30000"))
+COMMANDS = int(os.environ.get("HUTCH_DIFF_COMMANDS", "60000"))
 SEED = int(os.environ.get("HUTCH_DIFF_SEED", "20260801"))
 
 
@@ -47,7 +47,7 @@ def test_listener(oracle, hutch_server, protocol):
 
 @pytest.mark.parametrize("protocol", (2, 3))
 def test_embedded(oracle, embedded, protocol):
-    duel(embedded, oracle, protocol, families())
+    duel(embedded, oracle, protocol, families(*EMBEDDED))
 
 
 class Liar(TcpSubject):

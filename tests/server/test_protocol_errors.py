@@ -50,8 +50,11 @@ CASES = {
     # CLIENT REPLY: which commands are answered.
     "reply off": b"CLIENT REPLY OFF\r\nPING\r\nSET a\r\nNOSUCH\r\nCLIENT REPLY ON\r\nPING\r\n", "reply skip": b"CLIENT REPLY SKIP\r\nPING\r\nECHO a\r\n",
     "reply off, on in a transaction": b"MULTI\r\nCLIENT REPLY OFF\r\nPING\r\nEXEC\r\nPING\r\nCLIENT REPLY ON\r\n",
+    "reply on in a transaction": b"MULTI\r\nPING\r\nCLIENT REPLY ON\r\nPING\r\nCLIENT REPLY OFF\r\nPING\r\nCLIENT REPLY ON\r\nEXEC\r\nPING\r\n",
+    "exec while replies are off": b"MULTI\r\nPING\r\nCLIENT REPLY ON\r\nPING\r\nCLIENT REPLY OFF\r\nEXEC\r\nPING\r\n" * 2,
+    "replies off, errors of exec": b"CLIENT REPLY OFF\r\nEXEC\r\nMULTI\r\nNOSUCH\r\nEXEC\r\nMULTI\r\nPING\r\nCLIENT REPLY ON\r\nECHO a\r\nEXEC\r\nPING\r\n",
+    "skip exec": b"MULTI\r\nPING\r\nCLIENT REPLY SKIP\r\nEXEC\r\nPING\r\nCLIENT REPLY SKIP\r\nEXEC\r\nPING\r\n",
     "reply skip in a transaction": b"MULTI\r\nCLIENT REPLY SKIP\r\nPING\r\nEXEC\r\nPING\r\nPING\r\n", "reply skip twice": b"CLIENT REPLY SKIP\r\nCLIENT REPLY SKIP\r\nPING\r\nPING\r\n",
-    "protocol error while replies are off": b"CLIENT REPLY OFF\r\n*x\r\n",
     # In a transaction.
     "error in MULTI": b"MULTI\r\n*a\r\n", "empty commands in MULTI": b"MULTI\r\n*0\r\n\r\nPING\r\nEXEC\r\n",
 }
@@ -123,6 +126,13 @@ def test_two_real_servers_agree(oracle, oracle_twin):
 @pytest.mark.parametrize("name", CASES)
 def test_malformed(name, hutch_server, oracle):
     same(hutch_server, oracle, CASES[name])
+
+
+def test_protocol_error_while_replies_are_off(hutch_server, oracle):
+    """Neither says a word. Redis then keeps a connection that can do nothing any more; Hutch closes it."""
+    data = b"CLIENT REPLY OFF\r\n*x\r\n"
+    assert answer(oracle, data) == (b"", False)
+    assert answer(hutch_server, data) == (b"", True)
 
 
 @pytest.mark.parametrize("name", UNAUTHENTICATED)

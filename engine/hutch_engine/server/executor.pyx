@@ -319,6 +319,8 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
         return EXECUTED
     session.call.flags = CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0
     run_command(session, command, argv, argc, hashed, key_hash)
+    if unlikely(session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) and _names(command, b"exec", 4):
+        mark = session.reply.buffer.length      # EXEC has muted what is to be muted
     _after_command(session, mark)
     return EXECUTED
 

@@ -29,6 +29,7 @@ from hutch_engine.commands.reply cimport reply_error
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_hash
 from hutch_engine.server.engine cimport (
     PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_MASTER,
+    SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
     SESSION_POSTPONED, SESSION_REPLICA, SESSION_SUBSCRIBED, SESSION_UNIX_SOCKET, engine_sample, session_free,
     session_new)
 from hutch_engine.server.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, Executed, execute_known
@@ -735,7 +736,9 @@ cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) 
     cdef Session* session = connection.session
     cdef Engine* engine = listener.engine
     if unlikely(connection.ending == ENDING_PROTOCOL_ERROR):
-        reply_error(&session.reply, connection.parser.error)
+        # Redis says nothing to who wanted no replies, and then leaves the connection open for nothing: we close it.
+        if not session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP):
+            reply_error(&session.reply, connection.parser.error)
         engine.error_replies += 1
         session.flags |= SESSION_CLOSE_AFTER_REPLY
     connection.authenticated = _is_authenticated(engine, session)

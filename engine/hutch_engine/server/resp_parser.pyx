@@ -218,16 +218,24 @@ cdef ParseOutcome _fail(RespParser* parser, const char* problem) noexcept nogil:
 
 cdef ParseOutcome _unexpected_type(RespParser* parser, char got) noexcept nogil:
     cdef char[24] problem
-    if got == CR or got == LF or got == 0:
+    if got == CR or got == LF:
         got = 32
     snprintf(problem, sizeof(problem), b"expected '$', got '%c'", <int>got)
     return _fail(parser, problem)
 
 
-cdef inline const char* _line_end(RespParser* parser) noexcept nogil:
-    """The CR of the header at `position`, with a byte behind it; NULL: more bytes are needed."""
+cdef inline const char* _carriage_return(const RespParser* parser) noexcept nogil:
+    """Redis looks with strchr: a NUL hides the CR behind it, and the line goes on until it is too long."""
     cdef const char* from_here = parser.data + parser.position
     cdef const char* cr = <const char*>memchr(from_here, CR, parser.length - parser.position)
+    if cr == NULL or memchr(from_here, 0, <size_t>(cr - from_here)) != NULL:
+        return NULL
+    return cr
+
+
+cdef inline const char* _line_end(RespParser* parser) noexcept nogil:
+    """The CR of the header at `position`, with a byte behind it; NULL: more bytes are needed."""
+    cdef const char* cr = _carriage_return(parser)
     if cr == NULL or cr + 1 == parser.data + parser.length:
         return NULL
     return cr
@@ -235,8 +243,7 @@ cdef inline const char* _line_end(RespParser* parser) noexcept nogil:
 
 cdef bint _line_is_long(RespParser* parser) noexcept nogil:
     """No end of line within what Redis allows for one."""
-    cdef size_t length = parser.length - parser.position
-    return length > LINE_BYTES_MAX and memchr(parser.data + parser.position, CR, length) == NULL
+    return parser.length - parser.position > LINE_BYTES_MAX and _carriage_return(parser) == NULL
 
 
 cdef ParseOutcome _multibulk_header(RespParser* parser, bint authenticated) noexcept nogil:
