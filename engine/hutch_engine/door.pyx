@@ -393,6 +393,8 @@ cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const 
                 taken.ended = True
                 break
         command = resolve_command(engine, argv, counts[done])
+        if not patient and _may_take_long(command, counts[done]):
+            break                        # the caller goes on without the GIL
     taken.outcome = outcome
     taken.done = done
     if slot[0] == session:
@@ -553,7 +555,7 @@ cdef class Session:
                 _run(&self.core, command, argv, counts + ran, total - ran, False, taken)
             if taken.refused:
                 raise MemoryError("no memory for the reply")
-            if taken.outcome == EXECUTED or taken.ended:
+            if taken.ended or (taken.outcome == EXECUTED and taken.done == total - ran):
                 return 0
             if taken.outcome == EXECUTE_BLOCKED:
                 # No command of this version blocks. The families that do wait here for their reply, as
@@ -562,6 +564,8 @@ cdef class Session:
             for i in range(taken.done):
                 argv += counts[ran]
                 ran += 1
+            if taken.outcome == EXECUTED:
+                continue
             with nogil:
                 signal_wait(&self.engine.core.pause_over, ticket, min(max(left_us, 1000), POSTPONED_STEP_US))
             PyErr_CheckSignals()

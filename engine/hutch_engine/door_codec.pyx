@@ -319,4 +319,9 @@ cdef object decode_reply(Cursor* cursor, Codec codec, bint decode, int depth):
         return _bulk(slice_of(line.data + 4, line.length - 4), codec, decode)
     if kind == b'!':
         return _error(_body(cursor, _number(line)), codec)
+    if kind == b'|':
+        # An attribute tells about the reply behind it; nobody asks for it, as in redis-py.
+        for count in range(2 * _number(line)):
+            decode_reply(cursor, codec, decode, depth + 1)
+        return decode_reply(cursor, codec, decode, depth + 1)
     _truncated()

@@ -86,6 +86,7 @@ def test_what_is_more_than_a_reply(engine):
     assert bytes(session.execute_raw([b"DEBUG", b"PROTOCOL", b"attrib"])) == (
         b"|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n"
         b"$39\r\nSome real reply following the attribute\r\n")
+    assert session.execute([b"DEBUG", b"PROTOCOL", b"attrib"]) == b"Some real reply following the attribute"
 
 
 VALUES = ["", "v", "1", "-1", "12345678901234567890", "007", "x" * 41, "x" * 500, "x" * 5000, "\r\n", "\0", "ä"]
@@ -193,12 +194,16 @@ def _soon(holds) -> bool:
     return False
 
 
-def test_sleep_holds_everybody_but_not_the_interpreter(engine):
-    sleeper, other = engine.open(), engine.open()
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_sleep_holds_everybody_but_not_the_interpreter(engine, pipelined):
+    session, other = engine.engine.session(), engine.open()
     times = {}
 
     def sleep():
-        sleeper.execute("DEBUG", "SLEEP", "0.3")
+        if pipelined:
+            assert session.execute_many([["SET", "k", "1"], ["DEBUG", "SLEEP", "0.3"], ["GET", "k"]]) == [b"OK", b"OK", b"1"]
+        else:
+            session.execute(["DEBUG", "SLEEP", "0.3"])
         times["sleeper"] = time.monotonic()
 
     start = time.monotonic()

@@ -1,4 +1,6 @@
 """COMMAND: names, key extraction and filters as Redis has them."""
+import pytest
+
 SAME = [
     "COMMAND foo", "COMMAND HELP", "COMMAND COUNT x", "COMMAND GETKEYS", "COMMAND GETKEYS get", "COMMAND GETKEYS get a",
     "COMMAND GETKEYS mset a b c d", "COMMAND GETKEYS ping", "COMMAND GETKEYS nosuch a", "COMMAND GETKEYS set a",
@@ -22,3 +24,58 @@ def test_counts_agree(client):
     count, names, everything = client.run([["COMMAND", "COUNT"], ["COMMAND", "LIST"], ["COMMAND"]])
     assert count.value == len(names.value) == len(everything.value) > 60
     assert {entry[0] for entry in everything.value} == set(names.value)
+
+
+# ---- the whole table, against Redis's
+
+def both_sides(client, oracle):
+    from subjects import TcpSubject
+    return client, TcpSubject(oracle.host, oracle.port).open()
+
+
+def every_name(client) -> list[bytes]:
+    names, subcommands = client.run([["COMMAND", "LIST"], ["COMMAND", "LIST", "FILTERBY", "PATTERN", "*|*"]])
+    return names.value + subcommands.value
+
+
+@pytest.mark.parametrize("protocol", "23")
+def test_info_of_every_command(client, oracle, protocol):
+    """Name, arity, flags, legacy keys, categories, tips and key specifications; subcommands are asked one by one."""
+    client, real = both_sides(client, oracle)
+    for side in (client, real):
+        side.run([["HELLO", protocol]])
+    for name in every_name(client):
+        mine, its = (side.run([["COMMAND", "INFO", name]])[0].value[0] for side in (client, real))
+        assert mine[:9] == its[:9], name
+    real.close()
+
+
+def test_categories(client, oracle):
+    client, real = both_sides(client, oracle)
+    known = set(every_name(client))
+    for category in real.run([["ACL", "CAT"]])[0].value:
+        mine, its = (set(side.run([["COMMAND", "LIST", "FILTERBY", "ACLCAT", category]])[0].value)
+                     for side in (client, real))
+        assert mine == its & known, category
+    real.close()
+
+
+REQUESTS = """
+SET|SET k|SET k v GET|SET k v EX 1 GET|MSET|MSET a|MSET a 1 b|MSETNX a 1|DEL|DEL a b c|COPY a b|RENAME a b|LCS a b|LCS a
+OBJECT|OBJECT HELP|OBJECT FREQ a b|MEMORY USAGE k|MEMORY USAGE|MEMORY|PING|WATCH a b|EXISTS|SCAN 0|RANDOMKEY|foo bar
+CLIENT LIST|CONFIG GET a|GETEX k EX 1|MULTI|debug object k|COMMAND|COMMAND GETKEYS get a|command foo|client|client foo
+""".replace("\n", "|").strip("|").split("|")
+
+
+@pytest.mark.parametrize("request_line", REQUESTS)
+def test_keys_of_requests(same_as_redis, request_line):
+    same_as_redis(f"COMMAND GETKEYS {request_line}", f"COMMAND GETKEYSANDFLAGS {request_line}")
+
+
+@pytest.mark.parametrize("name", ["client|nosuch", "get|x", "|", "client|", "CLIENT|list", "", "get", "Client"])
+def test_odd_names(client, oracle, name):
+    client, real = both_sides(client, oracle)
+    for word in ("INFO", "DOCS"):
+        mine, its = (side.run([["COMMAND", word, name]])[0].value for side in (client, real))
+        assert len(mine) == len(its) and [type(part) for part in mine] == [type(part) for part in its]
+    real.close()
