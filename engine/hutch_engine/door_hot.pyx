@@ -6,7 +6,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
-from hutch_engine.base.clock cimport clock_coarse_ms, monotonic_us
+from hutch_engine.base.clock cimport clock_coarse_ms, clock_coarse_s, monotonic_us
 from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_release, lock_try
 from hutch_engine.base.memory cimport heap_is_short
@@ -105,7 +105,7 @@ cdef inline SessionStruct* _begin(HotMethods self, bint writes, const Command* c
     cdef Session session = self.hot_session
     cdef EngineStruct* engine = self.hot_engine
     cdef SessionStruct* core
-    cdef int64_t now_ms
+    cdef int64_t now_s
     if unlikely(not engine_is_ours(engine)):
         return NULL
     if unlikely(not lock_try(&engine.lock)):
@@ -119,11 +119,11 @@ cdef inline SessionStruct* _begin(HotMethods self, bint writes, const Command* c
         lock_release(&engine.lock)
         return NULL
     engine.keyspace.now_ms = 0
-    now_ms = clock_coarse_ms(&engine.clock)
-    engine.keyspace.access_clock = <uint32_t>(now_ms // 1000)
+    now_s = clock_coarse_s(&engine.clock)
+    engine.keyspace.access_clock = <uint32_t>now_s
     core.last_command = command
     # CLIENT LIST shows it in seconds: not worth a second look at a clock.
-    core.used_us = now_ms * 1000 + self.hot_monotonic_us
+    core.used_us = now_s * 1000000 + self.hot_monotonic_us
     return core
 
 
