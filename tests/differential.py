@@ -40,6 +40,13 @@ def within(tolerance: int):
     return compare
 
 
+def each_within(tolerance: int):
+    """The same for a list of figures."""
+    compare = within(tolerance)
+    return lambda one, two: (type(one.value) is type(two.value) is list and len(one.value) == len(two.value) and all(
+        a == b or compare(Reply(a, b""), Reply(b, b"")) for a, b in zip(one.value, two.value)))
+
+
 def unordered(one: Reply, two: Reply) -> bool:
     """A list, set or map in another order; in RESP2, CONFIG GET's flat pairs as well."""
     def items(value):
@@ -71,6 +78,7 @@ def hello(one: Reply, two: Reply) -> bool:
 
 
 COMPARERS = {"exact": exact, "scan": exact, "seconds": within(2), "milliseconds": within(5000), "unordered": unordered,
+             "field_seconds": each_within(2), "field_milliseconds": each_within(5000),
              "shape": shape, "encoding": encoding, "hello": hello}
 
 
@@ -168,16 +176,17 @@ class Player:
 
     def _scan(self, step: Step) -> Reply:
         """A full iteration; the answer is the sorted list of what it brought."""
-        connection, cursor, found = self.connections[step.connection], b"".join(step.argv[1:2]), set()
-        if len(step.argv) < 2:
+        at = 1 if step.argv[0].upper() == b"SCAN" else 2         # HSCAN, SSCAN and ZSCAN name a key first
+        connection, cursor, found = self.connections[step.connection], b"".join(step.argv[at:at + 1]), set()
+        if len(step.argv) <= at:
             return connection.run([step.argv])[0]
         for _ in range(10_000):
-            reply = connection.run([(step.argv[0], cursor, *step.argv[2:])])[0]
+            reply = connection.run([(*step.argv[:at], cursor, *step.argv[at + 1:])])[0]
             if not (isinstance(reply.value, list) and len(reply.value) == 2):
                 return reply
             cursor, batch = reply.value
             found.update(batch)
-            if step.argv[1] != b"0":        # where a made-up cursor leads is the server's own affair
+            if step.argv[at] != b"0":       # where a made-up cursor leads is the server's own affair
                 return Reply([], encode([]))
             if cursor == b"0":
                 return Reply(sorted(found), encode(sorted(found)))

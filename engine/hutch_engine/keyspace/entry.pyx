@@ -7,6 +7,8 @@ from hutch_engine.base.memory cimport (
     HEAP_SMALL_MAX, Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc)
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
 from hutch_engine.base.slice cimport Slice
+from hutch_engine.structures.hash cimport (
+    Hash, hash_alarm, hash_copy, hash_effort, hash_free, hash_free_some, hash_memory)
 from hutch_engine.structures.wheel cimport WheelNode, wheel_relocated
 
 
@@ -87,14 +89,39 @@ cdef void value_free(Heap* heap, uint8_t type, uint8_t encoding, void* pointer) 
     if type == TYPE_STRING:
         heap_free(heap, pointer, sizeof(StringValue) + (<StringValue*>pointer).capacity)
         return
+    if type == TYPE_HASH:
+        hash_free(heap, hash_form_of(encoding), pointer)
+        return
     invariant(False, b"a value of a type without a destructor")
 
 
+cdef bint value_free_some(Heap* heap, uint8_t type, uint8_t encoding, void* pointer, uint64_t steps) noexcept nogil:
+    if type == TYPE_HASH:
+        return hash_free_some(heap, hash_form_of(encoding), pointer, steps)
+    value_free(heap, type, encoding, pointer)
+    return False
+
+
 cdef uint64_t value_effort(uint8_t type, uint8_t encoding, void* pointer) noexcept nogil:
+    if type == TYPE_HASH:
+        return hash_effort(hash_form_of(encoding), pointer)
     return 1          # a string is one block
 
 
+cdef bint _copy_hash(Heap* heap, const Entry* entry, Value* value_out) noexcept nogil:
+    cdef Hash source, copy
+    source.form = hash_form_of(entry_encoding(entry))
+    source.pointer = entry_pointer(entry)
+    source.heap = heap
+    if not hash_copy(&source, &copy):
+        return False
+    value_out[0] = value_of_pointer(TYPE_HASH, entry_encoding(entry), copy.pointer)
+    return True
+
+
 cdef bint entry_copy_value(Heap* heap, const Entry* entry, Value* value_out) noexcept nogil:
+    if entry_type(entry) == TYPE_HASH:
+        return _copy_hash(heap, entry, value_out)
     # A string's bytes are copied when the new entry is made; until then they are borrowed from this one.
     value_out[0] = _value_of_entry(entry)
     value_out.owned = False
@@ -308,6 +335,8 @@ cdef Entry* entry_with_deadline(Heap* heap, Entry* entry, bint present) noexcept
     memcpy(block, entry, body)
     heap_free(heap, old_block, old_bytes)
     entry = <Entry*>block
+    if entry.flags & ENTRY_HAS_FIELD_DEADLINES:
+        hash_alarm(hash_form_of(entry_encoding(entry)), entry_pointer(entry)).owner = entry
     if present:
         entry.flags |= ENTRY_HAS_DEADLINE
         if entry.flags & ENTRY_EMBEDDED:
@@ -322,6 +351,8 @@ cdef uint64_t entry_memory(const Entry* entry, uint64_t samples) noexcept nogil:
     cdef void* pointer = _pointer_or_null(entry)
     if pointer != NULL and entry_type(entry) == TYPE_STRING:
         total += heap_block_bytes(sizeof(StringValue) + (<StringValue*>pointer).capacity)
+    elif entry_type(entry) == TYPE_HASH:
+        total += hash_memory(hash_form_of(entry_encoding(entry)), pointer, samples)
     return total
 
 
