@@ -39,6 +39,13 @@ def within(tolerance: int):
     return compare
 
 
+def each_within(tolerance: int):
+    """The same for a list of figures."""
+    compare = within(tolerance)
+    return lambda one, two: (type(one.value) is type(two.value) is list and len(one.value) == len(two.value) and all(
+        a == b or compare(Reply(a, b""), Reply(b, b"")) for a, b in zip(one.value, two.value)))
+
+
 def unordered(one: Reply, two: Reply) -> bool:
     """A list, set or map in another order; in RESP2, CONFIG GET's flat pairs as well."""
     def items(value):
@@ -72,6 +79,7 @@ def hello(one: Reply, two: Reply) -> bool:
 
 
 COMPARERS = {"exact": exact, "scan": exact, "seconds": within(2), "milliseconds": within(5000), "unordered": unordered,
+             "field_seconds": each_within(2), "field_milliseconds": each_within(5000),
              "shape": shape, "count": count, "hello": hello}
 
 

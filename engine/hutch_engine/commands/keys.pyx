@@ -12,12 +12,13 @@ from hutch_engine.commands.reply cimport (
     reply_one, reply_simple, reply_zero)
 from hutch_engine.commands.scan cimport SCAN_COUNT, SCAN_STEPS_FACTOR, scan_cursor, scan_insert_cursor
 from hutch_engine.keyspace.entry cimport (
-    ENTRY_INTEGER, TYPE_NONE, TYPE_STREAM, TYPE_STRING, Entry, Value, entry_copy_value, entry_deadline_ms,
+    ENTRY_INTEGER, TYPE_HASH, TYPE_NONE, TYPE_STREAM, TYPE_STRING, Entry, Value, entry_copy_value, entry_deadline_ms,
     entry_has_deadline, entry_key, entry_take_value, entry_type, type_name, value_free)
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_NEW, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_clear_deadline,
     keyspace_first_access,
-    keyspace_delete, keyspace_event, keyspace_expire_entry, keyspace_find, keyspace_find_slot, keyspace_hash,
+    keyspace_delete, keyspace_event, keyspace_expire_entry, keyspace_fields_changed, keyspace_fields_detach,
+    keyspace_find, keyspace_find_slot, keyspace_hash,
     keyspace_now, keyspace_overwritten, keyspace_set, keyspace_set_deadline, keyspace_touched)
 from hutch_engine.structures.table cimport TableSlot, table_each, table_find, table_random, table_scan
 
@@ -142,7 +143,10 @@ cdef bint _transfer(Call* call, Database* to, Slice key, uint64_t hash) noexcept
     cdef Value value = entry_take_value(keyspace.heap, entry)
     if value.type == TYPE_STRING:
         value.encoding = object_encoding(entry)
+    keyspace_fields_detach(call.database, entry)
     if not _put(keyspace, to, key, hash, value, entry_deadline_ms(entry)):
+        if value.type == TYPE_HASH:
+            keyspace_fields_changed(keyspace, call.database, entry)
         return False
     if value.owned:
         entry.flags |= ENTRY_INTEGER         # as large inside the block as the pointer, and nothing to free

@@ -21,6 +21,7 @@ from hutch_engine.base.compiler cimport load_i64, load_ptr, store_i64, store_ptr
 from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.numbers cimport format_integer
 from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.structures.hash cimport HASH_DEADLINES, HASH_PACKED, HASH_TABLE
 from hutch_engine.structures.wheel cimport WheelNode
 
 cdef enum:                       # types, by Redis's RDB-independent order of `TYPE` names
@@ -48,6 +49,7 @@ cdef enum:
     ENTRY_HAS_DEADLINE = 1
     ENTRY_EMBEDDED = 2
     ENTRY_INTEGER = 4
+    ENTRY_HAS_FIELD_DEADLINES = 8        # a hash with a field that has one; kept by keyspace_fields_changed
 
 cdef enum:
     ENTRY_HEADER_BYTES = 8       # the table's key_offset for keys
@@ -97,6 +99,17 @@ cdef inline Entry* entry_of_node(WheelNode* node) noexcept nogil:
 cdef inline int64_t entry_deadline_ms(const Entry* entry) noexcept nogil:
     """-1 without a deadline."""
     return entry_node(entry).deadline_ms if entry.flags & ENTRY_HAS_DEADLINE else -1
+
+cdef inline int hash_form_of(uint8_t encoding) noexcept nogil:
+    """The form of structures/hash that the encoding of a TYPE_HASH stands for."""
+    if encoding == ENCODING_LISTPACK:
+        return HASH_PACKED
+    return HASH_DEADLINES if encoding == ENCODING_LISTPACKEX else HASH_TABLE
+
+cdef inline uint8_t encoding_of_hash_form(int form) noexcept nogil:
+    if form == HASH_PACKED:
+        return ENCODING_LISTPACK
+    return ENCODING_LISTPACKEX if form == HASH_DEADLINES else ENCODING_HASHTABLE
 
 cdef inline const char* leb128_read(const char* at, size_t* value_out) noexcept nogil:
     """Our own bytes, written by leb128_write: no bounds to check."""

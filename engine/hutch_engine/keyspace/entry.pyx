@@ -12,6 +12,8 @@ from hutch_engine.structures.listpack cimport Listpack, listpack_bytes, listpack
 from hutch_engine.structures.sorted_tree cimport (
     SortedTree, sorted_tree_copy, sorted_tree_count, sorted_tree_free, sorted_tree_free_some,
     sorted_tree_memory)
+from hutch_engine.structures.hash cimport (
+    Hash, hash_alarm, hash_copy, hash_effort, hash_free, hash_free_some, hash_memory)
 from hutch_engine.structures.wheel cimport WheelNode, wheel_relocated
 
 
@@ -101,6 +103,9 @@ cdef void value_free(Heap* heap, uint8_t type, uint8_t encoding, void* pointer) 
         else:
             sorted_tree_free(heap, <SortedTree*>pointer)
         return
+    if type == TYPE_HASH:
+        hash_free(heap, hash_form_of(encoding), pointer)
+        return
     invariant(False, b"a value of a type without a destructor")
 
 
@@ -109,6 +114,8 @@ cdef bint value_free_some(Heap* heap, uint8_t type, uint8_t encoding, void* poin
         return set_free_some(heap, set_of(encoding, pointer), steps)
     if encoding == ENCODING_SKIPLIST:
         return sorted_tree_free_some(heap, <SortedTree*>pointer, steps)
+    if type == TYPE_HASH:
+        return hash_free_some(heap, hash_form_of(encoding), pointer, steps)
     value_free(heap, type, encoding, pointer)
     return False
 
@@ -118,6 +125,8 @@ cdef uint64_t value_effort(uint8_t type, uint8_t encoding, void* pointer) noexce
         return set_effort(set_of(encoding, pointer))
     if encoding == ENCODING_SKIPLIST:
         return sorted_tree_count(<SortedTree*>pointer)
+    if type == TYPE_HASH:
+        return hash_effort(hash_form_of(encoding), pointer)
     return 1          # a string is one block
 
 
@@ -131,6 +140,17 @@ cdef bint _copy_zset(Heap* heap, const Entry* entry, Value* value_out) noexcept 
     return copy != NULL
 
 
+cdef bint _copy_hash(Heap* heap, const Entry* entry, Value* value_out) noexcept nogil:
+    cdef Hash source, copy
+    source.form = hash_form_of(entry_encoding(entry))
+    source.pointer = entry_pointer(entry)
+    source.heap = heap
+    if not hash_copy(&source, &copy):
+        return False
+    value_out[0] = value_of_pointer(TYPE_HASH, entry_encoding(entry), copy.pointer)
+    return True
+
+
 cdef bint entry_copy_value(Heap* heap, const Entry* entry, Value* value_out) noexcept nogil:
     cdef Set copied
     if entry_type(entry) == TYPE_SET:
@@ -140,6 +160,8 @@ cdef bint entry_copy_value(Heap* heap, const Entry* entry, Value* value_out) noe
         return True
     if entry_type(entry) == TYPE_ZSET:
         return _copy_zset(heap, entry, value_out)
+    if entry_type(entry) == TYPE_HASH:
+        return _copy_hash(heap, entry, value_out)
     # A string's bytes are copied when the new entry is made; until then they are borrowed from this one.
     value_out[0] = _value_of_entry(entry)
     value_out.owned = False
@@ -353,6 +375,8 @@ cdef Entry* entry_with_deadline(Heap* heap, Entry* entry, bint present) noexcept
     memcpy(block, entry, body)
     heap_free(heap, old_block, old_bytes)
     entry = <Entry*>block
+    if entry.flags & ENTRY_HAS_FIELD_DEADLINES:
+        hash_alarm(hash_form_of(entry_encoding(entry)), entry_pointer(entry)).owner = entry
     if present:
         entry.flags |= ENTRY_HAS_DEADLINE
         if entry.flags & ENTRY_EMBEDDED:
@@ -369,6 +393,8 @@ cdef uint64_t entry_memory(const Entry* entry, uint64_t samples) noexcept nogil:
         total += heap_block_bytes(sizeof(StringValue) + (<StringValue*>pointer).capacity)
     elif pointer != NULL and entry_type(entry) == TYPE_SET:
         total += set_memory(set_of(entry_encoding(entry), pointer), samples)
+    elif entry_type(entry) == TYPE_HASH:
+        total += hash_memory(hash_form_of(entry_encoding(entry)), pointer, samples)
     elif pointer != NULL and entry_encoding(entry) == ENCODING_SKIPLIST:
         total += sorted_tree_memory(<SortedTree*>pointer)
     elif pointer != NULL and entry_type(entry) == TYPE_ZSET:

@@ -12,6 +12,7 @@ from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.random cimport Random
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.keyspace.entry cimport Entry, Value
+from hutch_engine.structures.hash cimport Hash
 from hutch_engine.structures.table cimport Table, TableSlot
 from hutch_engine.structures.wheel cimport Wheel
 
@@ -64,6 +65,7 @@ cdef struct Effect:
 cdef struct Database:
     Table keys                   # Entry*
     Wheel* deadlines             # owned; NULL until the first deadline
+    Wheel* field_deadlines       # owned; NULL until the first: one node a hash, for its earliest field deadline
     double deadline_sum_ms       # of all deadlines, for avg_ttl
     int32_t index
 
@@ -163,8 +165,17 @@ cdef Entry* keyspace_change_value(Keyspace* keyspace, Database* database, TableS
 cdef Entry* keyspace_set_deadline(Keyspace* keyspace, Database* database, TableSlot slot, int64_t deadline_ms) noexcept nogil
 """Give the entry this deadline (any int64 >= 0 in the future or past), replacing an earlier one."""
 cdef Entry* keyspace_clear_deadline(Keyspace* keyspace, Database* database, TableSlot slot) noexcept nogil
+cdef void keyspace_open_hash(Keyspace* keyspace, const Entry* entry, Hash* hash_out) noexcept nogil
+"""A handle on the entry's hash. Requires TYPE_HASH."""
+cdef void keyspace_close_hash(Keyspace* keyspace, Database* database, Entry* entry, const Hash* hash) noexcept nogil
+"""After changes through the handle: the entry learns of another form, and the wheel of another first deadline."""
+cdef void keyspace_fields_changed(Keyspace* keyspace, Database* database, Entry* entry) noexcept nogil
+"""Put the hash's earliest field deadline into the database's wheel, or take it out. O(1). Requires TYPE_HASH."""
+cdef void keyspace_fields_detach(Database* database, Entry* entry) noexcept nogil
+"""The value is about to leave this entry: its field deadlines leave the wheel. For any entry."""
 cdef void keyspace_delete(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash, bint lazy) noexcept nogil
-"""Remove key and value; with `lazy`, values that take more than 64 steps go to housekeeping."""
+"""Remove key and value. Values that take more than 64 steps to free go to housekeeping, whatever `lazy` says:
+the answer is the same, and nobody waits."""
 cdef bint keyspace_delete_key(Keyspace* keyspace, Database* database, Slice key, bint lazy) noexcept nogil
 """Find and delete, a due key counting as absent (it expires). Records nothing else."""
 cdef void keyspace_dispose(Keyspace* keyspace, uint8_t type, uint8_t encoding, void* pointer, bint lazy) noexcept nogil
@@ -176,6 +187,10 @@ cdef void keyspace_swap(Keyspace* keyspace, int32_t first, int32_t second) noexc
 # ---- expiry and lazy freeing, called by housekeeping in slices
 cdef void keyspace_expire_entry(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash) noexcept nogil
 """It is due: delete, count, touch, event "expired"."""
+cdef bint keyspace_expire_fields(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash,
+                                 int64_t* budget) noexcept nogil
+"""Remove due fields of the hash at `slot`, at most *budget (from which they are taken), with their events; True
+when the hash lost its last field and the key went with it."""
 cdef bint keyspace_expire_due(Keyspace* keyspace, int64_t budget) noexcept nogil
 """Up to `budget` steps of due deadlines over all databases; True when more is due right now."""
 cdef int64_t keyspace_next_deadline_ms(Keyspace* keyspace) noexcept nogil

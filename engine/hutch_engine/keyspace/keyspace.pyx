@@ -1,5 +1,5 @@
 """See keyspace.pxd."""
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_clear, buffer_init
 from hutch_engine.base.clock cimport Clock, clock_now_ms
@@ -8,10 +8,14 @@ from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_try_allo
 from hutch_engine.base.random cimport Random, random_next, random_unit
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport (
-    EMBSTR_ENTRY_MAX, ENCODING_EMBSTR, ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE, ENTRY_HEADER_BYTES, ENTRY_INTEGER, TYPE_STRING, Entry, Value,
-    entry_deadline_ms, entry_encoding, entry_free_shell, entry_has_deadline, entry_key, entry_new,
-    entry_node, entry_of_node, entry_pointer, entry_type, entry_with_deadline, entry_with_value, value_effort,
-    value_free, value_free_some)
+    EMBSTR_ENTRY_MAX, ENCODING_EMBSTR, ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE,
+    ENTRY_HAS_FIELD_DEADLINES, ENTRY_HEADER_BYTES, ENTRY_INTEGER, TYPE_HASH, TYPE_STRING, Entry, Value,
+    encoding_of_hash_form,
+    entry_deadline_ms, entry_encoding, entry_free, entry_free_shell, entry_has_deadline, entry_key, entry_new,
+    entry_node, entry_of_node, entry_pointer, entry_set_pointer, entry_type, entry_with_deadline,
+    entry_with_value, hash_form_of, value_effort, value_free, value_free_some)
+from hutch_engine.structures.hash cimport (
+    HASH_PACKED, Hash, HashAlarm, hash_alarm, hash_earliest_ms, hash_stored, hash_take_due)
 from hutch_engine.structures.table cimport (
     Table, TableSlot, table_clear, table_count, table_drain, table_each, table_find, table_hash, table_init,
     table_insert, table_is_resizing, table_remove, table_replace, table_step)
@@ -21,6 +25,7 @@ from hutch_engine.structures.wheel cimport (
 cdef enum:
     LAZY_EFFORT = 64             # Redis's LAZYFREE_THRESHOLD: below, handing over costs more than freeing
     LFU_FIRST = 5                # a new key's LFU counter
+    FIELDS_AT_ONCE = 256         # due fields that whoever looks at a hash removes; the wheel gets the others
 
 
 # ---- life
@@ -28,6 +33,7 @@ cdef enum:
 cdef void _database_init(Keyspace* keyspace, Database* database, int32_t index) noexcept nogil:
     table_init(&database.keys, keyspace.heap, &keyspace.hash_key, ENTRY_HEADER_BYTES)
     database.deadlines = NULL
+    database.field_deadlines = NULL
     database.deadline_sum_ms = 0
     database.index = index
 
@@ -82,6 +88,7 @@ cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil:
         table_each(&database.keys, _free_visited, keyspace)
         table_clear(&database.keys)
         heap_free(keyspace.heap, database.deadlines, sizeof(Wheel))
+        heap_free(keyspace.heap, database.field_deadlines, sizeof(Wheel))
     while keyspace_free_some(keyspace, 1000):
         pass
     heap_free(keyspace.heap, keyspace.databases, keyspace.database_count * sizeof(Database))
@@ -141,6 +148,17 @@ cdef uint64_t keyspace_hash(const Keyspace* keyspace, Slice key) noexcept nogil:
     return table_hash(&keyspace.databases[0].keys, key)
 
 
+cdef bint _fields_emptied(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash) noexcept nogil:
+    """Whoever looks at a hash finds no due field in it. (Where there are very many, or due ones are kept, the
+    functions of the hash pass over them.)"""
+    cdef Entry* entry = <Entry*>slot[0]
+    cdef int64_t budget = FIELDS_AT_ONCE
+    if (keyspace.keep_expired or hash_earliest_ms(hash_form_of(entry_encoding(entry)), entry_pointer(entry))
+            >= keyspace_now(keyspace)):
+        return False
+    return keyspace_expire_fields(keyspace, database, slot, hash, &budget)
+
+
 cdef TableSlot keyspace_find_slot(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags) noexcept nogil:
     cdef TableSlot slot = table_find(&database.keys, key, hash)
     cdef Entry* entry
@@ -150,6 +168,8 @@ cdef TableSlot keyspace_find_slot(Keyspace* keyspace, Database* database, Slice 
         if unlikely(entry_has_deadline(entry)) and unlikely(entry_deadline_ms(entry) < keyspace_now(keyspace)):
             if not keyspace.keep_expired:
                 keyspace_expire_entry(keyspace, database, slot, hash)
+            slot = NULL
+        elif unlikely(entry.flags & ENTRY_HAS_FIELD_DEADLINES) and _fields_emptied(keyspace, database, slot, hash):
             slot = NULL
         else:
             if not flags & FIND_NO_TOUCH:
@@ -217,6 +237,62 @@ cdef Entry* keyspace_clear_deadline(Keyspace* keyspace, Database* database, Tabl
     return moved
 
 
+# ---- deadlines of fields
+
+cdef void keyspace_fields_detach(Database* database, Entry* entry) noexcept nogil:
+    cdef HashAlarm* alarm
+    if not entry.flags & ENTRY_HAS_FIELD_DEADLINES:
+        return
+    entry.flags &= ~<uint8_t>ENTRY_HAS_FIELD_DEADLINES
+    alarm = hash_alarm(hash_form_of(entry_encoding(entry)), entry_pointer(entry))
+    if alarm.node.link != NULL:
+        wheel_cancel(database.field_deadlines, &alarm.node)
+
+
+cdef void keyspace_fields_changed(Keyspace* keyspace, Database* database, Entry* entry) noexcept nogil:
+    cdef int form = hash_form_of(entry_encoding(entry))
+    cdef HashAlarm* alarm
+    cdef int64_t earliest
+    if form == HASH_PACKED:
+        return
+    alarm = hash_alarm(form, entry_pointer(entry))
+    earliest = hash_earliest_ms(form, alarm)
+    if earliest == INT64_MAX:
+        keyspace_fields_detach(database, entry)
+        return
+    entry.flags |= ENTRY_HAS_FIELD_DEADLINES
+    alarm.owner = entry
+    if alarm.node.link != NULL:
+        if alarm.node.deadline_ms == earliest:
+            return
+        wheel_cancel(database.field_deadlines, &alarm.node)
+    if database.field_deadlines == NULL:
+        database.field_deadlines = <Wheel*>heap_try_alloc(keyspace.heap, sizeof(Wheel))
+        if database.field_deadlines == NULL:
+            return               # nobody wakes for them, but whoever looks at the hash still finds no due field
+        wheel_init(database.field_deadlines, keyspace_now(keyspace) - 1)
+    wheel_add(database.field_deadlines, &alarm.node, earliest)
+    if earliest < keyspace.earliest_added_ms:
+        keyspace.earliest_added_ms = earliest
+
+
+cdef void keyspace_open_hash(Keyspace* keyspace, const Entry* entry, Hash* hash_out) noexcept nogil:
+    hash_out.form = hash_form_of(entry_encoding(entry))
+    hash_out.pointer = entry_pointer(entry)
+    hash_out.heap = keyspace.heap
+    hash_out.hash_key = &keyspace.hash_key
+    hash_out.now_ms = keyspace_now(keyspace) if entry.flags & ENTRY_HAS_FIELD_DEADLINES else INT64_MIN
+    hash_out.max_packed_entries = keyspace.limits.hash_entries
+    hash_out.max_packed_bytes = keyspace.limits.hash_value_bytes
+
+
+cdef void keyspace_close_hash(Keyspace* keyspace, Database* database, Entry* entry, const Hash* hash) noexcept nogil:
+    entry.kind = TYPE_HASH | encoding_of_hash_form(hash.form) << 4
+    entry_set_pointer(entry, hash.pointer)
+    if hash.form != HASH_PACKED:
+        keyspace_fields_changed(keyspace, database, entry)
+
+
 cdef uint64_t keyspace_deadlines(const Database* database) noexcept nogil:
     return database.deadlines.count if database.deadlines != NULL else 0
 
@@ -238,6 +314,8 @@ cdef Entry* keyspace_add(Keyspace* keyspace, Database* database, Slice key, uint
     table_insert(&database.keys, entry, hash)
     if unlikely(not resizing and table_is_resizing(&database.keys)):
         keyspace.chores |= CHORE_RESIZE
+    if unlikely(value.type == TYPE_HASH):
+        keyspace_fields_changed(keyspace, database, entry)
     if unlikely(keyspace.wanted):
         keyspace_ready(keyspace, database, key)
         keyspace_event(keyspace, database, EVENT_NEW, b"new", key)
@@ -259,11 +337,14 @@ cdef Entry* _overwrite_collection(Keyspace* keyspace, Database* database, TableS
     cdef uint8_t old_flags = entry.flags
     cdef void* old_pointer = entry_pointer(entry)
     cdef Entry* moved
+    keyspace_fields_detach(database, entry)
     entry.flags |= ENTRY_INTEGER          # the same size inside the block, and nothing to free
     moved = entry_with_value(keyspace.heap, entry, value)
     if moved == NULL:
         entry.kind = old_kind
         entry.flags = old_flags
+        if old_kind & 15 == TYPE_HASH:
+            keyspace_fields_changed(keyspace, database, entry)
         return NULL
     if moved != entry:
         table_replace(&database.keys, slot, moved)
@@ -288,6 +369,8 @@ cdef Entry* keyspace_set(Keyspace* keyspace, Database* database, Slice key, uint
         # entry_with_value judged the encoding while the deadline was still there.
         if value.encoding == ENCODING_EMBSTR and key.length + value.bytes.length <= EMBSTR_ENTRY_MAX:
             entry.kind = TYPE_STRING | ENCODING_EMBSTR << 4
+    if unlikely(value.type == TYPE_HASH):
+        keyspace_fields_changed(keyspace, database, entry)
     keyspace_ready(keyspace, database, key)
     return entry
 
@@ -316,6 +399,7 @@ cdef void keyspace_delete(Keyspace* keyspace, Database* database, TableSlot slot
     cdef bint resizing = table_is_resizing(&database.keys)
     if entry_has_deadline(entry):
         _forget_deadline(database, entry)
+    keyspace_fields_detach(database, entry)
     table_remove(&database.keys, slot, hash)
     if unlikely(not resizing and table_is_resizing(&database.keys)):
         keyspace.chores |= CHORE_RESIZE
@@ -337,6 +421,7 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
     cdef uint64_t count = table_count(&database.keys)
     cdef bint resize_forbidden = database.keys.resize_forbidden
     cdef LazyTable* waiting = NULL
+    heap_free(keyspace.heap, database.field_deadlines, sizeof(Wheel))
     if count > (LAZY_EFFORT if lazy else 1000):
         waiting = <LazyTable*>heap_alloc(keyspace.heap, sizeof(LazyTable))
         waiting.table = database.keys
@@ -376,6 +461,47 @@ cdef void keyspace_expire_entry(Keyspace* keyspace, Database* database, TableSlo
     keyspace_delete(keyspace, database, slot, hash, keyspace.lazy_expire)
 
 
+cdef bint keyspace_expire_fields(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash,
+                                 int64_t* budget) noexcept nogil:
+    cdef Entry* entry = <Entry*>slot[0]
+    cdef Slice key = entry_key(entry)
+    cdef Hash fields
+    cdef uint64_t taken
+    cdef bint empty
+    keyspace_open_hash(keyspace, entry, &fields)
+    taken = hash_take_due(&fields, <uint64_t>budget[0])
+    empty = hash_stored(&fields) == 0
+    keyspace_close_hash(keyspace, database, entry, &fields)
+    budget[0] -= <int64_t>taken
+    if taken == 0:
+        return False
+    keyspace.expired_fields += taken
+    keyspace.dirty += taken
+    if keyspace.wanted:
+        keyspace_touched(keyspace, database, key)
+        keyspace_event(keyspace, database, EVENT_HASH, b"hexpired", key)
+        if empty:
+            keyspace_event(keyspace, database, EVENT_GENERIC, b"del", key)
+    if empty:
+        keyspace_delete(keyspace, database, slot, hash, False)
+    return empty
+
+
+cdef void _expire_fields_due(Keyspace* keyspace, Database* database, int64_t* budget) noexcept nogil:
+    cdef WheelNode* node
+    cdef Slice key
+    cdef uint64_t hash
+    while budget[0] > 0:
+        node = wheel_take(database.field_deadlines, keyspace_now(keyspace) - 1, budget)
+        if node == NULL:
+            return
+        key = entry_key(<Entry*>(<HashAlarm*>node).owner)
+        hash = table_hash(&database.keys, key)
+        budget[0] += 1           # so that the last unit of it removes a field, and there is progress
+        # What the budget leaves goes back into the wheel, due at once.
+        keyspace_expire_fields(keyspace, database, table_find(&database.keys, key, hash), hash, budget)
+
+
 cdef bint keyspace_expire_due(Keyspace* keyspace, int64_t budget) noexcept nogil:
     cdef int32_t i
     cdef Database* database
@@ -388,6 +514,10 @@ cdef bint keyspace_expire_due(Keyspace* keyspace, int64_t budget) noexcept nogil
         return False
     for i in range(keyspace.database_count):
         database = &keyspace.databases[i]
+        if database.field_deadlines != NULL and database.field_deadlines.count:
+            _expire_fields_due(keyspace, database, &budget)
+            if budget <= 0:
+                return True
         if database.deadlines == NULL or database.deadlines.count == 0:
             continue
         while budget > 0:
@@ -417,6 +547,10 @@ cdef int64_t keyspace_next_deadline_ms(Keyspace* keyspace) noexcept nogil:
             here = wheel_next_ms(keyspace.databases[i].deadlines)
             if here < earliest:
                 earliest = here
+        if keyspace.databases[i].field_deadlines != NULL:
+            here = wheel_next_ms(keyspace.databases[i].field_deadlines)
+            if here < earliest:
+                earliest = here
     return earliest
 
 
@@ -437,11 +571,12 @@ cdef bint keyspace_free_some(Keyspace* keyspace, uint64_t steps) noexcept nogil:
             heap_free(keyspace.heap, table, sizeof(LazyTable))
     elif keyspace.lazy_values != NULL:
         value = keyspace.lazy_values
-        if not value_free_some(keyspace.heap, value.type, value.encoding, value.pointer, steps):
-            keyspace.lazy_values = value.next
-            keyspace.lazy_pending -= 1
-            keyspace.lazy_freed += 1
-            heap_free(keyspace.heap, value, sizeof(LazyValue))
+        if value_free_some(keyspace.heap, value.type, value.encoding, value.pointer, steps):
+            return True
+        keyspace.lazy_values = value.next
+        keyspace.lazy_pending -= 1
+        keyspace.lazy_freed += 1
+        heap_free(keyspace.heap, value, sizeof(LazyValue))
     return keyspace.lazy_tables != NULL or keyspace.lazy_values != NULL
 
 
