@@ -7,6 +7,9 @@ from hutch_engine.base.memory cimport (
     HEAP_SMALL_MAX, Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc)
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
 from hutch_engine.base.slice cimport Slice
+from hutch_engine.structures.listpack cimport Listpack, listpack_bytes, listpack_copy, listpack_free
+from hutch_engine.structures.quicklist cimport (
+    Quicklist, quicklist_copy, quicklist_free, quicklist_free_some, quicklist_memory)
 from hutch_engine.structures.wheel cimport WheelNode, wheel_relocated
 
 
@@ -87,18 +90,41 @@ cdef void value_free(Heap* heap, uint8_t type, uint8_t encoding, void* pointer) 
     if type == TYPE_STRING:
         heap_free(heap, pointer, sizeof(StringValue) + (<StringValue*>pointer).capacity)
         return
+    if type == TYPE_LIST:
+        if encoding == ENCODING_LISTPACK:
+            listpack_free(heap, <Listpack*>pointer)
+        else:
+            quicklist_free(heap, <Quicklist*>pointer)
+        return
     invariant(False, b"a value of a type without a destructor")
 
 
+cdef bint value_free_some(Heap* heap, uint8_t type, uint8_t encoding, void* pointer, uint64_t steps) noexcept nogil:
+    if type == TYPE_LIST and encoding == ENCODING_QUICKLIST:
+        return quicklist_free_some(heap, <Quicklist*>pointer, steps)
+    value_free(heap, type, encoding, pointer)
+    return False
+
+
 cdef uint64_t value_effort(uint8_t type, uint8_t encoding, void* pointer) noexcept nogil:
-    return 1          # a string is one block
+    if type == TYPE_LIST and encoding == ENCODING_QUICKLIST:
+        return (<Quicklist*>pointer).count
+    return 1          # strings and listpacks are one block
 
 
 cdef bint entry_copy_value(Heap* heap, const Entry* entry, Value* value_out) noexcept nogil:
     # A string's bytes are copied when the new entry is made; until then they are borrowed from this one.
     value_out[0] = _value_of_entry(entry)
     value_out.owned = False
-    return True
+    if value_out.type == TYPE_STRING:
+        return True
+    if value_out.type == TYPE_LIST:
+        if value_out.encoding == ENCODING_LISTPACK:
+            value_out.pointer = listpack_copy(heap, <Listpack*>value_out.pointer)
+        else:
+            value_out.pointer = quicklist_copy(heap, <Quicklist*>value_out.pointer)
+    value_out.owned = value_out.pointer != NULL
+    return value_out.owned
 
 
 # ---- the block
@@ -322,6 +348,11 @@ cdef uint64_t entry_memory(const Entry* entry, uint64_t samples) noexcept nogil:
     cdef void* pointer = _pointer_or_null(entry)
     if pointer != NULL and entry_type(entry) == TYPE_STRING:
         total += heap_block_bytes(sizeof(StringValue) + (<StringValue*>pointer).capacity)
+    elif pointer != NULL and entry_type(entry) == TYPE_LIST:
+        if entry_encoding(entry) == ENCODING_LISTPACK:
+            total += heap_block_bytes(listpack_bytes(<Listpack*>pointer))
+        else:
+            total += quicklist_memory(<Quicklist*>pointer)
     return total
 
 

@@ -11,7 +11,7 @@ from hutch_engine.keyspace.entry cimport (
     EMBSTR_ENTRY_MAX, ENCODING_EMBSTR, ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE, ENTRY_HEADER_BYTES, ENTRY_INTEGER, TYPE_STRING, Entry, Value,
     entry_deadline_ms, entry_encoding, entry_free, entry_free_shell, entry_has_deadline, entry_key, entry_new,
     entry_node, entry_of_node, entry_pointer, entry_type, entry_with_deadline, entry_with_value, value_effort,
-    value_free)
+    value_free, value_free_some)
 from hutch_engine.structures.table cimport (
     Table, TableSlot, table_clear, table_count, table_drain, table_each, table_find, table_hash, table_init,
     table_insert, table_is_resizing, table_remove, table_replace, table_step)
@@ -289,7 +289,8 @@ cdef void keyspace_dispose(Keyspace* keyspace, uint8_t type, uint8_t encoding, v
     cdef LazyValue* waiting
     if pointer == NULL:
         return
-    if not lazy or value_effort(type, encoding, pointer) <= LAZY_EFFORT:
+    # Also where nobody asked for it: the answer is the same, and no command waits for a million blocks.
+    if value_effort(type, encoding, pointer) <= LAZY_EFFORT:
         value_free(keyspace.heap, type, encoding, pointer)
         return
     waiting = <LazyValue*>heap_alloc(keyspace.heap, sizeof(LazyValue))
@@ -432,8 +433,9 @@ cdef bint keyspace_free_some(Keyspace* keyspace, uint64_t steps) noexcept nogil:
             heap_free(keyspace.heap, table, sizeof(LazyTable))
     elif keyspace.lazy_values != NULL:
         value = keyspace.lazy_values
+        if value_free_some(keyspace.heap, value.type, value.encoding, value.pointer, steps):
+            return True
         keyspace.lazy_values = value.next
-        value_free(keyspace.heap, value.type, value.encoding, value.pointer)
         keyspace.lazy_pending -= 1
         keyspace.lazy_freed += 1
         heap_free(keyspace.heap, value, sizeof(LazyValue))
