@@ -174,6 +174,8 @@ class Gen:
     def damage(self, argv: tuple[bytes, ...]) -> tuple[bytes, ...]:
         """Drop, add, repeat, replace or swap words. No number between 1 and 10**5 is put anywhere: it could become
         a deadline that passes while the servers are compared."""
+        if b"536870911" in argv:        # SETRANGE's last offset: any word but "" behind it makes half a gigabyte
+            return argv
         words = list(argv)
         at = self.random.randrange(1, len(words)) if len(words) > 1 else 0
         kind = self.random.random()

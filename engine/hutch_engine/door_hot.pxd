@@ -16,6 +16,7 @@ cdef class HotMethods:
     cdef int hot_database            # the one the client was made for
     cdef bint hot_enabled            # nothing about the client is customised
 
+    cdef object _get(self, object name)
     cdef bint _set_plainly(self, object name, object value) except -1
     cdef object _add(self, object name, int64_t amount, const Command* command)
     cdef object _amount(self, object amount)

@@ -6,7 +6,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
-from hutch_engine.base.clock cimport clock_coarse_ms, monotonic_us
+from hutch_engine.base.clock cimport clock_coarse_ms, clock_coarse_s, monotonic_us
 from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_release, lock_try
 from hutch_engine.base.memory cimport heap_is_short
@@ -105,7 +105,7 @@ cdef inline SessionStruct* _begin(HotMethods self, bint writes, const Command* c
     cdef Session session = self.hot_session
     cdef EngineStruct* engine = self.hot_engine
     cdef SessionStruct* core
-    cdef int64_t now_ms
+    cdef int64_t now_s
     if unlikely(not engine_is_ours(engine)):
         return NULL
     if unlikely(not lock_try(&engine.lock)):
@@ -119,11 +119,11 @@ cdef inline SessionStruct* _begin(HotMethods self, bint writes, const Command* c
         lock_release(&engine.lock)
         return NULL
     engine.keyspace.now_ms = 0
-    now_ms = clock_coarse_ms(&engine.clock)
-    engine.keyspace.access_clock = <uint32_t>(now_ms // 1000)
+    now_s = clock_coarse_s(&engine.clock)
+    engine.keyspace.access_clock = <uint32_t>now_s
     core.last_command = command
     # CLIENT LIST shows it in seconds: not worth a second look at a clock.
-    core.used_us = now_ms * 1000 + self.hot_monotonic_us
+    core.used_us = now_s * 1000000 + self.hot_monotonic_us
     return core
 
 
@@ -178,6 +178,9 @@ cdef class HotMethods:
         """
         Return the value at key ``name``, or None if the key doesn't exist. O(1)
         """
+        return self._get(name)
+
+    cdef object _get(self, object name):
         cdef Session session
         cdef SessionStruct* core
         cdef Outcome outcome
@@ -414,7 +417,26 @@ cdef class HotMethods:
         return super(HotMethods, self).pttl(name)
 
 
-# ---- set, whose fifteen parameters would cost more to sort out than the rest takes
+# ---- get and set as descriptors of the subclass
+#
+# CPython calls a method without detours only where the object's type is exactly the descriptor's, so
+# hutch.Redis gets descriptors of its own (10 ns a call); and set's fifteen parameters would cost more to
+# sort out than the rest takes.
+
+cdef object _get(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names):
+    if count == 1 and names == NULL:
+        return (<HotMethods>self)._get(<object>args[0])
+    return HotMethods.get(<object>self, *[<object>args[i] for i in range(count)],
+                          **{(<tuple>names)[i]: <object>args[count + i] for i in range(len(<tuple>names) if names != NULL else 0)})
+
+
+cdef PyMethodDef _get_definition
+_get_definition.ml_name = b"get"
+_get_definition.ml_meth = <PyCFunction><void*>_get
+_get_definition.ml_flags = METH_FASTCALL | METH_KEYWORDS
+_get_definition.ml_doc = (b"get($self, /, name)\n--\n\n"
+                          b"Return the value at key ``name``, or None if the key doesn't exist. O(1)")
+
 
 cdef object _set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names):
     cdef HotMethods client = <HotMethods>self
@@ -444,5 +466,9 @@ _set_definition.ml_doc = (
     b"to live. ``get``: return the old value. ``ifeq``, ``ifne``, ``ifdeq``, ``ifdne``: only if the old value, or its\n"
     b"digest, is or is not this one.")
 
-# The method `set` of subclasses, which put it among their own.
-quick_set = PyDescr_NewMethod(<PyTypeObject*>HotMethods, &_set_definition)
+def quick_methods(cls):
+    """The methods `get` and `set` for `cls`, a subclass of HotMethods, to put among its own."""
+    if not issubclass(cls, HotMethods):
+        raise TypeError("quick methods are for subclasses of HotMethods")
+    return {"get": PyDescr_NewMethod(<PyTypeObject*>cls, &_get_definition),
+            "set": PyDescr_NewMethod(<PyTypeObject*>cls, &_set_definition)}

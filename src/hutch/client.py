@@ -10,7 +10,7 @@ from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError, ExecAbortError, ResponseError, WatchError
 from redis.retry import Retry
 
-from hutch_engine.door_hot import HotMethods, quick_set
+from hutch_engine.door_hot import HotMethods, quick_methods
 
 from .connection import EmbeddedConnection, EmbeddedConnectionPool
 from .exceptions import StoreClosedError
@@ -176,8 +176,6 @@ class Redis(HotMethods, redis.Redis):
             return callbacks[name](response, **options)
         return response
 
-    set = quick_set              # compiled as HotMethods' own are
-
     # The hot method of the same meaning, not redis-py's alias of its own.
     def __contains__(self, name):
         return self.exists(name) != 0
@@ -185,6 +183,10 @@ class Redis(HotMethods, redis.Redis):
     def pipeline(self, transaction=True, shard_hint=None):
         """Commands that are gathered and run together; with `transaction` (the default), atomically."""
         return Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+
+for _name, _method in quick_methods(Redis).items():
+    setattr(Redis, _name, _method)       # descriptors of this very class: see door_hot
 
 
 def _refusal(names):

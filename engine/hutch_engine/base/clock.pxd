@@ -12,6 +12,8 @@ cdef int64_t clock_now_us(const Clock* clock) noexcept nogil
 cdef int64_t clock_now_ms(const Clock* clock) noexcept nogil
 cdef int64_t clock_coarse_ms(const Clock* clock) noexcept nogil
 """Unix time in milliseconds, up to some 4 ms old: cheap, for access times."""
+cdef int64_t clock_coarse_s(const Clock* clock) noexcept nogil
+"""The same in seconds: what an access time needs, without a division."""
 cdef int64_t monotonic_us() noexcept nogil
 cdef double ticks_per_microsecond() noexcept nogil
 """How many compiler.ticks() a microsecond has; measured once, at first use."""

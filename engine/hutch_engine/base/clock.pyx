@@ -14,7 +14,13 @@ cdef extern from * nogil:
         clock_gettime(which, &t);
         return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
     }
+    static inline int64_t hutch_coarse_s(void) {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME_COARSE, &t);
+        return t.tv_sec;
+    }
     """
+    int64_t hutch_coarse_s() noexcept
     ctypedef int clockid_t
     const clockid_t CLOCK_REALTIME
     const clockid_t CLOCK_REALTIME_COARSE
@@ -42,6 +48,12 @@ cdef int64_t clock_coarse_ms(const Clock* clock) noexcept nogil:
     if clock.held:
         return clock.held_us // 1000
     return (hutch_time_us(CLOCK_REALTIME_COARSE) + clock.offset_us) // 1000
+
+
+cdef int64_t clock_coarse_s(const Clock* clock) noexcept nogil:
+    if clock.held or clock.offset_us:
+        return clock_coarse_ms(clock) // 1000
+    return hutch_coarse_s()
 
 
 cdef int64_t monotonic_us() noexcept nogil:

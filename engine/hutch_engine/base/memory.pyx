@@ -143,6 +143,31 @@ cdef bint _more_fresh(Heap* heap) noexcept nogil:
     return True
 
 
+cdef inline void _list_remove(Heap* heap, Slab* slab) noexcept nogil:
+    if slab.previous != NULL:
+        slab.previous.next = slab.next
+    else:
+        heap.partial[slab.size_class] = slab.next
+    if slab.next != NULL:
+        slab.next.previous = slab.previous
+    slab.listed = 0
+
+
+cdef Slab* _idle_slab(Heap* heap) noexcept nogil:
+    """An empty slab that a class keeps for its next block: when the system refuses, any class may need it more.
+    Newly listed slabs go to the front, so only the first two of a class are looked at."""
+    cdef Slab* slab
+    cdef uint32_t size_class
+    for size_class in range(HEAP_CLASSES):
+        slab = heap.partial[size_class]
+        if slab != NULL and slab.live != 0:
+            slab = slab.next
+        if slab != NULL and slab.live == 0:
+            _list_remove(heap, slab)
+            return slab
+    return NULL
+
+
 cdef Slab* _whole_slab(Heap* heap) noexcept nogil:
     cdef Slab* slab
     if heap.free_slabs != NULL:
@@ -151,6 +176,9 @@ cdef Slab* _whole_slab(Heap* heap) noexcept nogil:
         heap.free_slab_count -= 1
         return slab
     if heap.fresh_slab == heap.fresh_end and not _more_fresh(heap):
+        slab = _idle_slab(heap)
+        if slab != NULL:
+            return slab
         slab = heap.reserve
         if slab != NULL:
             heap.reserve = slab.next
@@ -168,16 +196,6 @@ cdef inline void _list_push(Heap* heap, Slab* slab) noexcept nogil:
         slab.next.previous = slab
     heap.partial[slab.size_class] = slab
     slab.listed = 1
-
-
-cdef inline void _list_remove(Heap* heap, Slab* slab) noexcept nogil:
-    if slab.previous != NULL:
-        slab.previous.next = slab.next
-    else:
-        heap.partial[slab.size_class] = slab.next
-    if slab.next != NULL:
-        slab.next.previous = slab.previous
-    slab.listed = 0
 
 
 cdef Slab* _new_slab(Heap* heap, uint32_t size_class) noexcept nogil:

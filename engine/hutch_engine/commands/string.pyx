@@ -2,6 +2,7 @@
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
+from hutch_engine.base.hash cimport hash_bytes
 from hutch_engine.base.memory cimport heap_try_resize, heap_try_zeroed
 from hutch_engine.base.numbers cimport (
     INTEGER_TEXT_MAX, LONG_DOUBLE_TEXT_MAX, format_long_double, parse_integer, parse_long_double)
@@ -94,11 +95,11 @@ cdef inline bint _set(Keyspace* keyspace, Database* database, Slice key, uint64_
 
 cdef Outcome string_get_fast(Keyspace* keyspace, Database* database, Slice key, Slice* value_out,
                              char* scratch) noexcept nogil:
-    return _get(keyspace, database, key, keyspace_hash(keyspace, key), 0, value_out, scratch)
+    return _get(keyspace, database, key, hash_bytes(&keyspace.hash_key, key.data, key.length), 0, value_out, scratch)
 
 
 cdef bint string_set_fast(Keyspace* keyspace, Database* database, Slice key, Slice value) noexcept nogil:
-    return _set(keyspace, database, key, keyspace_hash(keyspace, key), 0, value)
+    return _set(keyspace, database, key, hash_bytes(&keyspace.hash_key, key.data, key.length), 0, value)
 
 
 cdef inline Outcome _reply_value(Call* call) noexcept nogil:

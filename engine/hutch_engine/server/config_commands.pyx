@@ -69,6 +69,9 @@ cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil:
             keyspace.wanted |= WANT_EVENTS
         else:
             keyspace.wanted &= ~<uint32_t>WANT_EVENTS
+    if changed & CHANGED_CRON:
+        # Taken as given, used and shown within bounds, as Redis does it.
+        config.hz = 1 if config.hz < 1 else (500 if config.hz > 500 else config.hz)
     if changed & CHANGED_CRON and engine.housekeeping_runs:
         engine_poke_housekeeping(engine)
     # CHANGED_PASSWORD: whoever is logged in stays so, as in Redis; the next connection is asked.

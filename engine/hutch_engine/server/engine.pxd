@@ -124,7 +124,8 @@ cdef struct Engine:
     Keyspace keyspace
     Config config                       # the values CONFIG GET and SET know
     uint64_t client_bytes               # atomic: memory of queries and replies
-    uint64_t fork_generation            # of the process that made this engine (engine_is_ours)
+    uint64_t fork_generation            # of the process that made this engine (engine_is_ours) ...
+    const uint64_t* forks               # ... and how often it has been forked by now; static
 
     CommandFinder find_command          # the generated table, which lies above
     CommandLister list_command
@@ -195,8 +196,9 @@ cdef void engine_clear(Engine* engine) noexcept nogil
 """Free everything, left-over sessions too. Housekeeping and listener have been stopped."""
 cdef void engine_poke_housekeeping(Engine* engine) noexcept nogil
 """There are chores, or a deadline earlier than housekeeping plans to wake for: start or wake it."""
-cdef bint engine_is_ours(const Engine* engine) noexcept nogil
-"""False in a child that was forked after the engine was made: it must not be touched."""
+cdef inline bint engine_is_ours(const Engine* engine) noexcept nogil:
+    """False in a child that was forked after the engine was made: it must not be touched."""
+    return engine.fork_generation == engine.forks[0]
 cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
 """Requires the lock. NULL when memory was refused."""
 cdef void session_free(Session* session) noexcept nogil

@@ -32,7 +32,6 @@ cdef extern from * nogil:
     static pthread_once_t hutch_fork_once = PTHREAD_ONCE_INIT;
     static void hutch_watch_forks_once(void) { pthread_atfork(NULL, NULL, hutch_after_fork); }
     static void hutch_watch_forks(void) { pthread_once(&hutch_fork_once, hutch_watch_forks_once); }
-    static uint64_t hutch_fork_generation(void) { return hutch_forks; }
     static void hutch_wake_descriptor(int fd) {
         uint64_t one = 1;                      /* eventfd wants eight bytes, a pipe takes them too */
         ssize_t ignored = write(fd, &one, sizeof one);
@@ -40,7 +39,7 @@ cdef extern from * nogil:
     }
     """
     void hutch_watch_forks() noexcept
-    uint64_t hutch_fork_generation() noexcept
+    const uint64_t hutch_forks
     void hutch_wake_descriptor(int fd) noexcept
 
 cdef enum:
@@ -59,7 +58,8 @@ cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept
     clock_init(&engine.clock)
     random_init(&engine.random, seed)
     hutch_watch_forks()
-    engine.fork_generation = hutch_fork_generation()
+    engine.forks = &hutch_forks
+    engine.fork_generation = hutch_forks
     engine.wake_fd = -1
     engine.housekeeping_wakes_ms = INT64_MAX
     engine.started_us = monotonic_us()
@@ -96,10 +96,6 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     signal_clear(&engine.housekeeping)
     signal_clear(&engine.pause_over)
     lock_clear(&engine.lock)
-
-
-cdef bint engine_is_ours(const Engine* engine) noexcept nogil:
-    return engine.fork_generation == hutch_fork_generation()
 
 
 cdef uint64_t engine_used_memory(const Engine* engine) noexcept nogil:

@@ -2,7 +2,7 @@
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice
-from hutch_engine.base.clock cimport clock_coarse_ms, clock_now_ms, monotonic_us
+from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, ticks, unlikely
 from hutch_engine.base.memory cimport heap_is_short
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
@@ -276,7 +276,7 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
     cdef size_t mark = session.reply.buffer.length
     cdef uint64_t flags
     keyspace.now_ms = 0
-    keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
+    keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)
     if session.flags & SESSION_EMBEDDED:
         session.used_us = monotonic_us()
     if command != NULL and command.subcommand_count and argc > 1:
