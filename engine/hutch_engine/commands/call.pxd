@@ -4,7 +4,7 @@ A handler is `void cmd_x(Call* call) noexcept nogil`. The executor has checked a
 Exactly one complete reply must be written. argv[0] is the command's name; words are borrowed until
 the handler returns, and may be the very bytes of the client's query buffer.
 """
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport Reply
@@ -30,6 +30,10 @@ cdef struct Call:
     uint64_t key_hash            # of argv[1], when key_hashed
     bint key_hashed              # the listener hashes first keys ahead of time, to prefetch
     uint32_t flags
+    size_t block_keys            # call_block's request: how many keys to wait for (0: not to wait) ...
+    size_t block_first           # ... and which word is the first of them
+    int64_t block_deadline_ms    # 0: wait for ever
+    uint8_t block_type           # the type of value that is waited for
 
 ctypedef void (*CommandHandler)(Call* call) noexcept nogil
 
@@ -64,6 +68,20 @@ cdef bint call_integer(Call* call, size_t index, int64_t* value_out) noexcept no
 cdef bint call_integer_or(Call* call, size_t index, int64_t* value_out, const char* error) noexcept nogil
 cdef bint call_double(Call* call, size_t index, double* value_out) noexcept nogil
 """... "ERR value is not a valid float"."""
+cdef bint call_timeout(Call* call, size_t index, int64_t* deadline_ms_out) noexcept nogil
+"""argv[index] as a time-out in seconds, which becomes a Unix time in ms, 0 for ever; else the error is written."""
+cdef inline bint call_may_block(const Call* call) noexcept nogil:
+    """False inside EXEC and scripts: the command then answers as if its time-out had passed."""
+    return not call.flags & (CALL_IN_MULTI | CALL_IN_SCRIPT | CALL_DENY_BLOCKING)
+
+cdef inline void call_block(Call* call, uint8_t type, size_t first, size_t count, int64_t deadline_ms) noexcept nogil:
+    """Instead of a reply: run this command again, from its beginning, when one of the keys argv[first] ... has a
+    value of this type; after the deadline it is answered with a null array. Nothing may have been changed."""
+    call.block_type = type
+    call.block_first = first
+    call.block_keys = count
+    call.block_deadline_ms = deadline_ms
+
 cdef void call_changed(Call* call, size_t index, uint32_t event_class, const char* event) noexcept nogil
 """The usual end of a write to key argv[index]: touched, event (static text), one more dirty."""
 cdef inline bint call_word(Call* call, size_t index, const char* text) noexcept nogil:

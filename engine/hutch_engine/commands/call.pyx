@@ -1,13 +1,19 @@
 """See call.pxd."""
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.string cimport memchr
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_text
-from hutch_engine.base.numbers cimport parse_double, parse_integer
+from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.numbers cimport parse_double, parse_integer, parse_long_double
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.reply cimport reply_array, reply_error, reply_error_parts, reply_simple
 from hutch_engine.keyspace.entry cimport Entry, entry_type
 from hutch_engine.keyspace.keyspace cimport (
-    FIND_NO_TOUCH, FIND_WRITE, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_hash, keyspace_touched)
+    FIND_NO_TOUCH, FIND_WRITE, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_hash, keyspace_now,
+    keyspace_touched)
 from hutch_engine.structures.table cimport TableSlot, table_prefetch_bucket, table_prefetch_entries
+
+cdef extern from "<math.h>" nogil:
+    long double ceill(long double value) noexcept
 
 cdef enum:
     NAME_MAX = 128               # an error text quotes no more of what a client called a command
@@ -87,6 +93,27 @@ cdef bint call_double(Call* call, size_t index, double* value_out) noexcept nogi
     return False
 
 
+cdef bint call_timeout(Call* call, size_t index, int64_t* deadline_ms_out) noexcept nogil:
+    cdef long double timeout_ms
+    cdef int64_t left_ms
+    if not parse_long_double(call.argv[index], &timeout_ms):
+        reply_error(call.reply, b"ERR timeout is not a float or out of range")
+        return False
+    timeout_ms = ceill(timeout_ms * 1000)
+    if timeout_ms > <long double>INT64_MAX:
+        reply_error(call.reply, b"ERR timeout is out of range")
+        return False
+    if timeout_ms < 0:
+        reply_error(call.reply, b"ERR timeout is negative")
+        return False
+    left_ms = <int64_t>timeout_ms
+    if left_ms > INT64_MAX - keyspace_now(call.keyspace):
+        reply_error(call.reply, b"ERR timeout is out of range")
+        return False
+    deadline_ms_out[0] = left_ms + keyspace_now(call.keyspace) if left_ms else 0
+    return True
+
+
 cdef void call_changed(Call* call, size_t index, uint32_t event_class, const char* event) noexcept nogil:
     keyspace_touched(call.keyspace, call.database, call.argv[index])
     keyspace_event(call.keyspace, call.database, event_class, event, call.argv[index])
@@ -94,6 +121,10 @@ cdef void call_changed(Call* call, size_t index, uint32_t event_class, const cha
 
 
 cdef bint slice_is_word(Slice word, const char* text) noexcept nogil:
+    # Redis reads option words as C strings: a NUL ends them.
+    cdef const void* end = memchr(word.data, 0, word.length) if word.length else NULL
+    if unlikely(end != NULL):
+        word.length = <size_t>(<const char*>end - word.data)
     return slice_is(word, text)
 
 

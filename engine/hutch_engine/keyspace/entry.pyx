@@ -14,6 +14,8 @@ from hutch_engine.structures.sorted_tree cimport (
     sorted_tree_memory)
 from hutch_engine.structures.hash cimport (
     Hash, hash_alarm, hash_copy, hash_effort, hash_free, hash_free_some, hash_memory)
+from hutch_engine.structures.quicklist cimport (
+    Quicklist, quicklist_copy, quicklist_free, quicklist_free_some, quicklist_memory)
 from hutch_engine.structures.wheel cimport WheelNode, wheel_relocated
 
 
@@ -106,6 +108,12 @@ cdef void value_free(Heap* heap, uint8_t type, uint8_t encoding, void* pointer) 
     if type == TYPE_HASH:
         hash_free(heap, hash_form_of(encoding), pointer)
         return
+    if type == TYPE_LIST:
+        if encoding == ENCODING_LISTPACK:
+            listpack_free(heap, <Listpack*>pointer)
+        else:
+            quicklist_free(heap, <Quicklist*>pointer)
+        return
     invariant(False, b"a value of a type without a destructor")
 
 
@@ -116,6 +124,8 @@ cdef bint value_free_some(Heap* heap, uint8_t type, uint8_t encoding, void* poin
         return sorted_tree_free_some(heap, <SortedTree*>pointer, steps)
     if type == TYPE_HASH:
         return hash_free_some(heap, hash_form_of(encoding), pointer, steps)
+    if type == TYPE_LIST and encoding == ENCODING_QUICKLIST:
+        return quicklist_free_some(heap, <Quicklist*>pointer, steps)
     value_free(heap, type, encoding, pointer)
     return False
 
@@ -127,7 +137,9 @@ cdef uint64_t value_effort(uint8_t type, uint8_t encoding, void* pointer) noexce
         return sorted_tree_count(<SortedTree*>pointer)
     if type == TYPE_HASH:
         return hash_effort(hash_form_of(encoding), pointer)
-    return 1          # a string is one block
+    if type == TYPE_LIST and encoding == ENCODING_QUICKLIST:
+        return (<Quicklist*>pointer).count
+    return 1          # strings and listpacks are one block
 
 
 cdef bint _copy_zset(Heap* heap, const Entry* entry, Value* value_out) noexcept nogil:
@@ -165,7 +177,15 @@ cdef bint entry_copy_value(Heap* heap, const Entry* entry, Value* value_out) noe
     # A string's bytes are copied when the new entry is made; until then they are borrowed from this one.
     value_out[0] = _value_of_entry(entry)
     value_out.owned = False
-    return True
+    if value_out.type == TYPE_STRING:
+        return True
+    if value_out.type == TYPE_LIST:
+        if value_out.encoding == ENCODING_LISTPACK:
+            value_out.pointer = listpack_copy(heap, <Listpack*>value_out.pointer)
+        else:
+            value_out.pointer = quicklist_copy(heap, <Quicklist*>value_out.pointer)
+    value_out.owned = value_out.pointer != NULL
+    return value_out.owned
 
 
 # ---- the block
@@ -395,6 +415,11 @@ cdef uint64_t entry_memory(const Entry* entry, uint64_t samples) noexcept nogil:
         total += set_memory(set_of(entry_encoding(entry), pointer), samples)
     elif entry_type(entry) == TYPE_HASH:
         total += hash_memory(hash_form_of(entry_encoding(entry)), pointer, samples)
+    elif pointer != NULL and entry_type(entry) == TYPE_LIST:
+        if entry_encoding(entry) == ENCODING_LISTPACK:
+            total += heap_block_bytes(listpack_bytes(<Listpack*>pointer))
+        else:
+            total += quicklist_memory(<Quicklist*>pointer)
     elif pointer != NULL and entry_encoding(entry) == ENCODING_SKIPLIST:
         total += sorted_tree_memory(<SortedTree*>pointer)
     elif pointer != NULL and entry_type(entry) == TYPE_ZSET:

@@ -381,6 +381,7 @@ cdef void keyspace_dispose(Keyspace* keyspace, uint8_t type, uint8_t encoding, v
     cdef LazyValue* waiting
     if pointer == NULL:
         return
+    # Also where nobody asked for it: the answer is the same, and no command waits for a million blocks.
     if value_effort(type, encoding, pointer) <= LAZY_EFFORT:
         value_free(keyspace.heap, type, encoding, pointer)
         return

@@ -1,0 +1,106 @@
+"""Quicklist: a long sequence of strings, packed into listpacks of bounded size, with a directory in front.
+
+    Quicklist
+      items ---> [ start | node ][ start | node ][ start | node ] ...      a ring, room for 2^n nodes
+                            |               |
+                         Listpack     PlainNode: one big element by itself
+
+`start` is the position of a node's first element on an endless number line; a node ends where the next begins,
+the last one at `end`. Pushing at the head only lowers the first node's start, so both ends cost O(1), and an index
+is found by bisection in O(log nodes). A change in the middle moves the starts of the nodes on its shorter side.
+
+Where nodes are split, merged and filled up follows the rules of Redis's list of the same name: whether a list that
+shrank goes back to one listpack depends on them, and OBJECT ENCODING shows it.
+
+Functions that answer bint say False when memory was refused, and then nothing changed. Text that is handed in must
+not lie inside the list. Not thread-safe: the engine's lock guards it.
+"""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from hutch_engine.base.memory cimport Heap
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.structures.listpack cimport Listpack
+
+cdef enum:
+    QUICKLIST_SAFE_BYTES = 8192      # of a node that list-max-listpack-size bounds by a number of elements
+
+cdef struct PlainNode:
+    size_t length
+    # the bytes follow
+
+cdef struct QuicklistItem:
+    size_t tagged                    # owned: Listpack*, or PlainNode* with bit 0 set
+    int64_t start                    # position of the first element
+
+cdef struct Quicklist:
+    QuicklistItem* items             # owned; node i is items[(first + i) & (capacity - 1)]
+    size_t capacity                  # a power of two
+    size_t first
+    size_t count                     # nodes
+    int64_t end                      # position behind the last element
+    int64_t fill                     # list-max-listpack-size when the list was made
+    QuicklistItem single             # what `items` points at in a view of one listpack
+
+cdef struct QuicklistCursor:         # valid until the list changes
+    Quicklist* list                  # borrowed
+    size_t node
+    int64_t index                    # of the element in the list
+    uint8_t* at                      # the element in its listpack; NULL in a plain node
+
+# ---- limits, as Redis reckons them
+cdef bint quicklist_exceeds(int64_t fill, size_t bytes, uint64_t count) noexcept nogil
+"""Is a node of so many bytes and elements too big?"""
+cdef bint quicklist_is_plain_size(int64_t fill, size_t bytes) noexcept nogil
+"""Does an element of so many bytes get a node by itself?"""
+
+# ---- life
+cdef Quicklist* quicklist_new(Heap* heap, int64_t fill) noexcept nogil
+"""Empty; never NULL."""
+cdef void quicklist_free(Heap* heap, Quicklist* list) noexcept nogil
+"""NULL is allowed. O(nodes)."""
+cdef bint quicklist_free_some(Heap* heap, Quicklist* list, uint64_t steps) noexcept nogil
+"""Free up to `steps` nodes; True when more are left, else the list is gone altogether."""
+cdef Quicklist* quicklist_of_pack(Heap* heap, Listpack* pack, int64_t fill) noexcept nogil
+"""A list of this one node, which it owns from now on. The pack may not be empty. Never NULL."""
+cdef Listpack* quicklist_take_pack(Heap* heap, Quicklist* list) noexcept nogil
+"""The only node of the list, the caller's from now on; the list is gone. Requires quicklist_fits_pack."""
+cdef bint quicklist_fits_pack(const Quicklist* list, int64_t fill) noexcept nogil
+"""Has a list that shrank become one listpack of at most half the limit?"""
+cdef Quicklist* quicklist_copy(Heap* heap, const Quicklist* list) noexcept nogil
+"""NULL when refused."""
+cdef void quicklist_view(Quicklist* view, Listpack* pack) noexcept nogil
+"""Make *view show a borrowed listpack, so that what reads lists reads both kinds. Nothing to give back; the pack
+must not change meanwhile."""
+
+# ---- reading
+cdef inline int64_t quicklist_length(const Quicklist* list) noexcept nogil:
+    return list.end - list.items[list.first].start if list.count else 0
+
+cdef bint quicklist_seek(Quicklist* list, int64_t index, QuicklistCursor* cursor_out) noexcept nogil
+"""Go to an element, negative from the end; False out of range. O(log nodes + elements of one node)."""
+cdef bint quicklist_next(QuicklistCursor* cursor) noexcept nogil
+"""False, with the cursor unchanged, at the last element. O(1)."""
+cdef bint quicklist_previous(QuicklistCursor* cursor) noexcept nogil
+cdef Slice quicklist_text(const QuicklistCursor* cursor, char* scratch) noexcept nogil
+"""The element's bytes; the digits of one that is stored as a number go to scratch (INTEGER_TEXT_MAX)."""
+cdef bint quicklist_is_integer(const QuicklistCursor* cursor) noexcept nogil
+cdef bint quicklist_is(const QuicklistCursor* cursor, Slice text) noexcept nogil
+cdef bint quicklist_find(QuicklistCursor* cursor, Slice text, bint backwards, int64_t* limit) noexcept nogil
+"""From the cursor's element on, itself included, go to the first that spells text. Each element looked at costs
+one of *limit; False when none is left of either. O(elements)."""
+cdef uint64_t quicklist_memory(const Quicklist* list) noexcept nogil
+"""Bytes of the heap. O(nodes)."""
+
+# ---- changing
+cdef bint quicklist_push(Heap* heap, Quicklist* list, Slice text, bint at_head) noexcept nogil
+"""O(1), and the bytes of one node at most."""
+cdef void quicklist_delete(Heap* heap, Quicklist* list, int64_t index, uint64_t count) noexcept nogil
+"""Elements [index, index + count), both in range. O(nodes touched)."""
+cdef bint quicklist_insert(Heap* heap, Quicklist* list, const QuicklistCursor* cursor, Slice text, bint after) noexcept nogil
+"""Next to the cursor's element."""
+cdef bint quicklist_replace(Heap* heap, Quicklist* list, const QuicklistCursor* cursor, Slice text) noexcept nogil
+cdef uint64_t quicklist_remove(Heap* heap, Quicklist* list, Slice text, uint64_t most, bint backwards) noexcept nogil
+"""Up to `most` elements that spell text, from one end on; returns how many. O(elements)."""
+cdef uint64_t listpack_remove(Heap* heap, Listpack** pack, Slice text, uint64_t most, bint backwards) noexcept nogil
+"""The same for one listpack; *pack is its new address."""
+cdef void quicklist_check(const Quicklist* list) noexcept nogil
+"""Walk everything and verify the invariants; panics in checks builds."""
