@@ -62,11 +62,17 @@ class Stage:
             self.owed[number] += 1
         self.read(number)
 
-    def play(self, steps):
+    def play(self, steps, skip_waiting=False):
         for step in steps:
             number, _, line = step.partition(":")
+            self.read(number)
+            if self.owed[number] and skip_waiting:
+                continue
             for name, id in self.ids.items():
                 line = line.replace("{" + name + "}", str(id))
+            if line.strip() == "wait":
+                self.wait_until(lambda: self.flags(number) != "b")
+                continue
             if line.strip() == "close":
                 id = self.ids[number]
                 self.clients[number].socket.close()
@@ -118,8 +124,8 @@ SCENES = {
     "BLMPOP": ["1: BLMPOP 0 2 a b RIGHT COUNT 2", "0: RPUSH b 1 2 3", "0: LRANGE b 0 -1", "1: BLMPOP 0 1 b LEFT COUNT 9", "0: EXISTS b"],
     "there already": ["0: RPUSH k a b c", "1: BLPOP n k 0", "1: BRPOP k 0", "1: BLMOVE k l LEFT LEFT 0"],
     "wrong type at once": ["0: SET k v", "1: BLPOP k 0", "1: BLPOP n k 0", "1: BLMOVE k l LEFT LEFT 0", "1: BLMPOP 0 1 k LEFT"],
-    "time-outs": ["1: BLPOP k 0.02", "1: BRPOP k l 0.01", "1: BLMOVE k l LEFT LEFT 0.001", "1: BRPOPLPUSH k l 0.01",
-                  "1: BLMPOP 0.01 1 k LEFT", "1: PING", "0: RPUSH k x"],
+    "time-outs": ["1: BLPOP k 0.02", "1: wait", "1: BRPOP k l 0.01", "1: wait", "1: BLMOVE k l LEFT LEFT 0.001", "1: wait",
+                  "1: BRPOPLPUSH k l 0.01", "1: wait", "1: BLMPOP 0.01 1 k LEFT", "1: wait", "1: PING", "0: RPUSH k x"],
     "bad time-outs": ["1: BLPOP k x", "1: BLPOP k -1", "1: BLPOP k 1e30", "1: BLPOP k inf", "1: BLPOP k -inf", "1: BLPOP k nan",
                       "1: BLMOVE k l LEFT LEFT x", "1: BLMPOP x 1 k LEFT", "1: BLMPOP -1 0 k LEFT", "1: BRPOPLPUSH k l -0.5"],
     "CLIENT UNBLOCK": ["1: BLPOP k 0", "0: CLIENT UNBLOCK {1}", "1: BLMOVE k l LEFT LEFT 0", "0: CLIENT UNBLOCK {1} TIMEOUT",
@@ -134,12 +140,12 @@ SCENES = {
 }
 
 
-def both(oracle, engine, protocol, steps):
+def both(oracle, engine, protocol, steps, skip_waiting=False):
     found = []
     for host, port in (("127.0.0.1", engine.port), (oracle.host, oracle.port)):
         stage = Stage(host, port, protocol)
         try:
-            found.append(stage.play(steps))
+            found.append(stage.play(steps, skip_waiting))
         finally:
             stage.close()
     return found
@@ -153,15 +159,13 @@ def test_scenes(oracle, engine, protocol, name):
 
 
 def random_scene(chance):
+    """Without SWAPDB: in which order it makes several keys ready is nobody's to know, in Redis neither."""
     keys = ("a", "b", "c")
     steps = []
-    waiting = set()
     for _ in range(25):
         key, other = chance.choice(keys), chance.choice(keys)
-        idle = [number for number in "1234" if number not in waiting]
-        if idle and chance.random() < 0.5:
-            number = chance.choice(idle)
-            waiting.add(number)              # perhaps; it is not asked for more
+        if chance.random() < 0.5:
+            number = chance.choice("1234")   # skipped while it still waits
             several = " ".join(chance.sample(keys, chance.randint(1, 3)))
             steps.append(f"{number}: " + chance.choice((
                 f"BLPOP {several} 0", f"BRPOP {several} 0", f"BLMOVE {key} {other} LEFT RIGHT 0", f"BRPOPLPUSH {key} {other} 0",
@@ -169,17 +173,16 @@ def random_scene(chance):
         else:
             steps.append("0: " + chance.choice((
                 f"RPUSH {key} 1", f"LPUSH {key} 2 3", f"RPUSH {key} 4 5 6", f"LMOVE {key} {other} LEFT LEFT", f"RENAME {key} {other}",
-                f"COPY {key} {other} REPLACE", f"DEL {key}", f"SET {key} v", f"LTRIM {key} 1 0", "SWAPDB 0 1", f"SELECT {chance.randint(0, 1)}",
+                f"COPY {key} {other} REPLACE", f"DEL {key}", f"SET {key} v", f"LTRIM {key} 1 0", f"SELECT {chance.randint(0, 1)}",
                 f"MULTI; RPUSH {key} 7; LPUSH {other} 8; EXEC", f"MULTI; RPUSH {key} 9; DEL {key}; EXEC",
                 f"MULTI; DEL {key}; RPUSH {key} x y; LMOVE {key} {other} LEFT LEFT; EXEC", f"LRANGE {key} 0 -1")))
-            waiting -= {number for number in waiting if chance.random() < 0.2}      # most often it was served
     return [*steps, *(f"0: TYPE {key}" for key in keys), *(f"0: LRANGE {key} 0 -1" for key in keys)]
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_random_scenes(oracle, engine, seed):
     steps = random_scene(random.Random(seed))
-    ours, theirs = both(oracle, engine, 2, steps)
+    ours, theirs = both(oracle, engine, 2, steps, True)
     assert ours == theirs, steps
 
 
