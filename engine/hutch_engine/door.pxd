@@ -6,6 +6,7 @@ reply, so threads may share a Session.
 """
 from libc.stdint cimport uint32_t
 from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.base.lock cimport Signal
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.door_codec cimport Arguments, Codec
 from hutch_engine.server.engine cimport Engine as EngineStruct, Session as SessionStruct
@@ -49,7 +50,11 @@ cdef class Session:
     cdef SessionStruct* core         # owned; NULL when closed; guarded by the engine's lock
     cdef Grave* grave                # owned: room to be buried in, so that dealloc needs no memory
     cdef readonly Codec codec
+    cdef Signal served               # raised when a wait inside a blocking command is over
 
     cdef int enter(self) except -1
+    cdef int _wait_a_turn(self) except -1
+    cdef int _interrupt(self, SessionStruct* session) except -1
+    cdef int _await_reply(self, Taken* taken) except -1
     cdef int _execute(self, Arguments* arguments, const size_t* counts, size_t total, Taken* taken) except -1
     cdef object call(self, tuple words, bint split, int decode)

@@ -8,16 +8,17 @@ from libc.string cimport memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_shrink
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
 from hutch_engine.base.lock cimport (lock_acquire, lock_give_way, lock_init, lock_is_wanted, lock_release, lock_try,
-                                     signal_prepare, signal_wait)
+                                     signal_init, signal_prepare, signal_raise, signal_wait)
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply)
+from hutch_engine.server.blocking cimport blocking_forget, blocking_install, blocking_time_out
 from hutch_engine.server.config cimport config_parse_line
 from hutch_engine.server.config_commands cimport config_apply, config_configure
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
                                                 command_table_ids)
-from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_CLOSE_AFTER_REPLY,
+from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
                                          SESSION_CLOSE_NOW, SESSION_EMBEDDED, engine_clear, engine_init, engine_is_ours,
                                          engine_poke_housekeeping, engine_set_commands,
                                          engine_used_memory, session_free, session_new)
@@ -85,6 +86,7 @@ cdef class Engine:
             engine_clear(self.core)
             raise MemoryError
         self.core.start_housekeeping = housekeeping_start
+        blocking_install(self.core)
         self.closed = False
 
     def __dealloc__(self):
@@ -226,6 +228,8 @@ cdef class Engine:
         # At once, not when housekeeping comes to it: tests look right after they moved the clock.
         self.core.keyspace.now_ms = 0
         while not self.core.cron_paused and keyspace_expire_due(&self.core.keyspace, 1000):
+            pass
+        while blocking_time_out(self.core, 1000):
             pass
         act_on_effects(self.core)
         engine_poke_housekeeping(self.core)
@@ -392,6 +396,8 @@ cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const 
             if slot[0] != session:       # and close it
                 taken.ended = True
                 break
+            if session.flags & SESSION_BLOCKED:      # or wait in it
+                break
         command = resolve_command(engine, argv, counts[done])
         if not patient and _may_take_long(command, counts[done]):
             break                        # the caller goes on without the GIL
@@ -462,6 +468,7 @@ cdef class Session:
     def __cinit__(self, Engine engine not None, Codec codec not None):
         self.engine = engine
         self.codec = codec
+        signal_init(&self.served)
         self.grave = <Grave*>malloc(sizeof(Grave))
         if self.grave == NULL:
             raise MemoryError
@@ -489,6 +496,8 @@ cdef class Session:
         if self.core == NULL:
             self.core = session_new(self.engine.core, SESSION_EMBEDDED, -1)
             refused = self.core == NULL
+            if not refused:
+                self.core.served = &self.served
         self.engine.leave()
         if refused:
             raise MemoryError
@@ -532,6 +541,58 @@ cdef class Session:
         lock_release(&self.engine.core.lock)
         return found
 
+    cdef int _wait_a_turn(self) except -1:
+        """Another thread waits inside a blocking command of this session: its turn is not over. Releases the lock."""
+        cdef uint32_t ticket = signal_prepare(&self.served)
+        self.engine.leave()
+        with nogil:
+            signal_wait(&self.served, ticket, POSTPONED_STEP_US)
+        PyErr_CheckSignals()
+        return 0
+
+    cdef int _await_reply(self, Taken* taken) except -1:
+        """Wait, without the GIL and the lock, until the blocking command is answered, and take its reply. A signal
+        handler that raises (Ctrl-C) ends the wait, unless the reply was there already."""
+        cdef SessionStruct* session = self.core
+        cdef uint32_t ticket
+        while True:
+            self.engine.enter()
+            if self.core != session or session.flags & SESSION_CLOSE_NOW:
+                if self.core == session:
+                    session_free(session)
+                    self.core = NULL
+                self.engine.leave()
+                raise self.engine.closed_error("Connection closed by server.")
+            ticket = signal_prepare(&self.served)
+            if not session.flags & SESSION_BLOCKED:
+                _take_reply(session, taken)
+                taken.ended = session.flags & SESSION_CLOSE_AFTER_REPLY != 0
+                if taken.ended:
+                    self.core = NULL
+                    session_free(session)
+                self.engine.leave()
+                signal_raise(&self.served)       # other threads may be waiting for their turn
+                if taken.refused:
+                    raise MemoryError("no memory for the reply")
+                return 0
+            self.engine.leave()
+            with nogil:
+                signal_wait(&self.served, ticket, POSTPONED_STEP_US)
+            try:
+                PyErr_CheckSignals()
+            except BaseException:
+                self._interrupt(session)
+                raise
+
+    cdef int _interrupt(self, SessionStruct* session) except -1:
+        """Wait no longer; what was answered meanwhile goes with the exception that ends the call."""
+        self.engine.enter()
+        if self.core == session:
+            blocking_forget(session)
+            session.reply.buffer.length = 0
+        self.engine.leave()
+        return 0
+
     cdef int _execute(self, Arguments* arguments, const size_t* counts, size_t total, Taken* taken) except -1:
         """Run the commands; waits out CLIENT PAUSE. Their replies are in `taken`, its buffer the caller's
         even when this raises."""
@@ -543,6 +604,9 @@ cdef class Session:
         cdef size_t ran = 0
         while True:
             self.enter()
+            if self.core.flags & SESSION_BLOCKED:
+                self._wait_a_turn()
+                continue
             ticket = signal_prepare(&self.engine.core.pause_over)
             left_us = 0
             if self.engine.core.pause_kind:
@@ -557,13 +621,14 @@ cdef class Session:
                 raise MemoryError("no memory for the reply")
             if taken.ended or (taken.outcome == EXECUTED and taken.done == total - ran):
                 return 0
-            if taken.outcome == EXECUTE_BLOCKED:
-                # No command of this version blocks. The families that do wait here for their reply, as
-                # the end of a pause is waited for below.
-                raise RuntimeError("the command waits for something that cannot be waited for")
             for i in range(taken.done):
                 argv += counts[ran]
                 ran += 1
+            if taken.outcome == EXECUTE_BLOCKED:
+                self._await_reply(taken)
+                if ran == total or taken.ended:
+                    return 0
+                continue
             if taken.outcome == EXECUTED:
                 continue
             with nogil:

@@ -5,7 +5,7 @@ from hutch_engine.base.slice cimport slice_is
 from hutch_engine.commands.call cimport Call, error_syntax
 from hutch_engine.commands.reply cimport reply_error, reply_integer, reply_ok
 from hutch_engine.keyspace.keyspace cimport (
-    Database, Keyspace, keyspace_flush, keyspace_swap, keyspace_touch_all)
+    Database, Keyspace, keyspace_flush, keyspace_ready_all, keyspace_swap, keyspace_touch_all)
 from hutch_engine.structures.table cimport table_count
 
 
@@ -73,5 +73,7 @@ cdef void cmd_swapdb(Call* call) noexcept nogil:
         keyspace_touch_all(keyspace, &keyspace.databases[first])
         keyspace_touch_all(keyspace, &keyspace.databases[second])
         keyspace_swap(keyspace, <int32_t>first, <int32_t>second)
+        keyspace_ready_all(keyspace, &keyspace.databases[first])
+        keyspace_ready_all(keyspace, &keyspace.databases[second])
     keyspace.dirty += 1
     reply_ok(call.reply)

@@ -48,6 +48,7 @@ cdef enum:                       # effect kinds
     EFFECT_READY = 2             # a key that blocked clients may wait for appeared
     EFFECT_EVENT = 3             # keyspace event
     EFFECT_TOUCHED_ALL = 4       # FLUSHDB, SWAPDB: every key of a database
+    EFFECT_READY_ALL = 5         # SWAPDB: a database has become another one
 
 cdef enum:                       # keyspace_find flags
     FIND_NO_STATS = 1            # neither hit nor miss is counted
@@ -229,5 +230,7 @@ cdef inline void keyspace_ready(Keyspace* keyspace, Database* database, Slice ke
     if keyspace.wanted & WANT_READY:
         _record_effect(keyspace, EFFECT_READY, database.index, key, 0, NULL)
 
+cdef void keyspace_ready_all(Keyspace* keyspace, Database* database) noexcept nogil
+"""SWAPDB: whoever waits for a key of this database should look again (one EFFECT_READY_ALL)."""
 cdef void keyspace_touch_all(Keyspace* keyspace, Database* database) noexcept nogil
 """FLUSHDB, SWAPDB: every key of the database is touched (one EFFECT_TOUCHED_ALL)."""

@@ -626,3 +626,8 @@ cdef void keyspace_effects_clear(Keyspace* keyspace) noexcept nogil:
 cdef void keyspace_touch_all(Keyspace* keyspace, Database* database) noexcept nogil:
     if keyspace.wanted & WANT_TOUCHED:
         _record_effect(keyspace, EFFECT_TOUCHED_ALL, database.index, slice_of(NULL, 0), 0, NULL)
+
+
+cdef void keyspace_ready_all(Keyspace* keyspace, Database* database) noexcept nogil:
+    if keyspace.wanted & WANT_READY:
+        _record_effect(keyspace, EFFECT_READY_ALL, database.index, slice_of(NULL, 0), 0, NULL)

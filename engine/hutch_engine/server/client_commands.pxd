@@ -18,4 +18,5 @@ cdef void cmd_client_pause(Call* call) noexcept nogil
 cdef void cmd_client_reply(Call* call) noexcept nogil
 cdef void cmd_client_setinfo(Call* call) noexcept nogil
 cdef void cmd_client_setname(Call* call) noexcept nogil
+cdef void cmd_client_unblock(Call* call) noexcept nogil
 cdef void cmd_client_unpause(Call* call) noexcept nogil

@@ -6,9 +6,10 @@ from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
 from hutch_engine.base.lock cimport signal_raise
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of_text
-from hutch_engine.commands.call cimport CALL_NO_TOUCH, Call, call_help, call_word, error_syntax
+from hutch_engine.commands.call cimport CALL_NO_TOUCH, Call, call_help, call_integer, call_word, error_subcommand, error_syntax
 from hutch_engine.commands.reply cimport (reply_bulk, reply_error, reply_error_parts, reply_integer, reply_null,
                                           reply_ok, reply_verbatim)
+from hutch_engine.server.blocking cimport blocking_unblock
 from hutch_engine.server.connection cimport session_name_is_valid
 from hutch_engine.server.engine cimport (
     PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW,
@@ -208,8 +209,10 @@ cdef void _kill(Engine* engine, Session* session, Session* me) noexcept nogil:
         session.flags |= SESSION_CLOSE_AFTER_REPLY
     else:
         session.flags |= SESSION_CLOSE_NOW
-        # The listener closes sockets; an embedded caller meets the flag with its next call.
+        # The listener closes sockets; an embedded caller meets the flag with its next call, or when it waits.
         engine_wake_listener(engine)
+        if session.served != NULL and session.flags & SESSION_BLOCKED:
+            signal_raise(session.served)
 
 
 cdef bint _read_filter(Call* call, Filter* filter) noexcept nogil:
@@ -415,6 +418,25 @@ cdef void cmd_client_pause(Call* call) noexcept nogil:
     reply_ok(call.reply)
 
 
+cdef void cmd_client_unblock(Call* call) noexcept nogil:
+    cdef Session* session = engine_of(call).sessions
+    cdef int64_t id
+    cdef bint as_error = False
+    if call.argc > 4:
+        error_subcommand(call)
+        return
+    if call.argc == 4:
+        as_error = call_word(call, 3, b"ERROR")
+        if not as_error and not call_word(call, 3, b"TIMEOUT"):
+            reply_error(call.reply, b"ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+            return
+    if not call_integer(call, 2, &id):
+        return
+    while session != NULL and <int64_t>session.id != id:
+        session = session.next
+    reply_integer(call.reply, session != NULL and blocking_unblock(session, as_error))
+
+
 cdef void cmd_client_unpause(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     engine.pause_kind = PAUSE_NONE
@@ -423,7 +445,7 @@ cdef void cmd_client_unpause(Call* call) noexcept nogil:
     reply_ok(call.reply)
 
 
-cdef const char* _help_lines[44]
+cdef const char* _help_lines[46]
 _help_lines[:] = [
     b"GETNAME", b"    Return the name of the current connection.",
     b"ID", b"    Return the ID of the current connection.",
@@ -445,6 +467,7 @@ _help_lines[:] = [
     b"SETNAME <name>", b"    Assign the name <name> to the current connection.",
     b"SETINFO <option> <value>", b"    Set client meta attr. Options are:",
     b"    * LIB-NAME: the client lib name.", b"    * LIB-VER: the client lib version.",
+    b"UNBLOCK <clientid> [TIMEOUT|ERROR]", b"    Unblock the specified blocked client.",
     b"NO-EVICT (ON|OFF)", b"    Protect current client connection from eviction.",
     b"NO-TOUCH (ON|OFF)", b"    Will not touch LRU/LFU stats when this mode is on.",
 ]
@@ -452,4 +475,4 @@ _help_lines[:] = [
 
 cdef void cmd_client_help(Call* call) noexcept nogil:
     # Redis's list without the commands that are not there yet.
-    call_help(call, _help_lines, 44)
+    call_help(call, _help_lines, 46)

@@ -17,6 +17,7 @@ from hutch_engine.commands.reply cimport Reply
 from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.server.config cimport Config
 from hutch_engine.structures.table cimport Table
+from hutch_engine.structures.wheel cimport Wheel
 
 cdef enum:                              # Session.flags
     SESSION_EMBEDDED = 1 << 0           # a Python caller, no socket
@@ -41,6 +42,9 @@ cdef enum:                              # Session.flags
     SESSION_MASTER = 1 << 19
     SESSION_TRACKING = 1 << 20
     SESSION_IN_EXEC = 1 << 21
+
+cdef enum:
+    BLOCKED_KEY_OFFSET = 32             # of the name in server/blocking's BlockedKey
 
 cdef enum:                              # Engine.pause_kind
     PAUSE_NONE = 0
@@ -103,6 +107,8 @@ cdef struct Session:
     uint64_t queue_bytes
     Watch* watches                      # owned
     uint32_t watch_count
+    void* blocked                       # what it waits for (server/blocking), or NULL
+    Signal* served                      # borrowed: raised when its wait is over; NULL for sockets
     void* connection                    # the listener's own, NULL for embedded sessions
     uint64_t query_bytes                # figures the listener keeps for CLIENT LIST and INFO
     uint64_t query_free
@@ -112,6 +118,11 @@ cdef struct Session:
 ctypedef const Command* (*CommandFinder)(Slice name) noexcept nogil
 ctypedef const Command* (*CommandLister)(uint32_t index) noexcept nogil
 ctypedef bint (*HousekeepingStarter)(Engine* engine) noexcept nogil
+ctypedef bint (*SessionBlocker)(Session* session) noexcept nogil
+ctypedef void (*SessionForgetter)(Session* session) noexcept nogil
+ctypedef void (*ReadyNoter)(Engine* engine, int32_t database_index, Slice key) noexcept nogil
+ctypedef void (*AllReadyNoter)(Engine* engine, int32_t database_index) noexcept nogil
+ctypedef void (*ReadyServer)(Engine* engine) noexcept nogil
 
 cdef struct WatchedKey:                 # one block, with the name for the table behind the pointer:
     Watch* watches                      # LEB128 length, 4 bytes of database index, the key's bytes
@@ -142,6 +153,18 @@ cdef struct Engine:
     uint64_t next_session_id
     Table watched                       # WatchedKey* by database and key
     uint32_t watching_sessions
+
+    Table blocked                       # BlockedKey* by database and key: who waits for it
+    uint32_t blocked_count              # sessions that wait
+    Wheel* waits                        # owned; their time-outs; NULL until there is one
+    void* ready_first                   # BlockedKeys that became ready and are still to be served
+    void* ready_last
+    bint serving                        # somebody works off that chain
+    SessionBlocker block                # server/blocking, which lies above; NULL: nobody can wait
+    SessionForgetter forget_blocked
+    ReadyNoter note_ready
+    AllReadyNoter note_all_ready
+    ReadyServer serve_ready
 
     uint8_t pause_kind                  # CLIENT PAUSE
     int64_t pause_end_ms

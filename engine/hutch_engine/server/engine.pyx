@@ -18,6 +18,7 @@ from hutch_engine.server.config cimport config_clear, config_init
 from hutch_engine.structures.table cimport (
     Table, TableSlot, table_clear, table_count, table_each, table_find, table_hash, table_init, table_insert,
     table_remove)
+from hutch_engine.structures.wheel cimport Wheel
 
 cdef extern from * nogil:
     """
@@ -71,6 +72,7 @@ cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept
     if not keyspace_init(&engine.keyspace, &engine.heap, &engine.clock, &engine.random, databases):
         return False
     table_init(&engine.watched, &engine.heap, &engine.keyspace.hash_key, WATCHED_KEY_OFFSET)
+    table_init(&engine.blocked, &engine.heap, &engine.keyspace.hash_key, BLOCKED_KEY_OFFSET)
     engine.keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
     return True
 
@@ -88,6 +90,9 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     while engine.sessions != NULL:
         session_free(engine.sessions)
     table_clear(&engine.watched)
+    table_clear(&engine.blocked)
+    heap_free(&engine.heap, engine.waits, sizeof(Wheel))
+    engine.waits = NULL
     keyspace_clear(&engine.keyspace)
     config_clear(&engine.config)
     heap_free(&engine.heap, engine.stats, engine.command_ids * sizeof(CommandStats))
@@ -180,6 +185,8 @@ cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
 
 cdef void session_free(Session* session) noexcept nogil:
     cdef Engine* engine = session.engine
+    if session.blocked != NULL:
+        engine.forget_blocked(session)
     session_discard(session)
     buffer_clear(&session.reply.buffer)
     buffer_clear(&session.name)

@@ -22,5 +22,9 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
 are acted on by the caller (act_on_effects)."""
 cdef void act_on_effects(Engine* engine) noexcept nogil
 """WATCH, keyspace events, blocked clients. After each top-level command, and by housekeeping."""
+cdef void uncount_command(Session* session, const Command* command) noexcept nogil
+"""It waits: it has not been executed yet, after all."""
+cdef void mute_reply(Session* session, size_t mark) noexcept nogil
+"""After a command: CLIENT REPLY OFF and SKIP drop what it has answered since `mark`."""
 cdef const Command* resolve_command(Engine* engine, Slice* argv, size_t argc) noexcept nogil
 """The command or subcommand these words name, or NULL."""

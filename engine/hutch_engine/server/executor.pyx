@@ -7,13 +7,13 @@ from hutch_engine.base.compiler cimport likely, ticks, unlikely
 from hutch_engine.base.memory cimport heap_is_short
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.call cimport (
-    CALL_IN_MULTI, CALL_NO_TOUCH, Call, CommandHandler, error_arity)
+    CALL_IN_MULTI, CALL_NO_TOUCH, Call, CommandHandler, error_arity, error_memory)
 from hutch_engine.commands.command cimport (
     CMD_DENYOOM, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED, CMD_WRITE, Command)
 from hutch_engine.commands.reply cimport (
     Reply, reply_error, reply_error_parts, reply_error_slice, reply_mark, reply_rewind, reply_simple)
 from hutch_engine.keyspace.keyspace cimport (
-    EFFECT_EVENT, EFFECT_READY, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Effect, Keyspace, keyspace_effects_clear,
+    EFFECT_EVENT, EFFECT_READY, EFFECT_READY_ALL, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Effect, Keyspace, keyspace_effects_clear,
     keyspace_expire_due, keyspace_now)
 from hutch_engine.server.command_table cimport command_find_subcommand
 from hutch_engine.server.engine cimport (
@@ -241,6 +241,10 @@ cdef void act_on_effects(Engine* engine) noexcept nogil:
             engine_touch_watched(engine, effect.database, key)
         elif effect.kind == EFFECT_TOUCHED_ALL:
             engine_touch_watched_all(engine, effect.database)
+        elif effect.kind == EFFECT_READY:
+            engine.note_ready(engine, effect.database, key)
+        elif effect.kind == EFFECT_READY_ALL:
+            engine.note_all_ready(engine, effect.database)
     if keyspace.effect_count:
         keyspace_effects_clear(keyspace)
     if keyspace.chores:
@@ -250,12 +254,19 @@ cdef void act_on_effects(Engine* engine) noexcept nogil:
     elif keyspace.earliest_added_ms < engine.housekeeping_wakes_ms:
         engine_poke_housekeeping(engine)
     keyspace.earliest_added_ms = INT64_MAX
+    # Whoever is served runs commands, whose effects come here again: these are only noted then.
+    if unlikely(engine.ready_first != NULL) and not engine.serving:
+        engine.serve_ready(engine)
 
 
 cdef inline void _after_command(Session* session, size_t mark) noexcept nogil:
     cdef Keyspace* keyspace = &session.engine.keyspace
     if unlikely(keyspace.effect_count != 0 or keyspace.chores != 0 or keyspace.earliest_added_ms != INT64_MAX):
         act_on_effects(session.engine)
+    mute_reply(session, mark)
+
+
+cdef void mute_reply(Session* session, size_t mark) noexcept nogil:
     if unlikely(session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT)):
         if session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP):
             reply_rewind(&session.reply, mark)
@@ -319,10 +330,32 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
         return EXECUTED
     session.call.flags = CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0
     run_command(session, command, argv, argc, hashed, key_hash)
+    if unlikely(session.call.block_keys != 0):
+        return _wait(session, command, mark)
     if unlikely(session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) and _names(command, b"exec", 4):
         mark = session.reply.buffer.length      # EXEC has muted what is to be muted
     _after_command(session, mark)
     return EXECUTED
+
+
+cdef void uncount_command(Session* session, const Command* command) noexcept nogil:
+    session.engine.stats[command.id].calls -= 1
+    session.engine.commands_processed -= 1
+    session.commands -= 1
+
+
+cdef Executed _wait(Session* session, const Command* command, size_t mark) noexcept nogil:
+    """The command asked to wait. Until it is answered it counts as not executed."""
+    cdef Engine* engine = session.engine
+    cdef bint waits = engine.block != NULL and engine.block(session)
+    session.call.block_keys = 0
+    if not waits:
+        error_memory(&session.call)
+        return _refused(session, mark)
+    uncount_command(session, command)
+    if engine.keyspace.effect_count != 0 or engine.keyspace.chores != 0 or engine.keyspace.earliest_added_ms != INT64_MAX:
+        act_on_effects(engine)
+    return EXECUTE_BLOCKED
 
 
 cdef Executed _refused(Session* session, size_t mark) noexcept nogil:

@@ -6,6 +6,7 @@ from hutch_engine.base.lock cimport (
 from hutch_engine.keyspace.keyspace cimport (
     CHORE_LAZY_FREE, CHORE_RESIZE, Keyspace, keyspace_expire_due, keyspace_free_some, keyspace_next_deadline_ms,
     keyspace_resize_some)
+from hutch_engine.server.blocking cimport blocking_next_ms, blocking_time_out
 from hutch_engine.server.engine cimport PAUSE_NONE, Engine, engine_wake_listener
 from hutch_engine.server.executor cimport act_on_effects
 
@@ -46,6 +47,7 @@ cdef extern from * nogil:
     void hutch_thread_join(uint64_t thread) noexcept
 
 cdef enum:
+    WAIT_SLICE = 64              # time-outs of waiting clients a slice
     EXPIRE_SLICE = 64            # deadlines a slice: some 20 us
     FREE_SLICE = 128             # entries freed a slice
     RESIZE_SLICE = 256           # buckets moved a slice (each holds about six entries: 0.2 ms) ...
@@ -86,6 +88,8 @@ cdef bint _slice(Engine* engine) noexcept nogil:
             engine.chores &= ~<uint32_t>CHORE_LAZY_FREE
         if engine.chores & CHORE_RESIZE and not keyspace_resize_some(keyspace, RESIZE_SLICE):
             engine.chores &= ~<uint32_t>CHORE_RESIZE
+    if blocking_time_out(engine, WAIT_SLICE):
+        more = True
     if engine.pause_kind != PAUSE_NONE and clock_now_ms(&engine.clock) >= engine.pause_end_ms:
         engine.pause_kind = PAUSE_NONE
         signal_raise(&engine.pause_over)
@@ -101,6 +105,8 @@ cdef int64_t _next_ms(Engine* engine) noexcept nogil:
         wake += DEADLINE_PASSED_MS
     if engine.pause_kind != PAUSE_NONE and engine.pause_end_ms < wake:
         wake = engine.pause_end_ms
+    if blocking_next_ms(engine) < wake:
+        wake = blocking_next_ms(engine)
     return wake
 
 

@@ -270,7 +270,7 @@ cdef void _clients(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"watching_clients", watching)
     _number(out, b"clients_in_timeout_table", 0)
     _number(out, b"total_watched_keys", <int64_t>table_count(&engine.watched))
-    _number(out, b"total_blocking_keys", 0)
+    _number(out, b"total_blocking_keys", <int64_t>table_count(&engine.blocked))
     _number(out, b"total_blocking_keys_on_nokey", 0)
 
 

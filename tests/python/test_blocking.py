@@ -1,0 +1,251 @@
+"""Calls that wait, made by Python threads and by sockets at once, on one store."""
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections import Counter
+
+import pytest
+import redis
+from redis.exceptions import ConnectionError, ResponseError
+
+import hutch
+from test_threads import run
+
+
+def wait_until(holds, seconds=10):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.001)
+
+
+def blocked(r):
+    return int(r.info("clients")["blocked_clients"])
+
+
+@pytest.fixture
+def served():
+    """A store with a listener, an embedded client of it and a maker of clients over TCP."""
+    with hutch.Server(port=0) as server:
+        near = hutch.Redis(store=server.store, decode_responses=True)
+        yield near, lambda: redis.Redis(port=server.port, decode_responses=True)
+
+
+def test_forms():
+    r = hutch.Redis(decode_responses=True)
+    r.rpush("k", *"abcdef")
+    assert r.blpop("k") == ("k", "a") or r.blpop("k") == ["k", "b"]
+    assert r.blmove("k", "l", 0, "LEFT", "RIGHT")
+    assert r.brpoplpush("k", "l")
+    assert r.blmpop(0, 1, "l", direction="LEFT", count=5)[0] == "l"
+    r.delete("k")
+    began = time.monotonic()
+    assert r.blpop("k", timeout=0.05) is None
+    assert r.brpop(["k", "l"], timeout=0.05) is None
+    assert r.blmove("k", "l", 0.05) is None
+    assert r.brpoplpush("k", "l", 0.05) is None
+    assert r.blmpop(0.05, 1, "k", direction="LEFT") is None
+    assert 0.25 <= time.monotonic() - began < 2
+
+
+def test_others_go_on_while_one_waits():
+    """One client object, several threads: a wait holds up nobody, the compiled methods included."""
+    r = hutch.Redis(decode_responses=True)
+    r.set("a", "1")
+    found = []
+    waiting = threading.Thread(target=lambda: found.append(r.blpop("k", timeout=30)))
+    waiting.start()
+    wait_until(lambda: blocked(r) == 1)
+    began = time.monotonic()
+    for _ in range(1000):
+        r.incr("n")
+        assert r.get("a") == "1"
+        r.execute_command("PING")
+    assert time.monotonic() - began < 5
+    r.rpush("k", "x")
+    waiting.join(10)
+    assert [list(one) for one in found] == [["k", "x"]]
+
+
+def test_one_session_takes_turns():
+    from hutch_engine.door import Engine
+    engine = Engine()
+    session, other = engine.session(), engine.session()
+    found = []
+    waiting = threading.Thread(target=lambda: found.append(session.execute(["BLPOP", "k", "0"])))
+    waiting.start()
+    wait_until(lambda: b"blocked_clients:1" in other.execute(["INFO", "clients"]))
+    second = threading.Thread(target=lambda: found.append(session.execute(["PING"])))
+    second.start()
+    time.sleep(0.02)
+    assert not found
+    other.execute(["RPUSH", "k", "x"])
+    waiting.join(10)
+    second.join(10)
+    assert len(found) == 2 and [b"k", b"x"] in found
+    engine.close()
+
+
+def test_many_in_one_call():
+    """A wait in the middle of a pipeline."""
+    r = hutch.Redis(decode_responses=True)
+    found = []
+
+    def work():
+        with r.pipeline(transaction=False) as pipe:
+            found.extend(pipe.set("a", "1").blpop("k").get("a").blpop("k").execute())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    for value in ("x", "y"):
+        wait_until(lambda: blocked(r) == 1)
+        r.rpush("k", value)
+        wait_until(lambda: not r.exists("k"))
+    thread.join(10)
+    assert [list(one) if isinstance(one, (list, tuple)) else one for one in found] == [True, ["k", "x"], "1", ["k", "y"]]
+
+
+def test_first_come_first_served(served):
+    near, far = served
+    served_to = []
+    threads = []
+    for number in range(12):
+        client = near if number % 2 else far()
+        threads.append(threading.Thread(target=lambda number=number, client=client: served_to.append((number, client.blpop("k", 30)[1]))))
+        threads[-1].start()
+        wait_until(lambda: blocked(near) == number + 1)
+    for number in range(12):
+        (near if number % 3 else far()).rpush("k", number)
+        wait_until(lambda: len(served_to) == number + 1)
+    assert served_to == [(number, str(number)) for number in range(12)]
+
+
+def test_nothing_is_lost_and_nothing_comes_twice(served):
+    near, far = served
+    each, makers, takers = 400, 4, 6
+    taken = [[] for _ in range(takers)]
+
+    def make(i):
+        client = near if i % 2 else far()
+        for number in range(each):
+            key = f"q{number % 3}"
+            if number % 10 == 9:
+                with client.pipeline() as pipe:
+                    pipe.lpush(key, f"{i}:{number}").lmove(key, "q0", "LEFT", "RIGHT").execute()
+            else:
+                client.rpush(key, f"{i}:{number}")
+
+    def take(i):
+        client = near if i % 2 else far()
+        while True:
+            kind = len(taken[i]) % 3
+            if kind == 0:
+                got = client.blpop(["q0", "q1", "q2"], 20)
+                value = got[1]
+            elif kind == 1:
+                got = client.blmpop(20, 3, "q2", "q1", "q0", direction="RIGHT")
+                value = got[1][0]
+            else:
+                value = client.blmove("q1", f"mine{i}", 0.01, "LEFT", "RIGHT") or client.brpop(["q2", "q0", "q1"], 20)[1]
+            if value == "end":
+                return
+            taken[i].append(value)
+
+    def work(i):
+        if i < takers:
+            take(i)
+        else:
+            make(i - takers)
+
+    def end():
+        wait_until(lambda: sum(map(len, taken)) == each * makers, 60)
+        for _ in range(takers):
+            near.rpush("q0", "end")
+
+    ender = threading.Thread(target=end)
+    ender.start()
+    run(work, takers + makers)
+    ender.join()
+    everything = Counter(value for values in taken for value in values)
+    assert everything == Counter(f"{i}:{number}" for i in range(makers) for number in range(each))
+
+
+def test_unblock_and_kill(served):
+    near, far = served
+    answers = []
+
+    def wait():
+        try:
+            answers.append(near.blpop("k", 30))
+        except ResponseError as error:
+            answers.append(str(error))
+
+    for mode, expected in (((), None), (("TIMEOUT",), None), (("ERROR",), "UNBLOCKED client unblocked via CLIENT UNBLOCK")):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        wait_until(lambda: blocked(near) == 1)
+        waiting = [one for one in near.client_list() if "b" in one["flags"]]
+        assert near.execute_command("CLIENT UNBLOCK", waiting[0]["id"], *mode) == 1
+        thread.join(10)
+        assert answers.pop() == expected
+    from hutch_engine.door import ClosedError                    # noqa: F401
+    session = near.store.engine.session()
+    errors = []
+
+    def wait_below():
+        try:
+            session.execute(["BLPOP", "k", "0"])
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=wait_below)
+    thread.start()
+    wait_until(lambda: blocked(near) == 1)
+    far().execute_command("CLIENT KILL ID", [one for one in near.client_list() if "b" in one["flags"]][0]["id"])
+    thread.join(10)
+    assert len(errors) == 1 and blocked(near) == 0
+    near.rpush("k", "still there")
+    assert near.lrange("k", 0, -1) == ["still there"]
+
+
+def test_the_end_of_the_store_ends_waits():
+    from hutch_engine.door import Engine
+    engine = Engine()
+    session = engine.session()
+    errors = []
+
+    def wait():
+        try:
+            session.execute(["BLPOP", "k", "0"])
+        except ConnectionError_ as error:
+            errors.append(error)
+
+    ConnectionError_ = Exception
+    thread = threading.Thread(target=wait)
+    thread.start()
+    other = engine.session()
+    wait_until(lambda: b"blocked_clients:1" in other.execute(["INFO", "clients"]))
+    engine.close()
+    thread.join(10)
+    assert errors and not thread.is_alive()
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
+def test_a_signal_ends_the_wait():
+    program = textwrap.dedent("""
+        import os, signal, threading, time, hutch
+        r = hutch.Redis(decode_responses=True)
+        threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        try:
+            r.blpop("k")
+        except KeyboardInterrupt:
+            print("interrupted")
+        r.rpush("k", "x")
+        print(r.lrange("k", 0, -1), r.info("clients")["blocked_clients"], list(r.blpop("k")))
+    """)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, env=os.environ)
+    assert done.stdout.splitlines() == ["interrupted", "['x'] 0 ['k', 'x']"], done.stderr
