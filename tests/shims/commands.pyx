@@ -1,4 +1,4 @@
-"""The handlers of strings, keys, expiry, OBJECT and databases, called without an executor around them, so
+"""The handlers of strings, keys, expiry, OBJECT, databases and SORT, called without an executor around them, so
 that a test sees exactly which effects each of them records."""
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -16,11 +16,15 @@ from hutch_engine.commands.expiry cimport *
 from hutch_engine.commands.keys cimport *
 from hutch_engine.commands.lcs cimport *
 from hutch_engine.commands.object cimport *
+from hutch_engine.commands.hash cimport cmd_hset
+from hutch_engine.commands.list cimport cmd_lrange, cmd_rpush
 from hutch_engine.commands.reply cimport Reply
 from hutch_engine.commands.set cimport (
     cmd_sadd, cmd_scard, cmd_sismember, cmd_smembers, cmd_smismember, cmd_smove, cmd_spop, cmd_srandmember, cmd_srem, cmd_sscan)
 from hutch_engine.commands.set_operations cimport *
+from hutch_engine.commands.sort cimport cmd_sort, cmd_sort_ro
 from hutch_engine.commands.string cimport *
+from hutch_engine.commands.zset cimport cmd_zadd
 from hutch_engine.keyspace.keyspace cimport (
     Database, EFFECT_EVENT, EFFECT_READY, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Keyspace, WANT_EVENTS, WANT_TOUCHED, keyspace_clear,
     keyspace_effects_clear, keyspace_expire_due, keyspace_free_some, keyspace_init)
@@ -56,6 +60,8 @@ _know("srandmember", -2, cmd_srandmember); _know("srem", -3, cmd_srem); _know("s
 _know("sdiff", -2, cmd_sdiff); _know("sdiffstore", -3, cmd_sdiffstore); _know("sinter", -2, cmd_sinter)
 _know("sintercard", -3, cmd_sintercard); _know("sinterstore", -3, cmd_sinterstore); _know("sunion", -2, cmd_sunion)
 _know("sunionstore", -3, cmd_sunionstore)
+_know("hset", -4, cmd_hset); _know("lrange", 4, cmd_lrange); _know("rpush", -3, cmd_rpush)
+_know("sort", -2, cmd_sort); _know("sort_ro", -2, cmd_sort_ro); _know("zadd", -4, cmd_zadd)
 
 cdef struct Room:                # what must not move
     Heap heap
