@@ -139,6 +139,24 @@ def test_redis_cli_pipe_mode(redis_tool, place):
     assert "errors: 0, replies: 5000" in shown
 
 
+def test_redis_cli_surveys_the_keys(redis_tool, place):
+    """--bigkeys asks DBSIZE, SCAN, TYPE and STRLEN, --memkeys MEMORY USAGE: both in pipelines of their own."""
+    tool = redis_tool("redis-cli")
+    at = ["-p", place.port]
+    with redis.Redis(port=place.port) as writer:
+        writer.flushall()
+        writer.mset({f"key:{n}": "x" * n for n in range(500)})
+    shown = cli(tool, *at, "--bigkeys")
+    assert "Sampled 500 keys" in shown and "'\"key:499\"' has 499 bytes" in shown
+    shown = cli(tool, *at, "--memkeys")
+    assert "Sampled 500 keys" in shown and "'\"key:499\"' has " in shown
+
+
+def test_redis_benchmark_speaks_resp3(redis_tool, place):
+    shown = cli(redis_tool("redis-benchmark"), "-p", place.port, "-3", "-n", 2000, "-t", "set,get", "--csv")
+    assert '"SET","' in shown and '"GET","' in shown
+
+
 @pytest.mark.parametrize("pipeline", [1, 16, 100])
 def test_redis_benchmark(redis_tool, place, pipeline):
     tool = redis_tool("redis-benchmark")
