@@ -1,9 +1,7 @@
 """See keys.pxd."""
-from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
-from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_insert
+from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init
 from hutch_engine.base.glob cimport glob_is_literal, glob_matches
-from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of_text
 from hutch_engine.commands.call cimport (
     CALL_NO_TOUCH, HASHED_KEYS, Call, call_find_read, call_find_write, call_hash, call_hash_keys, call_integer,
@@ -12,6 +10,7 @@ from hutch_engine.commands.object cimport object_encoding
 from hutch_engine.commands.reply cimport (
     Reply, reply_array_at, reply_bulk, reply_error, reply_integer, reply_mark, reply_null, reply_ok,
     reply_one, reply_simple, reply_zero)
+from hutch_engine.commands.scan cimport SCAN_COUNT, SCAN_STEPS_FACTOR, scan_cursor, scan_insert_cursor
 from hutch_engine.keyspace.entry cimport (
     ENTRY_INTEGER, TYPE_NONE, TYPE_STREAM, TYPE_STRING, Entry, Value, entry_copy_value, entry_deadline_ms,
     entry_has_deadline, entry_key, entry_take_value, entry_type, type_name, value_free)
@@ -24,8 +23,6 @@ from hutch_engine.structures.table cimport TableSlot, table_each, table_find, ta
 
 cdef enum:
     RANDOM_TRIES = 100           # of RANDOMKEY where due keys are kept
-    SCAN_STEPS_FACTOR = 10       # a sparse table ends a SCAN after so many times COUNT steps
-    SCAN_COUNT = 10
 
 
 # ---- one or many keys
@@ -378,36 +375,6 @@ cdef void cmd_keys(Call* call) noexcept nogil:
     reply_array_at(call.reply, mark, listing.listed)
 
 
-cdef bint _cursor(Slice text, uint64_t* cursor_out) noexcept nogil:
-    """As strtoull reads it: leading blanks, a sign and leading zeros are fine, and negative numbers count
-    from the end. But what is plainly a negative int64 is refused (Redis tries that reading first)."""
-    cdef size_t i = 0
-    cdef uint64_t value = 0
-    cdef uint64_t digit
-    cdef bint negative = False
-    cdef int64_t plain
-    if parse_integer(text, &plain):
-        cursor_out[0] = <uint64_t>plain
-        return plain >= 0
-    while i < text.length and (text.data[i] == b' ' or 9 <= text.data[i] <= 13):
-        i += 1
-    if i < text.length and (text.data[i] == b'+' or text.data[i] == b'-'):
-        negative = text.data[i] == b'-'
-        i += 1
-    if i == text.length:
-        return False
-    while i < text.length:
-        if not b'0' <= text.data[i] <= b'9':
-            return False
-        digit = <uint64_t>(text.data[i] - 48)
-        if value > (UINT64_MAX - digit) // 10:
-            return False
-        value = value * 10 + digit
-        i += 1
-    cursor_out[0] = 0 - value if negative else value
-    return True
-
-
 cdef int _type_of_name(Slice name) noexcept nogil:
     cdef uint8_t type
     for type in range(TYPE_STREAM + 1):
@@ -443,32 +410,6 @@ cdef bint _scan_options(Call* call, Listing* listing, int64_t* count_out) noexce
     return True
 
 
-cdef void _insert_cursor(Reply* reply, size_t mark, uint64_t cursor) noexcept nogil:
-    """The beginning of SCAN's reply, which is known last: an array of two, and the cursor as a bulk string.
-    (format_integer will not do: cursors use all 64 bits.)"""
-    cdef char[32] text                       # "*2\r\n$nn\r\n", 20 digits, "\r\n": built from its end
-    cdef char* at = text + 32
-    cdef size_t length = 0
-    at -= 2
-    memcpy(at, b"\r\n", 2)
-    while True:
-        at -= 1
-        at[0] = <char>(48 + cursor % 10)
-        length += 1
-        cursor //= 10
-        if cursor == 0:
-            break
-    at -= 2
-    memcpy(at, b"\r\n", 2)
-    while length:
-        at -= 1
-        at[0] = <char>(48 + length % 10)
-        length //= 10
-    at -= 5
-    memcpy(at, b"*2\r\n$", 5)
-    buffer_insert(&reply.buffer, mark, at, text + 32 - at)
-
-
 cdef void _expire_listed(Call* call, const Buffer* due) noexcept nogil:
     """Remove the due entries that a SCAN came by. Entries stay where they are while others go."""
     cdef Entry** entries = <Entry**>due.data
@@ -490,7 +431,7 @@ cdef void cmd_scan(Call* call) noexcept nogil:
     cdef int64_t steps
     cdef size_t mark
     cdef Buffer due
-    if not _cursor(call.argv[1], &cursor):
+    if not scan_cursor(call.argv[1], &cursor):
         reply_error(call.reply, b"ERR invalid cursor")
         return
     if not _scan_options(call, &listing, &count):
@@ -509,4 +450,4 @@ cdef void cmd_scan(Call* call) noexcept nogil:
         _expire_listed(call, &due)
         buffer_clear(&due)
     reply_array_at(call.reply, mark, listing.listed)
-    _insert_cursor(call.reply, mark, cursor)
+    scan_insert_cursor(call.reply, mark, cursor)

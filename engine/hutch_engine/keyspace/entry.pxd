@@ -200,6 +200,8 @@ cdef StringValue* string_value_new(Heap* heap, Slice bytes, size_t capacity) noe
 """NULL when refused."""
 cdef void value_free(Heap* heap, uint8_t type, uint8_t encoding, void* pointer) noexcept nogil
 """Free a big value of any type."""
+cdef bint value_free_some(Heap* heap, uint8_t type, uint8_t encoding, void* pointer, uint64_t steps) noexcept nogil
+"""Free about `steps` blocks of a value that nobody uses any more; False when it is gone altogether."""
 cdef uint64_t value_effort(uint8_t type, uint8_t encoding, void* pointer) noexcept nogil
 """How many blocks freeing it touches: UNLINK and lazy freeing go by it, as Redis's do (64)."""
 cdef uint64_t entry_memory(const Entry* entry, uint64_t samples) noexcept nogil

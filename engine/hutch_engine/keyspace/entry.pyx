@@ -7,6 +7,7 @@ from hutch_engine.base.memory cimport (
     HEAP_SMALL_MAX, Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc)
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
 from hutch_engine.base.slice cimport Slice
+from hutch_engine.structures.set cimport Set, set_copy, set_effort, set_free, set_free_some, set_memory, set_of
 from hutch_engine.structures.wheel cimport WheelNode, wheel_relocated
 
 
@@ -87,14 +88,32 @@ cdef void value_free(Heap* heap, uint8_t type, uint8_t encoding, void* pointer) 
     if type == TYPE_STRING:
         heap_free(heap, pointer, sizeof(StringValue) + (<StringValue*>pointer).capacity)
         return
+    if type == TYPE_SET:
+        set_free(heap, set_of(encoding, pointer))
+        return
     invariant(False, b"a value of a type without a destructor")
 
 
+cdef bint value_free_some(Heap* heap, uint8_t type, uint8_t encoding, void* pointer, uint64_t steps) noexcept nogil:
+    if type == TYPE_SET:
+        return set_free_some(heap, set_of(encoding, pointer), steps)
+    value_free(heap, type, encoding, pointer)
+    return False
+
+
 cdef uint64_t value_effort(uint8_t type, uint8_t encoding, void* pointer) noexcept nogil:
+    if type == TYPE_SET:
+        return set_effort(set_of(encoding, pointer))
     return 1          # a string is one block
 
 
 cdef bint entry_copy_value(Heap* heap, const Entry* entry, Value* value_out) noexcept nogil:
+    cdef Set copied
+    if entry_type(entry) == TYPE_SET:
+        if not set_copy(heap, set_of(entry_encoding(entry), entry_pointer(entry)), &copied):
+            return False
+        value_out[0] = value_of_pointer(TYPE_SET, copied.form, copied.pointer)
+        return True
     # A string's bytes are copied when the new entry is made; until then they are borrowed from this one.
     value_out[0] = _value_of_entry(entry)
     value_out.owned = False
@@ -322,6 +341,8 @@ cdef uint64_t entry_memory(const Entry* entry, uint64_t samples) noexcept nogil:
     cdef void* pointer = _pointer_or_null(entry)
     if pointer != NULL and entry_type(entry) == TYPE_STRING:
         total += heap_block_bytes(sizeof(StringValue) + (<StringValue*>pointer).capacity)
+    elif pointer != NULL and entry_type(entry) == TYPE_SET:
+        total += set_memory(set_of(entry_encoding(entry), pointer), samples)
     return total
 
 

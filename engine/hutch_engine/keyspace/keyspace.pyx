@@ -9,9 +9,9 @@ from hutch_engine.base.random cimport Random, random_next, random_unit
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport (
     EMBSTR_ENTRY_MAX, ENCODING_EMBSTR, ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE, ENTRY_HEADER_BYTES, ENTRY_INTEGER, TYPE_STRING, Entry, Value,
-    entry_deadline_ms, entry_encoding, entry_free, entry_free_shell, entry_has_deadline, entry_key, entry_new,
+    entry_deadline_ms, entry_encoding, entry_free_shell, entry_has_deadline, entry_key, entry_new,
     entry_node, entry_of_node, entry_pointer, entry_type, entry_with_deadline, entry_with_value, value_effort,
-    value_free)
+    value_free, value_free_some)
 from hutch_engine.structures.table cimport (
     Table, TableSlot, table_clear, table_count, table_drain, table_each, table_find, table_hash, table_init,
     table_insert, table_is_resizing, table_remove, table_replace, table_step)
@@ -62,8 +62,15 @@ cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* ra
     return True
 
 
+cdef void _dispose_entry(Keyspace* keyspace, Entry* entry, bint lazy) noexcept nogil:
+    if not entry.flags & (ENTRY_EMBEDDED | ENTRY_INTEGER):
+        keyspace_dispose(keyspace, entry_type(entry), entry_encoding(entry), entry_pointer(entry), lazy)
+    entry_free_shell(keyspace.heap, entry)
+
+
 cdef bint _free_visited(void* context, void* entry) noexcept nogil:
-    entry_free(<Heap*>context, <Entry*>entry)
+    """A value that is large itself only joins those that wait."""
+    _dispose_entry(<Keyspace*>context, <Entry*>entry, True)
     return True
 
 
@@ -72,7 +79,7 @@ cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil:
     cdef Database* database
     for i in range(keyspace.database_count):
         database = &keyspace.databases[i]
-        table_each(&database.keys, _free_visited, keyspace.heap)
+        table_each(&database.keys, _free_visited, keyspace)
         table_clear(&database.keys)
         heap_free(keyspace.heap, database.deadlines, sizeof(Wheel))
     while keyspace_free_some(keyspace, 1000):
@@ -286,10 +293,12 @@ cdef Entry* keyspace_set(Keyspace* keyspace, Database* database, Slice key, uint
 
 
 cdef void keyspace_dispose(Keyspace* keyspace, uint8_t type, uint8_t encoding, void* pointer, bint lazy) noexcept nogil:
+    # `lazy` is what the configuration or the command asked for: the answer is the same, so nobody waits for many
+    # frees that did not ask to.
     cdef LazyValue* waiting
     if pointer == NULL:
         return
-    if not lazy or value_effort(type, encoding, pointer) <= LAZY_EFFORT:
+    if value_effort(type, encoding, pointer) <= LAZY_EFFORT:
         value_free(keyspace.heap, type, encoding, pointer)
         return
     waiting = <LazyValue*>heap_alloc(keyspace.heap, sizeof(LazyValue))
@@ -310,11 +319,7 @@ cdef void keyspace_delete(Keyspace* keyspace, Database* database, TableSlot slot
     table_remove(&database.keys, slot, hash)
     if unlikely(not resizing and table_is_resizing(&database.keys)):
         keyspace.chores |= CHORE_RESIZE
-    if entry.flags & (ENTRY_EMBEDDED | ENTRY_INTEGER):
-        entry_free_shell(keyspace.heap, entry)
-        return
-    keyspace_dispose(keyspace, entry_type(entry), entry_encoding(entry), entry_pointer(entry), lazy)
-    entry_free_shell(keyspace.heap, entry)
+    _dispose_entry(keyspace, entry, lazy)
 
 
 cdef bint keyspace_delete_key(Keyspace* keyspace, Database* database, Slice key, bint lazy) noexcept nogil:
@@ -342,7 +347,7 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
         keyspace.lazy_pending += count
         keyspace.chores |= CHORE_LAZY_FREE
     else:
-        table_each(&database.keys, _free_visited, keyspace.heap)
+        table_each(&database.keys, _free_visited, keyspace)
         table_clear(&database.keys)
         heap_free(keyspace.heap, database.deadlines, sizeof(Wheel))
     _database_init(keyspace, database, database.index)
@@ -422,7 +427,7 @@ cdef bint keyspace_free_some(Keyspace* keyspace, uint64_t steps) noexcept nogil:
     if keyspace.lazy_tables != NULL:
         table = keyspace.lazy_tables
         before = table_count(&table.table)
-        left = table_drain(&table.table, &table.position, _free_visited, keyspace.heap, steps // 4 + 1)
+        left = table_drain(&table.table, &table.position, _free_visited, keyspace, steps // 4 + 1)
         keyspace.lazy_pending -= before - left
         keyspace.lazy_freed += before - left
         if left == 0:
@@ -432,11 +437,11 @@ cdef bint keyspace_free_some(Keyspace* keyspace, uint64_t steps) noexcept nogil:
             heap_free(keyspace.heap, table, sizeof(LazyTable))
     elif keyspace.lazy_values != NULL:
         value = keyspace.lazy_values
-        keyspace.lazy_values = value.next
-        value_free(keyspace.heap, value.type, value.encoding, value.pointer)
-        keyspace.lazy_pending -= 1
-        keyspace.lazy_freed += 1
-        heap_free(keyspace.heap, value, sizeof(LazyValue))
+        if not value_free_some(keyspace.heap, value.type, value.encoding, value.pointer, steps):
+            keyspace.lazy_values = value.next
+            keyspace.lazy_pending -= 1
+            keyspace.lazy_freed += 1
+            heap_free(keyspace.heap, value, sizeof(LazyValue))
     return keyspace.lazy_tables != NULL or keyspace.lazy_values != NULL
 
 

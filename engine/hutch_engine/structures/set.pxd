@@ -16,6 +16,7 @@ Which form: integers up to SetLimits.intset_entries; then members of up to value
 of them; else the table. (Facts: Redis's thresholds, and which change comes when; OBJECT ENCODING shows it.)
 """
 from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memcpy
 from hutch_engine.base.hash cimport HashKey
 from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.outcome cimport Outcome
@@ -43,6 +44,26 @@ cdef struct SetLimits:
 
 # `member` is borrowed, and stays only until the visitor returns. Return False to stop early.
 ctypedef bint (*SetVisitor)(void* context, Slice member) noexcept nogil
+
+# ---- a table's member as a block
+cdef inline size_t set_member_bytes(size_t length) noexcept nogil:
+    cdef size_t bytes = length + 1
+    while length >= 0x80:
+        bytes += 1
+        length >>= 7
+    return bytes
+
+cdef inline void set_member_write(void* block, Slice member) noexcept nogil:
+    """Into set_member_bytes bytes of room."""
+    cdef uint8_t* at = <uint8_t*>block
+    cdef size_t rest = member.length
+    while rest >= 0x80:
+        at[0] = <uint8_t>(rest & 0x7F) | 0x80
+        at += 1
+        rest >>= 7
+    at[0] = <uint8_t>rest
+    if member.length:
+        memcpy(at + 1, member.data, member.length)
 
 # ---- life
 cdef Set set_new(Heap* heap, const HashKey* hash_key, uint8_t form) noexcept nogil
@@ -75,6 +96,8 @@ cdef bint set_each_sampled(Set set, uint64_t count, Random* random, SetVisitor v
 cdef bint set_draw(Heap* heap, Set set, uint64_t count, Random* random, SetVisitor visit, void* context) noexcept nogil
 """Visit `count` different members, every choice as likely as any other: set_each_sampled where that is
 cheap, else by drawing until so many different ones are found, O(count)."""
+cdef bint set_draw_again(Heap* heap, Set set, uint64_t count, Random* random, SetVisitor visit, void* context) noexcept nogil
+"""Visit `count` members, each time any of all (the same one may come again). O(count)."""
 
 # ---- changing
 cdef Outcome set_add(Heap* heap, const HashKey* hash_key, Set* set, Slice member, const SetLimits* limits) noexcept nogil
