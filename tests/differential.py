@@ -55,6 +55,13 @@ def shape(one: Reply, two: Reply) -> bool:
     return type(one.value) is type(two.value) and not isinstance(one.value, Error)
 
 
+def count(one: Reply, two: Reply) -> bool:
+    """As many random things of the same kind."""
+    def size(value):
+        return len(value.items if isinstance(value, Set) else value) if isinstance(value, (list, Set)) else 0
+    return shape(one, two) and size(one.value) == size(two.value)
+
+
 def hello(one: Reply, two: Reply) -> bool:
     """HELLO's fields, except those that name the server and the connection."""
     def fields(value):
@@ -65,7 +72,7 @@ def hello(one: Reply, two: Reply) -> bool:
 
 
 COMPARERS = {"exact": exact, "scan": exact, "seconds": within(2), "milliseconds": within(5000), "unordered": unordered,
-             "shape": shape, "hello": hello}
+             "shape": shape, "count": count, "hello": hello}
 
 
 def agree(steps: list[Step], ones: list[Reply], twos: list[Reply]) -> int | None:
@@ -162,16 +169,17 @@ class Player:
 
     def _scan(self, step: Step) -> Reply:
         """A full iteration; the answer is the sorted list of what it brought."""
-        connection, cursor, found = self.connections[step.connection], b"".join(step.argv[1:2]), set()
-        if len(step.argv) < 2:
+        at = 1 if step.argv[0].upper() == b"SCAN" else 2         # HSCAN, SSCAN and ZSCAN name a key first
+        connection, cursor, found = self.connections[step.connection], b"".join(step.argv[at:at + 1]), set()
+        if len(step.argv) <= at:
             return connection.run([step.argv])[0]
         for _ in range(10_000):
-            reply = connection.run([(step.argv[0], cursor, *step.argv[2:])])[0]
+            reply = connection.run([(*step.argv[:at], cursor, *step.argv[at + 1:])])[0]
             if not (isinstance(reply.value, list) and len(reply.value) == 2):
                 return reply
             cursor, batch = reply.value
             found.update(batch)
-            if step.argv[1] != b"0":        # where a made-up cursor leads is the server's own affair
+            if step.argv[at] != b"0":       # where a made-up cursor leads is the server's own affair
                 return Reply([], encode([]))
             if cursor == b"0":
                 return Reply(sorted(found), encode(sorted(found)))
