@@ -20,8 +20,8 @@ from hutch_engine.keyspace.keyspace cimport (
     keyspace_overwritten, keyspace_set, keyspace_touched)
 from hutch_engine.structures.bag cimport Bag, bag_add, bag_clear, bag_each, bag_init, bag_length, bag_remove
 from hutch_engine.structures.set cimport (
-    SET_INTSET, SET_LISTPACK, SET_TABLE, Set, SetLimits, set_add, set_contains, set_each, set_free, set_length, set_new,
-    set_pack_integers, set_remove)
+    SET_INTSET, SET_LISTPACK, Set, SetLimits, set_add, set_contains, set_each, set_free, set_has_blocks, set_length,
+    set_new, set_pack_integers, set_remove)
 from hutch_engine.structures.table cimport TableSlot
 
 cdef enum:
@@ -264,7 +264,7 @@ cdef void cmd_sinterstore(Call* call) noexcept nogil:
 cdef bint _reply_new(void* context, Slice member) noexcept nogil:
     """Answer a member that has not been seen before."""
     cdef Operation* operation = <Operation*>context
-    cdef Outcome outcome = bag_add(&operation.bag, member, operation.operands[operation.current].set.form == SET_TABLE)
+    cdef Outcome outcome = bag_add(&operation.bag, member, set_has_blocks(operation.operands[operation.current].set))
     if outcome == OK:
         reply_bulk(operation.call.reply, member)
     operation.refused = outcome == NO_MEMORY
@@ -356,7 +356,7 @@ cdef bint _subtract_from_bag(void* context, Slice member) noexcept nogil:
 
 cdef bint _fill_bag(void* context, Slice member) noexcept nogil:
     cdef Operation* operation = <Operation*>context
-    operation.refused = bag_add(&operation.bag, member, operation.operands[0].set.form == SET_TABLE) == NO_MEMORY
+    operation.refused = bag_add(&operation.bag, member, set_has_blocks(operation.operands[0].set)) == NO_MEMORY
     return not operation.refused
 
 

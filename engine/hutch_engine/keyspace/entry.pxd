@@ -43,6 +43,7 @@ cdef enum:                       # encodings, names as OBJECT ENCODING gives the
     ENCODING_SKIPLIST = 7
     ENCODING_STREAM = 8
     ENCODING_LISTPACKEX = 9
+    ENCODING_COMPACT = 10        # a set in one block; named "hashtable", as Redis has one there
 
 cdef enum:
     ENTRY_HAS_DEADLINE = 1

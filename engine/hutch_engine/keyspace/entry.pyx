@@ -377,7 +377,7 @@ cdef const char* encoding_name(uint8_t encoding) noexcept nogil:
         return b"intset"
     if encoding == ENCODING_QUICKLIST:
         return b"quicklist"
-    if encoding == ENCODING_HASHTABLE:
+    if encoding == ENCODING_HASHTABLE or encoding == ENCODING_COMPACT:
         return b"hashtable"
     if encoding == ENCODING_SKIPLIST:
         return b"skiplist"

@@ -1,7 +1,6 @@
 """A bag: a set of members that lives for one command (SUNION, SDIFF), for the least work a member.
 
-Members that lie in a set's table are borrowed where they are, since those blocks are already what a table wants;
-others are laid behind each other in pieces of memory that go all at once. The sets must not change meanwhile.
+Members that lie in a set as a table wants them (set_has_blocks) are borrowed where they are; others are laid behind each other in pieces of memory that go all at once. The sets must not change meanwhile.
 """
 from libc.stdint cimport uint64_t
 from hutch_engine.base.hash cimport HashKey
@@ -24,7 +23,7 @@ cdef struct Bag:
 cdef void bag_init(Bag* bag, Heap* heap, const HashKey* hash_key, uint64_t expected) noexcept nogil
 cdef void bag_clear(Bag* bag) noexcept nogil
 cdef Outcome bag_add(Bag* bag, Slice member, bint in_table) noexcept nogil
-"""OK, EXISTS or NO_MEMORY. in_table: `member` is what set_each says of a set in the form SET_TABLE."""
+"""OK, EXISTS or NO_MEMORY. in_table: `member` is what set_each says of a set with set_has_blocks."""
 cdef bint bag_remove(Bag* bag, Slice member) noexcept nogil
 """Was it there?"""
 cdef uint64_t bag_length(const Bag* bag) noexcept nogil

@@ -1,7 +1,8 @@
-"""A set of byte strings in one of three forms, changing by itself from one to the next as it grows.
+"""A set of byte strings in one of four forms, changing by itself from one to the next as it grows.
 
     SET_INTSET     one sorted block of integers (intset.pxd)
     SET_LISTPACK   one block of a few short members, in the order of their coming (listpack.pxd)
+    SET_COMPACT    one block of a few hundred members (compact_set.pxd)
     SET_TABLE      the bucketed hash table (table.pxd); every member is one heap block:
 
         offset  size  what
@@ -13,7 +14,8 @@ form never goes back but by set_pack_integers); whoever owns the pointer writes 
 integer (parse_integer) are the integer: SET_INTSET has no other.
 
 Which form: integers up to SetLimits.intset_entries; then members of up to value_bytes each, up to `entries`
-of them; else the table. (Facts: Redis's thresholds, and which change comes when; OBJECT ENCODING shows it.)
+of them; else what OBJECT ENCODING calls a hashtable: SET_COMPACT as long as it has room, then the table. (Facts:
+Redis's thresholds, and which change comes when.)
 """
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
@@ -28,10 +30,11 @@ cdef enum:                       # the numbers that entry.pxd's ENCODING_ names 
     SET_LISTPACK = 3
     SET_INTSET = 4
     SET_TABLE = 6
+    SET_COMPACT = 10
 
 cdef struct Set:
     uint8_t form
-    void* pointer                # Intset*, Listpack* or SetTable*
+    void* pointer                # Intset*, Listpack*, CompactSet* or SetTable*
 
 cdef struct SetTable:
     Table table                  # its entries are owned
@@ -45,7 +48,11 @@ cdef struct SetLimits:
 # `member` is borrowed, and stays only until the visitor returns. Return False to stop early.
 ctypedef bint (*SetVisitor)(void* context, Slice member) noexcept nogil
 
-# ---- a table's member as a block
+cdef inline bint set_has_blocks(Set set) noexcept nogil:
+    """Do visitors see members right behind their LEB128 length, in memory that stays until the set changes?"""
+    return set.form == SET_TABLE or set.form == SET_COMPACT
+
+# ---- a member as a block of a table
 cdef inline size_t set_member_bytes(size_t length) noexcept nogil:
     cdef size_t bytes = length + 1
     while length >= 0x80:
@@ -67,7 +74,7 @@ cdef inline void set_member_write(void* block, Slice member) noexcept nogil:
 
 # ---- life
 cdef Set set_new(Heap* heap, const HashKey* hash_key, uint8_t form) noexcept nogil
-"""Empty; never fails. hash_key is borrowed, and outlives the set."""
+"""Empty (SET_COMPACT: for a few members); never fails. hash_key is borrowed, and outlives the set."""
 cdef Set set_new_for(Heap* heap, const HashKey* hash_key, Slice first, uint64_t expected, const SetLimits* limits) noexcept nogil
 """Empty, in the form that suits `expected` members like `first`."""
 cdef void set_free(Heap* heap, Set set) noexcept nogil
@@ -80,13 +87,13 @@ cdef bint set_copy(Heap* heap, Set set, Set* copy_out) noexcept nogil
 cdef uint64_t set_length(Set set) noexcept nogil
 """O(1) (a listpack of 65535 members and more: O(n))."""
 cdef bint set_contains(Set set, Slice member) noexcept nogil
-"""O(1) expected; an intset O(log n), a listpack O(n)."""
+"""O(1) expected; an intset O(log n), a listpack O(n), a compact set O(n / 16)."""
 cdef bint set_each(Set set, SetVisitor visit, void* context) noexcept nogil
 """Visit every member once (integers ascending; a listpack in its order); the set must not change meanwhile.
 False if the visitor stopped it. O(n)."""
 cdef uint64_t set_scan(Set set, uint64_t cursor, SetVisitor visit, void* context) noexcept nogil
-"""One step of SSCAN: the next cursor, 0 at the end. A packed set is visited whole at once, and a table's
-position too: the visitor's answer is ignored. table_scan's guarantees."""
+"""One step of SSCAN: the next cursor, 0 at the end. Other forms than SET_TABLE are visited whole at once, and a
+table's position too: the visitor's answer is ignored. table_scan's guarantees."""
 cdef Slice set_random(Set set, Random* random, char* scratch) noexcept nogil
 """Any member, each as likely; the set is not empty. Borrowed from the set, or an integer's digits in scratch
 (INTEGER_TEXT_MAX). O(1) expected; O(n) in a listpack."""
@@ -105,7 +112,7 @@ cdef Outcome set_add(Heap* heap, const HashKey* hash_key, Set* set, Slice member
 cdef bint set_remove(Heap* heap, Set* set, Slice member) noexcept nogil
 """Was it there? The pointer of a packed set may change, the form does not."""
 cdef bint set_expect(Heap* heap, const HashKey* hash_key, Set* set, uint64_t more, const SetLimits* limits) noexcept nogil
-"""`more` members may come at once: a packed set that they would not fit becomes a table right away.
+"""`more` members may come at once: a packed set that they would not fit becomes hashed right away.
 False when memory was refused (unchanged)."""
 cdef bint set_pack_integers(Heap* heap, Set* set, const SetLimits* limits) noexcept nogil
 """All members spell integers: become an intset if the limit allows; it stays as it is if not, or when

@@ -1,9 +1,9 @@
 """See set.pxd.
 
 A table's members are blocks of exactly LEB128 length and bytes: no pointer to a value, no header. The heap rounds
-sizes up to 8 bytes, so a member of 12 bytes takes 16, and 64/7 bytes of a full bucket.
+sizes up to 8 bytes, so a member of 12 bytes takes 16, and 64/7 bytes of a full bucket. That is why there is SET_COMPACT.
 """
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.hash cimport HashKey
@@ -12,6 +12,9 @@ from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer, parse_i
 from hutch_engine.base.outcome cimport EXISTS, NO_MEMORY, OK, Outcome
 from hutch_engine.base.random cimport Random, random_below
 from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.structures.compact_set cimport (
+    COMPACT_MEMBERS_MAX, CompactSet, compact_set_add, compact_set_check, compact_set_copy, compact_set_find,
+    compact_set_free, compact_set_get, compact_set_has_room, compact_set_length, compact_set_new, compact_set_remove)
 from hutch_engine.structures.intset cimport (
     Intset, intset_add, intset_bytes, intset_check, intset_contains, intset_copy, intset_free, intset_get, intset_length,
     intset_new, intset_random, intset_remove)
@@ -28,7 +31,8 @@ cdef enum:
     INTSET_ENTRIES_MAX = 1 << 30         # its count has 32 bits, its size too
     DRAW_FACTOR = 3                      # drawing with rejection pays up to a third of the members
     NOTE_DRAWS = 4                       # from a listpack: half its length each
-    DRAWN_INDEXES = 16                   # of an intset, remembered on the stack
+    COMPACT_FIRST = 16                   # members, and bytes of members, of an empty compact set
+    DRAWN_INDEXES = 16                   # remembered on the stack
 
 
 # ---- members of a table
@@ -53,6 +57,10 @@ cdef inline Listpack* _listpack_of(Set set) noexcept nogil:
     return <Listpack*>set.pointer
 
 
+cdef inline CompactSet* _compact_of(Set set) noexcept nogil:
+    return <CompactSet*>set.pointer
+
+
 # ---- life
 
 cdef Set set_new(Heap* heap, const HashKey* hash_key, uint8_t form) noexcept nogil:
@@ -62,6 +70,8 @@ cdef Set set_new(Heap* heap, const HashKey* hash_key, uint8_t form) noexcept nog
         set.pointer = intset_new(heap)
     elif form == SET_LISTPACK:
         set.pointer = listpack_new(heap)
+    elif form == SET_COMPACT:
+        set.pointer = compact_set_new(heap, COMPACT_FIRST, COMPACT_FIRST)
     else:
         set.pointer = heap_alloc(heap, sizeof(SetTable))
         _table_of(set).drained = 0
@@ -73,6 +83,16 @@ cdef inline uint64_t _intset_limit(const SetLimits* limits) noexcept nogil:
     return limits.intset_entries if limits.intset_entries < INTSET_ENTRIES_MAX else INTSET_ENTRIES_MAX
 
 
+cdef Set _hashed(Heap* heap, const HashKey* hash_key, uint64_t expected) noexcept nogil:
+    """Empty, in what OBJECT ENCODING calls a hashtable."""
+    cdef Set set
+    if expected <= COMPACT_MEMBERS_MAX:
+        return set_new(heap, hash_key, SET_COMPACT)
+    set = set_new(heap, hash_key, SET_TABLE)
+    table_reserve(&_table_of(set).table, expected)       # refused: it will grow by itself
+    return set
+
+
 cdef Set set_new_for(Heap* heap, const HashKey* hash_key, Slice first, uint64_t expected, const SetLimits* limits) noexcept nogil:
     # What is compared is the limit as it was set, not cut at INTSET_ENTRIES_MAX; and a first member that is too
     # long does not matter here: the listpack is left as soon as it comes. Both as in Redis.
@@ -82,9 +102,7 @@ cdef Set set_new_for(Heap* heap, const HashKey* hash_key, Slice first, uint64_t 
         return set_new(heap, hash_key, SET_INTSET)
     if expected <= limits.entries:
         return set_new(heap, hash_key, SET_LISTPACK)
-    set = set_new(heap, hash_key, SET_TABLE)
-    table_reserve(&_table_of(set).table, expected)       # refused: it will grow by itself
-    return set
+    return _hashed(heap, hash_key, expected)
 
 
 cdef bint _free_member(void* context, void* entry) noexcept nogil:
@@ -95,7 +113,9 @@ cdef bint _free_member(void* context, void* entry) noexcept nogil:
 
 cdef void set_free(Heap* heap, Set set) noexcept nogil:
     cdef Table* table
-    if set.form == SET_INTSET:
+    if set.form == SET_COMPACT:
+        compact_set_free(heap, _compact_of(set))
+    elif set.form == SET_INTSET:
         intset_free(heap, _intset_of(set))
     elif set.form == SET_LISTPACK:
         listpack_free(heap, _listpack_of(set))
@@ -144,6 +164,9 @@ cdef bint set_copy(Heap* heap, Set set, Set* copy_out) noexcept nogil:
     if set.form == SET_LISTPACK:
         copy_out.pointer = listpack_copy(heap, _listpack_of(set))
         return copy_out.pointer != NULL
+    if set.form == SET_COMPACT:
+        copy_out.pointer = compact_set_copy(heap, _compact_of(set))
+        return copy_out.pointer != NULL
     copy_out[0] = set_new(heap, _table_of(set).table.hash_key, SET_TABLE)
     copying.heap = heap
     copying.to = &_table_of(copy_out[0]).table
@@ -161,6 +184,8 @@ cdef uint64_t set_length(Set set) noexcept nogil:
         return table_count(&_table_of(set).table)
     if set.form == SET_INTSET:
         return intset_length(_intset_of(set))
+    if set.form == SET_COMPACT:
+        return compact_set_length(_compact_of(set))
     return listpack_length(_listpack_of(set))
 
 
@@ -172,6 +197,8 @@ cdef bint set_contains(Set set, Slice member) noexcept nogil:
         return table_find(table, member, table_hash(table, member)) != NULL
     if set.form == SET_INTSET:
         return parse_integer(member, &number) and intset_contains(_intset_of(set), number)
+    if set.form == SET_COMPACT:
+        return compact_set_find(_compact_of(set), member) >= 0
     return listpack_find(_listpack_of(set), listpack_first(_listpack_of(set)), member, 0) != NULL
 
 
@@ -199,6 +226,11 @@ cdef bint set_each(Set set, SetVisitor visit, void* context) noexcept nogil:
     if set.form == SET_INTSET:
         for i in range(intset_length(_intset_of(set))):
             if not visit(context, slice_of(scratch, format_integer(intset_get(_intset_of(set), i), scratch))):
+                return False
+        return True
+    if set.form == SET_COMPACT:
+        for i in range(compact_set_length(_compact_of(set))):
+            if not visit(context, compact_set_get(_compact_of(set), i)):
                 return False
         return True
     at = listpack_first(_listpack_of(set))
@@ -240,6 +272,8 @@ cdef Slice set_random(Set set, Random* random, char* scratch) noexcept nogil:
         return table_key(table, table_random(table, random))
     if set.form == SET_INTSET:
         return slice_of(scratch, format_integer(intset_random(_intset_of(set), random), scratch))
+    if set.form == SET_COMPACT:
+        return compact_set_get(_compact_of(set), <uint32_t>random_below(random, set_length(set)))
     return listpack_text(listpack_seek(_listpack_of(set), <int64_t>random_below(random, set_length(set))), scratch)
 
 
@@ -276,20 +310,28 @@ cdef bint set_each_sampled(Set set, uint64_t count, Random* random, SetVisitor v
     return set_each(set, _sample_member, &sampling)
 
 
-cdef bint _draw_integers(Intset* intset, uint64_t count, Random* random, SetVisitor visit, void* context) noexcept nogil:
+cdef inline Slice _indexed(Set set, uint32_t index, char* scratch) noexcept nogil:
+    """Of an intset or a compact set."""
+    if set.form == SET_COMPACT:
+        return compact_set_get(_compact_of(set), index)
+    return slice_of(scratch, format_integer(intset_get(_intset_of(set), index), scratch))
+
+
+cdef bint _draw_indexed(Set set, uint64_t count, Random* random, SetVisitor visit, void* context) noexcept nogil:
     cdef uint64_t[DRAWN_INDEXES] drawn
     cdef char[INTEGER_TEXT_MAX] scratch
     cdef uint64_t index, i
+    cdef uint64_t length = set_length(set)
     cdef uint64_t found = 0
     while found < count:
-        index = random_below(random, intset_length(intset))
+        index = random_below(random, length)
         i = 0
         while i < found and drawn[i] != index:
             i += 1
         if i == found:
             drawn[found] = index
             found += 1
-            if not visit(context, slice_of(scratch, format_integer(intset_get(intset, <uint32_t>index), scratch))):
+            if not visit(context, _indexed(set, <uint32_t>index, scratch)):
                 return False
     return True
 
@@ -302,10 +344,10 @@ cdef bint set_draw(Heap* heap, Set set, uint64_t count, Random* random, SetVisit
     cdef uint64_t hash
     cdef bint more = True
     if count > set_length(set) // DRAW_FACTOR or set.form == SET_LISTPACK or (
-            set.form == SET_INTSET and count > DRAWN_INDEXES):
+            set.form != SET_TABLE and count > DRAWN_INDEXES):
         return set_each_sampled(set, count, random, visit, NULL, context)
-    if set.form == SET_INTSET:
-        return _draw_integers(_intset_of(set), count, random, visit, context)
+    if set.form != SET_TABLE:
+        return _draw_indexed(set, count, random, visit, context)
     table = &_table_of(set).table
     table_init(&drawn, heap, table.hash_key, 0)
     while more and table_count(&drawn) < count:
@@ -348,18 +390,15 @@ cdef bint set_draw_again(Heap* heap, Set set, uint64_t count, Random* random, Se
 
 cdef struct Converting:
     Heap* heap
-    Table* table
+    const HashKey* hash_key
+    Set hashed
     Listpack* pack
     Intset* intset
 
 
-cdef bint _to_table(void* context, Slice member) noexcept nogil:
+cdef bint _to_hashed(void* context, Slice member) noexcept nogil:
     cdef Converting* converting = <Converting*>context
-    cdef void* block = _member_new(converting.heap, member)
-    if block == NULL:
-        return False
-    table_insert(converting.table, block, table_hash(converting.table, member))
-    return True
+    return _add_hashed(converting.heap, converting.hash_key, &converting.hashed, member) != NO_MEMORY
 
 
 cdef bint _to_listpack(void* context, Slice member) noexcept nogil:
@@ -384,19 +423,22 @@ cdef bint _to_intset(void* context, Slice member) noexcept nogil:
     return True
 
 
-cdef bint _convert_to_table(Heap* heap, const HashKey* hash_key, Set* set, uint64_t expected) noexcept nogil:
-    """False, and nothing changed, when refused."""
-    cdef Set made = set_new(heap, hash_key, SET_TABLE)
+cdef bint _convert_to(Heap* heap, const HashKey* hash_key, Set* set, Set empty) noexcept nogil:
+    """Into a set in a hashed form; that is gone, and nothing changed (False), when memory was refused."""
     cdef Converting converting
     converting.heap = heap
-    converting.table = &_table_of(made).table
-    table_reserve(converting.table, expected)
-    if not set_each(set[0], _to_table, &converting):
-        set_free(heap, made)
+    converting.hash_key = hash_key
+    converting.hashed = empty
+    if not set_each(set[0], _to_hashed, &converting):
+        set_free(heap, converting.hashed)
         return False
     set_free(heap, set[0])
-    set[0] = made
+    set[0] = converting.hashed
     return True
+
+
+cdef inline bint _convert_to_hashed(Heap* heap, const HashKey* hash_key, Set* set, uint64_t expected) noexcept nogil:
+    return _convert_to(heap, hash_key, set, _hashed(heap, hash_key, expected))
 
 
 cdef bint _convert_to_listpack(Heap* heap, Set* set) noexcept nogil:
@@ -431,7 +473,7 @@ cdef bint set_pack_integers(Heap* heap, Set* set, const SetLimits* limits) noexc
 
 cdef bint set_expect(Heap* heap, const HashKey* hash_key, Set* set, uint64_t more, const SetLimits* limits) noexcept nogil:
     if (set.form == SET_LISTPACK and more > limits.entries) or (set.form == SET_INTSET and more > limits.intset_entries):
-        return _convert_to_table(heap, hash_key, set, more)
+        return _convert_to_hashed(heap, hash_key, set, more)
     return True
 
 
@@ -450,6 +492,30 @@ cdef inline Outcome _add_to_table(Heap* heap, Set* set, Slice member) noexcept n
     return OK
 
 
+cdef Outcome _add_to_compact(Heap* heap, const HashKey* hash_key, Set* set, Slice member) noexcept nogil:
+    cdef CompactSet* compact = _compact_of(set[0])
+    cdef Set made
+    if compact_set_find(compact, member) >= 0:
+        return EXISTS
+    if compact_set_has_room(compact, member.length):
+        compact = compact_set_add(heap, compact, member)
+        if compact == NULL:
+            return NO_MEMORY
+        set.pointer = compact
+        return OK
+    made = set_new(heap, hash_key, SET_TABLE)
+    table_reserve(&_table_of(made).table, compact_set_length(compact) + 1)
+    if not _convert_to(heap, hash_key, set, made):
+        return NO_MEMORY
+    return _add_to_table(heap, set, member)
+
+
+cdef Outcome _add_hashed(Heap* heap, const HashKey* hash_key, Set* set, Slice member) noexcept nogil:
+    if set.form == SET_TABLE:
+        return _add_to_table(heap, set, member)
+    return _add_to_compact(heap, hash_key, set, member)
+
+
 cdef Outcome _add_to_listpack(Heap* heap, const HashKey* hash_key, Set* set, Slice member, const SetLimits* limits) noexcept nogil:
     cdef Listpack* pack = _listpack_of(set[0])
     cdef Listpack* grown
@@ -462,9 +528,9 @@ cdef Outcome _add_to_listpack(Heap* heap, const HashKey* hash_key, Set* set, Sli
             return NO_MEMORY
         set.pointer = grown
         return OK
-    if not _convert_to_table(heap, hash_key, set, listpack_length(pack) + 1):
+    if not _convert_to_hashed(heap, hash_key, set, listpack_length(pack) + 1):
         return NO_MEMORY
-    return _add_to_table(heap, set, member)
+    return _add_hashed(heap, hash_key, set, member)
 
 
 
@@ -499,9 +565,9 @@ cdef Outcome _add_to_intset(Heap* heap, const HashKey* hash_key, Set* set, Slice
             # Full: it becomes a table with the new member, not before.
             if intset_contains(intset, number):
                 return EXISTS
-            if not _convert_to_table(heap, hash_key, set, intset_length(intset) + 1):
+            if not _convert_to_hashed(heap, hash_key, set, intset_length(intset) + 1):
                 return NO_MEMORY
-            return _add_to_table(heap, set, member)
+            return _add_hashed(heap, hash_key, set, member)
         grown = intset_add(heap, intset, number, &added)
         if grown == NULL:
             return NO_MEMORY
@@ -515,9 +581,9 @@ cdef Outcome _add_to_intset(Heap* heap, const HashKey* hash_key, Set* set, Slice
             return NO_MEMORY
         set.pointer = grown
         return OK
-    if not _convert_to_table(heap, hash_key, set, intset_length(intset) + 1):
+    if not _convert_to_hashed(heap, hash_key, set, intset_length(intset) + 1):
         return NO_MEMORY
-    return _add_to_table(heap, set, member)
+    return _add_hashed(heap, hash_key, set, member)
 
 
 cdef Outcome set_add(Heap* heap, const HashKey* hash_key, Set* set, Slice member, const SetLimits* limits) noexcept nogil:
@@ -525,6 +591,8 @@ cdef Outcome set_add(Heap* heap, const HashKey* hash_key, Set* set, Slice member
         return _add_to_table(heap, set, member)
     if set.form == SET_INTSET:
         return _add_to_intset(heap, hash_key, set, member, limits)
+    if set.form == SET_COMPACT:
+        return _add_to_compact(heap, hash_key, set, member)
     return _add_to_listpack(heap, hash_key, set, member, limits)
 
 
@@ -535,7 +603,13 @@ cdef bint set_remove(Heap* heap, Set* set, Slice member) noexcept nogil:
     cdef uint64_t hash
     cdef uint8_t* at
     cdef int64_t number
+    cdef int32_t index
     cdef bint removed
+    if set.form == SET_COMPACT:
+        index = compact_set_find(_compact_of(set[0]), member)
+        if index >= 0:
+            set.pointer = compact_set_remove(heap, _compact_of(set[0]), <uint32_t>index)
+        return index >= 0
     if set.form == SET_TABLE:
         table = &_table_of(set[0]).table
         hash = table_hash(table, member)
@@ -584,6 +658,8 @@ cdef uint64_t set_memory(Set set, uint64_t samples) noexcept nogil:
         return heap_block_bytes(intset_bytes(_intset_of(set)))
     if set.form == SET_LISTPACK:
         return heap_block_bytes(listpack_bytes(_listpack_of(set)))
+    if set.form == SET_COMPACT:
+        return _compact_of(set).bytes
     total = heap_block_bytes(sizeof(SetTable)) + table_memory(&_table_of(set).table)
     length = set_length(set)
     if length:
@@ -611,6 +687,8 @@ cdef void set_check(Set set) noexcept nogil:
         table_check(&_table_of(set).table)
     elif set.form == SET_INTSET:
         intset_check(_intset_of(set))
+    elif set.form == SET_COMPACT:
+        compact_set_check(_compact_of(set))
     else:
         invariant(set.form == SET_LISTPACK, b"a set of no known form")
         pack = _listpack_of(set)
