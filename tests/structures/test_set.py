@@ -272,7 +272,7 @@ def test_a_scan_sees_what_stays_through_every_form(seed):
     cursor, found = real.scan(0)
     number = 0
     while cursor:
-        for _ in range(choice.choice([0, 50, 500])):
+        for _ in range(choice.choice([0, 50, 500]) if number < 5_000 else 0):      # or it would grow before the cursor for ever
             number += 1
             real.add(b"come:%d" % number)
         for _ in range(choice.choice([0, 0, 800])):
