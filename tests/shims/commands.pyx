@@ -17,10 +17,13 @@ from hutch_engine.commands.keys cimport *
 from hutch_engine.commands.lcs cimport *
 from hutch_engine.commands.object cimport *
 from hutch_engine.commands.reply cimport Reply
+from hutch_engine.commands.set cimport (
+    cmd_sadd, cmd_scard, cmd_sismember, cmd_smembers, cmd_smismember, cmd_smove, cmd_spop, cmd_srandmember, cmd_srem, cmd_sscan)
+from hutch_engine.commands.set_operations cimport *
 from hutch_engine.commands.string cimport *
 from hutch_engine.keyspace.keyspace cimport (
     Database, EFFECT_EVENT, EFFECT_READY, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Keyspace, WANT_EVENTS, WANT_TOUCHED, keyspace_clear,
-    keyspace_effects_clear, keyspace_expire_due, keyspace_init)
+    keyspace_effects_clear, keyspace_expire_due, keyspace_free_some, keyspace_init)
 from hutch_engine.structures.table cimport table_check
 
 cdef dict HANDLERS = {}
@@ -47,6 +50,12 @@ _know("object|encoding", 3, cmd_object_encoding); _know("object|freq", 3, cmd_ob
 _know("object|help", 2, cmd_object_help); _know("object|idletime", 3, cmd_object_idletime)
 _know("object|refcount", 3, cmd_object_refcount); _know("dbsize", 1, cmd_dbsize)
 _know("flushall", -1, cmd_flushall); _know("flushdb", -1, cmd_flushdb); _know("swapdb", 3, cmd_swapdb)
+_know("sadd", -3, cmd_sadd); _know("scard", 2, cmd_scard); _know("sismember", 3, cmd_sismember); _know("smembers", 2, cmd_smembers)
+_know("smismember", -3, cmd_smismember); _know("smove", 4, cmd_smove); _know("spop", -2, cmd_spop)
+_know("srandmember", -2, cmd_srandmember); _know("srem", -3, cmd_srem); _know("sscan", -3, cmd_sscan)
+_know("sdiff", -2, cmd_sdiff); _know("sdiffstore", -3, cmd_sdiffstore); _know("sinter", -2, cmd_sinter)
+_know("sintercard", -3, cmd_sintercard); _know("sinterstore", -3, cmd_sinterstore); _know("sunion", -2, cmd_sunion)
+_know("sunionstore", -3, cmd_sunionstore)
 
 cdef struct Room:                # what must not move
     Heap heap
@@ -151,6 +160,13 @@ cdef class Store:
         self.room.keyspace.now_ms = 0
         while keyspace_expire_due(&self.room.keyspace, 1000):
             pass
+
+    def free_lazily(self, uint64_t steps=1000):
+        """How many slices it took."""
+        slices = 1
+        while keyspace_free_some(&self.room.keyspace, steps):
+            slices += 1
+        return slices
 
     def counters(self):
         cdef Keyspace* keyspace = &self.room.keyspace
