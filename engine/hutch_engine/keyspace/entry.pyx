@@ -8,6 +8,10 @@ from hutch_engine.base.memory cimport (
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.structures.set cimport Set, set_copy, set_effort, set_free, set_free_some, set_memory, set_of
+from hutch_engine.structures.listpack cimport Listpack, listpack_bytes, listpack_copy, listpack_free
+from hutch_engine.structures.sorted_tree cimport (
+    SortedTree, sorted_tree_copy, sorted_tree_count, sorted_tree_free, sorted_tree_free_some,
+    sorted_tree_memory)
 from hutch_engine.structures.wheel cimport WheelNode, wheel_relocated
 
 
@@ -91,12 +95,20 @@ cdef void value_free(Heap* heap, uint8_t type, uint8_t encoding, void* pointer) 
     if type == TYPE_SET:
         set_free(heap, set_of(encoding, pointer))
         return
+    if type == TYPE_ZSET:
+        if encoding == ENCODING_LISTPACK:
+            listpack_free(heap, <Listpack*>pointer)
+        else:
+            sorted_tree_free(heap, <SortedTree*>pointer)
+        return
     invariant(False, b"a value of a type without a destructor")
 
 
 cdef bint value_free_some(Heap* heap, uint8_t type, uint8_t encoding, void* pointer, uint64_t steps) noexcept nogil:
     if type == TYPE_SET:
         return set_free_some(heap, set_of(encoding, pointer), steps)
+    if encoding == ENCODING_SKIPLIST:
+        return sorted_tree_free_some(heap, <SortedTree*>pointer, steps)
     value_free(heap, type, encoding, pointer)
     return False
 
@@ -104,7 +116,19 @@ cdef bint value_free_some(Heap* heap, uint8_t type, uint8_t encoding, void* poin
 cdef uint64_t value_effort(uint8_t type, uint8_t encoding, void* pointer) noexcept nogil:
     if type == TYPE_SET:
         return set_effort(set_of(encoding, pointer))
+    if encoding == ENCODING_SKIPLIST:
+        return sorted_tree_count(<SortedTree*>pointer)
     return 1          # a string is one block
+
+
+cdef bint _copy_zset(Heap* heap, const Entry* entry, Value* value_out) noexcept nogil:
+    cdef void* copy
+    if entry_encoding(entry) == ENCODING_LISTPACK:
+        copy = listpack_copy(heap, <Listpack*>entry_pointer(entry))
+    else:
+        copy = sorted_tree_copy(heap, <SortedTree*>entry_pointer(entry))
+    value_out[0] = value_of_pointer(TYPE_ZSET, entry_encoding(entry), copy)
+    return copy != NULL
 
 
 cdef bint entry_copy_value(Heap* heap, const Entry* entry, Value* value_out) noexcept nogil:
@@ -114,6 +138,8 @@ cdef bint entry_copy_value(Heap* heap, const Entry* entry, Value* value_out) noe
             return False
         value_out[0] = value_of_pointer(TYPE_SET, copied.form, copied.pointer)
         return True
+    if entry_type(entry) == TYPE_ZSET:
+        return _copy_zset(heap, entry, value_out)
     # A string's bytes are copied when the new entry is made; until then they are borrowed from this one.
     value_out[0] = _value_of_entry(entry)
     value_out.owned = False
@@ -343,6 +369,10 @@ cdef uint64_t entry_memory(const Entry* entry, uint64_t samples) noexcept nogil:
         total += heap_block_bytes(sizeof(StringValue) + (<StringValue*>pointer).capacity)
     elif pointer != NULL and entry_type(entry) == TYPE_SET:
         total += set_memory(set_of(entry_encoding(entry), pointer), samples)
+    elif pointer != NULL and entry_encoding(entry) == ENCODING_SKIPLIST:
+        total += sorted_tree_memory(<SortedTree*>pointer)
+    elif pointer != NULL and entry_type(entry) == TYPE_ZSET:
+        total += heap_block_bytes(listpack_bytes(<Listpack*>pointer))
     return total
 
 

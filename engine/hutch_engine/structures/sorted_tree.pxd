@@ -49,11 +49,12 @@ cdef struct SortedTree:
     Table members                # SortedMember*, owned
     SortedNode* root             # owned
     uint64_t position            # of the table's draining, while the tree is freed in slices
-    uint64_t block_bytes         # what all member blocks take
+    uint64_t bytes               # what member blocks and nodes take
 
 cdef struct SortedPath:          # a place in the tree; [0] is the leaf. Valid until the tree changes.
-    SortedNode*[SORTED_HEIGHT_MAX] nodes
+    SortedNode* nodes[SORTED_HEIGHT_MAX]
     uint16_t[SORTED_HEIGHT_MAX] indexes
+    uint32_t height              # of the root
 
 cdef inline double* sorted_node_scores(const SortedNode* node) noexcept nogil:
     return <double*>(<char*>node + sizeof(SortedNode))
@@ -63,7 +64,7 @@ cdef inline SortedMember** sorted_node_members(const SortedNode* node) noexcept 
 
 cdef inline Slice sorted_member_bytes(const SortedMember* member) noexcept nogil:
     """Borrowed from the block."""
-    cdef const uint8_t* at = member.bytes
+    cdef const uint8_t* at = <const uint8_t*>member.bytes
     cdef size_t length = at[0]
     cdef int shift = 0
     if length >= 0x80:
@@ -88,6 +89,11 @@ cdef SortedMember* sorted_tree_find(SortedTree* tree, Slice member, uint64_t has
 """O(1) expected; NULL if absent."""
 cdef bint sorted_tree_add(SortedTree* tree, double score, Slice member, uint64_t hash) noexcept nogil
 """A member known to be absent. O(log n). False, and nothing changed, when its block was refused."""
+cdef SortedMember* sorted_tree_gather(SortedTree* tree, double score, Slice member, uint64_t hash) noexcept nogil
+"""Into the table alone, for results whose scores still change (their blocks' may be written to). NULL when
+refused. Nothing but find, gather, order and free until sorted_tree_order. O(1)."""
+cdef void sorted_tree_order(SortedTree* tree) noexcept nogil
+"""Put what was gathered into the tree, which is empty. O(n log n)."""
 cdef void sorted_tree_set_score(SortedTree* tree, SortedMember* member, double score) noexcept nogil
 """O(1) beside the search where the order stays, else O(log n)."""
 cdef bint sorted_tree_remove(SortedTree* tree, Slice member, uint64_t hash, double* score_out) noexcept nogil
@@ -107,9 +113,9 @@ cdef SortedMember* sorted_tree_next_leaf(SortedPath* path) noexcept nogil
 cdef SortedMember* sorted_tree_previous_leaf(SortedPath* path) noexcept nogil
 cdef void sorted_tree_reserve(SortedTree* tree, uint64_t members) noexcept nogil
 cdef uint64_t sorted_tree_memory(const SortedTree* tree) noexcept nogil
-"""Bytes of everything. O(nodes)."""
-cdef SortedTree* sorted_tree_copy(Heap* heap, SortedTree* tree) noexcept nogil
-"""NULL when refused. O(n): leaves are copied as they are, well filled."""
+"""Bytes of everything. O(1)."""
+cdef SortedTree* sorted_tree_copy(Heap* heap, const SortedTree* tree) noexcept nogil
+"""NULL when refused. O(n)."""
 cdef void sorted_tree_check(SortedTree* tree) noexcept nogil
 """Walk everything and verify the invariants; panics in checks builds."""
 
