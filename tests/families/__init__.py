@@ -4,9 +4,9 @@ A new family of commands adds its file here, and its name to DEFAULT once Hutch 
 """
 from generators import Family
 
-from . import connection, keys, memory, sets, strings, transactions, wrong_types  # noqa: F401  (each registers itself)
+from . import connection, keys, memory, sets, sorted_sets, strings, transactions, wrong_types  # noqa: F401  (each registers itself)
 
-DEFAULT = ("strings", "keys", "sets", "memory", "connection", "transactions")
+DEFAULT = ("strings", "keys", "sets", "sorted_sets", "memory", "connection", "transactions")
 EMBEDDED = tuple(name for name in DEFAULT if name != "connection")     # in a process of its own more is allowed
 
 
