@@ -136,7 +136,7 @@ def removals(g):
 def texts_anywhere(g):
     """By text over different scores, packed. Its own key and members, so that the form is sure while the limits allow it."""
     key = b"texts"
-    made = [(b"CONFIG", b"SET", ENTRIES, b"128"), (b"DEL", key),
+    made = [(b"CONFIG", b"SET", ENTRIES, b"128", VALUE, b"64"), (b"DEL", key),
             (b"ZADD", key, *(word for _ in range(g.random.randint(1, 9)) for word in (score(g), g.text(2))))]
     for _ in range(4):
         made.append((g.pick((b"ZRANGEBYLEX", b"ZREVRANGEBYLEX", b"ZLEXCOUNT", b"ZREMRANGEBYLEX")), key, text_bound(g), text_bound(g)))
