@@ -69,7 +69,7 @@ def zadd_many(g):
     return b"ZADD", g.key(), *(word for i in range(count) for word in (repr(first + (i * 37 % 101 if step == 7.25 else i * step)).encode(), b"m%d" % i))
 
 
-@sorted_sets.generator(weight=1.5)
+@sorted_sets.generator(weight=1.5, damage=False)
 def zadd_same(g):
     return b"ZADD", g.pick(SAME), *(word for _ in range(g.random.randint(1, 40)) for word in (b"0", g.text(3) if g.chance(0.7) else member(g)))
 
@@ -94,16 +94,29 @@ def ask(g):
 
 @sorted_sets.generator(weight=5)
 def zrange(g):
-    kind = g.pick((b"", b"", b"BYSCORE", b"BYSCORE", b"BYLEX"))
-    key = g.pick(SAME) if kind == b"BYLEX" else g.key()
-    ends = {b"": g.index, b"BYSCORE": lambda: bound(g), b"BYLEX": lambda: text_bound(g)}[kind]
-    by = [(g.word(kind),)] if kind else []
-    options = [(g.word(b"REV"),), limit(g)] + ([] if kind == b"BYLEX" and g.chance(0.9) else [(g.word(b"WITHSCORES"),)])
-    words = g.some(*options, chance=0.3)
-    words = [*by[0], *words] if by and g.chance(0.5) else [*words, *(by[0] if by else ())]
+    kind = g.pick((b"", b"BYSCORE"))
+    ends = (lambda: bound(g)) if kind else g.index
+    words = g.some((g.word(b"REV"),), limit(g), (g.word(b"WITHSCORES"),), chance=0.3)
+    if kind:
+        words.insert(g.random.randint(0, len(words)) if b"LIMIT" not in [word.upper() for word in words] else 0, g.word(kind))
     if g.chance(0.25):
-        return b"ZRANGESTORE", g.pick((g.key(), g.key(), *SAME)) if kind == b"BYLEX" else g.key(), key, ends(), ends(), *words
-    return b"ZRANGE", key, ends(), ends(), *words
+        return b"ZRANGESTORE", g.key(), g.key(), ends(), ends(), *words
+    return b"ZRANGE", g.key(), ends(), ends(), *words
+
+
+# A damaged range by text could be asked of other keys: junk is in the words themselves.
+@sorted_sets.generator(weight=4, damage=False)
+def by_text(g):
+    key, ends = g.pick(SAME), (text_bound(g), text_bound(g))
+    junk = (g.pick(g.JUNK),) if g.chance(0.05) else ()
+    name = g.pick((b"ZRANGE", b"ZRANGE", b"ZRANGESTORE", b"ZRANGEBYLEX", b"ZREVRANGEBYLEX", b"ZLEXCOUNT", b"ZREMRANGEBYLEX"))
+    if name in (b"ZLEXCOUNT", b"ZREMRANGEBYLEX"):
+        return name, key, *ends, *junk
+    if name.endswith(b"BYLEX"):
+        return name, key, *ends, *g.some(limit(g), chance=0.4), *junk
+    words = g.some((g.word(b"REV"),), limit(g), *((g.word(b"WITHSCORES"),) if g.chance(0.1) else ()), chance=0.3)
+    store = (g.pick((g.key(), *SAME)),) if name == b"ZRANGESTORE" else ()
+    return name, *store, key, *ends, g.word(b"BYLEX"), *words, *junk
 
 
 @sorted_sets.generator(weight=3)
@@ -112,15 +125,12 @@ def older_ranges(g):
     return g.pick((
         lambda: (b"ZREVRANGE", g.key(), g.index(), g.index(), *g.some(g.word(b"WITHSCORES"))),
         lambda: (g.pick((b"ZRANGEBYSCORE", b"ZREVRANGEBYSCORE")), g.key(), bound(g), bound(g), *scores),
-        lambda: (g.pick((b"ZRANGEBYLEX", b"ZREVRANGEBYLEX")), g.pick(SAME), text_bound(g), text_bound(g), *g.some(limit(g))),
     ))()
 
 
 @sorted_sets.generator(weight=2)
 def counts(g):
-    if g.chance(0.5):
-        return b"ZCOUNT", g.key(), bound(g), bound(g)
-    return b"ZLEXCOUNT", g.pick(SAME), text_bound(g), text_bound(g)
+    return b"ZCOUNT", g.key(), bound(g), bound(g)
 
 
 @sorted_sets.generator(weight=1.5)
@@ -128,11 +138,10 @@ def removals(g):
     return g.pick((
         lambda: (b"ZREMRANGEBYRANK", g.key(), g.index(), g.index()),
         lambda: (b"ZREMRANGEBYSCORE", g.key(), bound(g), bound(g)),
-        lambda: (b"ZREMRANGEBYLEX", g.pick(SAME), text_bound(g), text_bound(g)),
     ))()
 
 
-@sorted_sets.generator(weight=0.6)
+@sorted_sets.generator(weight=0.6, damage=False)
 def texts_anywhere(g):
     """By text over different scores, packed. Its own key and members, so that the form is sure while the limits allow it."""
     key = b"texts"

@@ -250,24 +250,27 @@ cdef bint _is_no_text_range(const TextRange* range) noexcept nogil:
     return order > 0 or (order == 0 and (range.min_open or range.max_open))
 
 
+cdef bint _ends_meet(const SortedSet* set, const TextRange* range) noexcept nogil:
+    """Redis asks the first and the last member before it looks at others: with different scores that may
+    already say "none"."""
+    cdef SortedCursor cursor
+    cdef uint64_t total = sorted_set_count(set)
+    if total == 0:
+        return False
+    sorted_set_at(set, total - 1, &cursor)
+    if not _is_above_min(cursor.member, range):
+        return False
+    sorted_set_at(set, 0, &cursor)
+    return _is_below_max(cursor.member, range)
+
+
 cdef void _pack_text_ranks(const SortedSet* set, const TextRange* range, bint reverse, uint64_t* start_out, uint64_t* count_out) noexcept nogil:
     """The run that Redis finds: from one end to the first text inside, and on while they are inside."""
     cdef SortedCursor cursor
-    cdef uint64_t total = sorted_set_count(set)
-    cdef uint64_t rank = total - 1 if reverse else 0
+    cdef uint64_t rank = sorted_set_count(set) - 1 if reverse else 0
     cdef uint64_t count = 0
-    cdef bint more
-    if total == 0:
-        return
-    # Redis looks at both ends first: with different scores that may already say "none".
-    sorted_set_at(set, total - 1, &cursor)
-    if not _is_above_min(cursor.member, range):
-        return
+    cdef bint more = sorted_set_at(set, rank, &cursor)
     if not reverse:
-        sorted_set_at(set, 0, &cursor)
-        if not _is_below_max(cursor.member, range):
-            return
-        more = True
         while more and not _is_above_min(cursor.member, range):
             more = sorted_set_next(&cursor)
             rank += 1
@@ -276,10 +279,6 @@ cdef void _pack_text_ranks(const SortedSet* set, const TextRange* range, bint re
             count += 1
         start_out[0] = rank
     else:
-        sorted_set_at(set, 0, &cursor)
-        if not _is_below_max(cursor.member, range):
-            return
-        more = sorted_set_at(set, total - 1, &cursor)
         while more and not _is_below_max(cursor.member, range):
             more = sorted_set_previous(&cursor)
             rank -= 1
@@ -294,7 +293,7 @@ cdef void sorted_set_text_ranks(const SortedSet* set, const TextRange* range, bi
     cdef uint64_t start, end
     start_out[0] = 0
     count_out[0] = 0
-    if _is_no_text_range(range):
+    if _is_no_text_range(range) or not _ends_meet(set, range):
         return
     if set.pack != NULL:
         _pack_text_ranks(set, range, reverse, start_out, count_out)
