@@ -102,3 +102,27 @@ def test_large_sets_leave_no_memory_behind():
                 break
             __import__("time").sleep(0.02)
         assert r.info("memory")["used_memory"] <= before + 8_192
+
+
+@pytest.mark.parametrize("command", [
+    ("ZADD", "z", 5, b"n" * 5000), ("ZADD", "absent", 5, b"n" * 5000), ("ZINCRBY", "z", 1, b"n" * 5000), ("ZUNIONSTORE", "out", 2, "z", "long"),
+    ("ZINTERSTORE", "out", 2, "long", "long"), ("ZDIFFSTORE", "out", 1, "long"), ("ZUNION", 1, "long"), ("ZRANGESTORE", "out", "long", 0, -1),
+    ("COPY", "long", "absent"), ("ZRANGESTORE", "z", "long", 0, -1),
+])
+@pytest.mark.parametrize("limits", [(128, 10_000), (0, 0)], ids=["packed", "tree"])
+def test_refused_memory_changes_nothing(command, limits):
+    store = pytest.importorskip("shims.commands").Store()
+
+    def run(*words):
+        return store.run([word if isinstance(word, bytes) else str(word).encode() for word in words])[0]
+    store.limit_sorted_sets(*limits)
+    run("ZADD", "z", 1, "a", 2, "b")
+    run("ZADD", "long", 1, b"l" * 4000, 2, b"m" * 4000)
+    state = ("ZRANGE", "z", 0, -1, "WITHSCORES"), ("ZRANGE", "long", 0, -1, "WITHSCORES"), ("EXISTS", "out", "absent")
+    before = [run(*ask) for ask in state]
+    dirty = store.counters()["dirty"]
+    store.fail_after(0)
+    assert run(*command).startswith(b"-OOM")
+    store.fail_after()
+    assert store.counters()["dirty"] == dirty
+    assert [run(*ask) for ask in state] == before

@@ -21,6 +21,9 @@ from hutch_engine.commands.set cimport (
     cmd_sadd, cmd_scard, cmd_sismember, cmd_smembers, cmd_smismember, cmd_smove, cmd_spop, cmd_srandmember, cmd_srem, cmd_sscan)
 from hutch_engine.commands.set_operations cimport *
 from hutch_engine.commands.string cimport *
+from hutch_engine.commands.zset cimport *
+from hutch_engine.commands.zset_operations cimport *
+from hutch_engine.commands.zset_range cimport *
 from hutch_engine.keyspace.keyspace cimport (
     Database, EFFECT_EVENT, EFFECT_READY, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Keyspace, WANT_EVENTS, WANT_TOUCHED, keyspace_clear,
     keyspace_effects_clear, keyspace_expire_due, keyspace_free_some, keyspace_init)
@@ -56,6 +59,10 @@ _know("srandmember", -2, cmd_srandmember); _know("srem", -3, cmd_srem); _know("s
 _know("sdiff", -2, cmd_sdiff); _know("sdiffstore", -3, cmd_sdiffstore); _know("sinter", -2, cmd_sinter)
 _know("sintercard", -3, cmd_sintercard); _know("sinterstore", -3, cmd_sinterstore); _know("sunion", -2, cmd_sunion)
 _know("sunionstore", -3, cmd_sunionstore)
+
+_know("zadd", -4, cmd_zadd); _know("zincrby", 4, cmd_zincrby); _know("zrange", -4, cmd_zrange)
+_know("zrangestore", -5, cmd_zrangestore); _know("zunion", -3, cmd_zunion); _know("zunionstore", -4, cmd_zunionstore)
+_know("zinterstore", -4, cmd_zinterstore); _know("zdiffstore", -4, cmd_zdiffstore)
 
 cdef struct Room:                # what must not move
     Heap heap
@@ -184,6 +191,10 @@ cdef class Store:
     @property
     def used_bytes(self):
         return self.room.heap.used_bytes
+
+    def limit_sorted_sets(self, uint64_t entries, uint64_t value_bytes):
+        self.room.keyspace.limits.zset_entries = entries
+        self.room.keyspace.limits.zset_value_bytes = value_bytes
 
     def time_handler(self, list argv, int rounds):
         """Nanoseconds a call of the handler, reply included."""
