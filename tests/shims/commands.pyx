@@ -24,7 +24,9 @@ from hutch_engine.commands.set cimport (
 from hutch_engine.commands.set_operations cimport *
 from hutch_engine.commands.sort cimport cmd_sort, cmd_sort_ro
 from hutch_engine.commands.string cimport *
-from hutch_engine.commands.zset cimport cmd_zadd
+from hutch_engine.commands.zset cimport *
+from hutch_engine.commands.zset_operations cimport *
+from hutch_engine.commands.zset_range cimport *
 from hutch_engine.keyspace.keyspace cimport (
     Database, EFFECT_EVENT, EFFECT_READY, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Keyspace, WANT_EVENTS, WANT_TOUCHED, keyspace_clear,
     keyspace_effects_clear, keyspace_expire_due, keyspace_free_some, keyspace_init)
@@ -61,7 +63,11 @@ _know("sdiff", -2, cmd_sdiff); _know("sdiffstore", -3, cmd_sdiffstore); _know("s
 _know("sintercard", -3, cmd_sintercard); _know("sinterstore", -3, cmd_sinterstore); _know("sunion", -2, cmd_sunion)
 _know("sunionstore", -3, cmd_sunionstore)
 _know("hset", -4, cmd_hset); _know("lrange", 4, cmd_lrange); _know("rpush", -3, cmd_rpush)
-_know("sort", -2, cmd_sort); _know("sort_ro", -2, cmd_sort_ro); _know("zadd", -4, cmd_zadd)
+_know("sort", -2, cmd_sort); _know("sort_ro", -2, cmd_sort_ro)
+
+_know("zadd", -4, cmd_zadd); _know("zincrby", 4, cmd_zincrby); _know("zrange", -4, cmd_zrange)
+_know("zrangestore", -5, cmd_zrangestore); _know("zunion", -3, cmd_zunion); _know("zunionstore", -4, cmd_zunionstore)
+_know("zinterstore", -4, cmd_zinterstore); _know("zdiffstore", -4, cmd_zdiffstore)
 
 cdef struct Room:                # what must not move
     Heap heap
@@ -190,6 +196,10 @@ cdef class Store:
     @property
     def used_bytes(self):
         return self.room.heap.used_bytes
+
+    def limit_sorted_sets(self, uint64_t entries, uint64_t value_bytes):
+        self.room.keyspace.limits.zset_entries = entries
+        self.room.keyspace.limits.zset_value_bytes = value_bytes
 
     def time_handler(self, list argv, int rounds):
         """Nanoseconds a call of the handler, reply included."""
