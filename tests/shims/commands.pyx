@@ -13,10 +13,11 @@ from hutch_engine.commands.call cimport Call, CommandHandler
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.database cimport *
 from hutch_engine.commands.expiry cimport *
+from hutch_engine.commands.hash cimport *
+from hutch_engine.commands.hash_expire cimport *
 from hutch_engine.commands.keys cimport *
 from hutch_engine.commands.lcs cimport *
 from hutch_engine.commands.object cimport *
-from hutch_engine.commands.hash cimport cmd_hset
 from hutch_engine.commands.list cimport cmd_lrange, cmd_rpush
 from hutch_engine.commands.reply cimport Reply
 from hutch_engine.commands.set cimport (
@@ -29,8 +30,9 @@ from hutch_engine.commands.zset_operations cimport *
 from hutch_engine.commands.zset_range cimport *
 from hutch_engine.keyspace.keyspace cimport (
     Database, EFFECT_EVENT, EFFECT_READY, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Keyspace, WANT_EVENTS, WANT_TOUCHED, keyspace_clear,
-    keyspace_effects_clear, keyspace_expire_due, keyspace_free_some, keyspace_init)
+    keyspace_effects_clear, keyspace_expire_due, keyspace_free_some, keyspace_init, keyspace_next_deadline_ms)
 from hutch_engine.structures.table cimport table_check
+from hutch_engine.structures.wheel cimport wheel_check
 
 cdef dict HANDLERS = {}
 
@@ -62,12 +64,22 @@ _know("srandmember", -2, cmd_srandmember); _know("srem", -3, cmd_srem); _know("s
 _know("sdiff", -2, cmd_sdiff); _know("sdiffstore", -3, cmd_sdiffstore); _know("sinter", -2, cmd_sinter)
 _know("sintercard", -3, cmd_sintercard); _know("sinterstore", -3, cmd_sinterstore); _know("sunion", -2, cmd_sunion)
 _know("sunionstore", -3, cmd_sunionstore)
-_know("hset", -4, cmd_hset); _know("lrange", 4, cmd_lrange); _know("rpush", -3, cmd_rpush)
+_know("lrange", 4, cmd_lrange); _know("rpush", -3, cmd_rpush)
 _know("sort", -2, cmd_sort); _know("sort_ro", -2, cmd_sort_ro)
 
 _know("zadd", -4, cmd_zadd); _know("zincrby", 4, cmd_zincrby); _know("zrange", -4, cmd_zrange)
 _know("zrangestore", -5, cmd_zrangestore); _know("zunion", -3, cmd_zunion); _know("zunionstore", -4, cmd_zunionstore)
 _know("zinterstore", -4, cmd_zinterstore); _know("zdiffstore", -4, cmd_zdiffstore)
+
+_know("hset", -4, cmd_hset); _know("hmset", -4, cmd_hmset); _know("hsetnx", 4, cmd_hsetnx); _know("hget", 3, cmd_hget)
+_know("hmget", -3, cmd_hmget); _know("hgetall", 2, cmd_hgetall); _know("hkeys", 2, cmd_hkeys); _know("hvals", 2, cmd_hvals)
+_know("hlen", 2, cmd_hlen); _know("hexists", 3, cmd_hexists); _know("hstrlen", 3, cmd_hstrlen); _know("hdel", -3, cmd_hdel)
+_know("hincrby", 4, cmd_hincrby); _know("hincrbyfloat", 4, cmd_hincrbyfloat); _know("hrandfield", -2, cmd_hrandfield)
+_know("hscan", -3, cmd_hscan); _know("hexpire", -6, cmd_hexpire); _know("hpexpire", -6, cmd_hpexpire)
+_know("hexpireat", -6, cmd_hexpireat); _know("hpexpireat", -6, cmd_hpexpireat); _know("httl", -5, cmd_httl)
+_know("hpttl", -5, cmd_hpttl); _know("hexpiretime", -5, cmd_hexpiretime); _know("hpexpiretime", -5, cmd_hpexpiretime)
+_know("hpersist", -5, cmd_hpersist); _know("hgetex", -5, cmd_hgetex); _know("hsetex", -6, cmd_hsetex)
+_know("hgetdel", -5, cmd_hgetdel)
 
 cdef struct Room:                # what must not move
     Heap heap
@@ -182,7 +194,27 @@ cdef class Store:
 
     def counters(self):
         cdef Keyspace* keyspace = &self.room.keyspace
-        return {"dirty": keyspace.dirty, "hits": keyspace.hits, "misses": keyspace.misses, "expired": keyspace.expired}
+        return {"dirty": keyspace.dirty, "hits": keyspace.hits, "misses": keyspace.misses, "expired": keyspace.expired,
+                "expired_fields": keyspace.expired_fields}
+
+    def expire_slice(self, int64_t budget):
+        """One slice of housekeeping; True while more is due."""
+        self.room.keyspace.now_ms = 0
+        return keyspace_expire_due(&self.room.keyspace, budget)
+
+    def next_deadline_ms(self):
+        return keyspace_next_deadline_ms(&self.room.keyspace)
+
+    def check_field_deadlines(self, int database=0):
+        """How many hashes wait in the database's wheel of field deadlines, after it was verified."""
+        cdef Database* at = &self.room.keyspace.databases[database]
+        if at.field_deadlines == NULL:
+            return 0
+        wheel_check(at.field_deadlines)
+        return at.field_deadlines.count
+
+    def keep_expired(self, bint on):
+        self.room.keyspace.keep_expired = on
 
     def fail_after(self, uint64_t allocations=UINT64_MAX):
         self.room.heap.fail_after = allocations

@@ -617,6 +617,7 @@ cdef int hash_set(Hash* hash, Slice field, Slice value, bint keep_deadline) noex
     cdef Listpack* pack
     cdef uint8_t* at
     cdef int64_t deadline_ms
+    cdef int outcome = HASH_ADDED
     if hash.form != HASH_TABLE and unlikely(
             field.length > hash.max_packed_bytes or value.length > hash.max_packed_bytes
             or field.length + value.length + listpack_bytes(_pack(hash)) > LISTPACK_SAFE_BYTES):
@@ -631,19 +632,24 @@ cdef int hash_set(Hash* hash, Slice field, Slice value, bint keep_deadline) noex
             _delete_packed(hash, at)
             at = NULL
         elif deadline_ms and not keep_deadline:
-            return HASH_CHANGED if _rewrite(hash, at, value, 0) else HASH_REFUSED
-    if at != NULL:
-        at = listpack_next(_pack(hash), at)
-        pack = listpack_replace(hash.heap, _pack(hash), &at, value)
-        if unlikely(pack == NULL):
-            return HASH_REFUSED
-        _set_pack(hash, pack)
-        return HASH_CHANGED
-    if not _append(hash, field, value):
-        return HASH_REFUSED
+            if not _rewrite(hash, at, value, 0):
+                return HASH_REFUSED
+            outcome = HASH_CHANGED
+    if outcome != HASH_CHANGED:
+        if at == NULL:
+            if not _append(hash, field, value):
+                return HASH_REFUSED
+        else:
+            at = listpack_next(_pack(hash), at)
+            pack = listpack_replace(hash.heap, _pack(hash), &at, value)
+            if unlikely(pack == NULL):
+                return HASH_REFUSED
+            _set_pack(hash, pack)
+            outcome = HASH_CHANGED
+    # Also where the limit was lowered meanwhile. Refused: it stays as it is, and the next field asks again.
     if unlikely(hash_stored(hash) > hash.max_packed_entries):
-        _become_table(hash, 1)           # refused: it stays as it is, and the next field asks again
-    return HASH_ADDED
+        _become_table(hash, 1)
+    return outcome
 
 
 cdef bint hash_delete(Hash* hash, Slice field) noexcept nogil:
