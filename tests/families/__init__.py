@@ -4,9 +4,9 @@ A new family of commands adds its file here, and its name to DEFAULT once Hutch 
 """
 from generators import Family
 
-from . import connection, keys, memory, strings, transactions, wrong_types  # noqa: F401  (each registers itself)
+from . import connection, keys, memory, sort, strings, transactions, wrong_types  # noqa: F401  (each registers itself)
 
-DEFAULT = ("strings", "keys", "memory", "connection", "transactions")
+DEFAULT = ("strings", "keys", "memory", "connection", "transactions", "sort")
 EMBEDDED = tuple(name for name in DEFAULT if name != "connection")     # in a process of its own more is allowed
 
 

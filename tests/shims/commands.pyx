@@ -1,4 +1,4 @@
-"""The handlers of strings, keys, expiry, OBJECT and databases, called without an executor around them, so
+"""The handlers of strings, keys, expiry, OBJECT, databases and SORT, called without an executor around them, so
 that a test sees exactly which effects each of them records."""
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -16,8 +16,13 @@ from hutch_engine.commands.expiry cimport *
 from hutch_engine.commands.keys cimport *
 from hutch_engine.commands.lcs cimport *
 from hutch_engine.commands.object cimport *
+from hutch_engine.commands.hash cimport cmd_hset
+from hutch_engine.commands.list cimport cmd_lrange, cmd_rpush
 from hutch_engine.commands.reply cimport Reply
+from hutch_engine.commands.set cimport cmd_sadd
+from hutch_engine.commands.sort cimport cmd_sort, cmd_sort_ro
 from hutch_engine.commands.string cimport *
+from hutch_engine.commands.zset cimport cmd_zadd
 from hutch_engine.keyspace.keyspace cimport (
     Database, EFFECT_EVENT, EFFECT_READY, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Keyspace, WANT_EVENTS, WANT_TOUCHED, keyspace_clear,
     keyspace_effects_clear, keyspace_expire_due, keyspace_init)
@@ -47,6 +52,8 @@ _know("object|encoding", 3, cmd_object_encoding); _know("object|freq", 3, cmd_ob
 _know("object|help", 2, cmd_object_help); _know("object|idletime", 3, cmd_object_idletime)
 _know("object|refcount", 3, cmd_object_refcount); _know("dbsize", 1, cmd_dbsize)
 _know("flushall", -1, cmd_flushall); _know("flushdb", -1, cmd_flushdb); _know("swapdb", 3, cmd_swapdb)
+_know("hset", -4, cmd_hset); _know("lrange", 4, cmd_lrange); _know("rpush", -3, cmd_rpush)
+_know("sadd", -3, cmd_sadd); _know("sort", -2, cmd_sort); _know("sort_ro", -2, cmd_sort_ro); _know("zadd", -4, cmd_zadd)
 
 cdef struct Room:                # what must not move
     Heap heap

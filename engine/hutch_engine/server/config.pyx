@@ -11,7 +11,8 @@ from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, format_double, parse_dou
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, slice_of_text
 from hutch_engine.keyspace.keyspace cimport (EVENT_EVICTED, EVENT_EXPIRED, EVENT_GENERIC, EVENT_HASH, EVENT_KEY_MISS,
                                              EVENT_KEYEVENT, EVENT_KEYSPACE, EVENT_LIST, EVENT_MODULE, EVENT_NEW,
-                                             EVENT_SET, EVENT_STREAM, EVENT_STRING, EVENT_ZSET)
+                                             EVENT_OVERWRITTEN, EVENT_SET, EVENT_STREAM, EVENT_STRING,
+                                             EVENT_TYPE_CHANGED, EVENT_ZSET)
 
 cdef extern from "<stdlib.h>" nogil:
     char* realpath(const char* path, char* resolved)
@@ -292,6 +293,10 @@ cdef int64_t _event_class(char letter) noexcept nogil:
         return EVENT_MODULE
     if letter == c'n':
         return EVENT_NEW
+    if letter == c'o':
+        return EVENT_OVERWRITTEN
+    if letter == c'c':
+        return EVENT_TYPE_CHANGED
     if letter == c'A':           # everything but misses and new keys
         return EVENT_GENERIC | EVENT_STRING | EVENT_LIST | EVENT_SET | EVENT_HASH | EVENT_ZSET | EVENT_EXPIRED | \
             EVENT_EVICTED | EVENT_STREAM | EVENT_MODULE
@@ -312,10 +317,10 @@ cdef bint _read_events(Config* config, Slice value, Buffer* error_out) noexcept 
 
 
 cdef void _spell_events(int64_t classes, Buffer* out) noexcept nogil:
-    cdef const char* letters = b"g$lshzxetdn"
+    cdef const char* letters = b"g$lshzxetdnoc"
     cdef int64_t everything = _event_class(c'A')
     cdef size_t i
-    # Redis leaves the n out beside an A; its clients may compare.
+    # Redis leaves n, o and c out beside an A; its clients may compare.
     if classes & everything == everything:
         buffer_append(out, b"A", 1)
     else:

@@ -7,8 +7,8 @@ from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, slice_of_text
 from hutch_engine.commands.call cimport Call, call_help, call_word, error_memory, error_syntax
 from hutch_engine.commands.command cimport (
-    KEY_ACCESS, KEY_BEGIN_INDEX, KEY_BEGIN_KEYWORD, KEY_DELETE, KEY_FIND_KEYNUM, KEY_FIND_RANGE, KEY_INCOMPLETE,
-    KEY_INSERT, KEY_NOT_KEY, KEY_OW, KEY_RM, KEY_RO, KEY_RW, KEY_UPDATE, KEY_VARIABLE_FLAGS, Command, KeySpec)
+    KEY_ACCESS, KEY_BEGIN_INDEX, KEY_BEGIN_KEYWORD, KEY_BEGIN_UNKNOWN, KEY_DELETE, KEY_FIND_KEYNUM, KEY_FIND_RANGE,
+    KEY_INCOMPLETE, KEY_INSERT, KEY_NOT_KEY, KEY_OW, KEY_RM, KEY_RO, KEY_RW, KEY_UPDATE, KEY_VARIABLE_FLAGS, Command, KeySpec)
 from hutch_engine.commands.reply cimport (reply_array, reply_array_at, reply_bulk, reply_error, reply_integer,
                                           reply_map_at, reply_mark, reply_null, reply_raw, reply_set,
                                           reply_simple)
@@ -52,6 +52,24 @@ cdef uint32_t _flags_here(const Command* command, const KeySpec* spec, const Sli
     return KEY_OW | KEY_UPDATE
 
 
+cdef int64_t _sort_store(const Command* command, const Slice* argv, size_t argc) noexcept nogil:
+    """Where the key of SORT's last STORE is, -1 without one: its specification says no more than that it may be
+    anywhere. What BY and GET name is no key of the request."""
+    cdef int64_t found = -1
+    cdef size_t at = 2
+    if not slice_is(slice_of(command.name, command.name_length), b"sort"):
+        return -1
+    while at < argc:
+        if slice_is(argv[at], b"limit"):
+            at += 2
+        elif slice_is(argv[at], b"get") or slice_is(argv[at], b"by"):
+            at += 1
+        elif at + 1 < argc and slice_is(argv[at], b"store"):
+            found = <int64_t>at + 1
+        at += 1
+    return found
+
+
 cdef int64_t command_keys(const Command* command, const Slice* argv, size_t argc, KeyPosition* positions,
                           size_t capacity) noexcept nogil:
     cdef int64_t found = 0
@@ -61,6 +79,14 @@ cdef int64_t command_keys(const Command* command, const Slice* argv, size_t argc
     for i in range(command.key_spec_count):
         spec = &command.key_specs[i]
         if spec.flags & KEY_NOT_KEY:
+            continue
+        if spec.begin_kind == KEY_BEGIN_UNKNOWN and spec.flags & KEY_OW:
+            begin = _sort_store(command, argv, argc)
+            if begin >= 0:
+                if <size_t>found < capacity:
+                    positions[found].index = <uint32_t>begin
+                    positions[found].flags = spec.flags
+                found += 1
             continue
         begin = _spec_begin(spec, argv, argc)
         if begin < 0:
