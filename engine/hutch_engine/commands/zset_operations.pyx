@@ -6,7 +6,7 @@ from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.numbers cimport parse_double, parse_integer
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.call cimport (
-    Call, call_find_read, call_find_write, call_integer, error_memory, error_syntax, error_wrong_type, slot_entry)
+    Call, call_find_read, call_integer, error_memory, error_syntax, error_wrong_type)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_bulk, reply_double, reply_error, reply_error_parts, reply_integer)
 from hutch_engine.commands.zset cimport zset_of, zset_store
@@ -18,7 +18,7 @@ from hutch_engine.structures.sorted_set cimport (
     sorted_set_score, sorted_set_to_pack)
 from hutch_engine.structures.sorted_tree cimport (
     SortedMember, sorted_tree_find, sorted_tree_gather, sorted_tree_order)
-from hutch_engine.structures.table cimport TableSlot, table_hash
+from hutch_engine.structures.table cimport table_hash
 
 cdef enum Operation:
     UNION = 0
@@ -93,16 +93,10 @@ cdef inline bint _lookup(Source* source, Slice member, double* score_out) noexce
     return source.type == TYPE_SET and set_contains(source.plain, member)
 
 
-cdef bint _open_source(Work* work, Source* source, size_t index, bint writing) noexcept nogil:
+cdef bint _open_source(Work* work, Source* source, size_t index) noexcept nogil:
     """False when WRONGTYPE was written."""
     cdef Call* call = work.call
-    cdef const Entry* entry
-    cdef TableSlot slot
-    if writing:
-        slot = call_find_write(call, index)
-        entry = slot_entry(slot) if slot != NULL else NULL
-    else:
-        entry = call_find_read(call, index)
+    cdef const Entry* entry = call_find_read(call, index)
     source.entry = entry
     source.weight = 1.0
     source.count = 0
@@ -319,7 +313,7 @@ cdef void _operate(Call* call, int operation, size_t numkeys, const char* event,
         error_memory(call)
         return
     for i in range(work.source_count):
-        if not _open_source(&work, &work.sources[i], numkeys + 1 + i, event != NULL):
+        if not _open_source(&work, &work.sources[i], numkeys + 1 + i):
             heap_free(call.keyspace.heap, work.sources, bytes)
             return
     if not _options(&work, numkeys + 1 + work.source_count, event != NULL):
