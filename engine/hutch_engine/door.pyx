@@ -355,7 +355,8 @@ cdef void _take_reply(SessionStruct* session, Taken* taken) noexcept nogil:
     if taken.length == 0 and taken.big.data == NULL:
         taken.length = reply.length
         if reply.length <= REPLY_SMALL:
-            memcpy(taken.small, reply.data, reply.length)
+            if reply.length:                 # none yet of a command that waits
+                memcpy(taken.small, reply.data, reply.length)
             reply.length = 0
             return
         taken.big = reply[0]

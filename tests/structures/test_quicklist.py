@@ -147,13 +147,13 @@ def test_removing_from_a_listpack(items, text, most, backwards):
 
 
 def test_an_index_is_found_without_walking():
-    """A million elements in a hundred nodes each: every index is right, and reading costs no walk."""
-    many = PackedList(100)
-    for number in range(100_000):
+    """Thousands of nodes: every index is right."""
+    many = PackedList(10)
+    for number in range(20_000):
         many.push(b"%d" % number, number % 3 == 0)
-    expected = [*(b"%d" % n for n in range(99_999, -1, -3)), *(b"%d" % n for n in range(100_000) if n % 3)]
+    expected = [*(b"%d" % n for n in range(19_998, -1, -3)), *(b"%d" % n for n in range(20_000) if n % 3)]
     assert many.nodes >= 1000
-    for index in (*range(0, 100_000, 37), -1, -99_999):
+    for index in (*range(0, 20_000, 37), -1, -20_000):
         assert many.get(index)[0] == expected[index]
 
 

@@ -14,6 +14,7 @@ from hutch_engine.structures.listpack cimport (
 cdef enum:
     FIRST_CAPACITY = 2               # nodes; doubled when full, and halved when a quarter is in use
     ENTRY_ESTIMATE_BYTES = 8         # what Redis adds for the header of an element yet to come
+    CHECKED_NODES = 32               # checks builds verify lists of up to so many after each change
     PACK_FRAME_BYTES = 7             # a listpack's header and end mark, which merging saves
 
 
@@ -194,7 +195,8 @@ cdef void _drop_node(Heap* heap, Quicklist* list, size_t node) noexcept nogil:
 
 
 cdef inline void _checked(const Quicklist* list) noexcept nogil:
-    if HUTCH_CHECKS:
+    # Only short ones, or a long list's every push would walk all of it.
+    if HUTCH_CHECKS and list.count <= CHECKED_NODES:
         quicklist_check(list)
 
 
