@@ -161,6 +161,24 @@ def pops(g):
     return b"ZMPOP", number, *keys, g.word(g.pick((b"MIN", b"MAX"))), *g.some((g.word(b"COUNT"), g.pick((b"1", b"2", b"30", b"0", b"-1", b"x"))))
 
 
+@sorted_sets.generator(weight=2, damage=False)
+def pop_or_wait(g):
+    """The forms that wait: inside MULTI they never do, elsewhere not for long."""
+    def one(timeouts):
+        keys, timeout = g.keys(3), g.pick(timeouts)
+        if g.chance(0.5):
+            return g.pick((b"BZPOPMIN", b"BZPOPMAX")), *keys, timeout
+        number = b"%d" % len(keys) if g.chance(0.9) else g.integer()
+        counts = (b"1", b"2", b"30", b"0", b"-1", b"x")
+        return (b"BZMPOP", timeout, number, *keys, g.word(g.pick((b"MIN", b"MAX", b"MIN", b"MAX", b"LEFT"))),
+                *g.some((g.word(b"COUNT"), g.pick(counts)), (g.word(b"COUNT"), b"2") if g.chance(0.1) else (), chance=0.4))
+
+    if g.chance(0.4):
+        return one((b"0.001", b"1e-3", b"0x1p-10", b"-1", b"x", b"", b"1e30", b"-inf", b"nan", b"9223372036854775"))
+    inside = (b"0", b"0.01", b"1", b"1e-5", b"-1", b"x", b"inf", b"9223372036854770", b" 1")
+    return [Step((b"MULTI",)), *(Step(one(inside)) for _ in range(g.random.randint(1, 3))), Step((b"EXEC",))]
+
+
 @sorted_sets.generator(weight=5)
 def combine(g):
     name = g.pick((b"ZUNION", b"ZINTER", b"ZDIFF", b"ZUNIONSTORE", b"ZINTERSTORE", b"ZDIFFSTORE", b"ZINTERCARD"))

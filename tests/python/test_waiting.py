@@ -52,6 +52,27 @@ def test_forms():
     assert 0.25 <= time.monotonic() - began < 2
 
 
+def test_forms_of_sorted_sets():
+    r = hutch.Redis(decode_responses=True)
+    r.zadd("z", {"a": 1, "b": 2.5, "c": 3, "d": 4})
+    assert list(r.bzpopmin("z")) == ["z", "a", 1.0]
+    assert list(r.bzpopmax(["n", "z"])) == ["z", "d", 4.0]
+    key, members = r.bzmpop(0, 2, ["n", "z"], min=True, count=5)
+    assert key == "z" and [(member, float(score)) for member, score in members] == [("b", 2.5), ("c", 3.0)]
+    began = time.monotonic()
+    assert r.bzpopmin("z", timeout=0.05) is None
+    assert r.bzpopmax(["z", "l"], timeout=0.05) is None
+    assert r.bzmpop(0.05, 1, ["z"], max=True) is None
+    assert 0.15 <= time.monotonic() - began < 2
+    found = []
+    waiting = threading.Thread(target=lambda: found.append(r.bzpopmin("z", timeout=30)))
+    waiting.start()
+    wait_until(lambda: blocked(r) == 1)
+    r.zadd("z", {"x": 7})
+    waiting.join(10)
+    assert [list(one) for one in found] == [["z", "x", 7.0]] and not r.exists("z")
+
+
 def test_others_go_on_while_one_waits():
     """One client object, several threads: a wait holds up nobody, the compiled methods included."""
     r = hutch.Redis(decode_responses=True)

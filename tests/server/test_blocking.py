@@ -137,6 +137,42 @@ SCENES = {
     "no reply wanted": ["1: CLIENT REPLY OFF;BLPOP k 0;CLIENT REPLY ON"],
     "DEL, FLUSHALL and nothing": ["1: BLPOP k 0", "0: DEL k", "0: FLUSHALL", "0: RPUSH k x"],
     "SWAPDB of nothing": ["1: BLPOP k 0", "0: SWAPDB 0 1", "0: RPUSH k x"],
+    "sorted sets: first come first served": ["1: BZPOPMIN k 0", "2: BZPOPMAX k 0", "3: BZPOPMIN k 0", "0: ZADD k 1 a 2.5 b 3 c 4 d",
+                                             "0: ZRANGE k 0 -1 WITHSCORES"],
+    "sorted sets: too little for all": ["1: BZPOPMAX k 0", "2: BZPOPMIN k 0", "0: ZADD k 1 a", "0: EXISTS k", "0: ZADD k inf b", "0: EXISTS k"],
+    "sorted sets: several keys": ["1: BZPOPMIN a b 0", "0: ZADD b 1 x", "1: BZMPOP 0 2 b a MAX", "0: ZADD a 2 y"],
+    "sorted sets: a key twice": ["1: BZPOPMIN k k 0", "0: ZADD k 1 x 2 y", "0: ZCARD k"],
+    "sorted sets: ZINCRBY": ["1: BZPOPMIN k 0", "0: ZINCRBY k -0.5 x", "1: BZPOPMIN k 0", "0: ZADD k XX 1 x", "0: ZADD k INCR 7 x"],
+    "sorted sets: another type": ["1: BZPOPMIN k 0", "0: RPUSH k v", "0: DEL k", "0: SADD k v", "0: DEL k", "0: ZADD k 1 x"],
+    "sorted sets and lists": ["1: BZPOPMIN k 0", "2: BLPOP k 0", "3: BZMPOP 0 1 k MIN COUNT 2", "0: RPUSH k x y", "0: DEL k",
+                              "0: ZADD k 1 a 2 b 3 c 4 d", "0: ZCARD k"],
+    "sorted sets: over another type": ["1: BZPOPMIN k 0", "0: SET k v", "0: ZADD l 1 x", "0: RENAME l k"],
+    "sorted sets: after EXEC": ["1: BZPOPMIN a b 0", "2: BZPOPMAX b 0", "0: MULTI; ZADD b 1 x; ZADD a 2 y; EXEC", "0: EXISTS a b"],
+    "sorted sets: the order of keys in EXEC": ["1: BZPOPMIN b a 0", "2: BZPOPMIN a b 0", "0: MULTI; ZADD a 1 x; ZADD b 2 y; EXEC", "0: EXISTS a b"],
+    "sorted sets: grown in EXEC": ["1: BZPOPMIN k 0", "0: MULTI; ZADD k 5 a; ZADD k 1 b; ZREM k b; ZADD k 0 c; EXEC", "0: ZRANGE k 0 -1"],
+    "sorted sets: gone before EXEC ends": ["1: BZPOPMIN k 0", "0: MULTI; ZADD k 1 a; DEL k; EXEC", "0: ZADD k 2 z"],
+    "sorted sets: popped before EXEC ends": ["1: BZPOPMIN k 0", "0: MULTI; ZADD k 1 a; BZPOPMIN k 0; EXEC", "0: ZADD k 2 z"],
+    "sorted sets: inside EXEC": ["0: MULTI; BZPOPMIN k 0; BZPOPMAX k l 0; BZMPOP 0 1 k MIN; EXEC"],
+    "sorted sets: RENAME": ["1: BZPOPMIN k 0", "0: ZADD l 1 x", "0: RENAME l k"],
+    "sorted sets: COPY": ["1: BZPOPMIN k 0", "0: ZADD l 1 x", "0: COPY l k", "0: ZCARD l", "2: BZPOPMAX k 0", "0: SET k v", "0: COPY l k REPLACE"],
+    "sorted sets: MOVE": ["1: SELECT 1", "1: BZMPOP 0 1 k MAX", "0: ZADD k 1 x", "0: MOVE k 1"],
+    "sorted sets: SWAPDB": ["1: BZPOPMIN k 0", "0: SELECT 1", "0: ZADD k 1 x", "0: SWAPDB 0 1", "0: EXISTS k"],
+    "sorted sets: stores": ["0: ZADD x 1 a 2 b", "0: ZADD y 3 b 4 c", "1: BZPOPMIN k 0", "2: BZPOPMAX k 0", "3: BZMPOP 0 1 k MIN COUNT 9",
+                            "0: ZUNIONSTORE k 2 x y", "0: EXISTS k", "1: BZPOPMIN k 0", "0: ZINTERSTORE k 2 x y", "1: BZPOPMIN k 0",
+                            "0: ZDIFFSTORE k 2 x y", "1: BZPOPMIN k 0", "0: ZRANGESTORE k y 0 -1", "0: ZRANGE k 0 -1"],
+    "sorted sets: a store over another type": ["0: ZADD x 1 a", "0: SET k v", "1: BZPOPMIN l k 0", "2: BZPOPMIN l 0", "0: SET l v",
+                                               "0: ZUNIONSTORE l 1 x", "0: EXISTS l"],
+    "sorted sets: BZMPOP": ["1: BZMPOP 0 2 a b MAX COUNT 2", "0: ZADD b 1 x 2 y 3 z", "0: ZCARD b", "1: BZMPOP 0 1 b MIN COUNT 9", "0: EXISTS b"],
+    "sorted sets: there already": ["0: ZADD k 1 a 2.5 b inf c", "1: BZPOPMIN n k 0", "1: BZPOPMAX k 0", "1: BZMPOP 0 2 n k MIN", "0: EXISTS k"],
+    "sorted sets: wrong type at once": ["0: SET k v", "1: BZPOPMIN k 0", "1: BZPOPMAX n k 0", "1: BZMPOP 0 2 n k MIN"],
+    "sorted sets: time-outs": ["1: BZPOPMIN k 0.02", "1: wait", "1: BZPOPMAX k l 0.01", "1: wait", "1: BZMPOP 0.01 1 k MIN", "1: wait", "1: PING",
+                               "0: ZADD k 1 x"],
+    "sorted sets: bad words": ["1: BZPOPMIN k x", "1: BZPOPMIN k -1", "1: BZPOPMAX k 1e30", "1: BZPOPMIN k nan", "1: BZPOPMIN k", "1: BZMPOP 0 1 k",
+                               "1: BZMPOP x 1 k MIN", "1: BZMPOP x 1 k LEFT", "1: BZMPOP -1 0 k MIN", "1: BZMPOP -1 2 k MIN", "1: BZMPOP 0 x k MIN",
+                               "1: BZMPOP -1 1 k MIN", "1: BZMPOP 0 1 k MIN COUNT", "1: BZMPOP 0 1 k MIN COUNT 0", "1: BZMPOP x 1 k MIN COUNT x",
+                               "1: BZMPOP 0 1 k MIN COUNT 1 COUNT 1", "1: BZMPOP 0 1 k MIN MAX", "1: BZMPOP 0 9223372036854775807 k MIN"],
+    "sorted sets: CLIENT UNBLOCK": ["1: BZPOPMIN k 0", "0: CLIENT UNBLOCK {1}", "1: BZMPOP 0 1 k MIN", "0: CLIENT UNBLOCK {1} ERROR", "0: ZADD k 1 x"],
+    "sorted sets: a client leaves": ["1: BZPOPMIN k 0", "2: BZPOPMIN k 0", "1: close", "0: ZADD k 1 a 2 b", "0: ZRANGE k 0 -1"],
 }
 
 
@@ -177,6 +213,34 @@ def random_scene(chance):
                 f"MULTI; RPUSH {key} 7; LPUSH {other} 8; EXEC", f"MULTI; RPUSH {key} 9; DEL {key}; EXEC",
                 f"MULTI; DEL {key}; RPUSH {key} x y; LMOVE {key} {other} LEFT LEFT; EXEC", f"LRANGE {key} 0 -1")))
     return [*steps, *(f"0: TYPE {key}" for key in keys), *(f"0: LRANGE {key} 0 -1" for key in keys)]
+
+
+def random_sorted_scene(chance):
+    keys = ("a", "b", "c")
+    steps = []
+    for _ in range(25):
+        key, other = chance.choice(keys), chance.choice(keys)
+        if chance.random() < 0.5:
+            number = chance.choice("1234")   # skipped while it still waits
+            several = " ".join(chance.sample(keys, chance.randint(1, 3)))
+            steps.append(f"{number}: " + chance.choice((
+                f"BZPOPMIN {several} 0", f"BZPOPMAX {several} 0", f"BZMPOP 0 1 {key} MIN COUNT 2", f"BZMPOP 0 2 {key} {other} MAX",
+                f"BLPOP {several} 0")))
+        else:
+            steps.append("0: " + chance.choice((
+                f"ZADD {key} 1 x", f"ZADD {key} 2 y 3 z", f"ZADD {key} 4 x 5 y 6 z 7 w", f"ZINCRBY {key} 1 x", f"RENAME {key} {other}",
+                f"COPY {key} {other} REPLACE", f"DEL {key}", f"RPUSH {key} v", f"ZREM {key} x y z", f"ZUNIONSTORE {key} 2 {key} {other}",
+                f"ZRANGESTORE {key} {other} 0 1", f"ZDIFFSTORE {key} 2 {key} {other}",
+                f"MULTI; ZADD {key} 7 x; ZADD {other} 8 y; EXEC", f"MULTI; ZADD {key} 9 x; DEL {key}; EXEC",
+                f"MULTI; DEL {key}; ZADD {key} 1 x 2 y; ZUNIONSTORE {other} 1 {key}; ZPOPMIN {key}; EXEC", f"ZCARD {key}")))
+    return [*steps, *(f"0: TYPE {key}" for key in keys), *(f"0: ZRANGE {key} 0 -1 WITHSCORES" for key in keys)]
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_random_sorted_scenes(oracle, engine, seed):
+    steps = random_sorted_scene(random.Random(seed))
+    ours, theirs = both(oracle, engine, 3, steps, True)
+    assert ours == theirs, steps
 
 
 @pytest.mark.parametrize("seed", range(40))

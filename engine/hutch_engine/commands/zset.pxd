@@ -1,4 +1,4 @@
-"""Sorted sets: members one by one, the ends, random ones, ZSCAN; and what the other two files of the family share."""
+"""Sorted sets: members one by one, the ends (waiting for them, too), random ones, ZSCAN; and what the other two files of the family share."""
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from hutch_engine.base.outcome cimport Outcome
 from hutch_engine.base.slice cimport Slice
@@ -26,10 +26,18 @@ cdef Outcome zset_score_fast(Keyspace* keyspace, Database* database, Slice key, 
 """ZSCORE: OK, NOT_FOUND, or INVALID for a key of another type."""
 
 # ---- popping, for ZPOPMIN, ZMPOP and their blocking forms
-cdef int64_t zset_pop(Call* call, size_t index, TableSlot slot, bint highest, uint64_t count, bint nested) noexcept nogil
-"""Take up to `count` members off an end of key argv[index], a sorted set that is there, and write them: an
-array of pairs, or with `nested` off a flat one. Effects are recorded."""
+cdef enum:                       # the array that zset_pop writes
+    POP_FLAT = 0                 # member, score, member, score ...
+    POP_PAIRS = 1                # [member, score] ...
+    POP_BEHIND_KEY = 2           # key, member, score ...
 
+cdef int64_t zset_pop(Call* call, size_t index, TableSlot slot, bint highest, uint64_t count, int shape) noexcept nogil
+"""Take up to `count` members off an end of key argv[index], a sorted set that is there, and write them as one of
+the POP_... arrays. Effects are recorded."""
+
+cdef void cmd_bzmpop(Call* call) noexcept nogil
+cdef void cmd_bzpopmax(Call* call) noexcept nogil
+cdef void cmd_bzpopmin(Call* call) noexcept nogil
 cdef void cmd_zadd(Call* call) noexcept nogil
 cdef void cmd_zcard(Call* call) noexcept nogil
 cdef void cmd_zincrby(Call* call) noexcept nogil

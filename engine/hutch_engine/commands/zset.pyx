@@ -10,8 +10,9 @@ from hutch_engine.base.outcome cimport INVALID, NO_MEMORY, NOT_FOUND, OK, Outcom
 from hutch_engine.base.random cimport random_below
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.call cimport (
-    Call, call_find_read_type, call_find_write, call_find_write_type, call_hash, call_integer, error_memory,
-    error_not_float, error_not_integer, error_syntax, error_wrong_type, slot_entry)
+    Call, call_block, call_find_read_type, call_find_write, call_find_write_type, call_hash, call_integer,
+    call_may_block, call_timeout, error_memory, error_not_float, error_not_integer, error_syntax, error_wrong_type,
+    slot_entry)
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_bulk, reply_double, reply_error, reply_integer, reply_mark, reply_null,
     reply_null_array, reply_zero)
@@ -401,7 +402,7 @@ cdef void cmd_zrem(Call* call) noexcept nogil:
 
 # ---- the ends
 
-cdef int64_t zset_pop(Call* call, size_t index, TableSlot slot, bint highest, uint64_t count, bint nested) noexcept nogil:
+cdef int64_t zset_pop(Call* call, size_t index, TableSlot slot, bint highest, uint64_t count, int shape) noexcept nogil:
     cdef SortedSet set = zset_of(call.keyspace, slot_entry(slot))
     cdef SortedCursor cursor
     cdef uint64_t total = sorted_set_count(&set)
@@ -409,10 +410,16 @@ cdef int64_t zset_pop(Call* call, size_t index, TableSlot slot, bint highest, ui
     cdef const char* event = b"zpopmax" if highest else b"zpopmin"
     if count > total:
         count = total
-    reply_array(call.reply, <int64_t>(count if nested else 2 * count))
+    if shape == POP_PAIRS:
+        reply_array(call.reply, <int64_t>count)
+    elif shape == POP_FLAT:
+        reply_array(call.reply, <int64_t>(2 * count))
+    else:
+        reply_array(call.reply, <int64_t>(2 * count + 1))
+        reply_bulk(call.reply, call.argv[index])
     sorted_set_at(&set, total - 1 if highest else 0, &cursor)
     for i in range(count):
-        if nested:
+        if shape == POP_PAIRS:
             reply_array(call.reply, 2)
         reply_bulk(call.reply, cursor.member)
         reply_double(call.reply, cursor.score)
@@ -446,7 +453,8 @@ cdef void _pop(Call* call, bint highest) noexcept nogil:
     if slot == NULL or count == 0:
         reply_array(call.reply, 0)
         return
-    zset_pop(call, 1, slot, highest, <uint64_t>count, call.argc == 3 and call.reply.resp >= 3)
+    zset_pop(call, 1, slot, highest, <uint64_t>count,
+             POP_PAIRS if call.argc == 3 and call.reply.resp >= 3 else POP_FLAT)
 
 
 cdef void cmd_zpopmin(Call* call) noexcept nogil:
@@ -457,45 +465,99 @@ cdef void cmd_zpopmax(Call* call) noexcept nogil:
     _pop(call, True)
 
 
-cdef void cmd_zmpop(Call* call) noexcept nogil:
+cdef bint _mpop_options(Call* call, size_t numkeys_at, size_t* keys_out, bint* highest_out, int64_t* count_out) noexcept nogil:
+    """numkeys key [key ...] MIN|MAX [COUNT count]; False after an error."""
     cdef int64_t keys
-    cdef int64_t count = 1
     cdef bint counted = False
-    cdef bint highest
-    cdef bint wrong_type
-    cdef size_t where, i
-    cdef TableSlot slot
-    if not parse_integer(call.argv[1], &keys) or keys < 1:
+    cdef size_t i
+    count_out[0] = 1
+    if not parse_integer(call.argv[numkeys_at], &keys) or keys < 1:
         reply_error(call.reply, b"ERR numkeys should be greater than 0")
-        return
-    if <uint64_t>keys + 2 >= call.argc:
+        return False
+    if <uint64_t>keys >= call.argc - numkeys_at - 1:
         error_syntax(call)
-        return
-    where = <size_t>keys + 2
-    highest = slice_is(call.argv[where], b"MAX")
-    if not highest and not slice_is(call.argv[where], b"MIN"):
+        return False
+    i = numkeys_at + <size_t>keys + 1
+    highest_out[0] = slice_is(call.argv[i], b"MAX")
+    if not highest_out[0] and not slice_is(call.argv[i], b"MIN"):
         error_syntax(call)
-        return
-    i = where + 1
+        return False
+    i += 1
     while i < call.argc:
         if counted or i + 1 == call.argc or not slice_is(call.argv[i], b"COUNT"):
             error_syntax(call)
-            return
-        if not parse_integer(call.argv[i + 1], &count) or count < 1:
+            return False
+        if not parse_integer(call.argv[i + 1], count_out) or count_out[0] < 1:
             reply_error(call.reply, b"ERR count should be greater than 0")
-            return
+            return False
         counted = True
         i += 2
-    for i in range(2, where):
+    keys_out[0] = <size_t>keys
+    return True
+
+
+cdef bint _pop_first(Call* call, size_t first, size_t keys, bint highest, int64_t count) noexcept nogil:
+    """Pop from the first of the keys that exists: `count` members (an array of key and pairs), or with count 0 one
+    (an array of key, member and score). True when a reply was written, WRONGTYPE included."""
+    cdef bint wrong_type
+    cdef TableSlot slot
+    cdef size_t i
+    for i in range(first, first + keys):
         slot = call_find_write_type(call, i, TYPE_ZSET, &wrong_type)
         if wrong_type:
-            return
-        if slot != NULL:
+            return True
+        if slot == NULL:
+            continue
+        if count:
             reply_array(call.reply, 2)
             reply_bulk(call.reply, call.argv[i])
-            zset_pop(call, i, slot, highest, <uint64_t>count, True)
-            return
-    reply_null_array(call.reply)
+            zset_pop(call, i, slot, highest, <uint64_t>count, POP_PAIRS)
+        else:
+            zset_pop(call, i, slot, highest, 1, POP_BEHIND_KEY)
+        return True
+    return False
+
+
+cdef void cmd_zmpop(Call* call) noexcept nogil:
+    cdef size_t keys
+    cdef int64_t count
+    cdef bint highest
+    if _mpop_options(call, 1, &keys, &highest, &count) and not _pop_first(call, 2, keys, highest, count):
+        reply_null_array(call.reply)
+
+
+# ---- the forms that wait
+
+cdef inline void _wait(Call* call, size_t first, size_t keys, int64_t deadline_ms) noexcept nogil:
+    if call_may_block(call):
+        call_block(call, TYPE_ZSET, first, keys, deadline_ms)
+    else:
+        reply_null_array(call.reply)
+
+
+cdef void _blocking_pop(Call* call, bint highest) noexcept nogil:
+    cdef int64_t deadline_ms
+    cdef size_t keys = call.argc - 2
+    if call_timeout(call, call.argc - 1, &deadline_ms) and not _pop_first(call, 1, keys, highest, 0):
+        _wait(call, 1, keys, deadline_ms)
+
+
+cdef void cmd_bzpopmin(Call* call) noexcept nogil:
+    _blocking_pop(call, False)
+
+
+cdef void cmd_bzpopmax(Call* call) noexcept nogil:
+    _blocking_pop(call, True)
+
+
+cdef void cmd_bzmpop(Call* call) noexcept nogil:
+    cdef size_t keys
+    cdef int64_t count, deadline_ms
+    cdef bint highest
+    if not _mpop_options(call, 2, &keys, &highest, &count) or not call_timeout(call, 1, &deadline_ms):
+        return
+    if not _pop_first(call, 3, keys, highest, count):
+        _wait(call, 3, keys, deadline_ms)
 
 
 # ---- random members
