@@ -19,7 +19,7 @@ from hutch_engine.keyspace.keyspace cimport (
     keyspace_first_access,
     keyspace_delete, keyspace_event, keyspace_expire_entry, keyspace_fields_changed, keyspace_fields_detach,
     keyspace_find, keyspace_find_slot, keyspace_hash,
-    keyspace_now, keyspace_overwritten, keyspace_set, keyspace_set_deadline, keyspace_touched)
+    keyspace_now, keyspace_overwritten, keyspace_ready, keyspace_set, keyspace_set_deadline, keyspace_touched)
 from hutch_engine.structures.table cimport TableSlot, table_each, table_find, table_random, table_scan
 
 cdef enum:
@@ -90,8 +90,8 @@ cdef void cmd_type(Call* call) noexcept nogil:
 cdef bint _put(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, Value value,
                int64_t deadline_ms) noexcept nogil:
     """Write the value under the key, over what is there, with this deadline (-1: none): all of it, or
-    nothing (False, and an owned pointer stays the caller's). "new" is said even of a key that was there:
-    Redis deletes that first."""
+    nothing (False, and an owned pointer stays the caller's). "new" is said even of a key that was there, and
+    who waits for it is woken: Redis deletes that first."""
     cdef TableSlot slot = keyspace_find_slot(keyspace, database, key, hash, FIND_WRITE | FIND_NO_TOUCH)
     cdef bint present = slot != NULL
     cdef bint had_deadline = present and entry_has_deadline(slot_entry(slot))
@@ -122,6 +122,7 @@ cdef bint _put(Keyspace* keyspace, Database* database, Slice key, uint64_t hash,
     entry = slot_entry(slot)
     entry.access = keyspace_first_access(keyspace)       # a key of its own, for LRU and LFU as well
     if present:
+        keyspace_ready(keyspace, database, key)
         keyspace_event(keyspace, database, EVENT_NEW, b"new", key)
     return True
 

@@ -371,7 +371,7 @@ cdef Entry* keyspace_set(Keyspace* keyspace, Database* database, Slice key, uint
             entry.kind = TYPE_STRING | ENCODING_EMBSTR << 4
     if unlikely(value.type == TYPE_HASH):
         keyspace_fields_changed(keyspace, database, entry)
-    keyspace_ready(keyspace, database, key)
+    # Who waits for the key hears nothing: Redis wakes for keys that were added, and a *STORE over a key adds none.
     return entry
 
 
