@@ -13,7 +13,7 @@ import redis
 from redis.exceptions import ConnectionError, ResponseError
 
 import hutch
-from test_threads import run
+from together import run
 
 
 def wait_until(holds, seconds=10):

@@ -143,6 +143,7 @@ cdef struct Engine:
     uint32_t command_count
     uint32_t command_ids
     CommandStats* stats                 # owned, by Command.id
+    uint64_t batch_ticks                # while a batch runs: when its last command ended, or 0
     ErrorStat[128] errors
     uint32_t error_count                # used slots of `errors`
 

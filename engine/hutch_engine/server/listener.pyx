@@ -21,8 +21,8 @@ from libc.string cimport memcmp, memcpy, memmove
 from hutch_engine.base.atomics cimport atomic_load32, atomic_store32
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append, buffer_clear, buffer_init, buffer_reserve, buffer_shrink)
-from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
-from hutch_engine.base.compiler cimport likely, prefetch, unlikely
+from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
+from hutch_engine.base.compiler cimport likely, prefetch, ticks, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_give_way, lock_is_wanted, lock_release
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.reply cimport reply_error
@@ -666,6 +666,8 @@ cdef void _execute_all(Listener* listener) noexcept nogil:
     cdef Connection* connection
     cdef Session* session
     cdef Executed executed
+    engine.keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)
+    engine.batch_ticks = ticks()
     for i in range(listener.request_count):
         request = &listener.requests[i]
         connection = request.connection
@@ -686,7 +688,11 @@ cdef void _execute_all(Listener* listener) noexcept nogil:
             _hold(listener, connection, HELD_STALLED)
             parser_rewind(&connection.parser, request.end)
         if unlikely(i % GIVE_WAY_EVERY == GIVE_WAY_EVERY - 1) and lock_is_wanted(&engine.lock):
+            engine.batch_ticks = 0             # others' commands are not this batch's
             lock_give_way(&engine.lock)
+            engine.keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)
+            engine.batch_ticks = ticks()
+    engine.batch_ticks = 0
 
 
 cdef bint _is_over_limit(Listener* listener, Connection* connection) noexcept nogil:
