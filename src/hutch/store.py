@@ -87,7 +87,7 @@ def private_store() -> Store:
 def named_store(name) -> Store:
     """The store of that name in this process, made when there is none. It ends with its last client."""
     if isinstance(name, os.PathLike) or os.sep in name or (os.altsep and os.altsep in name):
-        raise NotImplementedError(
+        raise ValueError(
             f"{os.fspath(name)!r} is a path: a store in a directory, shared between processes, comes with persistence. "
             "A name without a separator gives a store that this process shares.")
     if not name:

@@ -37,7 +37,7 @@ def parse_url(url: str) -> dict:
         options["name"] = unquote(name)
     path = unquote(parts.path).strip("/")
     if path and not (path.isascii() and path.isdigit()):
-        raise NotImplementedError(f"{unquote(parts.path)!r} is a path: a store in a directory comes with persistence")
+        raise ValueError(f"{unquote(parts.path)!r} is a path: a store in a directory comes with persistence")
     if path and "db" not in options:
         options["db"] = int(path)
     return options
