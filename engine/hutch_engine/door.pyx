@@ -382,6 +382,7 @@ cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const 
     cdef EngineStruct* engine = session.engine
     cdef Executed outcome = EXECUTED
     cdef size_t done = 0
+    cdef bint theirs = False
     taken.ended = False
     while True:
         outcome = execute_known(session, command, argv, counts[done], False, 0)
@@ -397,14 +398,15 @@ cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const 
             if slot[0] != session:       # and close it
                 taken.ended = True
                 break
-            if session.flags & SESSION_BLOCKED:      # or wait in it
+            if session.flags & SESSION_BLOCKED or session.reply.buffer.length:
+                theirs = True            # or wait in it, and what is answered there is not ours
                 break
         command = resolve_command(engine, argv, counts[done])
         if not patient and _may_take_long(command, counts[done]):
             break                        # the caller goes on without the GIL
     taken.outcome = outcome
     taken.done = done
-    if slot[0] == session:
+    if slot[0] == session and not theirs:
         _take_reply(session, taken)
         taken.ended = session.flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW) != 0
         if taken.ended:
@@ -543,7 +545,8 @@ cdef class Session:
         return found
 
     cdef int _wait_a_turn(self) except -1:
-        """Another thread waits inside a blocking command of this session: its turn is not over. Releases the lock."""
+        """Another thread waits inside a blocking command of this session, or has not yet taken what it was answered:
+        its turn is not over. Releases the lock."""
         cdef uint32_t ticket = signal_prepare(&self.served)
         self.engine.leave()
         with nogil:
@@ -605,7 +608,7 @@ cdef class Session:
         cdef size_t ran = 0
         while True:
             self.enter()
-            if self.core.flags & SESSION_BLOCKED:
+            if self.core.flags & SESSION_BLOCKED or self.core.reply.buffer.length:
                 self._wait_a_turn()
                 continue
             ticket = signal_prepare(&self.engine.core.pause_over)

@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init
 from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.lock cimport lock_release
 from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, INTEGER_TEXT_MAX, format_double, format_integer
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.command cimport Command
@@ -242,6 +243,9 @@ cdef class HotCollections(HotMethods):
         cdef bint refused
         cdef SessionStruct* core = hot_begin(self, command, 0)
         if core == NULL:
+            return GENERAL
+        if unlikely(core.reply.buffer.length != 0):      # what another thread waited for, and has not taken yet
+            lock_release(&core.engine.lock)
             return GENERAL
         core.call.flags = 0
         run_command(core, command, words.argv, words.count, False, 0)

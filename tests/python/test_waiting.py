@@ -270,3 +270,35 @@ def test_a_signal_ends_the_wait():
     """)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, env=os.environ)
     assert done.stdout.splitlines() == ["interrupted", "['x'] 0 ['k', 'x']"], done.stderr
+
+
+def test_a_shared_session_keeps_replies_apart():
+    """A served wait whose reply is still to be fetched, and other threads' commands in the same session."""
+    store = hutch.Store()
+    r = hutch.Redis(store=store)
+    r.ping()
+    session = r.connection_pool.get_connection().session         # the one of r's compiled methods, too
+    other = hutch.Redis(store=store)
+    wrong = []
+    stop = threading.Event()
+
+    def wait():
+        for number in range(300):
+            got = session.execute(["BLPOP", "k", "10"])
+            if got != [b"k", b"%d" % number]:
+                wrong.append(got)
+        stop.set()
+
+    def push():
+        for number in range(300):
+            other.rpush("k", number)
+            wait_until(lambda: other.llen("k") == 0)
+
+    def disturb():
+        while not stop.is_set():
+            if type(r.rpush("mine", "x")) is not int or session.execute(["LLEN", "none"]) != 0:
+                wrong.append("mine")
+            r.lpop("mine")
+
+    run(lambda i: (wait, push, disturb)[i](), 3)
+    assert not wrong
