@@ -5,6 +5,7 @@ pause, names and values that are words as they are. Those that change keys witho
 it to the general way when somebody watches keys or hears events. Everything else takes the general way, the next class's method of the same name.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from hutch_engine.base.clock cimport clock_coarse_s
 from hutch_engine.base.compiler cimport likely, unlikely
@@ -43,6 +44,7 @@ cdef class HotMethods:
     cdef bint hot_enabled            # nothing about the client is customised
 
     cdef bint _set_plainly(self, object name, object value) except -1
+    cdef object _set_with(self, PyObject* const* args, tuple options)
     cdef object _add(self, object name, int64_t amount, const Command* command)
     cdef object _amount(self, object amount)
     cdef object _remove(self, tuple names, const Command* command)

@@ -174,6 +174,10 @@ cdef class HotMethods:
         hot_end(core)
         return done
 
+    cdef object _set_with(self, PyObject* const* args, tuple options):
+        """SET of args[0] to args[1] with these options, whose values follow; NotImplemented: the general way may."""
+        return NotImplemented
+
     cdef object _add(self, object name, int64_t amount, const Command* command):
         """The new number, or None: then nothing happened."""
         cdef SessionStruct* core
@@ -368,6 +372,10 @@ cdef object _set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObje
     cdef dict options
     if count == 2 and names == NULL and client._set_plainly(<object>args[0], <object>args[1]):
         return True
+    if count == 2 and names != NULL:
+        done = client._set_with(args, <tuple>names)
+        if done is not NotImplemented:
+            return done
     positional = tuple([<object>args[i] for i in range(count)])
     options = {}
     if names != NULL:

@@ -15,6 +15,7 @@ cdef enum:
 
 cdef enum Shape:                     # what becomes of a reply
     AS_IT_IS                         # integers, bulk strings, lists of them, nulls
+    DONE                             # +OK as True, a null as None
     TRUTH                            # an integer as bool
     NUMBER                           # a double, or its text, as float
     UNIQUE                           # a list as set

@@ -33,6 +33,7 @@ cdef extern from "Python.h":
     bint PyTuple_CheckExact(object value)
 
 # Entries of the constant command table.
+cdef const Command* SET = command_table_find(slice_of_text(b"set"))
 cdef const Command* HSET = command_table_find(slice_of_text(b"hset"))
 cdef const Command* HGET = command_table_find(slice_of_text(b"hget"))
 cdef const Command* HGETALL = command_table_find(slice_of_text(b"hgetall"))
@@ -53,7 +54,9 @@ cdef const Command* ZRANGE = command_table_find(slice_of_text(b"zrange"))
 cdef const Command* ZRANK = command_table_find(slice_of_text(b"zrank"))
 cdef const Command* EXPIRE = command_table_find(slice_of_text(b"expire"))
 
-cdef object GENERAL = object()       # nothing happened: the general way may
+cdef frozenset _SET_OPTIONS = frozenset(("ex", "px", "nx", "xx", "keepttl", "get", "exat", "pxat"))
+
+# Where a method here answers NotImplemented, nothing happened and the general way may.
 
 
 # ---- words
@@ -220,6 +223,8 @@ cdef object _shaped(const HotReply* reply, Shape shape, Codec codec):
         raise decode_reply(&cursor, codec, codec.decode, 0)
     if shape == TRUTH:
         return kind == b':' and reply.data[1] != b'0'
+    if shape == DONE:
+        return True if kind == b'+' else None
     if shape == NUMBER:
         return _double(&cursor, codec)
     if shape == UNIQUE:
@@ -238,15 +243,15 @@ cdef class HotCollections(HotMethods):
     """Base of hutch.Redis, before redis.Redis: compiled methods with redis-py's signatures."""
 
     cdef object _run(self, const Command* command, Shape shape, Arguments* words):
-        """Run the command on these words, its name not yet among them; or GENERAL."""
+        """Run the command on these words, its name not yet among them; or NotImplemented."""
         cdef HotReply reply
         cdef bint refused
         cdef SessionStruct* core = hot_begin(self, command, 0)
         if core == NULL:
-            return GENERAL
+            return NotImplemented
         if unlikely(core.reply.buffer.length != 0):      # what another thread waited for, and has not taken yet
             lock_release(&core.engine.lock)
-            return GENERAL
+            return NotImplemented
         core.call.flags = 0
         run_command(core, command, words.argv, words.count, False, 0)
         _take(core, &reply)
@@ -269,7 +274,7 @@ cdef class HotCollections(HotMethods):
         cdef Arguments words
         cdef Codec codec
         if not self.hot_enabled or self.hot_session is None:
-            return GENERAL
+            return NotImplemented
         codec = self.hot_session.codec
         arguments_init(&words)
         words.argv[0] = slice_of(command.name, command.name_length)
@@ -287,12 +292,51 @@ cdef class HotCollections(HotMethods):
         finally:
             arguments_clear(&words)
 
+    cdef object _set_with(self, PyObject* const* args, tuple options):
+        """SET with ex, px, nx, xx, keepttl, where redis-py would find nothing wrong with them."""
+        cdef Arguments words
+        cdef Codec codec
+        cdef Py_ssize_t i
+        cdef bint condition = False, deadline = False
+        if not self.hot_enabled or self.hot_session is None:
+            return NotImplemented
+        for i in range(len(options)):
+            option, value = options[i], <object>args[2 + i]
+            if option not in _SET_OPTIONS:
+                return NotImplemented
+            if value is None or value is False:
+                continue
+            if option == "ex" or option == "px" or option == "keepttl":
+                if deadline or (value is not True if option == "keepttl" else not PyLong_CheckExact(value)):
+                    return NotImplemented
+                deadline = True
+            else:
+                if condition or value is not True or (option != "nx" and option != "xx"):
+                    return NotImplemented
+                condition = True
+        codec = self.hot_session.codec
+        arguments_init(&words)
+        words.argv[0] = slice_of(SET.name, SET.name_length)
+        words.count = 1
+        try:
+            _add(&words, codec, <object>args[0])
+            _add(&words, codec, <object>args[1])
+            for i in range(len(options)):
+                value = <object>args[2 + i]
+                if value is not None and value is not False:
+                    _add(&words, codec, options[i])
+                    if value is not True:
+                        _add(&words, codec, value)
+            return self._run(SET, DONE, &words)
+        finally:
+            arguments_clear(&words)
+
     def hget(self, name, key):
         """
         Return the value of field ``key`` in hash ``name``, or None. O(1)
         """
         answer = self._answer(HGET, AS_IT_IS, <PyObject*>name, <PyObject*>key, NULL, None)
-        return super(HotCollections, self).hget(name, key) if answer is GENERAL else answer
+        return super(HotCollections, self).hget(name, key) if answer is NotImplemented else answer
 
     def hset(self, name, key=None, value=None, mapping=None, items=None):
         """
@@ -300,20 +344,20 @@ cdef class HotCollections(HotMethods):
         flat list of fields and values; returns how many fields are new. O(fields)
         """
         cdef tuple pairs
-        answer = GENERAL
+        answer = NotImplemented
         if key is not None and mapping is None and items is None:
             answer = self._answer(HSET, AS_IT_IS, <PyObject*>name, <PyObject*>key, <PyObject*>value, None)
         elif key is None and items is None and PyDict_CheckExact(mapping) and mapping:
             pairs = tuple([word for pair in (<dict>mapping).items() for word in pair])
             answer = self._answer(HSET, AS_IT_IS, <PyObject*>name, NULL, NULL, pairs)
-        return super(HotCollections, self).hset(name, key, value, mapping, items) if answer is GENERAL else answer
+        return super(HotCollections, self).hset(name, key, value, mapping, items) if answer is NotImplemented else answer
 
     def hgetall(self, name):
         """
         Return all fields of hash ``name`` and their values, as a dict. O(fields)
         """
         answer = self._answer(HGETALL, PAIRS, <PyObject*>name, NULL, NULL, None)
-        return super(HotCollections, self).hgetall(name) if answer is GENERAL else answer
+        return super(HotCollections, self).hgetall(name) if answer is NotImplemented else answer
 
     def hmget(self, name, keys, *args):
         """
@@ -324,73 +368,73 @@ cdef class HotCollections(HotMethods):
             answer = self._answer(HMGET, AS_IT_IS, <PyObject*>name, <PyObject*>keys, NULL, args)
         elif PyList_CheckExact(keys) or PyTuple_CheckExact(keys):
             fields = tuple(keys) + args if args else tuple(keys)
-            answer = self._answer(HMGET, AS_IT_IS, <PyObject*>name, NULL, NULL, fields) if fields else GENERAL
+            answer = self._answer(HMGET, AS_IT_IS, <PyObject*>name, NULL, NULL, fields) if fields else NotImplemented
         else:
-            answer = GENERAL
-        return super(HotCollections, self).hmget(name, keys, *args) if answer is GENERAL else answer
+            answer = NotImplemented
+        return super(HotCollections, self).hmget(name, keys, *args) if answer is NotImplemented else answer
 
     def lpush(self, name, *values):
         """
         Insert ``values`` at the head of list ``name``, the last one foremost; returns its length. O(values)
         """
-        answer = self._answer(LPUSH, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else GENERAL
-        return super(HotCollections, self).lpush(name, *values) if answer is GENERAL else answer
+        answer = self._answer(LPUSH, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else NotImplemented
+        return super(HotCollections, self).lpush(name, *values) if answer is NotImplemented else answer
 
     def rpush(self, name, *values):
         """
         Append ``values`` to list ``name``; returns its length. O(values)
         """
-        answer = self._answer(RPUSH, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else GENERAL
-        return super(HotCollections, self).rpush(name, *values) if answer is GENERAL else answer
+        answer = self._answer(RPUSH, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else NotImplemented
+        return super(HotCollections, self).rpush(name, *values) if answer is NotImplemented else answer
 
     def lpop(self, name, count=None):
         """
         Remove and return the first element of list ``name``, or a list of the first ``count``. O(count)
         """
         answer = self._answer(LPOP, AS_IT_IS, <PyObject*>name, NULL if count is None else <PyObject*>count, NULL, None)
-        return super(HotCollections, self).lpop(name, count) if answer is GENERAL else answer
+        return super(HotCollections, self).lpop(name, count) if answer is NotImplemented else answer
 
     def rpop(self, name, count=None):
         """
         Remove and return the last element of list ``name``, or a list of the last ``count``. O(count)
         """
         answer = self._answer(RPOP, AS_IT_IS, <PyObject*>name, NULL if count is None else <PyObject*>count, NULL, None)
-        return super(HotCollections, self).rpop(name, count) if answer is GENERAL else answer
+        return super(HotCollections, self).rpop(name, count) if answer is NotImplemented else answer
 
     def lrange(self, name, start, end):
         """
         Return the elements of list ``name`` from index ``start`` to ``end``, both included. O(log n + elements)
         """
         answer = self._answer(LRANGE, AS_IT_IS, <PyObject*>name, <PyObject*>start, <PyObject*>end, None)
-        return super(HotCollections, self).lrange(name, start, end) if answer is GENERAL else answer
+        return super(HotCollections, self).lrange(name, start, end) if answer is NotImplemented else answer
 
     def sadd(self, name, *values):
         """
         Add ``values`` to set ``name``; returns how many are new. O(values)
         """
-        answer = self._answer(SADD, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else GENERAL
-        return super(HotCollections, self).sadd(name, *values) if answer is GENERAL else answer
+        answer = self._answer(SADD, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else NotImplemented
+        return super(HotCollections, self).sadd(name, *values) if answer is NotImplemented else answer
 
     def srem(self, name, *values):
         """
         Remove ``values`` from set ``name``; returns how many were there. O(values)
         """
-        answer = self._answer(SREM, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else GENERAL
-        return super(HotCollections, self).srem(name, *values) if answer is GENERAL else answer
+        answer = self._answer(SREM, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else NotImplemented
+        return super(HotCollections, self).srem(name, *values) if answer is NotImplemented else answer
 
     def sismember(self, name, value):
         """
         Is ``value`` a member of set ``name``? 1 or 0. O(1)
         """
         answer = self._answer(SISMEMBER, AS_IT_IS, <PyObject*>name, <PyObject*>value, NULL, None)
-        return super(HotCollections, self).sismember(name, value) if answer is GENERAL else answer
+        return super(HotCollections, self).sismember(name, value) if answer is NotImplemented else answer
 
     def smembers(self, name):
         """
         Return the members of set ``name``, as a set. O(members)
         """
         answer = self._answer(SMEMBERS, UNIQUE, <PyObject*>name, NULL, NULL, None)
-        return super(HotCollections, self).smembers(name) if answer is GENERAL else answer
+        return super(HotCollections, self).smembers(name) if answer is NotImplemented else answer
 
     def zadd(self, name, mapping, nx=False, xx=False, ch=False, incr=False, gt=False, lt=False):
         """
@@ -402,7 +446,7 @@ cdef class HotCollections(HotMethods):
         """
         cdef Arguments words
         cdef Codec codec
-        answer = GENERAL
+        answer = NotImplemented
         if (self.hot_enabled and self.hot_session is not None and PyDict_CheckExact(mapping) and mapping
                 and not (nx or xx or ch or incr or gt or lt)):
             codec = self.hot_session.codec
@@ -417,21 +461,21 @@ cdef class HotCollections(HotMethods):
                 answer = self._run(ZADD, AS_IT_IS, &words)
             finally:
                 arguments_clear(&words)
-        return super(HotCollections, self).zadd(name, mapping, nx, xx, ch, incr, gt, lt) if answer is GENERAL else answer
+        return super(HotCollections, self).zadd(name, mapping, nx, xx, ch, incr, gt, lt) if answer is NotImplemented else answer
 
     def zscore(self, name, value):
         """
         Return the score of member ``value`` of sorted set ``name``, or None. O(1)
         """
         answer = self._answer(ZSCORE, NUMBER, <PyObject*>name, <PyObject*>value, NULL, None)
-        return super(HotCollections, self).zscore(name, value) if answer is GENERAL else answer
+        return super(HotCollections, self).zscore(name, value) if answer is NotImplemented else answer
 
     def zincrby(self, name, amount, value):
         """
         Add ``amount`` to the score of member ``value`` of sorted set ``name``; returns the new score. O(log n)
         """
         answer = self._answer(ZINCRBY, NUMBER, <PyObject*>name, <PyObject*>amount, <PyObject*>value, None)
-        return super(HotCollections, self).zincrby(name, amount, value) if answer is GENERAL else answer
+        return super(HotCollections, self).zincrby(name, amount, value) if answer is NotImplemented else answer
 
     @cython.binding(True)                # text cannot say a signature whose default is a class
     def zrange(self, name, start, end, desc=False, withscores=False, score_cast_func=float, byscore=False, bylex=False,
@@ -443,10 +487,10 @@ cdef class HotCollections(HotMethods):
         ``desc``: from the highest down. ``withscores``: pairs of member and score, each score through
         ``score_cast_func``. ``offset`` and ``num``: that slice of what was found.
         """
-        answer = GENERAL
+        answer = NotImplemented
         if not (desc or withscores or byscore or bylex) and offset is None and num is None:
             answer = self._answer(ZRANGE, AS_IT_IS, <PyObject*>name, <PyObject*>start, <PyObject*>end, None)
-        if answer is GENERAL:
+        if answer is NotImplemented:
             return super(HotCollections, self).zrange(name, start, end, desc, withscores, score_cast_func, byscore,
                                                       bylex, offset, num)
         return answer
@@ -457,8 +501,8 @@ cdef class HotCollections(HotMethods):
         Return the index of member ``value`` in sorted set ``name``, by ascending score, or None; with ``withscore``
         a list of it and the score. O(log n)
         """
-        answer = self._answer(ZRANK, AS_IT_IS, <PyObject*>name, <PyObject*>value, NULL, None) if not withscore else GENERAL
-        return super(HotCollections, self).zrank(name, value, withscore, score_cast_func) if answer is GENERAL else answer
+        answer = self._answer(ZRANK, AS_IT_IS, <PyObject*>name, <PyObject*>value, NULL, None) if not withscore else NotImplemented
+        return super(HotCollections, self).zrank(name, value, withscore, score_cast_func) if answer is NotImplemented else answer
 
     def expire(self, name, time, nx=False, xx=False, gt=False, lt=False):
         """
@@ -466,7 +510,7 @@ cdef class HotCollections(HotMethods):
 
         ``nx``, ``xx``: only if the key has no, or has a, time to live. ``gt``, ``lt``: only to a later, or sooner, one.
         """
-        answer = GENERAL
+        answer = NotImplemented
         if PyLong_CheckExact(time) and not (nx or xx or gt or lt):
             answer = self._answer(EXPIRE, TRUTH, <PyObject*>name, <PyObject*>time, NULL, None)
-        return super(HotCollections, self).expire(name, time, nx, xx, gt, lt) if answer is GENERAL else answer
+        return super(HotCollections, self).expire(name, time, nx, xx, gt, lt) if answer is NotImplemented else answer
