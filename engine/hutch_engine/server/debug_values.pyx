@@ -64,6 +64,11 @@ cdef inline const QuicklistItem* _node(const Quicklist* list, size_t node) noexc
     return &list.items[(list.first + node) & (list.capacity - 1)]
 
 
+cdef inline long long _fill(const Quicklist* list) noexcept nogil:
+    """As Redis shows it: what lies beyond the smallest and the largest counts for these."""
+    return max(-5, min(list.fill, 32767))
+
+
 cdef inline size_t _node_size(const QuicklistItem* item) noexcept nogil:
     """As Redis counts it: a listpack with its header, a big element alone."""
     if item.tagged & 1:
@@ -191,7 +196,7 @@ cdef void debug_list_details(const Entry* entry, char* out) noexcept nogil:
     # Nodes are never compressed here, whatever list-compress-depth says.
     snprintf(out, DEBUG_DETAILS_MAX, b" ql_nodes:%zu ql_avg_node:%.2f ql_listpack_max:%lld ql_compressed:0 "
              b"ql_uncompressed_size:%llu", list.count, <double>quicklist_length(list) / <double>list.count,
-             <long long>list.fill, <unsigned long long>bytes)
+             _fill(list), <unsigned long long>bytes)
 
 
 cdef void _show_listpack(Buffer* out, const Listpack* pack) noexcept nogil:
@@ -255,7 +260,7 @@ cdef void debug_quicklist(Call* call, const Entry* entry) noexcept nogil:
     list = <Quicklist*>entry_pointer(entry)
     buffer_init(&text, NULL)
     snprintf(line, sizeof(line), b"{count : %lld}\n{len : %zu}\n{fill : %lld}\n", <long long>quicklist_length(list),
-             list.count, <long long>list.fill)
+             list.count, _fill(list))
     buffer_append_text(&text, line)
     for i in range(list.count):
         item = _node(list, i)
