@@ -233,6 +233,23 @@ def test_unblock_and_kill(served):
     assert near.lrange("k", 0, -1) == ["still there"]
 
 
+def test_a_pause_is_seen_as_waiting_and_leaves_no_trace(served):
+    near, far = served
+    eye = far()
+    def waiting():
+        return [client["flags"] for client in eye.client_list()].count("b"), blocked(eye)
+    eye.client_pause(100_000, all=False)
+    writers = [threading.Thread(target=client.rpush, args=("k", "x")) for client in (near, far())]
+    for writer in writers:
+        writer.start()
+    wait_until(lambda: waiting() == (2, 2))
+    eye.client_unpause()
+    for writer in writers:
+        writer.join()
+    assert near.llen("k") == 2
+    assert waiting() == (0, 0)
+
+
 def test_the_end_of_the_store_ends_waits():
     from hutch_engine.door import Engine
     engine = Engine()
