@@ -86,24 +86,24 @@ cdef void _prepare_tables() except *:
         classes[i] = LONGER
     for i in b" \t\n\r":
         classes[i] = SPACE
-    classes[b'{'] = OBJECT_BEGIN
-    classes[b'}'] = OBJECT_END
-    classes[b'['] = ARRAY_BEGIN
-    classes[b']'] = ARRAY_END
-    classes[b':'] = COLON
-    classes[b','] = COMMA
+    classes[c'{'] = OBJECT_BEGIN
+    classes[c'}'] = OBJECT_END
+    classes[c'['] = ARRAY_BEGIN
+    classes[c']'] = ARRAY_END
+    classes[c':'] = COLON
+    classes[c','] = COMMA
     classes[0] = END
     for i in b"\"\\/u":
         unescaped[i] = i
-    unescaped[b'b'] = 8
-    unescaped[b't'] = 9
-    unescaped[b'n'] = 10
-    unescaped[b'f'] = 12
-    unescaped[b'r'] = 13
+    unescaped[c'b'] = 8
+    unescaped[c't'] = 9
+    unescaped[c'n'] = 10
+    unescaped[c'f'] = 12
+    unescaped[c'r'] = 13
     for i in range(10):
-        hex_values[b'0' + i] = i
+        hex_values[c'0' + i] = i
     for i in range(6):
-        hex_values[b'a' + i] = hex_values[b'A' + i] = 10 + i
+        hex_values[c'a' + i] = hex_values[c'A' + i] = 10 + i
     for i in range(EXACT_POWERS):
         powers_of_ten[i] = power
         power *= 10
@@ -129,17 +129,17 @@ cdef void _raise_unexpected(lua_State* L, Reader* reader, Token found, const cha
 # ---- Numbers
 
 cdef inline bint _is_digit(char c) noexcept nogil:
-    return b'0' <= c <= b'9'
+    return c'0' <= c <= c'9'
 
 
 cdef bint _is_invalid_json(const char* p) noexcept nogil:
     """Does a number begin here that strtod takes and JSON does not have? (What neither takes may pass.)"""
-    if p[0] == b'+':
+    if p[0] == c'+':
         return True
-    if p[0] == b'-':
+    if p[0] == c'-':
         p += 1
-    if p[0] == b'0':
-        return p[1] == b'x' or p[1] == b'X' or _is_digit(p[1])
+    if p[0] == c'0':
+        return p[1] == c'x' or p[1] == c'X' or _is_digit(p[1])
     return strncasecmp(p, b"inf", 3) == 0 or strncasecmp(p, b"nan", 3) == 0
 
 
@@ -154,7 +154,7 @@ cdef Token _number(Reader* reader, const char* start) noexcept nogil:
     cdef ptrdiff_t count
     cdef int exponent = 0
     cdef int written = 0
-    cdef bint negative = p[0] == b'-'
+    cdef bint negative = p[0] == c'-'
     cdef bint negative_exponent
     if negative:
         p += 1
@@ -163,8 +163,8 @@ cdef Token _number(Reader* reader, const char* start) noexcept nogil:
         significand = significand * 10 + <uint64_t>(p[0] - c'0')
         p += 1
     count = p - digits
-    if likely(count != 0 and (p[0] | 0x20) != b'x'):
-        if p[0] == b'.':
+    if likely(count != 0 and (p[0] | 0x20) != c'x'):
+        if p[0] == c'.':
             p += 1
             q = p
             while _is_digit(p[0]):
@@ -172,10 +172,10 @@ cdef Token _number(Reader* reader, const char* start) noexcept nogil:
                 p += 1
             count += p - q
             exponent = -<int>(p - q if p - q < 1000 else 1000)
-        if (p[0] | 0x20) == b'e':
+        if (p[0] | 0x20) == c'e':
             q = p + 1
-            negative_exponent = q[0] == b'-'
-            if q[0] == b'-' or q[0] == b'+':
+            negative_exponent = q[0] == c'-'
+            if q[0] == c'-' or q[0] == c'+':
                 q += 1
             if _is_digit(q[0]):
                 while _is_digit(q[0]):
@@ -222,7 +222,7 @@ cdef int _unicode_escape(const char** p, char* out) noexcept nogil:
     if code < 0:
         return 0
     if code & 0xF800 == 0xD800:
-        if code & 0x400 or p[0][6] != b'\\' or p[0][7] != b'u':
+        if code & 0x400 or p[0][6] != c'\\' or p[0][7] != c'u':
             return 0
         low = _hex4(p[0] + 8)
         if low < 0 or low & 0xFC00 != 0xDC00:
@@ -256,8 +256,8 @@ cdef Token _escaped_string(lua_State* L, Reader* reader, const char* start, cons
     cdef char* text
     cdef int length
     cdef uint8_t meaning
-    while end[0] and end[0] != b'"':
-        end += 2 if end[0] == b'\\' and end[1] else 1
+    while end[0] and end[0] != c'"':
+        end += 2 if end[0] == c'\\' and end[1] else 1
     if end - start <= UNESCAPED_SHORT:
         text = reader.short_text
     else:
@@ -265,16 +265,16 @@ cdef Token _escaped_string(lua_State* L, Reader* reader, const char* start, cons
         text = lua_scratch_room(L, &reader.settings.unescaped, end - start)
     memcpy(text, start, p - start)
     out = text + (p - start)
-    while p[0] != b'"':
+    while p[0] != c'"':
         if p[0] == 0:
             return _mistake(reader, p, b"unexpected end of string")
-        if p[0] != b'\\':
+        if p[0] != c'\\':
             out[0] = p[0]
             out += 1
             p += 1
             continue
         meaning = unescaped[<uint8_t>p[1]]
-        if meaning == b'u':
+        if meaning == c'u':
             length = _unicode_escape(&p, out)
             if length == 0:
                 return _mistake(reader, p, b"invalid unicode escape code")
@@ -294,8 +294,8 @@ cdef Token _escaped_string(lua_State* L, Reader* reader, const char* start, cons
 cdef inline Token _string(lua_State* L, Reader* reader, const char* start) noexcept nogil:
     """The string whose first character is at `start`: without escapes it stays where it is."""
     cdef const char* p = start
-    while p[0] != b'"':
-        if unlikely(p[0] == b'\\'):
+    while p[0] != c'"':
+        if unlikely(p[0] == c'\\'):
             return _escaped_string(L, reader, start, p)
         if unlikely(p[0] == 0):
             return _mistake(reader, p, b"unexpected end of string")
@@ -311,7 +311,7 @@ cdef inline Token _string(lua_State* L, Reader* reader, const char* start) noexc
 cdef Token _longer_token(lua_State* L, Reader* reader, const char* p) noexcept nogil:
     """A token of more than one character, strings excepted, or a mistake."""
     cdef bint lax = reader.settings.decode_invalid_numbers != 0
-    if p[0] == b'-' or _is_digit(p[0]):
+    if p[0] == c'-' or _is_digit(p[0]):
         if not lax and _is_invalid_json(p):
             return _mistake(reader, p, b"invalid number")
         return _number(reader, p)
@@ -342,7 +342,7 @@ cdef inline Token _next_token(lua_State* L, Reader* reader) noexcept nogil:
     reader.index = p - reader.data
     reader.next = p
     if token == LONGER:
-        if p[0] == b'"':
+        if p[0] == c'"':
             return _string(L, reader, p + 1)
         return _longer_token(L, reader, p)
     if unlikely(token == MISTAKE):

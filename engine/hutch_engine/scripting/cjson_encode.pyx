@@ -32,15 +32,15 @@ cdef double[15] powers_of_ten   # 10**precision: integers below are written with
 cdef void _prepare_tables() noexcept:
     cdef int i
     for i in range(256):
-        escapes[i] = b'u' if i < 32 or i == 127 else 0
-    escapes[8] = b'b'
-    escapes[9] = b't'
-    escapes[10] = b'n'
-    escapes[12] = b'f'
-    escapes[13] = b'r'
-    escapes[b'"'] = b'"'
-    escapes[b'\\'] = b'\\'
-    escapes[b'/'] = b'/'
+        escapes[i] = c'u' if i < 32 or i == 127 else 0
+    escapes[8] = c'b'
+    escapes[9] = c't'
+    escapes[10] = c'n'
+    escapes[12] = c'f'
+    escapes[13] = c'r'
+    escapes[c'"'] = c'"'
+    escapes[c'\\'] = c'\\'
+    escapes[c'/'] = c'/'
     powers_of_ten[0] = 1
     for i in range(1, 15):
         powers_of_ten[i] = powers_of_ten[i - 1] * 10
@@ -61,7 +61,7 @@ cdef void _put_string(lua_State* L, LuaScratch* scratch, const uint8_t* text, si
     cdef char* out = lua_scratch_room(L, scratch, piece * ESCAPE_LONGEST + 2)
     cdef const uint8_t* end
     cdef uint8_t escape
-    out[0] = b'"'
+    out[0] = c'"'
     out += 1
     while True:
         end = text + piece
@@ -71,19 +71,19 @@ cdef void _put_string(lua_State* L, LuaScratch* scratch, const uint8_t* text, si
                 out[0] = <char>text[0]
                 out += 1
             else:
-                out[0] = b'\\'
+                out[0] = c'\\'
                 out[1] = <char>escape
                 out += 2
-                if escape == b'u':
-                    out[0] = b'0'
-                    out[1] = b'0'
+                if escape == c'u':
+                    out[0] = c'0'
+                    out[1] = c'0'
                     out[2] = HEX_DIGITS[text[0] >> 4]
                     out[3] = HEX_DIGITS[text[0] & 15]
                     out += 4
             text += 1
         length -= piece
         if length == 0:
-            out[0] = b'"'
+            out[0] = c'"'
             scratch.length = out + 1 - scratch.data
             return
         scratch.length = out - scratch.data
@@ -96,18 +96,18 @@ cdef int _spell(double number, int precision, char* out) noexcept nogil:
     cdef int length, i, gap
     if -powers_of_ten[precision] < number < powers_of_ten[precision] and number == <double><int64_t>number:
         if number == 0 and signbit(number):
-            out[0] = b'-'
-            out[1] = b'0'
+            out[0] = c'-'
+            out[1] = c'0'
             return 2
         return <int>format_integer(<int64_t>number, out)
     length = snprintf(out, NUMBER_LONGEST, b"%.*g", precision, number)
     # The host program may have set a locale: whatever stands between two digits is the decimal point.
     for i in range(length):
-        if unlikely(not (b'+' <= out[i] <= b'9' or b'a' <= out[i] <= b'z') or out[i] == b','):
+        if unlikely(not (c'+' <= out[i] <= c'9' or c'a' <= out[i] <= c'z') or out[i] == c','):
             gap = i
-            while i < length and not b'0' <= out[i] <= b'9':
+            while i < length and not c'0' <= out[i] <= c'9':
                 i += 1
-            out[gap] = b'.'
+            out[gap] = c'.'
             gap += 1
             while i < length:
                 out[gap] = out[i]
@@ -174,7 +174,7 @@ cdef bint _put_plain_array(lua_State* L, CjsonSettings* settings) noexcept nogil
         type = lua_type(L, -1)
         if lua_type(L, -2) != LUA_TNUMBER or lua_tonumber(L, -2) != expected:
             break
-        lua_scratch_put_char(L, scratch, b'[' if expected == 1 else b',')
+        lua_scratch_put_char(L, scratch, c'[' if expected == 1 else c',')
         if type == LUA_TSTRING:
             text = lua_tolstring(L, -1, &length)
             _put_string(L, scratch, <const uint8_t*>text, length)
@@ -191,7 +191,7 @@ cdef bint _put_plain_array(lua_State* L, CjsonSettings* settings) noexcept nogil
     else:
         if expected == 1:           # an empty table is an object
             return False
-        lua_scratch_put_char(L, scratch, b']')
+        lua_scratch_put_char(L, scratch, c']')
         return True
     lua_pop(L, 2)
     scratch.length = mark
@@ -214,32 +214,32 @@ cdef void _put_table(lua_State* L, CjsonSettings* settings, int depth) noexcept 
     length = _array_length(L, settings)
     if length > 0:
         for i in range(1, length + 1):
-            lua_scratch_put_char(L, scratch, b'[' if i == 1 else b',')
+            lua_scratch_put_char(L, scratch, c'[' if i == 1 else c',')
             lua_rawgeti(L, -1, i)
             _put_value(L, settings, depth)
             lua_pop(L, 1)
-        lua_scratch_put_char(L, scratch, b']')
+        lua_scratch_put_char(L, scratch, c']')
         return
-    lua_scratch_put_char(L, scratch, b'{')
+    lua_scratch_put_char(L, scratch, c'{')
     lua_pushnil(L)
     while lua_next(L, -2):
         if not first:
-            lua_scratch_put_char(L, scratch, b',')
+            lua_scratch_put_char(L, scratch, c',')
         first = False
         type = lua_type(L, -2)
         if type == LUA_TSTRING:
             text = lua_tolstring(L, -2, &text_length)
             _put_string(L, scratch, <const uint8_t*>text, text_length)
         elif type == LUA_TNUMBER:
-            lua_scratch_put_char(L, scratch, b'"')
+            lua_scratch_put_char(L, scratch, c'"')
             _put_number(L, settings, -2)
-            lua_scratch_put_char(L, scratch, b'"')
+            lua_scratch_put_char(L, scratch, c'"')
         else:
             _refuse(L, settings, -2, b"table key must be a number or string")
-        lua_scratch_put_char(L, scratch, b':')
+        lua_scratch_put_char(L, scratch, c':')
         _put_value(L, settings, depth)
         lua_pop(L, 1)
-    lua_scratch_put_char(L, scratch, b'}')
+    lua_scratch_put_char(L, scratch, c'}')
 
 
 cdef void _put_value(lua_State* L, CjsonSettings* settings, int depth) noexcept nogil:

@@ -5,13 +5,14 @@ from hutch_engine.scripting.lua_api cimport (
 
 cdef enum:
     CAPACITY_FIRST = 1024
-    CAPACITY_LARGEST = 1 << 46      # far above what an allocator gives; below it no sum overflows
+
+cdef size_t SUM_SAFE = <size_t>-1 >> 2      # no sum or double of sizes up to here overflows
 
 
 cdef void lua_scratch_grow(lua_State* L, LuaScratch* scratch, size_t extra) noexcept nogil:
     cdef size_t capacity = scratch.capacity * 2
     cdef char* data
-    if extra > <size_t>CAPACITY_LARGEST or scratch.length > <size_t>CAPACITY_LARGEST:
+    if extra > SUM_SAFE or scratch.capacity > SUM_SAFE:
         luaL_error(L, b"not enough memory")
     if capacity < CAPACITY_FIRST:
         capacity = CAPACITY_FIRST

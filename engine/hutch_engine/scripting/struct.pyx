@@ -35,11 +35,11 @@ cdef struct Layout:
 
 
 cdef inline bint _is_digit(int c) noexcept nogil:
-    return b'0' <= c <= b'9'
+    return c'0' <= c <= c'9'
 
 
 cdef inline bint _is_letter_or_digit(int c) noexcept nogil:
-    return _is_digit(c) or b'a' <= (c | 0x20) <= b'z'
+    return _is_digit(c) or c'a' <= (c | 0x20) <= c'z'
 
 
 cdef inline void _start(Layout* layout, const char* format) noexcept nogil:
@@ -64,17 +64,17 @@ cdef int _number(lua_State* L, Layout* layout, int otherwise) noexcept nogil:
 cdef size_t _option_size(lua_State* L, Layout* layout, int option) noexcept nogil:
     """Bytes that the option takes in the data, 0 where the option or the data decides."""
     cdef int size
-    if option == b'b' or option == b'B' or option == b'x':
+    if option == c'b' or option == c'B' or option == c'x':
         return 1
-    if option == b'h' or option == b'H':
+    if option == c'h' or option == c'H':
         return 2
-    if option == b'l' or option == b'L' or option == b'T' or option == b'd':
+    if option == c'l' or option == c'L' or option == c'T' or option == c'd':
         return 8
-    if option == b'f':
+    if option == c'f':
         return 4
-    if option == b'c':
+    if option == c'c':
         return <size_t>_number(L, layout, 1)
-    if option == b'i' or option == b'I':
+    if option == c'i' or option == c'I':
         size = _number(L, layout, 4)
         if size > INTEGER_SIZE_MAX:
             luaL_error(L, b"integral size %d is larger than limit of %d", size, <int>INTEGER_SIZE_MAX)
@@ -85,7 +85,7 @@ cdef size_t _option_size(lua_State* L, Layout* layout, int option) noexcept nogi
 cdef inline size_t _padding(const Layout* layout, size_t position, int option, size_t size) noexcept nogil:
     """Bytes before an option at `position`. For sizes that are no power of two the formula has no meaning, but
     a result: Redis's, so ours."""
-    if size == 0 or option == b'c':
+    if size == 0 or option == c'c':
         return 0
     if size > <size_t>layout.alignment:
         size = <size_t>layout.alignment
@@ -95,22 +95,22 @@ cdef inline size_t _padding(const Layout* layout, size_t position, int option, s
 cdef void _control(lua_State* L, Layout* layout, int option) noexcept nogil:
     """An option that stands for no data."""
     cdef int alignment
-    if option == b'<':
+    if option == c'<':
         layout.big_endian = False
-    elif option == b'>':
+    elif option == c'>':
         layout.big_endian = True
-    elif option == b'!':
+    elif option == c'!':
         alignment = _number(L, layout, ALIGNMENT_DEFAULT)
         if alignment <= 0 or alignment & (alignment - 1):
             luaL_error(L, b"alignment %d is not a power of 2", alignment)
         layout.alignment = alignment
-    elif option != b' ':
+    elif option != c' ':
         luaL_argerror(L, 1, lua_pushfstring(L, b"invalid format option '%c'", option))
 
 
 cdef inline bint _is_integer(int option) noexcept nogil:
-    return (option == b'b' or option == b'B' or option == b'h' or option == b'H' or option == b'i'
-            or option == b'I' or option == b'l' or option == b'L' or option == b'T')
+    return (option == c'b' or option == c'B' or option == c'h' or option == c'H' or option == c'i'
+            or option == c'I' or option == c'l' or option == c'L' or option == c'T')
 
 
 cdef void _put_integer(luaL_Buffer* buffer, uint64_t value, int size, bint big_endian) noexcept nogil:
@@ -165,19 +165,19 @@ cdef int _pack(lua_State* L) noexcept nogil:
             argument += 1
             _put_integer(&buffer, <uint64_t>lua_as_int64(number) if number < 0 else lua_as_uint64(number),
                          <int>size, layout.big_endian)
-        elif option == b'x':
+        elif option == c'x':
             luaL_addchar(&buffer, 0)
-        elif option == b'f':
+        elif option == c'f':
             short_number = <float>luaL_checknumber(L, argument)
             argument += 1
             _copy_reversed(image, <const char*>&short_number, 4, layout.big_endian)
             luaL_addlstring(&buffer, image, 4)
-        elif option == b'd':
+        elif option == c'd':
             number = luaL_checknumber(L, argument)
             argument += 1
             _copy_reversed(image, <const char*>&number, 8, layout.big_endian)
             luaL_addlstring(&buffer, image, 8)
-        elif option == b'c' or option == b's':
+        elif option == c'c' or option == c's':
             text = luaL_checklstring(L, argument, &length)
             argument += 1
             if size == 0:
@@ -185,7 +185,7 @@ cdef int _pack(lua_State* L) noexcept nogil:
                 total += length
             luaL_argcheck(L, length >= size, argument, b"string too short")
             luaL_addlstring(&buffer, text, size)
-            if option == b's':
+            if option == c's':
                 luaL_addchar(&buffer, 0)
                 total += 1
         else:
@@ -219,24 +219,24 @@ cdef int _unpack(lua_State* L) noexcept nogil:
         luaL_checkstack(L, 2, b"too many results")
         if _is_integer(option):
             value = _take_integer(<const uint8_t*>data + position, <int>size, layout.big_endian)
-            if option == b'b' or option == b'h' or option == b'i' or option == b'l':
+            if option == c'b' or option == c'h' or option == c'i' or option == c'l':
                 if 0 < size < 8 and value >> (size * 8 - 1):
                     value |= ~<uint64_t>0 << (size * 8)
                 lua_pushnumber(L, <double><int64_t>value)
             else:
                 lua_pushnumber(L, <double>value)
             results += 1
-        elif option == b'x':
+        elif option == c'x':
             pass
-        elif option == b'f':
+        elif option == c'f':
             _copy_reversed(<char*>&short_number, data + position, 4, layout.big_endian)
             lua_pushnumber(L, <double>short_number)
             results += 1
-        elif option == b'd':
+        elif option == c'd':
             _copy_reversed(<char*>&number, data + position, 8, layout.big_endian)
             lua_pushnumber(L, number)
             results += 1
-        elif option == b'c':
+        elif option == c'c':
             if size == 0:
                 if results == 0 or not lua_isnumber(L, -1):
                     luaL_error(L, b"format 'c0' needs a previous size")
@@ -246,7 +246,7 @@ cdef int _unpack(lua_State* L) noexcept nogil:
                 luaL_argcheck(L, size <= length and position <= length - size, 2, b"data string too short")
             lua_pushlstring(L, data + position, size)
             results += 1
-        elif option == b's':
+        elif option == c's':
             end = <const char*>memchr(data + position, 0, length - position)
             if end == NULL:
                 luaL_error(L, b"unfinished string in data")
@@ -271,9 +271,9 @@ cdef int _size(lua_State* L) noexcept nogil:
         layout.format += 1
         size = _option_size(L, &layout, option)
         position += _padding(&layout, position, option, size)
-        if option == b's':
+        if option == c's':
             luaL_argerror(L, 1, b"option 's' has no fixed size")
-        elif option == b'c' and size == 0:
+        elif option == c'c' and size == 0:
             luaL_argerror(L, 1, b"option 'c0' has no fixed size")
         # Letters that mean nothing pass here, and only here.
         if not _is_letter_or_digit(option):
