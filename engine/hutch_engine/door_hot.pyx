@@ -23,7 +23,7 @@ from hutch_engine.keyspace.keyspace cimport (FIND_NO_TOUCH, FIND_WRITE, Database
                                              keyspace_change_value, keyspace_delete, keyspace_find, keyspace_find_slot,
                                              keyspace_hash, keyspace_now)
 from hutch_engine.server.command_table cimport command_table_find
-from hutch_engine.server.engine cimport (PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
+from hutch_engine.server.engine cimport (BUSY_NOT, PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
                                          SESSION_CLOSE_NOW, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_TOUCH,
                                          SESSION_POSTPONED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
                                          SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING,
@@ -114,7 +114,7 @@ cdef inline SessionStruct* _begin(HotMethods self, bint writes, const Command* c
     core = session.core
     if unlikely(session.engine.closed or core == NULL
                 or core.database_index != self.hot_database or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
-                or engine.pause_kind != PAUSE_NONE or engine.keyspace.wanted != 0 or engine.config.maxmemory != 0
+                or engine.pause_kind != PAUSE_NONE or engine.busy != BUSY_NOT or engine.keyspace.wanted != 0 or engine.config.maxmemory != 0
                 or (writes and heap_is_short(&engine.heap))):
         lock_release(&engine.lock)
         return NULL

@@ -195,6 +195,7 @@ cdef int (*lua_getinfo)(lua_State* L, const char* what, lua_Debug* record) noexc
 cdef const char* (*lua_getlocal)(lua_State* L, const lua_Debug* record, int number) noexcept nogil
 cdef const char* (*lua_getupvalue)(lua_State* L, int function, int number) noexcept nogil
 cdef const char* (*lua_setupvalue)(lua_State* L, int function, int number) noexcept nogil
+cdef lua_Alloc (*lua_getallocf)(lua_State* L, void** context_out) noexcept nogil
 cdef int (*lua_sethook)(lua_State* L, lua_Hook hook, int mask, int count) noexcept nogil
 
 # ---- The auxiliary library: argument checks raise

@@ -173,6 +173,8 @@ cdef bint lua_api_load(const char* path, char* error, size_t error_room) noexcep
         return _without(library, missing, error, error_room)
     if _missing(library, b"lua_setupvalue", <void**>&lua_setupvalue, &missing):
         return _without(library, missing, error, error_room)
+    if _missing(library, b"lua_getallocf", <void**>&lua_getallocf, &missing):
+        return _without(library, missing, error, error_room)
     if _missing(library, b"lua_sethook", <void**>&lua_sethook, &missing):
         return _without(library, missing, error, error_room)
     if _missing(library, b"luaL_error", <void**>&luaL_error, &missing):
