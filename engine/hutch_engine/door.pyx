@@ -23,7 +23,7 @@ from hutch_engine.server.config_commands cimport config_apply, config_configure
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
                                                 command_table_ids)
 from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
-                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_POSTPONED, engine_clear, engine_init, engine_is_ours,
+                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_POSTPONED, engine_clear, engine_init, engine_is_ours,
                                          engine_poke_housekeeping, engine_set_commands,
                                          engine_used_memory, session_free, session_new)
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
@@ -423,7 +423,7 @@ cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const 
             if slot[0] != session:       # and close it
                 taken.ended = True
                 break
-            if session.flags & SESSION_BLOCKED or session.reply.buffer.length:
+            if session.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or session.reply.buffer.length:
                 theirs = True            # or wait in it, and what is answered there is not ours
                 break
         command = resolve_command(engine, argv, counts[done])
@@ -537,7 +537,10 @@ cdef class Session:
         if not lock_try(&self.engine.core.lock):
             with nogil:
                 lock_acquire(&self.engine.core.lock)
-        if self.core != NULL:
+        if self.core != NULL and self.core.flags & SESSION_IN_SCRIPT and not self.engine.closed:
+            # A thread is inside it, in a script that lets others in: that thread ends the session.
+            self.core.flags |= SESSION_CLOSE_NOW
+        elif self.core != NULL:
             if not self.engine.closed:
                 session_free(self.core)
             self.core = NULL
@@ -549,7 +552,7 @@ cdef class Session:
         self.engine.enter()
         if self.core == NULL or self.core.flags & SESSION_CLOSE_NOW:
             killed = self.core != NULL
-            if killed:
+            if killed and not self.core.flags & SESSION_IN_SCRIPT:
                 session_free(self.core)
                 self.core = NULL
             self.engine.leave()
@@ -633,7 +636,7 @@ cdef class Session:
         cdef size_t ran = 0
         while True:
             self.enter()
-            if self.core.flags & SESSION_BLOCKED or self.core.reply.buffer.length:
+            if self.core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or self.core.reply.buffer.length:
                 self._wait_a_turn()
                 continue
             ticket = signal_prepare(&self.engine.core.pause_over)
