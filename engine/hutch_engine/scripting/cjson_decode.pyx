@@ -74,7 +74,7 @@ token_names[:] = [b"T_OBJ_BEGIN", b"T_OBJ_END", b"T_ARR_BEGIN", b"T_ARR_END", b"
                   b"T_NULL", b"T_COLON", b"T_COMMA", b"T_END", b"T_ERROR"]
 
 
-cdef void _prepare_tables() except *:
+cdef void _prepare_tables() noexcept nogil:
     global c_locale
     cdef int i
     cdef double power = 1

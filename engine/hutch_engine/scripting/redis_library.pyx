@@ -144,6 +144,18 @@ cdef inline void _constant(lua_State* L, const char* name, int value) noexcept n
     lua_setfield(L, -2, name)
 
 
+cdef void redis_library_open_loading(lua_State* L) noexcept nogil:
+    lua_createtable(L, 0, 8)
+    _function(L, b"log", _log)
+    _constant(L, b"LOG_DEBUG", LOG_DEBUG)
+    _constant(L, b"LOG_VERBOSE", LOG_VERBOSE)
+    _constant(L, b"LOG_NOTICE", LOG_NOTICE)
+    _constant(L, b"LOG_WARNING", LOG_WARNING)
+    lua_pushstring(L, b"8.2.3")
+    lua_setfield(L, -2, b"REDIS_VERSION")
+    _constant(L, b"REDIS_VERSION_NUM", REDIS_VERSION_NUM)
+
+
 cdef void redis_library_open(Interpreter* interpreter) noexcept nogil:
     cdef lua_State* L = interpreter.L
     lua_createtable(L, 0, 32)
