@@ -29,7 +29,7 @@ cdef uint8_t[256] escapes       # 0: as it is; 'u': \u00xx; else the character a
 cdef double[15] powers_of_ten   # 10**precision: integers below are written with all their digits
 
 
-cdef void _prepare_tables() noexcept:
+cdef void _prepare_tables() noexcept nogil:
     cdef int i
     for i in range(256):
         escapes[i] = c'u' if i < 32 or i == 127 else 0
