@@ -19,8 +19,12 @@ local function spell(value)
   if kind == 'string' then return string.format('%q', value)
   elseif kind == 'number' then return string.format('%.17g', value)
   elseif kind == 'table' then
-    local out = {}
-    for k, v in pairs(value) do out[#out + 1] = spell(k) .. '=' .. spell(v) end
+    local out, by_address = {}, false
+    for k, v in pairs(value) do
+      out[#out + 1] = spell(k) .. '=' .. spell(v)
+      by_address = by_address or type(k) == 'table'
+    end
+    if by_address then table.sort(out) end
     return '{' .. table.concat(out, ',') .. '}'
   elseif kind == 'userdata' then return value == cjson.null and 'null' or kind
   elseif kind == 'function' then return kind
