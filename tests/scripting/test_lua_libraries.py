@@ -358,6 +358,31 @@ def test_number_text(both, doubles, precision):
          f"return c.encode{{struct.unpack('{'d' * len(doubles)}', (...))}}", struct.pack(f"<{len(doubles)}d", *doubles))
 
 
+def some_double(choice):
+    kind = choice.randrange(6)
+    if kind == 0:
+        return struct.unpack("<d", choice.randbytes(8))[0]
+    if kind == 1:
+        return choice.randrange(10**choice.randrange(1, 17)) / 10**choice.randrange(12)
+    if kind == 2:
+        return choice.random() * 10.0**choice.randrange(-8, 18)
+    if kind == 3:
+        return (choice.randrange(10**14) + 0.5) / 10**choice.randrange(14)                  # ties, nearly
+    if kind == 4:
+        return float("9" * choice.randrange(1, 14) + "." + "9" * choice.randrange(14) + str(choice.randrange(10)))     # carries
+    return choice.randrange(1, 2**53) * 2.0**choice.randrange(-60, 5)
+
+
+@pytest.mark.parametrize("precision", range(1, 15))
+def test_number_text_is_that_of_printf(precision):
+    choice, state = random.Random(precision), Interpreter()
+    source = (f"local c = cjson.new() c.encode_number_precision({precision}) local t, s = {{}}, ARGV[1] "
+              "for i = 0, #s / 8 - 1 do t[i + 1] = struct.unpack('d', s, i * 8 + 1) end return c.encode(t)").encode()
+    doubles = [x for x in (some_double(choice) for _ in range(30_000 if precision == 14 else 5_000)) if x - x == 0]
+    texts = state.run(source, struct.pack(f"<{len(doubles)}d", *doubles)).decode()[1:-1].split(",")
+    assert texts == ["%.*g" % (precision, x) for x in doubles]
+
+
 # ---- Random bytes
 
 JSON = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), DOUBLES, st.text()),
