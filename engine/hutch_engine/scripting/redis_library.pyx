@@ -1,9 +1,7 @@
 """See redis_library.pxd. Only those functions are here that run no command; these are script_run's."""
 from libc.stddef cimport size_t
-from libc.stdio cimport FILE, fclose, fflush, fopen, fwrite, stdout
-from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.sha1 cimport SHA1_BYTES, sha1_bytes, sha1_hex
-from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.base.slice cimport Slice
 from hutch_engine.scripting.conversion cimport conversion_push_error, conversion_push_error_text
 from hutch_engine.scripting.lua_api cimport (
     LUA_TNUMBER, LUA_TSTRING, lua_CFunction, lua_State, lua_createtable, lua_error, lua_gettop, lua_isnumber, lua_pushboolean,
@@ -82,12 +80,9 @@ cdef int _sha1hex(lua_State* L) noexcept nogil:
 
 
 cdef int _log(lua_State* L) noexcept nogil:
-    """One line to the log file, when the configuration names one and its level lets it through. An engine inside a
-    program writes nowhere unless told to."""
+    """Checked as Redis does, and written nowhere: the log is the program's around the engine, not ours."""
     cdef int count = lua_gettop(L)
-    cdef int level, i
-    cdef Slice piece
-    cdef Buffer line
+    cdef int level
     if count < 2:
         return _raise(L, b"redis.log() requires two arguments or more.")
     if not lua_isnumber(L, 1):
