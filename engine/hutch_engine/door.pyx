@@ -2,6 +2,7 @@
 import importlib.machinery
 import importlib.util
 import os
+import threading
 
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
@@ -18,6 +19,7 @@ from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCR
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply)
 from hutch_engine.server.blocking cimport blocking_forget, blocking_install, blocking_time_out
+from hutch_engine.scripting.script_run cimport script_is_of_this_thread
 from hutch_engine.server.config cimport config_parse_line
 from hutch_engine.server.config_commands cimport config_apply, config_configure
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
@@ -73,6 +75,20 @@ cdef bytes _find_lua():
     return b"" if found is None or not found.origin else os.fsencode(found.origin)
 
 
+# What a signal's handler raised while a script ran, by thread: raised again once the call is back.
+cdef dict _interrupts = {}
+
+
+cdef bint _look_at_signals() noexcept with gil:
+    """Engine.look_at_signals. Called without the engine's lock, by a thread that let go of the GIL in its call."""
+    try:
+        PyErr_CheckSignals()
+        return False
+    except BaseException as error:
+        _interrupts[threading.get_ident()] = error
+        return True
+
+
 class ClosedError(ConnectionError):
     """The engine or the session was closed."""
 
@@ -110,6 +126,7 @@ cdef class Engine:
         if _lua_path:
             self.core.lua_path = PyBytes_AS_STRING(_lua_path)     # kept for as long as this module
         self.core.start_housekeeping = housekeeping_start
+        self.core.look_at_signals = _look_at_signals
         blocking_install(self.core)
         self.closed = False
 
@@ -155,6 +172,7 @@ cdef class Engine:
 
     cdef void _close(self) noexcept nogil:
         cdef Listener* listener
+        self.core.stop_scripts = True    # an endless one would never give the lock away, if busy-reply-threshold is 0
         lock_acquire(&self.core.lock)
         if self.closed:
             lock_release(&self.core.lock)
@@ -167,6 +185,8 @@ cdef class Engine:
             listener_free(listener)
         housekeeping_stop(self.core)
         lock_acquire(&self.core.lock)
+        while self.core.busy:            # a script of another thread, on its way out
+            lock_give_way(&self.core.lock)
         while self.core.sessions != NULL:
             session_free(self.core.sessions)   # their objects see `closed` before they look at them
         lock_release(&self.core.lock)
@@ -178,6 +198,8 @@ cdef class Engine:
         """Stop the listener, end all sessions, free everything. May be called again. O(keys)."""
         if not engine_is_ours(self.core):
             return
+        if not self.closed and script_is_of_this_thread(self.core):
+            raise RuntimeError("a script of this thread is still running in this store")
         with nogil:
             self._close()
 
@@ -251,7 +273,7 @@ cdef class Engine:
     cdef void _clock_moved(self) noexcept:
         # At once, not when housekeeping comes to it: tests look right after they moved the clock.
         self.core.keyspace.now_ms = 0
-        while not self.core.cron_paused and keyspace_expire_due(&self.core.keyspace, 1000):
+        while not self.core.cron_paused and not self.core.busy and keyspace_expire_due(&self.core.keyspace, 1000):
             pass
         while blocking_time_out(self.core, 1000):
             pass
@@ -637,6 +659,9 @@ cdef class Session:
         while True:
             self.enter()
             if self.core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or self.core.reply.buffer.length:
+                if self.core.flags & SESSION_IN_SCRIPT and script_is_of_this_thread(self.engine.core):
+                    self.engine.leave()
+                    raise RuntimeError("this session's script is still running")
                 self._wait_a_turn()
                 continue
             ticket = signal_prepare(&self.engine.core.pause_over)
@@ -647,6 +672,10 @@ cdef class Session:
             if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[ran]):
                 with nogil:
                     _run(&self.core, command, argv, counts + ran, total - ran, True, taken)
+                if _interrupts:
+                    interrupt = _interrupts.pop(threading.get_ident(), None)
+                    if interrupt is not None:
+                        raise interrupt
             else:
                 _run(&self.core, command, argv, counts + ran, total - ran, False, taken)
             if taken.refused:

@@ -133,7 +133,7 @@ ctypedef void (*AllReadyNoter)(Engine* engine, int32_t database_index) noexcept 
 ctypedef void (*ReadyServer)(Engine* engine) noexcept nogil
 
 ctypedef void (*ScriptingFreer)(Engine* engine) noexcept nogil
-ctypedef void (*OthersServer)(Engine* engine) noexcept nogil
+ctypedef bint (*OthersServer)(Engine* engine) noexcept nogil
 ctypedef bint (*SignalLooker)() noexcept nogil
 ctypedef uint64_t (*FlagsOfScript)(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
 
@@ -193,7 +193,9 @@ cdef struct Engine:
     void* scripting                     # its own; NULL before the first script
     const char* lua_path                # borrowed: the file that has Lua's C API; NULL: there is none
     ScriptingFreer free_scripting
-    OthersServer serve_others           # the listener's: a script of one of its clients lets the others in
+    OthersServer serve_others           # the listener's: a script of one of its clients lets the others in ...
+    void* listening                     # ... and the listener itself
+    uint32_t socket_scripts_stop        # atomic: it is about to stop, and scripts of its clients with it
     SignalLooker look_at_signals        # the door's; called without the lock. True: the script is to stop
     FlagsOfScript flags_of_script       # what else a script's shebang line makes of EVAL's flags, or NULL
     ScriptFigures script_figures
