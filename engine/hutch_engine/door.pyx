@@ -89,6 +89,14 @@ cdef bint _look_at_signals() noexcept with gil:
         return True
 
 
+cdef int raise_interrupt() except -1:
+    if _interrupts:
+        interrupt = _interrupts.pop(threading.get_ident(), None)
+        if interrupt is not None:
+            raise interrupt
+    return 0
+
+
 class ClosedError(ConnectionError):
     """The engine or the session was closed."""
 
@@ -672,10 +680,7 @@ cdef class Session:
             if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[ran]):
                 with nogil:
                     _run(&self.core, command, argv, counts + ran, total - ran, True, taken)
-                if _interrupts:
-                    interrupt = _interrupts.pop(threading.get_ident(), None)
-                    if interrupt is not None:
-                        raise interrupt
+                raise_interrupt()
             else:
                 _run(&self.core, command, argv, counts + ran, total - ran, False, taken)
             if taken.refused:
