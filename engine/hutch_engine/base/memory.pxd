@@ -4,7 +4,7 @@ Small blocks (up to HEAP_SMALL_MAX bytes) come from slabs: 32 KiB pieces of larg
 into blocks of one size class, without a header per block; the caller hands the size back when it
 frees. Sizes are rounded up to 8 bytes up to 512, then to what divides a slab without a rest (4 bytes in a
 hundred are lost at most, where steps of 64 bytes lost 15 of a listpack's). Larger blocks come from malloc;
-up to LARGE_ROUNDED_MAX bytes they are rounded, too, so that a node that grows by elements seldom moves.
+up to LARGE_ROUNDED_MAX bytes they are rounded, too, so that a node that grows by elements is not resized at each.
 
     region   1 MiB or more, aligned to SLAB_BYTES     [ slab | slab | slab | ... ]
     slab     [ SlabHeader 64 B | block | block | ... ]  found from a block by masking its address
@@ -27,7 +27,7 @@ cdef enum:
     HEAP_SMALL_MAX = 2048
     HEAP_CLASSES = 113           # 64 of 8-byte steps up to 512, then 62 to 15 blocks a slab, and 1024 bytes
     LARGE_ROUNDED_MAX = 16384
-    LARGE_STEP_BYTES = 128
+    LARGE_STEP_BYTES = 64        # what malloc adds (8 bytes) included
     HEAP_RESERVE_SLABS = 64      # 2 MiB: what one command may still need once the system refuses
 
 cdef struct Slab:

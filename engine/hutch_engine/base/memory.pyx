@@ -37,6 +37,7 @@ cdef enum:
     FIRST_RESERVE_SLABS = 2
     LAST_REGION_BYTES = 67108864
     MAPPED_BLOCK_BYTES = 1048576       # blocks from here on are mappings of their own: zero pages, quick to give back
+    MALLOC_BYTES = 8                   # its header: with it a block is a whole number of steps
     FREE_SLABS_KEPT = 16               # whole slabs kept warm (512 KiB); further ones give their pages back
     CHECK_PREFIX = 16
     CHECK_MAGIC = 0x68757463
@@ -81,7 +82,7 @@ cdef inline size_t _rounded(size_t size) noexcept nogil:
     if size <= HEAP_SMALL_MAX:
         return _class_bytes(_class_of(size))
     if size <= LARGE_ROUNDED_MAX:
-        return (size + LARGE_STEP_BYTES - 1) & ~<size_t>(LARGE_STEP_BYTES - 1)
+        return ((size + MALLOC_BYTES + LARGE_STEP_BYTES - 1) & ~<size_t>(LARGE_STEP_BYTES - 1)) - MALLOC_BYTES
     return size
 
 
