@@ -25,7 +25,8 @@ from hutch_engine.server.config_commands cimport config_apply, config_configure
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
                                                 command_table_ids)
 from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
-                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, engine_clear, engine_init, engine_is_ours,
+                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_POSTPONED,
+                                         engine_clear, engine_init, engine_is_ours,
                                          engine_poke_housekeeping, engine_set_commands,
                                          engine_used_memory, session_free, session_new)
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
@@ -428,7 +429,9 @@ cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const 
     cdef EngineStruct* engine = session.engine
     cdef Executed outcome = EXECUTED
     cdef size_t done = 0
+    cdef bint theirs = False
     taken.ended = False
+    session.flags &= ~<uint32_t>SESSION_POSTPONED        # from the last attempt
     while True:
         outcome = execute_known(session, command, argv, counts[done], False, 0)
         if outcome == EXECUTE_POSTPONED:
@@ -443,14 +446,15 @@ cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const 
             if slot[0] != session:       # and close it
                 taken.ended = True
                 break
-            if session.flags & SESSION_BLOCKED:      # or wait in it
+            if session.flags & SESSION_BLOCKED or session.reply.buffer.length:
+                theirs = True            # or wait in it, and what is answered there is not ours
                 break
         command = resolve_command(engine, argv, counts[done])
         if not patient and _may_take_long(command, counts[done]):
             break                        # the caller goes on without the GIL
     taken.outcome = outcome
     taken.done = done
-    if slot[0] == session:
+    if slot[0] == session and not theirs:
         _take_reply(session, taken)
         taken.ended = session.flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW) != 0
         if taken.ended:
@@ -592,7 +596,8 @@ cdef class Session:
         return found
 
     cdef int _wait_a_turn(self) except -1:
-        """Another thread waits inside a blocking command of this session: its turn is not over. Releases the lock."""
+        """Another thread waits inside a blocking command of this session, or has not yet taken what it was answered:
+        its turn is not over. Releases the lock."""
         cdef uint32_t ticket = signal_prepare(&self.served)
         self.engine.leave()
         with nogil:
@@ -654,7 +659,7 @@ cdef class Session:
         cdef size_t ran = 0
         while True:
             self.enter()
-            if self.core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT):
+            if self.core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or self.core.reply.buffer.length:
                 if self.core.flags & SESSION_IN_SCRIPT and script_is_of_this_thread(self.engine.core):
                     self.engine.leave()
                     raise RuntimeError("this session's script is still running")

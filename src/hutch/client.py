@@ -10,7 +10,8 @@ from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError, ExecAbortError, ResponseError, WatchError
 from redis.retry import Retry
 
-from hutch_engine.door_hot import HotMethods, quick_methods
+from hutch_engine.door_hot import quick_methods
+from hutch_engine.door_hot_collections import HotCollections
 
 from .connection import EmbeddedConnection, EmbeddedConnectionPool
 from .exceptions import StoreClosedError
@@ -59,7 +60,7 @@ class _Callbacks(CaseInsensitiveDict):
         super().clear()
 
 
-class Redis(HotMethods, redis.Redis):
+class Redis(HotCollections, redis.Redis):
     """Redis in the room: the whole of redis-py's API on a store inside this process.
 
     Without a name the client has a store of its own; clients with the same name share one.

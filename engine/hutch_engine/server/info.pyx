@@ -13,7 +13,7 @@ from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport reply_verbatim
 from hutch_engine.keyspace.keyspace cimport Database, Keyspace, keyspace_deadlines
 from hutch_engine.server.config cimport Parameter, config_find, config_text
-from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_SUBSCRIBED, SESSION_TRACKING, CommandStats, Engine,
+from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, CommandStats, Engine,
                                          ErrorStat, ScriptFigures, Session, engine_of, engine_used_memory, session_memory)
 from hutch_engine.structures.table cimport table_count, table_memory
 
@@ -249,7 +249,7 @@ cdef void _clients(Engine* engine, Buffer* out) noexcept nogil:
     cdef int64_t blocked = 0, tracking = 0, subscribed = 0, watching = 0
     cdef uint64_t biggest_query = 0, biggest_output = 0
     while session != NULL:
-        blocked += (session.flags & SESSION_BLOCKED) != 0
+        blocked += (session.flags & (SESSION_BLOCKED | SESSION_POSTPONED)) != 0
         tracking += (session.flags & SESSION_TRACKING) != 0
         subscribed += (session.flags & SESSION_SUBSCRIBED) != 0
         watching += session.watch_count != 0
