@@ -92,7 +92,6 @@ cdef struct Scripting:
     Script* newest                      # EVAL'ed, evictable
     Script* oldest
     uint32_t evictable
-    uint64_t evicted
     Table libraries                     # Named of Library* by name
     Table function_table                # Named of Function* by name in lower case
     uint64_t libraries_bytes
