@@ -253,7 +253,7 @@ def test_bytecode_is_never_read(session):
 
 
 def test_memory_is_bounded(session):
-    answer = session.execute_raw(("EVAL", "local t = {} while true do t[#t + 1] = ('x'):rep(1000000) .. #t end", "0"))
+    answer = session.execute_raw(("EVAL", "local s, t = ('x'):rep(100000), {} for i = 1, 9 do s = s .. s end while true do t[#t + 1] = s .. #t end", "0"))
     assert answer.startswith(b"-ERR Error running script") and b"not enough memory" in answer
     assert session.execute_raw(("EVAL", "return 1", "0")) == b":1\r\n"
     session.execute(("SCRIPT", "FLUSH"))

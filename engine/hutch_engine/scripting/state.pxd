@@ -22,7 +22,7 @@ cdef enum:
     NAMED_KEY_OFFSET = 8                # ... in a Named
     DIGEST_LENGTH = 40
     TEXT_SLOTS = 256                    # Scripting.by_text
-    VM_BYTES_MAX = 1 << 30              # what one interpreter may hold
+    VM_BYTES_MAX = 1 << 29              # what one interpreter may hold
     PROXIES_MAX = 24
 
 cdef struct ScriptRun                   # one execution; on the C stack of its command
