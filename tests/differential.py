@@ -58,6 +58,17 @@ def unordered(one: Reply, two: Reply) -> bool:
     return type(one.value) is type(two.value) and items(one.value) is not None and items(one.value) == items(two.value)
 
 
+def deep(one: Reply, two: Reply) -> bool:
+    """The same items in any order, at every level: hash tables inside of hash tables."""
+    def canonical(value):
+        if isinstance(value, Map):
+            return "map", sorted(repr((canonical(key), canonical(item))) for key, item in value.pairs)
+        if isinstance(value, (list, Set)):
+            return "list", sorted(repr(canonical(item)) for item in (value.items if isinstance(value, Set) else value))
+        return value
+    return type(one.value) is type(two.value) and canonical(one.value) == canonical(two.value)
+
+
 def shape(one: Reply, two: Reply) -> bool:
     """The same kind of reply, whatever it says: random or machine-dependent content."""
     return type(one.value) is type(two.value) and not isinstance(one.value, Error)
@@ -79,7 +90,7 @@ def hello(one: Reply, two: Reply) -> bool:
     return type(one.value) is type(two.value) and fields(one.value) is not None and fields(one.value) == fields(two.value)
 
 
-COMPARERS = {"exact": exact, "scan": exact, "seconds": within(2), "milliseconds": within(5000), "unordered": unordered,
+COMPARERS = {"exact": exact, "scan": exact, "seconds": within(2), "milliseconds": within(5000), "unordered": unordered, "deep": deep,
              "field_seconds": each_within(2), "field_milliseconds": each_within(5000),
              "shape": shape, "count": count, "hello": hello}
 
@@ -140,7 +151,7 @@ class Player:
                 self.connections[at].run([hello])
         self.uncertain = any(step.silent for step in steps)
         settings = [word for pair in RESTORED.items() for word in pair]
-        self.connections[0].run([(b"FLUSHALL",), (b"CONFIG", b"SET", *settings)])
+        self.connections[0].run([(b"FLUSHALL",), (b"CONFIG", b"SET", *settings), (b"FUNCTION", b"FLUSH"), (b"SCRIPT", b"FLUSH")])
         replies: list[Reply] = []
         while len(replies) < len(steps):
             step = steps[len(replies)]

@@ -276,6 +276,7 @@ cdef void cmd_config_resetstat(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     memset(engine.stats, 0, engine.command_ids * sizeof(CommandStats))
     memset(engine.errors, 0, sizeof(engine.errors))
+    engine.script_figures.scripts_evicted = 0
     engine.error_count = 0
     engine.error_replies = 0
     engine.commands_processed = 0
