@@ -21,7 +21,7 @@ from hutch_engine.structures.stream cimport (
     REFS_ACKED, REFS_DELETE, REFS_KEEP, TRIM_MAXLEN, TRIM_MINID, TRIM_NONE, Stream, StreamTrim, stream_delete,
     stream_free, stream_new, stream_trim)
 from hutch_engine.structures.stream_group cimport stream_groups_forget, stream_groups_want
-from hutch_engine.structures.stream_log cimport StreamCursor, stream_log_append, stream_log_find, stream_log_last
+from hutch_engine.structures.stream_log cimport StreamCursor, stream_log_append, stream_log_last
 from hutch_engine.structures.table cimport TableSlot
 
 cdef enum:
@@ -161,7 +161,7 @@ cdef bint stream_delete_options(Call* call, size_t first, int* refs_out, size_t*
                 error_syntax(call)
                 return False
             refs_out[0] = refs
-        elif call_word(call, i, b"IDS") and i + 1 < call.argc and ids_out[0] == 0:
+        elif call_word(call, i, b"IDS") and i + 1 < call.argc:          # once more: these instead
             if not parse_integer(call.argv[i + 1], count_out) or count_out[0] <= 0:
                 reply_error(call.reply, b"ERR Number of IDs must be a positive integer")
                 return False
@@ -349,12 +349,9 @@ cdef void cmd_xdelex(Call* call) noexcept nogil:
     cdef bint wrong_type
     cdef Stream* stream
     cdef StreamId id
-    cdef StreamCursor cursor
     cdef uint64_t deleted = 0
-    if not stream_delete_options(call, 2, &refs, &ids, &count):
-        return
     stream = stream_find_write(call, 1, &wrong_type)
-    if wrong_type:
+    if wrong_type or not stream_delete_options(call, 2, &refs, &ids, &count):
         return
     if stream != NULL:
         for i in range(ids, ids + <size_t>count):
@@ -366,17 +363,17 @@ cdef void cmd_xdelex(Call* call) noexcept nogil:
             reply_integer(call.reply, -1)
             continue
         call_id(call, i, 0, &id)
-        if not stream_log_find(&stream.log, id, &cursor):
-            reply_integer(call.reply, -1)
-            continue
+        # Before it is known whether there is such an entry: it may still be mentioned.
         if refs == REFS_ACKED and stream_groups_want(&stream.groups, id):
             reply_integer(call.reply, 2)
             continue
         if refs == REFS_DELETE:
             stream_groups_forget(call.keyspace.heap, &stream.groups, id)
-        stream_delete(call.keyspace.heap, stream, id)
-        deleted += 1
-        reply_integer(call.reply, 1)
+        if stream_delete(call.keyspace.heap, stream, id):
+            deleted += 1
+            reply_integer(call.reply, 1)
+        else:
+            reply_integer(call.reply, -1)
     if deleted:
         call_changed(call, 1, EVENT_STREAM, b"xdel")
         call.keyspace.dirty += deleted - 1

@@ -6,7 +6,7 @@ from hutch_engine.commands.call cimport Call, call_integer_or, call_word, error_
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_error, reply_error_parts, reply_mark)
 from hutch_engine.commands.stream_words cimport (
-    call_id, call_range_start, id_parse, reply_entry, reply_id, stream_find_group, stream_open_consumer)
+    c_string, call_id, call_range_start, id_parse, reply_entry, reply_id, stream_find_group, stream_open_consumer)
 from hutch_engine.keyspace.keyspace cimport keyspace_now
 from hutch_engine.structures.id_map cimport IdItem, IdPlace, StreamId, id_compare, id_increment, id_map_at, id_map_next, id_map_seek, id_of
 from hutch_engine.structures.stream cimport Stream
@@ -75,7 +75,7 @@ cdef bint _claim_options(Call* call, Claiming* claiming) noexcept nogil:
             if not call_id(call, i, 0, &claiming.last_id):
                 return False
         else:
-            reply_error_parts(call.reply, b"ERR Unrecognized XCLAIM option '", call.argv[i], b"'")
+            reply_error_parts(call.reply, b"ERR Unrecognized XCLAIM option '", c_string(call.argv[i]), b"'")
             return False
         i += 1
     if claiming.delivered_ms < 0 or claiming.delivered_ms > now_ms:

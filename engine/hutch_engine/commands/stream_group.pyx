@@ -1,15 +1,14 @@
 """See stream_group.pxd. The order of the checks is Redis's: which of two errors wins is part of the protocol."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport (
     Call, call_changed, call_hash, call_help, call_integer, call_word, error_memory, error_subcommand, error_syntax)
 from hutch_engine.commands.reply cimport (
-    reply_array, reply_array_at, reply_bulk, reply_bulk_integer, reply_error, reply_error_slice, reply_integer, reply_mark,
+    reply_array, reply_array_at, reply_bulk, reply_bulk_integer, reply_error, reply_integer, reply_mark,
     reply_null, reply_null_array, reply_ok, reply_one, reply_zero)
 from hutch_engine.commands.stream cimport stream_delete_options
 from hutch_engine.commands.stream_words cimport (
-    call_id, call_id_or_end, call_range_end, call_range_start, reply_id, stream_find_group, stream_find_write,
+    call_id, call_id_or_end, call_range_end, call_range_start, error_no_such_group, reply_id, stream_find_group, stream_find_write,
     stream_open_consumer, stream_wait_over)
 from hutch_engine.keyspace.entry cimport ENCODING_STREAM, TYPE_STREAM, value_of_pointer
 from hutch_engine.keyspace.keyspace cimport (
@@ -30,18 +29,6 @@ cdef void _error_no_key(Call* call) noexcept nogil:
                             b"the MKSTREAM option to create an empty stream automatically.")
 
 
-cdef void _error_no_group(Call* call) noexcept nogil:
-    cdef Buffer text
-    buffer_init(&text, NULL)
-    buffer_append_text(&text, b"NOGROUP No such consumer group '")
-    buffer_append_slice(&text, call.argv[3])
-    buffer_append_text(&text, b"' for key name '")
-    buffer_append_slice(&text, call.argv[2])
-    buffer_append_text(&text, b"'")
-    reply_error_slice(call.reply, buffer_slice(&text))
-    buffer_clear(&text)
-
-
 cdef StreamGroup* _find(Call* call, bint group_must_be, Stream** stream_out) noexcept nogil:
     """Key argv[2] and group argv[3]; *stream_out NULL after an error."""
     cdef bint wrong_type
@@ -54,7 +41,7 @@ cdef StreamGroup* _find(Call* call, bint group_must_be, Stream** stream_out) noe
         return NULL
     group = stream_group_find(&stream_out[0].groups, call.argv[3])
     if group == NULL and group_must_be:
-        _error_no_group(call)
+        error_no_such_group(call)
         stream_out[0] = NULL
     return group
 
@@ -264,10 +251,8 @@ cdef void cmd_xackdel(Call* call) noexcept nogil:
     cdef StreamGroup* group = NULL
     cdef StreamId id
     cdef bint deleted = False
-    if not stream_delete_options(call, 3, &refs, &ids, &count):
-        return
     stream = stream_find_write(call, 1, &wrong_type)
-    if wrong_type:
+    if wrong_type or not stream_delete_options(call, 3, &refs, &ids, &count):
         return
     if stream != NULL:
         group = stream_group_find(&stream.groups, call.argv[2])

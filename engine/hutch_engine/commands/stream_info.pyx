@@ -1,12 +1,11 @@
 """See stream_info.pxd."""
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
-from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport (
     Call, call_help, call_integer, call_word, error_no_key, error_subcommand)
 from hutch_engine.commands.reply cimport (
-    Reply, reply_array, reply_bulk, reply_bulk_text, reply_error_slice, reply_integer, reply_map, reply_null)
-from hutch_engine.commands.stream_words cimport reply_entry, reply_id, reply_range, stream_find_read
+    Reply, reply_array, reply_bulk, reply_bulk_text, reply_integer, reply_map, reply_null)
+from hutch_engine.commands.stream_words cimport error_no_such_group, reply_entry, reply_id, reply_range, stream_find_read
 from hutch_engine.keyspace.keyspace cimport keyspace_now
 from hutch_engine.structures.id_map cimport IdItem, IdMap, IdPlace, StreamId, id_map_at, id_map_next, id_of
 from hutch_engine.structures.stream cimport Stream, stream_lag
@@ -191,18 +190,6 @@ cdef void cmd_xinfo_groups(Call* call) noexcept nogil:
         _lag(reply, stream, group)
 
 
-cdef void _error_no_group(Call* call) noexcept nogil:
-    cdef Buffer text
-    buffer_init(&text, NULL)
-    buffer_append_text(&text, b"NOGROUP No such consumer group '")
-    buffer_append_slice(&text, call.argv[3])
-    buffer_append_text(&text, b"' for key name '")
-    buffer_append_slice(&text, call.argv[2])
-    buffer_append_text(&text, b"'")
-    reply_error_slice(call.reply, buffer_slice(&text))
-    buffer_clear(&text)
-
-
 cdef void cmd_xinfo_consumers(Call* call) noexcept nogil:
     cdef Reply* reply = call.reply
     cdef int64_t now_ms = keyspace_now(call.keyspace)
@@ -218,7 +205,7 @@ cdef void cmd_xinfo_consumers(Call* call) noexcept nogil:
         return
     group = stream_group_find(&stream.groups, call.argv[3])
     if group == NULL:
-        _error_no_group(call)
+        error_no_such_group(call)
         return
     reply_array(reply, group.consumer_count)
     for i in range(group.consumer_count):

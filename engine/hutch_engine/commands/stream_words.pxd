@@ -12,6 +12,8 @@ cdef enum:
     ID_TEXT_MAX = 42             # two numbers of 20 digits, a dash; rounded up
 
 # ---- IDs
+cdef Slice c_string(Slice text) noexcept nogil
+"""Up to its first NUL: so Redis reads IDs, and prints names."""
 cdef size_t id_text(StreamId id, char* out) noexcept nogil
 """ms-seq; ID_TEXT_MAX bytes at `out`, no terminator. Returns how many."""
 cdef void reply_id(Reply* reply, StreamId id) noexcept nogil
@@ -35,6 +37,8 @@ cdef Stream* stream_find_write(Call* call, size_t index, bint* wrong_type_out) n
 cdef StreamGroup* stream_find_group(Call* call, size_t index, bint for_writing, Stream** stream_out) noexcept nogil
 """Key argv[index] and group argv[index + 1]; NULL after an error: wrong type, or NOGROUP."""
 cdef void error_no_group(Call* call, Slice key, Slice group, const char* after) noexcept nogil
+cdef void error_no_such_group(Call* call) noexcept nogil
+"""Of XGROUP and XINFO, whose key is argv[2] and group argv[3]."""
 cdef StreamConsumer* stream_open_consumer(Call* call, size_t key, StreamGroup* group, Slice name) noexcept nogil
 """The consumer, made if need be, seen now; NULL when memory was refused (the error is written)."""
 cdef void stream_wait_over(Call* call, size_t key) noexcept nogil

@@ -69,8 +69,7 @@ cdef inline bint _number(const char* at, size_t length, uint64_t* value_out) noe
     return _plain_number(at, length, value_out) or parse_unsigned(slice_of(at, length), value_out)
 
 
-cdef inline Slice _c_string(Slice text) noexcept nogil:
-    """Redis reads IDs as C strings: a NUL ends them."""
+cdef Slice c_string(Slice text) noexcept nogil:
     cdef const void* end = memchr(text.data, 0, text.length) if text.length else NULL
     if end != NULL:
         text.length = <size_t>(<const char*>end - text.data)
@@ -84,7 +83,7 @@ cdef bint _parse(Slice text, uint64_t missing_seq, StreamId* id_out, bint* seq_g
     cdef size_t left
     if text.length > ID_BYTES_MAX:
         return False
-    text = _c_string(text)
+    text = c_string(text)
     dash = <const char*>memchr(text.data, DASH, text.length) if text.length else NULL
     if seq_given_out != NULL:
         seq_given_out[0] = True
@@ -122,7 +121,7 @@ cdef bint call_id(Call* call, size_t index, uint64_t missing_seq, StreamId* id_o
 
 
 cdef bint _parse_or_end(Slice text, uint64_t missing_seq, StreamId* id_out) noexcept nogil:
-    text = _c_string(text) if text.length <= ID_BYTES_MAX else text
+    text = c_string(text) if text.length <= ID_BYTES_MAX else text
     if text.length == 1 and text.data[0] == DASH:
         id_out[0] = id_of(0, 0)
         return True
@@ -187,11 +186,23 @@ cdef void error_no_group(Call* call, Slice key, Slice group, const char* after) 
     cdef Buffer text
     buffer_init(&text, NULL)
     buffer_append_text(&text, b"NOGROUP No such key '")
-    buffer_append_slice(&text, key)
+    buffer_append_slice(&text, c_string(key))
     buffer_append_text(&text, b"' or consumer group '")
-    buffer_append_slice(&text, group)
+    buffer_append_slice(&text, c_string(group))
     buffer_append_text(&text, b"'")
     buffer_append_text(&text, after)
+    reply_error_slice(call.reply, buffer_slice(&text))
+    buffer_clear(&text)
+
+
+cdef void error_no_such_group(Call* call) noexcept nogil:
+    cdef Buffer text
+    buffer_init(&text, NULL)
+    buffer_append_text(&text, b"NOGROUP No such consumer group '")
+    buffer_append_slice(&text, c_string(call.argv[3]))
+    buffer_append_text(&text, b"' for key name '")
+    buffer_append_slice(&text, c_string(call.argv[2]))
+    buffer_append_text(&text, b"'")
     reply_error_slice(call.reply, buffer_slice(&text))
     buffer_clear(&text)
 
