@@ -17,6 +17,7 @@ FUTURE = b"99999999999999"
 ODD_IDS = (b"0", b"0-0", b"-", b"+", b"$", b">", b"*", b"5-*", b"x", b"1-x", b"-1", b"1-", b"18446744073709551615", b"18446744073709551616",
            b"18446744073709551615-18446744073709551615", b"01-02", b"1-1-1", b"(1", b"1-1\x00", FUTURE + b"-5")
 HOUR = b"3600000"
+COUNTS = (b"0", b"1", b"1", b"2", b"10", b"-1", b"x", b"", b"1152921504606846976")     # of XAUTOCLAIM, whose peer allocates them at once
 
 
 def key(g):
@@ -90,13 +91,15 @@ def pairs(g):
 
 
 def trimming(g):
+    """DELREF and ACKED not together with "~": Redis 8.2.3 spoils a block then, and dies when it is read."""
     made = [g.word(b"MAXLEN"), b"%d" % g.random.randint(0, 12)] if g.chance(0.6) else [g.word(b"MINID"), some_id(g)]
     approximate = g.chance(0.4)
     if approximate or g.chance(0.2):
         made.insert(1, b"~" if approximate else b"=")
     if g.chance(0.4 if approximate else 0.04):
         made += [g.word(b"LIMIT"), g.pick((b"0", b"1", b"3", b"6", b"100", b"-1", g.integer()))]
-    return refs(g) + made if g.chance(0.5) else made + refs(g)
+    some = [g.word(b"KEEPREF")] if approximate and g.chance(0.2) else [] if approximate else refs(g)
+    return some + made if g.chance(0.5) else made + some
 
 
 def shown(g, argv):
@@ -226,7 +229,7 @@ def claim(g):
                      (g.word(b"LASTID"), some_id(g)), chance=0.2)
     argv = g.pick((
         lambda: (b"XCLAIM", where, name, g.pick(CONSUMERS), idle(g), *ids(g), *options),
-        lambda: (b"XAUTOCLAIM", where, name, g.pick(CONSUMERS), idle(g), start(g), *count(g), *g.some(g.word(b"JUSTID"))),
+        lambda: (b"XAUTOCLAIM", where, name, g.pick(CONSUMERS), idle(g), start(g), *g.some((g.word(b"COUNT"), g.pick(COUNTS)), g.word(b"JUSTID"))),
     ))()
     return [Step(bent(g, argv), compare="streams"), *shown_group(g, where, name)]
 
