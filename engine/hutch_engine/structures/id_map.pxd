@@ -15,7 +15,7 @@ from libc.stdint cimport UINT64_MAX, uint32_t, uint64_t
 from hutch_engine.base.memory cimport Heap
 
 cdef enum:
-    ID_CHUNK_ITEMS = 80              # 1,928 bytes: the largest chunk that is still a small block
+    ID_CHUNK_ITEMS = 82              # 1,976 bytes: the largest chunk that is still a small block
 
 cdef struct StreamId:
     uint64_t ms
@@ -36,7 +36,7 @@ cdef struct IdMap:
     size_t chunk_count
     size_t capacity                  # words of the directory
     uint64_t count                   # items
-    uint64_t bytes                   # of chunks and directory
+    uint64_t bytes                   # that chunks and directory really take
 
 cdef struct IdPlace:                 # valid until the map changes
     size_t chunk

@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport likely
-from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_try_alloc
+from hutch_engine.base.memory cimport Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc
 
 cdef enum:
     FIRST_ITEMS = 4              # a group of one consumer with little pending stays small ...
@@ -13,6 +13,10 @@ cdef enum:
 
 cdef inline size_t _chunk_bytes(uint32_t capacity) noexcept nogil:
     return sizeof(IdChunk) + capacity * sizeof(IdItem)
+
+
+cdef inline size_t _directory_bytes(size_t capacity) noexcept nogil:
+    return heap_block_bytes(capacity * sizeof(void*)) if capacity else 0
 
 
 cdef inline IdChunk* _chunk(const IdMap* map, size_t index) noexcept nogil:
@@ -32,12 +36,12 @@ cdef IdChunk* _chunk_new(Heap* heap, IdMap* map, uint32_t capacity) noexcept nog
     cdef IdChunk* chunk = <IdChunk*>heap_alloc(heap, _chunk_bytes(capacity))
     chunk.count = 0
     chunk.capacity = capacity
-    map.bytes += _chunk_bytes(capacity)
+    map.bytes += heap_block_bytes(_chunk_bytes(capacity))
     return chunk
 
 
 cdef void _chunk_free(Heap* heap, IdMap* map, IdChunk* chunk) noexcept nogil:
-    map.bytes -= _chunk_bytes(chunk.capacity)
+    map.bytes -= heap_block_bytes(_chunk_bytes(chunk.capacity))
     heap_free(heap, chunk, _chunk_bytes(chunk.capacity))
 
 
@@ -68,7 +72,7 @@ cdef bint _room_for_chunk(Heap* heap, IdMap* map) noexcept nogil:
     if map.chunk_count:
         memcpy(longer, map.chunks + map.first, map.chunk_count * sizeof(void*))
     heap_free(heap, map.chunks, map.capacity * sizeof(void*))
-    map.bytes += (capacity - map.capacity) * sizeof(void*)
+    map.bytes += _directory_bytes(capacity) - _directory_bytes(map.capacity)
     map.chunks = longer
     map.capacity = capacity
     map.first = 0
@@ -99,7 +103,7 @@ cdef void _directory_remove(Heap* heap, IdMap* map, size_t index) noexcept nogil
         memmove(at + index, at + index + 1, (map.chunk_count - index) * sizeof(void*))
     if map.chunk_count == 0:
         heap_free(heap, map.chunks, map.capacity * sizeof(void*))
-        map.bytes -= map.capacity * sizeof(void*)
+        map.bytes -= _directory_bytes(map.capacity)
         map.chunks = NULL
         map.capacity = 0
         map.first = 0
@@ -285,7 +289,7 @@ cdef void id_map_check(const IdMap* map) noexcept nogil:
     cdef size_t i
     cdef uint32_t j
     cdef uint64_t count = 0
-    cdef uint64_t bytes = map.capacity * sizeof(void*)
+    cdef uint64_t bytes = _directory_bytes(map.capacity)
     cdef IdItem* item
     cdef IdItem* before = NULL
     if not HUTCH_CHECKS:
@@ -293,7 +297,7 @@ cdef void id_map_check(const IdMap* map) noexcept nogil:
     invariant(map.first + map.chunk_count <= map.capacity, b"id map: the directory's size")
     for i in range(map.chunk_count):
         invariant(0 < _chunk(map, i).count <= _chunk(map, i).capacity, b"id map: a chunk's count")
-        bytes += _chunk_bytes(_chunk(map, i).capacity)
+        bytes += heap_block_bytes(_chunk_bytes(_chunk(map, i).capacity))
         for j in range(_chunk(map, i).count):
             item = id_chunk_items(_chunk(map, i)) + j
             invariant(before == NULL or id_compare(before.id, item.id) < 0, b"id map: the order")
