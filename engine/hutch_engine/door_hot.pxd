@@ -1,13 +1,40 @@
 """The commands that programs call most, without the reply in between: the same rules, less ceremony.
 
-A hot method runs only when nothing is out of the ordinary: an open session outside MULTI, nobody
-watching keys or hearing events, no memory limit, no pause, names and values that are words as they
-are. Everything else takes the general way, the next class's method of the same name.
+A hot method runs only when nothing is out of the ordinary: an open session outside MULTI, no memory limit, no
+pause, names and values that are words as they are. Those that change keys without a command's handler also leave
+it to the general way when somebody watches keys or hears events. Everything else takes the general way, the next class's method of the same name.
 """
-from libc.stdint cimport int64_t
-from hutch_engine.commands.command cimport Command
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t
+from hutch_engine.base.clock cimport clock_coarse_s
+from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.lock cimport lock_acquire, lock_release, lock_try
+from hutch_engine.base.memory cimport heap_is_short
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.command cimport CMD_WRITE, Command
 from hutch_engine.door cimport Session
-from hutch_engine.server.engine cimport Engine as EngineStruct
+from hutch_engine.door_codec cimport Codec
+from hutch_engine.keyspace.keyspace cimport Keyspace
+from hutch_engine.server.engine cimport (BUSY_NOT, PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
+                                         SESSION_CLOSE_NOW, SESSION_IN_SCRIPT, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_TOUCH,
+                                         SESSION_POSTPONED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
+                                         SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING,
+                                         Engine as EngineStruct, Session as SessionStruct, engine_is_ours)
+from hutch_engine.server.executor cimport act_on_effects
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    void* PyUnicode_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+    bint PyBytes_Check(object value)
+    bint PyUnicode_Check(object value)
+
+cdef enum:
+    # What makes a session's commands something else than themselves.
+    UNUSUAL = (SESSION_MULTI | SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT
+               | SESSION_BLOCKED | SESSION_POSTPONED | SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_TRACKING
+               | SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY | SESSION_IN_SCRIPT)
 
 cdef class HotMethods:
     cdef Session hot_session         # None until the first connection; then never another one
@@ -16,9 +43,59 @@ cdef class HotMethods:
     cdef int hot_database            # the one the client was made for
     cdef bint hot_enabled            # nothing about the client is customised
 
-    cdef object _get(self, object name)
     cdef bint _set_plainly(self, object name, object value) except -1
+    cdef object _set_with(self, PyObject* const* args, tuple options)
     cdef object _add(self, object name, int64_t amount, const Command* command)
     cdef object _amount(self, object amount)
     cdef object _remove(self, tuple names, const Command* command)
     cdef object _left(self, object name, const Command* command, int64_t* left_out)
+
+
+cdef inline bint hot_word(object value, Codec codec, Slice* word) noexcept:
+    """A word whose bytes lie ready in the object. The general way takes the others."""
+    if PyUnicode_Check(value):
+        if likely(codec.utf8) and likely(PyUnicode_IS_COMPACT_ASCII(value)):
+            word.data = <const char*>PyUnicode_DATA(value)
+            word.length = PyUnicode_GET_LENGTH(value)
+            return True
+        return False
+    if PyBytes_Check(value):
+        word.data = PyBytes_AS_STRING(value)
+        word.length = PyBytes_GET_SIZE(value)
+        return True
+    return False
+
+
+cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Command* command,
+                                     uint32_t unheard) noexcept:
+    """The session, with the engine's lock held and everything as usual; or NULL, and nothing is held.
+    `unheard`: the effects (WANT_ bits) that the caller does not record: if somebody wants them, NULL."""
+    cdef EngineStruct* engine = self.hot_engine
+    cdef SessionStruct* core
+    cdef int64_t now_s
+    if unlikely(not engine_is_ours(engine)):
+        return NULL
+    if unlikely(not lock_try(&engine.lock)):
+        with nogil:
+            lock_acquire(&engine.lock)
+    core = session.core
+    if unlikely(session.engine.closed or core == NULL
+                or core.database_index != self.hot_database or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
+                or engine.pause_kind != PAUSE_NONE or engine.busy != BUSY_NOT or engine.keyspace.wanted & unheard or engine.config.maxmemory != 0
+                or (command.flags & CMD_WRITE and heap_is_short(&engine.heap))):
+        lock_release(&engine.lock)
+        return NULL
+    engine.keyspace.now_ms = 0
+    now_s = clock_coarse_s(&engine.clock)
+    engine.keyspace.access_clock = <uint32_t>now_s
+    core.last_command = command
+    # CLIENT LIST shows it in seconds: not worth a second look at a clock.
+    core.used_us = now_s * 1000000 + self.hot_monotonic_us
+    return core
+
+
+cdef inline void hot_end(SessionStruct* core) noexcept nogil:
+    cdef Keyspace* keyspace = &core.engine.keyspace
+    if unlikely(keyspace.effect_count != 0 or keyspace.chores != 0 or keyspace.earliest_added_ms != INT64_MAX):
+        act_on_effects(core.engine)
+    lock_release(&core.engine.lock)

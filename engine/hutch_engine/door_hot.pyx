@@ -6,10 +6,8 @@ from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
-from hutch_engine.base.clock cimport clock_coarse_ms, clock_coarse_s, monotonic_us
+from hutch_engine.base.clock cimport clock_coarse_ms, monotonic_us
 from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
-from hutch_engine.base.lock cimport lock_acquire, lock_release, lock_try
-from hutch_engine.base.memory cimport heap_is_short
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.base.outcome cimport INVALID, NOT_FOUND, OK, Outcome
@@ -19,16 +17,11 @@ from hutch_engine.door cimport Session
 from hutch_engine.door_codec cimport Codec
 from hutch_engine.keyspace.entry cimport (ENTRY_INTEGER, TYPE_STRING, Entry, entry_deadline_ms, entry_integer,
                                           entry_type, value_of_integer)
-from hutch_engine.keyspace.keyspace cimport (FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_add,
+from hutch_engine.keyspace.keyspace cimport (FIND_NO_TOUCH, FIND_WRITE, WANT_EVENTS, WANT_TOUCHED, Database, Keyspace, keyspace_add,
                                              keyspace_change_value, keyspace_delete, keyspace_find, keyspace_find_slot,
                                              keyspace_hash, keyspace_now)
 from hutch_engine.server.command_table cimport command_table_find
-from hutch_engine.server.engine cimport (PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
-                                         SESSION_CLOSE_NOW, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_TOUCH,
-                                         SESSION_POSTPONED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
-                                         SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING,
-                                         Engine as EngineStruct, Session as SessionStruct, engine_is_ours)
-from hutch_engine.server.executor cimport act_on_effects
+from hutch_engine.server.engine cimport Session as SessionStruct
 from hutch_engine.structures.table cimport TableSlot
 
 cdef extern from "Python.h":
@@ -43,21 +36,19 @@ cdef extern from "Python.h":
     int METH_FASTCALL
     int METH_KEYWORDS
     object PyDescr_NewMethod(PyTypeObject* type, PyMethodDef* method)
-    bint PyUnicode_IS_COMPACT_ASCII(object text)
-    void* PyUnicode_DATA(object text)
-    Py_ssize_t PyUnicode_GET_LENGTH(object text)
-    bint PyBytes_Check(object value)
-    bint PyUnicode_Check(object value)
     bint PyLong_CheckExact(object value)
     long long PyLong_AsLongLongAndOverflow(object value, int* overflow) except? -1
+
+cdef extern from *:
+    """
+    #define hutch_method_definition(descriptor) (((PyMethodDescrObject *)(descriptor))->d_method)
+    """
+    PyMethodDef* method_definition "hutch_method_definition"(object descriptor)
 
 cdef enum:
     VALUE_SMALL = 512                # bytes copied to the stack under the lock
     KEYS_SMALL = 16
-    # What makes a session's commands something else than themselves.
-    UNUSUAL = (SESSION_MULTI | SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT
-               | SESSION_BLOCKED | SESSION_POSTPONED | SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_TRACKING
-               | SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)
+    HEARD = WANT_TOUCHED | WANT_EVENTS   # what the methods that change keys by themselves do not record
 
 # Entries of the constant command table.
 cdef const Command* GET = command_table_find(slice_of_text(b"get"))
@@ -71,25 +62,10 @@ cdef const Command* TTL = command_table_find(slice_of_text(b"ttl"))
 cdef const Command* PTTL = command_table_find(slice_of_text(b"pttl"))
 
 
-cdef inline bint _word(object value, Codec codec, Slice* word) noexcept:
-    """A word whose bytes lie ready in the object. The general way takes the others."""
-    if PyUnicode_Check(value):
-        if likely(codec.utf8) and likely(PyUnicode_IS_COMPACT_ASCII(value)):
-            word.data = <const char*>PyUnicode_DATA(value)
-            word.length = PyUnicode_GET_LENGTH(value)
-            return True
-        return False
-    if PyBytes_Check(value):
-        word.data = PyBytes_AS_STRING(value)
-        word.length = PyBytes_GET_SIZE(value)
-        return True
-    return False
-
-
 cdef inline bint _value_word(object value, Codec codec, Slice* word, char* digits) except -1:
     cdef int overflow = 0
     cdef long long number
-    if _word(value, codec, word):
+    if hot_word(value, codec, word):
         return True
     if PyLong_CheckExact(value):
         number = PyLong_AsLongLongAndOverflow(value, &overflow)
@@ -100,45 +76,11 @@ cdef inline bint _value_word(object value, Codec codec, Slice* word, char* digit
     return False
 
 
-cdef inline SessionStruct* _begin(HotMethods self, bint writes, const Command* command) noexcept:
-    """The session, with the engine's lock held and everything as usual; or NULL, and nothing is held."""
-    cdef Session session = self.hot_session
-    cdef EngineStruct* engine = self.hot_engine
-    cdef SessionStruct* core
-    cdef int64_t now_s
-    if unlikely(not engine_is_ours(engine)):
-        return NULL
-    if unlikely(not lock_try(&engine.lock)):
-        with nogil:
-            lock_acquire(&engine.lock)
-    core = session.core
-    if unlikely(session.engine.closed or core == NULL
-                or core.database_index != self.hot_database or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
-                or engine.pause_kind != PAUSE_NONE or engine.keyspace.wanted != 0 or engine.config.maxmemory != 0
-                or (writes and heap_is_short(&engine.heap))):
-        lock_release(&engine.lock)
-        return NULL
-    engine.keyspace.now_ms = 0
-    now_s = clock_coarse_s(&engine.clock)
-    engine.keyspace.access_clock = <uint32_t>now_s
-    core.last_command = command
-    # CLIENT LIST shows it in seconds: not worth a second look at a clock.
-    core.used_us = now_s * 1000000 + self.hot_monotonic_us
-    return core
-
-
 cdef inline void _count(SessionStruct* core, const Command* command) noexcept nogil:
     # Time is not taken: two looks at the clock would be a fifth of a GET.
     core.engine.stats[command.id].calls += 1
     core.engine.commands_processed += 1
     core.commands += 1
-
-
-cdef inline void _end(SessionStruct* core) noexcept nogil:
-    cdef Keyspace* keyspace = &core.engine.keyspace
-    if unlikely(keyspace.effect_count != 0 or keyspace.chores != 0 or keyspace.earliest_added_ms != INT64_MAX):
-        act_on_effects(core.engine)
-    lock_release(&core.engine.lock)
 
 
 cdef object _decoded(Codec codec, Slice value, char* owned):
@@ -165,6 +107,10 @@ cdef class HotMethods:
                 self.hot_monotonic_us = monotonic_us() - clock_coarse_ms(&session.engine.core.clock) * 1000
                 self.hot_session = session
 
+    def _hot_owns(self, session):
+        """Do the hot methods run in this session?"""
+        return self.hot_session is session
+
     def _hot_enable(self, bint enabled):
         """Off: every call takes the general way."""
         self.hot_enabled = enabled
@@ -178,9 +124,6 @@ cdef class HotMethods:
         """
         Return the value at key ``name``, or None if the key doesn't exist. O(1)
         """
-        return self._get(name)
-
-    cdef object _get(self, object name):
         cdef Session session
         cdef SessionStruct* core
         cdef Outcome outcome
@@ -189,9 +132,9 @@ cdef class HotMethods:
         cdef char[VALUE_SMALL] small
         cdef char* large = NULL
         cdef char[INTEGER_TEXT_MAX] digits
-        if self.hot_enabled and self.hot_session is not None and _word(name, self.hot_session.codec, &key):
+        if self.hot_enabled and self.hot_session is not None and hot_word(name, self.hot_session.codec, &key):
             session = self.hot_session
-            core = _begin(self, False, GET)
+            core = hot_begin(self, self.hot_session, GET, 0)
             if core != NULL:
                 outcome = string_get_fast(&core.engine.keyspace, core.call.database, key, &value, digits)
                 if likely(outcome == OK):
@@ -205,7 +148,7 @@ cdef class HotMethods:
                         value.data = large
                 if likely(outcome != INVALID):
                     _count(core, GET)
-                _end(core)                       # the key may have expired just now
+                hot_end(core)                       # the key may have expired just now
                 if likely(outcome == OK):
                     if unlikely(value.data == NULL):
                         raise MemoryError
@@ -223,17 +166,21 @@ cdef class HotMethods:
         cdef Slice word
         cdef char[INTEGER_TEXT_MAX] digits
         cdef bint done
-        if (not self.hot_enabled or self.hot_session is None or not _word(name, self.hot_session.codec, &key)
+        if (not self.hot_enabled or self.hot_session is None or not hot_word(name, self.hot_session.codec, &key)
                 or not _value_word(value, self.hot_session.codec, &word, digits)):
             return False
-        core = _begin(self, True, SET)
+        core = hot_begin(self, self.hot_session, SET, 0)
         if core == NULL:
             return False
         done = string_set_fast(&core.engine.keyspace, core.call.database, key, word)
         if likely(done):
             _count(core, SET)
-        _end(core)
+        hot_end(core)
         return done
+
+    cdef object _set_with(self, PyObject* const* args, tuple options):
+        """SET of args[0] to args[1] with these options, whose values follow; NotImplemented: the general way may."""
+        return NotImplemented
 
     cdef object _add(self, object name, int64_t amount, const Command* command):
         """The new number, or None: then nothing happened."""
@@ -246,9 +193,9 @@ cdef class HotMethods:
         cdef Slice key
         cdef int64_t total = 0
         cdef bint done = False
-        if not _word(name, self.hot_session.codec, &key):
+        if not hot_word(name, self.hot_session.codec, &key):
             return None
-        core = _begin(self, True, command)
+        core = hot_begin(self, self.hot_session, command, HEARD)
         if core == NULL:
             return None
         keyspace = &core.engine.keyspace
@@ -266,7 +213,7 @@ cdef class HotMethods:
         if likely(done):
             keyspace.dirty += 1
             _count(core, command)
-        _end(core)
+        hot_end(core)
         return total if done else None
 
     cdef object _amount(self, object amount):
@@ -311,9 +258,9 @@ cdef class HotMethods:
         if count == 0 or count > KEYS_SMALL:
             return None
         for i in range(count):
-            if not _word(names[i], self.hot_session.codec, &keys[i]):
+            if not hot_word(names[i], self.hot_session.codec, &keys[i]):
                 return None
-        core = _begin(self, False, command)
+        core = hot_begin(self, self.hot_session, command, HEARD)
         if core == NULL:
             return None
         keyspace = &core.engine.keyspace
@@ -325,7 +272,7 @@ cdef class HotMethods:
                 keyspace.dirty += 1
                 removed += 1
         _count(core, command)
-        _end(core)
+        hot_end(core)
         return removed
 
     def delete(self, *names):
@@ -360,18 +307,18 @@ cdef class HotMethods:
         cdef bint plain = self.hot_enabled and self.hot_session is not None and 0 < count <= KEYS_SMALL
         if plain:
             for i in range(count):
-                if not _word(names[i], self.hot_session.codec, &keys[i]):
+                if not hot_word(names[i], self.hot_session.codec, &keys[i]):
                     plain = False
                     break
         if plain:
-            core = _begin(self, False, EXISTS)
+            core = hot_begin(self, self.hot_session, EXISTS, 0)
             if core != NULL:
                 for i in range(count):
                     if keyspace_find(&core.engine.keyspace, core.call.database, keys[i],
                                      keyspace_hash(&core.engine.keyspace, keys[i]), FIND_NO_TOUCH) != NULL:
                         found += 1
                 _count(core, EXISTS)
-                _end(core)
+                hot_end(core)
                 return found
         return super(HotMethods, self).exists(*names)
 
@@ -380,9 +327,9 @@ cdef class HotMethods:
         cdef SessionStruct* core
         cdef Entry* entry
         cdef Slice key
-        if not _word(name, self.hot_session.codec, &key):
+        if not hot_word(name, self.hot_session.codec, &key):
             return None
-        core = _begin(self, False, command)
+        core = hot_begin(self, self.hot_session, command, 0)
         if core == NULL:
             return None
         entry = keyspace_find(&core.engine.keyspace, core.call.database, key,
@@ -393,7 +340,7 @@ cdef class HotMethods:
             if left_out[0] >= 0:
                 left_out[0] = max(left_out[0] - keyspace_now(&core.engine.keyspace), 0)
         _count(core, command)
-        _end(core)
+        hot_end(core)
         return True
 
     def ttl(self, name):
@@ -417,26 +364,10 @@ cdef class HotMethods:
         return super(HotMethods, self).pttl(name)
 
 
-# ---- get and set as descriptors of the subclass
+# ---- descriptors of the subclass
 #
-# CPython calls a method without detours only where the object's type is exactly the descriptor's, so
-# hutch.Redis gets descriptors of its own (10 ns a call); and set's fifteen parameters would cost more to
-# sort out than the rest takes.
-
-cdef object _get(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names):
-    if count == 1 and names == NULL:
-        return (<HotMethods>self)._get(<object>args[0])
-    return HotMethods.get(<object>self, *[<object>args[i] for i in range(count)],
-                          **{(<tuple>names)[i]: <object>args[count + i] for i in range(len(<tuple>names) if names != NULL else 0)})
-
-
-cdef PyMethodDef _get_definition
-_get_definition.ml_name = b"get"
-_get_definition.ml_meth = <PyCFunction><void*>_get
-_get_definition.ml_flags = METH_FASTCALL | METH_KEYWORDS
-_get_definition.ml_doc = (b"get($self, /, name)\n--\n\n"
-                          b"Return the value at key ``name``, or None if the key doesn't exist. O(1)")
-
+# CPython calls a method without detours only where the object's type is exactly the descriptor's: 10 ns a call. So
+# hutch.Redis gets descriptors of its own. And set's fifteen parameters would cost more to sort out than the rest takes.
 
 cdef object _set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names):
     cdef HotMethods client = <HotMethods>self
@@ -445,6 +376,10 @@ cdef object _set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObje
     cdef dict options
     if count == 2 and names == NULL and client._set_plainly(<object>args[0], <object>args[1]):
         return True
+    if count == 2 and names != NULL:
+        done = client._set_with(args, <tuple>names)
+        if done is not NotImplemented:
+            return done
     positional = tuple([<object>args[i] for i in range(count)])
     options = {}
     if names != NULL:
@@ -466,9 +401,16 @@ _set_definition.ml_doc = (
     b"to live. ``get``: return the old value. ``ifeq``, ``ifne``, ``ifdeq``, ``ifdne``: only if the old value, or its\n"
     b"digest, is or is not this one.")
 
+
 def quick_methods(cls):
-    """The methods `get` and `set` for `cls`, a subclass of HotMethods, to put among its own."""
+    """The compiled methods for `cls`, a subclass of HotMethods, to put among its own."""
+    cdef dict methods = {}
     if not issubclass(cls, HotMethods):
         raise TypeError("quick methods are for subclasses of HotMethods")
-    return {"get": PyDescr_NewMethod(<PyTypeObject*>cls, &_get_definition),
-            "set": PyDescr_NewMethod(<PyTypeObject*>cls, &_set_definition)}
+    for base in reversed(cls.__mro__):
+        if issubclass(base, HotMethods) and base is not cls:
+            for name, method in vars(base).items():
+                if type(method) is type(HotMethods.get) and not name.startswith("_"):
+                    methods[name] = PyDescr_NewMethod(<PyTypeObject*>cls, method_definition(method))
+    methods["set"] = PyDescr_NewMethod(<PyTypeObject*>cls, &_set_definition)
+    return methods

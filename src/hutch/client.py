@@ -10,7 +10,8 @@ from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError, ExecAbortError, ResponseError, WatchError
 from redis.retry import Retry
 
-from hutch_engine.door_hot import HotMethods, quick_methods
+from hutch_engine.door_hot import quick_methods
+from hutch_engine.door_hot_collections import HotCollections
 
 from .connection import EmbeddedConnection, EmbeddedConnectionPool
 from .exceptions import StoreClosedError
@@ -59,7 +60,7 @@ class _Callbacks(CaseInsensitiveDict):
         super().clear()
 
 
-class Redis(HotMethods, redis.Redis):
+class Redis(HotCollections, redis.Redis):
     """Redis in the room: the whole of redis-py's API on a store inside this process.
 
     Without a name the client has a store of its own; clients with the same name share one.
@@ -137,6 +138,22 @@ class Redis(HotMethods, redis.Redis):
         self._plain = plain
         self._hot_enable(plain)
         self._hot_pending = plain
+        self._scripts_pending = plain
+
+    def _lend_scripts_a_session(self):
+        """The compiled eval and evalsha get a connection to themselves: others are let in while a script runs."""
+        pool = self.connection_pool
+        others = []
+        try:
+            connection = pool.get_connection()
+            while self._hot_owns(connection.session):
+                others.append(connection)
+                connection = pool.get_connection()
+            self._hot_attach_scripts(connection.session)
+        except redis.ConnectionError:
+            pass                         # max_connections: scripts go the general way
+        for connection in others:
+            pool.release(connection)
 
     def execute_command(self, *args, **options):
         """Run a command and return its reply, shaped as redis-py shapes it."""
@@ -150,6 +167,10 @@ class Redis(HotMethods, redis.Redis):
         if self._hot_pending:
             self._hot_pending = False
             self._hot_attach(connection.session, connection.db)
+        if self._scripts_pending and args[0] in ("EVAL", "EVALSHA"):
+            self._scripts_pending = False
+            if not single:
+                self._lend_scripts_a_session()
         try:
             try:
                 response = connection.session.execute_split(args)
