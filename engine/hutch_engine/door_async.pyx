@@ -283,7 +283,7 @@ cdef class Submission:
         return found
 
 
-def run_now(Session session not None, tuple words not None):
+def run_now(Session session not None, tuple words not None, decode=None):
     """Run one command, given as redis-py gives it, and return its reply; an error reply is raised.
 
     WAITING, and nothing happened: it is a blocking command that would wait. LATER, and nothing happened: it cannot run
@@ -322,7 +322,7 @@ def run_now(Session session not None, tuple words not None):
             return None                      # CLIENT REPLY OFF or SKIP
         cursor.at = taken.data
         cursor.end = taken.data + taken.length
-        found = decode_reply(&cursor, session.codec, session.codec.decode, 0)
+        found = decode_reply(&cursor, session.codec, session.codec.decode if decode is None else decode, 0)
         if taken.data[0] == b'-':
             raise found
         return found
