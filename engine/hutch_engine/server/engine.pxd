@@ -233,11 +233,11 @@ cdef void session_free(Session* session) noexcept nogil
 """Requires the lock. Forgets its watches, queue and buffers."""
 cdef void session_reset(Session* session) noexcept nogil
 """RESET: back to what a fresh connection has, except the socket, its addresses and counters."""
-cdef void session_wake(Session* session) noexcept nogil
+cdef void session_notice(Session* session) noexcept nogil
 """Its wait is over, or there is something else for it to see: whoever waits for that, a thread, an event loop or the
 listener, is woken. Requires the lock."""
 cdef void session_use_bell(Session* session, Bell* bell) noexcept nogil
-"""From now on session_wake rings this one; NULL: none. Requires the lock."""
+"""From now on session_notice rings this one; NULL: none. Requires the lock."""
 cdef void session_resemble(Session* session, const Session* model) noexcept nogil
 """Take over what a connection sets up in the beginning: database, protocol, names, CLIENT NO-TOUCH and NO-EVICT."""
 cdef void session_select(Session* session, int32_t database_index) noexcept nogil

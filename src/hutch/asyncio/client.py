@@ -188,13 +188,13 @@ class Pipeline(RedisPipeline):
             return super().set(name, value, *args, **options)
         return self.execute_command("SET", name, value)     # without redis-py's sorting out of options
 
-    async def _shaped(self, response, args, options):
+    def _shape(self, response, args, options):
+        """A reply as its command's callback makes it: perhaps something to await."""
         callback = self.response_callbacks.get(args[0])
         if callback is None:
             return response
         options.pop("keys", None)
-        shaped = callback(response, **options)
-        return await shaped if inspect.isawaitable(shaped) else shaped
+        return callback(response, **options)
 
     async def _execute_pipeline(self, connection, commands, raise_on_error):
         if not self._runs_plainly(connection, commands):
@@ -207,7 +207,8 @@ class Pipeline(RedisPipeline):
                     raise response
                 continue
             try:
-                responses[i] = await self._shaped(response, args, options)
+                shaped = self._shape(response, args, options)
+                responses[i] = await shaped if inspect.isawaitable(shaped) else shaped
             except ResponseError as error:
                 responses[i] = error
             if args[0] in self.UNWATCH_COMMANDS:
@@ -245,8 +246,11 @@ class Pipeline(RedisPipeline):
             raise ResponseError("Wrong number of response items from pipeline execution")
         if raise_on_error:
             self.raise_first_error(commands, response)
-        return [reply if isinstance(reply, Exception) else await self._shaped(reply, args, options)
-                for reply, (args, options) in zip(response, commands)]
+        for i, (args, options) in enumerate(commands):
+            if not isinstance(response[i], Exception):
+                shaped = self._shape(response[i], args, options)
+                response[i] = await shaped if inspect.isawaitable(shaped) else shaped
+        return response
 
 
 def from_url(url, **kwargs):
