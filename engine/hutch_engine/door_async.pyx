@@ -11,8 +11,8 @@ from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_co
                                       decode_reply)
 from hutch_engine.server.bell cimport bell_drop, bell_new, bell_take
 from hutch_engine.server.blocking cimport blocking_forget
-from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, Session as SessionStruct,
-                                         engine_is_ours, session_free, session_resemble, session_use_bell)
+from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
+                                         Session as SessionStruct,                                         engine_is_ours, session_free, session_resemble, session_use_bell)
 from hutch_engine.server.executor cimport EXECUTED, EXECUTE_BLOCKED, EXECUTE_POSTPONED
 
 # What run_now and Submission.step answer when there is more to do.
@@ -184,11 +184,16 @@ cdef class Submission:
         while self.ran < self.total:
             session.enter()
             core = session.core
-            if core.flags & SESSION_BLOCKED or core.reply.buffer.length:
+            if core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or core.reply.buffer.length:
                 session.engine.leave()
                 return LATER                 # another thread's turn
             taken_init(&taken)
-            session.run_round(self.arguments.argv + self.argv_used, self.counts + self.ran, self.total - self.ran, &taken)
+            try:
+                session.run_round(self.arguments.argv + self.argv_used, self.counts + self.ran, self.total - self.ran, &taken)
+            except BaseException:            # a signal's handler raised, amid a script
+                if taken.big.data != NULL:
+                    buffer_clear(&taken.big)
+                raise
             self._collect(&taken)
             if taken.ended:
                 self.ran = self.total
@@ -299,7 +304,7 @@ def run_now(Session session not None, tuple words not None, decode=None):
         arguments_add_command(&arguments, session.codec, words, True)
         session.enter()
         core = session.core
-        if core.flags & SESSION_BLOCKED or core.reply.buffer.length:
+        if core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or core.reply.buffer.length:
             session.engine.leave()
             return LATER
         session.run_round(arguments.argv, &arguments.count, 1, &taken)

@@ -7,6 +7,7 @@ are no words, a session inside MULTI) takes the general way.
 from cpython.object cimport PyObject
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.commands.command cimport Command
+from hutch_engine.door cimport Session
 from hutch_engine.door_codec cimport Arguments
 from hutch_engine.door_hot cimport HotMethods
 
@@ -15,6 +16,7 @@ cdef enum:
 
 cdef enum Shape:                     # what becomes of a reply
     AS_IT_IS                         # integers, bulk strings, lists of them, nulls
+    DONE                             # +OK as True, a null as None
     TRUTH                            # an integer as bool
     NUMBER                           # a double, or its text, as float
     UNIQUE                           # a list as set
@@ -27,6 +29,10 @@ cdef struct HotReply:
     char[HOT_REPLY_SMALL] small
 
 cdef class HotCollections(HotMethods):
+    cdef Session hot_scripts         # runs scripts, and nothing else; None until the first of them
+    cdef bint hot_scripts_run        # one is running; guarded by the engine's lock
+
+    cdef object _run_script(self, const Command* command, object script, object key_count, tuple more)
     cdef object _run(self, const Command* command, Shape shape, Arguments* words)
     cdef object _answer(self, const Command* command, Shape shape, PyObject* first, PyObject* second,
                         PyObject* third, tuple more)

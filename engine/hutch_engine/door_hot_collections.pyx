@@ -17,6 +17,7 @@ from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.command cimport Command
 from hutch_engine.door_codec cimport (SCRATCH_SMALL, Arguments, Codec, Cursor, arguments_add, arguments_clear,
                                       arguments_init, decode_reply)
+from hutch_engine.door cimport Session
 from hutch_engine.door_hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, hot_begin, hot_end, hot_word
 from hutch_engine.server.command_table cimport command_table_find
 from hutch_engine.server.engine cimport Session as SessionStruct
@@ -33,6 +34,7 @@ cdef extern from "Python.h":
     bint PyTuple_CheckExact(object value)
 
 # Entries of the constant command table.
+cdef const Command* SET = command_table_find(slice_of_text(b"set"))
 cdef const Command* HSET = command_table_find(slice_of_text(b"hset"))
 cdef const Command* HGET = command_table_find(slice_of_text(b"hget"))
 cdef const Command* HGETALL = command_table_find(slice_of_text(b"hgetall"))
@@ -51,9 +53,13 @@ cdef const Command* ZSCORE = command_table_find(slice_of_text(b"zscore"))
 cdef const Command* ZINCRBY = command_table_find(slice_of_text(b"zincrby"))
 cdef const Command* ZRANGE = command_table_find(slice_of_text(b"zrange"))
 cdef const Command* ZRANK = command_table_find(slice_of_text(b"zrank"))
+cdef const Command* EVAL = command_table_find(slice_of_text(b"eval"))
+cdef const Command* EVALSHA = command_table_find(slice_of_text(b"evalsha"))
 cdef const Command* EXPIRE = command_table_find(slice_of_text(b"expire"))
 
-cdef object GENERAL = object()       # nothing happened: the general way may
+cdef frozenset _SET_OPTIONS = frozenset(("ex", "px", "nx", "xx", "keepttl", "get", "exat", "pxat"))
+
+# Where a method here answers NotImplemented, nothing happened and the general way may.
 
 
 # ---- words
@@ -220,6 +226,8 @@ cdef object _shaped(const HotReply* reply, Shape shape, Codec codec):
         raise decode_reply(&cursor, codec, codec.decode, 0)
     if shape == TRUTH:
         return kind == b':' and reply.data[1] != b'0'
+    if shape == DONE:
+        return True if kind == b'+' else None
     if shape == NUMBER:
         return _double(&cursor, codec)
     if shape == UNIQUE:
@@ -238,15 +246,15 @@ cdef class HotCollections(HotMethods):
     """Base of hutch.Redis, before redis.Redis: compiled methods with redis-py's signatures."""
 
     cdef object _run(self, const Command* command, Shape shape, Arguments* words):
-        """Run the command on these words, its name not yet among them; or GENERAL."""
+        """Run the command on these words, its name not yet among them; or NotImplemented."""
         cdef HotReply reply
         cdef bint refused
-        cdef SessionStruct* core = hot_begin(self, command, 0)
+        cdef SessionStruct* core = hot_begin(self, self.hot_session, command, 0)
         if core == NULL:
-            return GENERAL
+            return NotImplemented
         if unlikely(core.reply.buffer.length != 0):      # what another thread waited for, and has not taken yet
             lock_release(&core.engine.lock)
-            return GENERAL
+            return NotImplemented
         core.call.flags = 0
         run_command(core, command, words.argv, words.count, False, 0)
         _take(core, &reply)
@@ -263,13 +271,68 @@ cdef class HotCollections(HotMethods):
             if reply.big.data != NULL:
                 buffer_clear(&reply.big)
 
+    def _hot_attach_scripts(self, Session session not None):
+        """From now on compiled eval and evalsha run in this session, which nobody else uses."""
+        with cython.critical_section(self):
+            if self.hot_scripts is None:
+                self.hot_scripts = session
+
+    cdef object _run_script(self, const Command* command, object script, object key_count, tuple more):
+        """EVAL or EVALSHA, without the GIL: a script may take its time, and let others in meanwhile."""
+        cdef Arguments words
+        cdef HotReply reply
+        cdef SessionStruct* core
+        cdef Codec codec
+        cdef Cursor cursor
+        cdef bint refused, ended
+        if not self.hot_enabled or self.hot_scripts is None:
+            return NotImplemented
+        codec = self.hot_scripts.codec
+        arguments_init(&words)
+        words.argv[0] = slice_of(command.name, command.name_length)
+        words.count = 1
+        reply.big.data = NULL
+        try:
+            _add(&words, codec, script)
+            _add(&words, codec, key_count)
+            for word in more:
+                _add(&words, codec, word)
+            core = hot_begin(self, self.hot_scripts, command, 0)
+            if core == NULL:
+                return NotImplemented
+            if self.hot_scripts_run or core.reply.buffer.length != 0:
+                lock_release(&core.engine.lock)
+                return NotImplemented
+            self.hot_scripts_run = True
+            with nogil:
+                core.call.flags = 0
+                run_command(core, command, words.argv, words.count, False, 0)
+                _take(core, &reply)
+                refused = core.reply.buffer.failed or (reply.big.data != NULL and reply.big.failed)
+                core.reply.buffer.failed = False
+                self.hot_scripts_run = False
+                hot_end(core)
+            if refused:
+                raise MemoryError("no memory for the reply")
+            cursor.at = reply.data
+            cursor.end = reply.data + reply.length
+            if cursor.at == cursor.end:
+                return None
+            if cursor.at[0] == b'-':
+                raise decode_reply(&cursor, codec, codec.decode, 0)
+            return decode_reply(&cursor, codec, codec.decode, 0)
+        finally:
+            arguments_clear(&words)
+            if reply.big.data != NULL:
+                buffer_clear(&reply.big)
+
     cdef object _answer(self, const Command* command, Shape shape, PyObject* first, PyObject* second,
                         PyObject* third, tuple more):
         """The command on up to three words, and then those of `more`."""
         cdef Arguments words
         cdef Codec codec
         if not self.hot_enabled or self.hot_session is None:
-            return GENERAL
+            return NotImplemented
         codec = self.hot_session.codec
         arguments_init(&words)
         words.argv[0] = slice_of(command.name, command.name_length)
@@ -287,12 +350,51 @@ cdef class HotCollections(HotMethods):
         finally:
             arguments_clear(&words)
 
+    cdef object _set_with(self, PyObject* const* args, tuple options):
+        """SET with ex, px, nx, xx, keepttl, where redis-py would find nothing wrong with them."""
+        cdef Arguments words
+        cdef Codec codec
+        cdef Py_ssize_t i
+        cdef bint condition = False, deadline = False
+        if not self.hot_enabled or self.hot_session is None:
+            return NotImplemented
+        for i in range(len(options)):
+            option, value = options[i], <object>args[2 + i]
+            if option not in _SET_OPTIONS:
+                return NotImplemented
+            if value is None or value is False:
+                continue
+            if option == "ex" or option == "px" or option == "keepttl":
+                if deadline or (value is not True if option == "keepttl" else not PyLong_CheckExact(value)):
+                    return NotImplemented
+                deadline = True
+            else:
+                if condition or value is not True or (option != "nx" and option != "xx"):
+                    return NotImplemented
+                condition = True
+        codec = self.hot_session.codec
+        arguments_init(&words)
+        words.argv[0] = slice_of(SET.name, SET.name_length)
+        words.count = 1
+        try:
+            _add(&words, codec, <object>args[0])
+            _add(&words, codec, <object>args[1])
+            for i in range(len(options)):
+                value = <object>args[2 + i]
+                if value is not None and value is not False:
+                    _add(&words, codec, options[i])
+                    if value is not True:
+                        _add(&words, codec, value)
+            return self._run(SET, DONE, &words)
+        finally:
+            arguments_clear(&words)
+
     def hget(self, name, key):
         """
         Return the value of field ``key`` in hash ``name``, or None. O(1)
         """
         answer = self._answer(HGET, AS_IT_IS, <PyObject*>name, <PyObject*>key, NULL, None)
-        return super(HotCollections, self).hget(name, key) if answer is GENERAL else answer
+        return super(HotCollections, self).hget(name, key) if answer is NotImplemented else answer
 
     def hset(self, name, key=None, value=None, mapping=None, items=None):
         """
@@ -300,20 +402,20 @@ cdef class HotCollections(HotMethods):
         flat list of fields and values; returns how many fields are new. O(fields)
         """
         cdef tuple pairs
-        answer = GENERAL
+        answer = NotImplemented
         if key is not None and mapping is None and items is None:
             answer = self._answer(HSET, AS_IT_IS, <PyObject*>name, <PyObject*>key, <PyObject*>value, None)
         elif key is None and items is None and PyDict_CheckExact(mapping) and mapping:
             pairs = tuple([word for pair in (<dict>mapping).items() for word in pair])
             answer = self._answer(HSET, AS_IT_IS, <PyObject*>name, NULL, NULL, pairs)
-        return super(HotCollections, self).hset(name, key, value, mapping, items) if answer is GENERAL else answer
+        return super(HotCollections, self).hset(name, key, value, mapping, items) if answer is NotImplemented else answer
 
     def hgetall(self, name):
         """
         Return all fields of hash ``name`` and their values, as a dict. O(fields)
         """
         answer = self._answer(HGETALL, PAIRS, <PyObject*>name, NULL, NULL, None)
-        return super(HotCollections, self).hgetall(name) if answer is GENERAL else answer
+        return super(HotCollections, self).hgetall(name) if answer is NotImplemented else answer
 
     def hmget(self, name, keys, *args):
         """
@@ -324,73 +426,73 @@ cdef class HotCollections(HotMethods):
             answer = self._answer(HMGET, AS_IT_IS, <PyObject*>name, <PyObject*>keys, NULL, args)
         elif PyList_CheckExact(keys) or PyTuple_CheckExact(keys):
             fields = tuple(keys) + args if args else tuple(keys)
-            answer = self._answer(HMGET, AS_IT_IS, <PyObject*>name, NULL, NULL, fields) if fields else GENERAL
+            answer = self._answer(HMGET, AS_IT_IS, <PyObject*>name, NULL, NULL, fields) if fields else NotImplemented
         else:
-            answer = GENERAL
-        return super(HotCollections, self).hmget(name, keys, *args) if answer is GENERAL else answer
+            answer = NotImplemented
+        return super(HotCollections, self).hmget(name, keys, *args) if answer is NotImplemented else answer
 
     def lpush(self, name, *values):
         """
         Insert ``values`` at the head of list ``name``, the last one foremost; returns its length. O(values)
         """
-        answer = self._answer(LPUSH, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else GENERAL
-        return super(HotCollections, self).lpush(name, *values) if answer is GENERAL else answer
+        answer = self._answer(LPUSH, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else NotImplemented
+        return super(HotCollections, self).lpush(name, *values) if answer is NotImplemented else answer
 
     def rpush(self, name, *values):
         """
         Append ``values`` to list ``name``; returns its length. O(values)
         """
-        answer = self._answer(RPUSH, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else GENERAL
-        return super(HotCollections, self).rpush(name, *values) if answer is GENERAL else answer
+        answer = self._answer(RPUSH, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else NotImplemented
+        return super(HotCollections, self).rpush(name, *values) if answer is NotImplemented else answer
 
     def lpop(self, name, count=None):
         """
         Remove and return the first element of list ``name``, or a list of the first ``count``. O(count)
         """
         answer = self._answer(LPOP, AS_IT_IS, <PyObject*>name, NULL if count is None else <PyObject*>count, NULL, None)
-        return super(HotCollections, self).lpop(name, count) if answer is GENERAL else answer
+        return super(HotCollections, self).lpop(name, count) if answer is NotImplemented else answer
 
     def rpop(self, name, count=None):
         """
         Remove and return the last element of list ``name``, or a list of the last ``count``. O(count)
         """
         answer = self._answer(RPOP, AS_IT_IS, <PyObject*>name, NULL if count is None else <PyObject*>count, NULL, None)
-        return super(HotCollections, self).rpop(name, count) if answer is GENERAL else answer
+        return super(HotCollections, self).rpop(name, count) if answer is NotImplemented else answer
 
     def lrange(self, name, start, end):
         """
         Return the elements of list ``name`` from index ``start`` to ``end``, both included. O(log n + elements)
         """
         answer = self._answer(LRANGE, AS_IT_IS, <PyObject*>name, <PyObject*>start, <PyObject*>end, None)
-        return super(HotCollections, self).lrange(name, start, end) if answer is GENERAL else answer
+        return super(HotCollections, self).lrange(name, start, end) if answer is NotImplemented else answer
 
     def sadd(self, name, *values):
         """
         Add ``values`` to set ``name``; returns how many are new. O(values)
         """
-        answer = self._answer(SADD, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else GENERAL
-        return super(HotCollections, self).sadd(name, *values) if answer is GENERAL else answer
+        answer = self._answer(SADD, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else NotImplemented
+        return super(HotCollections, self).sadd(name, *values) if answer is NotImplemented else answer
 
     def srem(self, name, *values):
         """
         Remove ``values`` from set ``name``; returns how many were there. O(values)
         """
-        answer = self._answer(SREM, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else GENERAL
-        return super(HotCollections, self).srem(name, *values) if answer is GENERAL else answer
+        answer = self._answer(SREM, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else NotImplemented
+        return super(HotCollections, self).srem(name, *values) if answer is NotImplemented else answer
 
     def sismember(self, name, value):
         """
         Is ``value`` a member of set ``name``? 1 or 0. O(1)
         """
         answer = self._answer(SISMEMBER, AS_IT_IS, <PyObject*>name, <PyObject*>value, NULL, None)
-        return super(HotCollections, self).sismember(name, value) if answer is GENERAL else answer
+        return super(HotCollections, self).sismember(name, value) if answer is NotImplemented else answer
 
     def smembers(self, name):
         """
         Return the members of set ``name``, as a set. O(members)
         """
         answer = self._answer(SMEMBERS, UNIQUE, <PyObject*>name, NULL, NULL, None)
-        return super(HotCollections, self).smembers(name) if answer is GENERAL else answer
+        return super(HotCollections, self).smembers(name) if answer is NotImplemented else answer
 
     def zadd(self, name, mapping, nx=False, xx=False, ch=False, incr=False, gt=False, lt=False):
         """
@@ -402,7 +504,7 @@ cdef class HotCollections(HotMethods):
         """
         cdef Arguments words
         cdef Codec codec
-        answer = GENERAL
+        answer = NotImplemented
         if (self.hot_enabled and self.hot_session is not None and PyDict_CheckExact(mapping) and mapping
                 and not (nx or xx or ch or incr or gt or lt)):
             codec = self.hot_session.codec
@@ -417,21 +519,21 @@ cdef class HotCollections(HotMethods):
                 answer = self._run(ZADD, AS_IT_IS, &words)
             finally:
                 arguments_clear(&words)
-        return super(HotCollections, self).zadd(name, mapping, nx, xx, ch, incr, gt, lt) if answer is GENERAL else answer
+        return super(HotCollections, self).zadd(name, mapping, nx, xx, ch, incr, gt, lt) if answer is NotImplemented else answer
 
     def zscore(self, name, value):
         """
         Return the score of member ``value`` of sorted set ``name``, or None. O(1)
         """
         answer = self._answer(ZSCORE, NUMBER, <PyObject*>name, <PyObject*>value, NULL, None)
-        return super(HotCollections, self).zscore(name, value) if answer is GENERAL else answer
+        return super(HotCollections, self).zscore(name, value) if answer is NotImplemented else answer
 
     def zincrby(self, name, amount, value):
         """
         Add ``amount`` to the score of member ``value`` of sorted set ``name``; returns the new score. O(log n)
         """
         answer = self._answer(ZINCRBY, NUMBER, <PyObject*>name, <PyObject*>amount, <PyObject*>value, None)
-        return super(HotCollections, self).zincrby(name, amount, value) if answer is GENERAL else answer
+        return super(HotCollections, self).zincrby(name, amount, value) if answer is NotImplemented else answer
 
     @cython.binding(True)                # text cannot say a signature whose default is a class
     def zrange(self, name, start, end, desc=False, withscores=False, score_cast_func=float, byscore=False, bylex=False,
@@ -443,10 +545,10 @@ cdef class HotCollections(HotMethods):
         ``desc``: from the highest down. ``withscores``: pairs of member and score, each score through
         ``score_cast_func``. ``offset`` and ``num``: that slice of what was found.
         """
-        answer = GENERAL
+        answer = NotImplemented
         if not (desc or withscores or byscore or bylex) and offset is None and num is None:
             answer = self._answer(ZRANGE, AS_IT_IS, <PyObject*>name, <PyObject*>start, <PyObject*>end, None)
-        if answer is GENERAL:
+        if answer is NotImplemented:
             return super(HotCollections, self).zrange(name, start, end, desc, withscores, score_cast_func, byscore,
                                                       bylex, offset, num)
         return answer
@@ -457,8 +559,8 @@ cdef class HotCollections(HotMethods):
         Return the index of member ``value`` in sorted set ``name``, by ascending score, or None; with ``withscore``
         a list of it and the score. O(log n)
         """
-        answer = self._answer(ZRANK, AS_IT_IS, <PyObject*>name, <PyObject*>value, NULL, None) if not withscore else GENERAL
-        return super(HotCollections, self).zrank(name, value, withscore, score_cast_func) if answer is GENERAL else answer
+        answer = self._answer(ZRANK, AS_IT_IS, <PyObject*>name, <PyObject*>value, NULL, None) if not withscore else NotImplemented
+        return super(HotCollections, self).zrank(name, value, withscore, score_cast_func) if answer is NotImplemented else answer
 
     def expire(self, name, time, nx=False, xx=False, gt=False, lt=False):
         """
@@ -466,7 +568,22 @@ cdef class HotCollections(HotMethods):
 
         ``nx``, ``xx``: only if the key has no, or has a, time to live. ``gt``, ``lt``: only to a later, or sooner, one.
         """
-        answer = GENERAL
+        answer = NotImplemented
         if PyLong_CheckExact(time) and not (nx or xx or gt or lt):
             answer = self._answer(EXPIRE, TRUTH, <PyObject*>name, <PyObject*>time, NULL, None)
-        return super(HotCollections, self).expire(name, time, nx, xx, gt, lt) if answer is GENERAL else answer
+        return super(HotCollections, self).expire(name, time, nx, xx, gt, lt) if answer is NotImplemented else answer
+
+    def eval(self, script, numkeys, *keys_and_args):
+        """
+        Run the Lua ``script``; the first ``numkeys`` words behind it are its KEYS, the others its ARGV. Returns what the
+        script returns.
+        """
+        answer = self._run_script(EVAL, script, numkeys, keys_and_args)
+        return super(HotCollections, self).eval(script, numkeys, *keys_and_args) if answer is NotImplemented else answer
+
+    def evalsha(self, sha, numkeys, *keys_and_args):
+        """
+        Run a script that EVAL or SCRIPT LOAD brought, by the SHA-1 of its text. See eval.
+        """
+        answer = self._run_script(EVALSHA, sha, numkeys, keys_and_args)
+        return super(HotCollections, self).evalsha(sha, numkeys, *keys_and_args) if answer is NotImplemented else answer

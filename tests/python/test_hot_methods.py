@@ -42,9 +42,17 @@ CALLS = st.one_of(
     st.tuples(st.just("append"), KEYS, st.sampled_from(["1", "y"])), st.tuples(st.just("expire"), KEYS, st.just(50)))
 
 
+FLAG = st.sampled_from([True, False, None, 1])
+SECONDS = st.one_of(st.none(), st.integers(-1, 100), st.sampled_from([2 ** 64, 1.5, "5", True]))
+OPTIONS = st.fixed_dictionaries({}, optional={"nx": FLAG, "xx": FLAG, "keepttl": FLAG, "get": FLAG, "ex": SECONDS, "px": SECONDS,
+                                              "exat": st.none(), "wrong": st.none()})
+CALLS = st.one_of(CALLS, st.tuples(st.just("set"), KEYS, VALUES, OPTIONS))
+
+
 def outcome(client, call):
+    call, options = (call[:-1], call[-1]) if isinstance(call[-1], dict) else (call, {})
     try:
-        return getattr(client, call[0])(*call[1:])
+        return getattr(client, call[0])(*call[1:], **options)
     except Exception as error:
         return type(error), str(error)
 

@@ -20,6 +20,9 @@ from .waiting import LATER_S, finish
 
 _KNOWN = frozenset(inspect.signature(AbstractConnection.__init__).parameters) - {"self", "parser_class"}
 
+# What a callback may return that nobody awaits: to ask inspect takes longer than a command.
+_FINISHED = frozenset({bool, int, float, str, bytes, list, tuple, dict, set, type(None)})
+
 
 class Redis(HotAsync, redis.asyncio.Redis):
     """Redis in the room, for asyncio: the whole of redis.asyncio's API on a store inside this process.
@@ -143,7 +146,7 @@ class Redis(HotAsync, redis.asyncio.Redis):
             options.pop(EMPTY_RESPONSE, None)
             options.pop("keys", None)
             shaped = callbacks[name](response, **options)
-            return await shaped if inspect.isawaitable(shaped) else shaped
+            return shaped if type(shaped) in _FINISHED or not inspect.isawaitable(shaped) else await shaped
         return response
 
     async def _wait(self, session, args):
@@ -208,7 +211,7 @@ class Pipeline(RedisPipeline):
                 continue
             try:
                 shaped = self._shape(response, args, options)
-                responses[i] = await shaped if inspect.isawaitable(shaped) else shaped
+                responses[i] = shaped if type(shaped) in _FINISHED or not inspect.isawaitable(shaped) else await shaped
             except ResponseError as error:
                 responses[i] = error
             if args[0] in self.UNWATCH_COMMANDS:
@@ -249,7 +252,7 @@ class Pipeline(RedisPipeline):
         for i, (args, options) in enumerate(commands):
             if not isinstance(response[i], Exception):
                 shaped = self._shape(response[i], args, options)
-                response[i] = await shaped if inspect.isawaitable(shaped) else shaped
+                response[i] = shaped if type(shaped) in _FINISHED or not inspect.isawaitable(shaped) else await shaped
         return response
 
 
