@@ -548,7 +548,8 @@ cdef class Session:
         if not lock_try(&self.engine.core.lock):
             with nogil:
                 lock_acquire(&self.engine.core.lock)
-        if self.core != NULL and self.core.flags & SESSION_IN_SCRIPT and not self.engine.closed:
+        # After the engine's end the session is gone, too, and must not be looked at.
+        if self.core != NULL and not self.engine.closed and self.core.flags & SESSION_IN_SCRIPT:
             # A thread is inside it, in a script that lets others in: that thread ends the session.
             self.core.flags |= SESSION_CLOSE_NOW
         elif self.core != NULL:

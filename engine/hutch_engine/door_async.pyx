@@ -12,7 +12,7 @@ from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_co
 from hutch_engine.server.bell cimport bell_drop, bell_new, bell_take
 from hutch_engine.server.blocking cimport blocking_forget
 from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
-                                         Session as SessionStruct,                                         engine_is_ours, session_free, session_resemble, session_use_bell)
+                                         Session as SessionStruct, engine_is_ours, session_free, session_resemble, session_use_bell)
 from hutch_engine.server.executor cimport EXECUTED, EXECUTE_BLOCKED, EXECUTE_POSTPONED
 
 # What run_now and Submission.step answer when there is more to do.

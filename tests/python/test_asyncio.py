@@ -509,3 +509,30 @@ def test_threads_and_tasks_use_one_store():
     finally:
         stop.set()
         thread.join()
+
+
+def test_scripts_and_locks():
+    async def main():
+        r = hutch.asyncio.Redis(decode_responses=True)
+        if not (await r.execute_command("EVAL", "return 1", 0)) == 1:
+            raise AssertionError
+        script = r.register_script("redis.call('SET', KEYS[1], ARGV[1]); return redis.call('GET', KEYS[1])")
+        assert await script(keys=["a"], args=["1"]) == "1"
+        async with r.pipeline() as pipe:
+            await script(keys=["b"], args=["2"], client=pipe)
+            assert await pipe.execute() == ["2"]
+        assert await r.eval("return {1, ARGV[1]}", 0, "x") == [1, "x"]
+        held = []
+
+        async def hold(number):
+            async with r.lock("lock", timeout=10, sleep=0.001, blocking_timeout=10):
+                held.append(number)
+                assert len(held) == 1
+                await asyncio.sleep(0.002)
+                held.pop()
+
+        await asyncio.gather(*(hold(number) for number in range(10)))
+        assert not await r.exists("lock")
+        await r.aclose()
+
+    on_a_loop(main())
