@@ -89,6 +89,14 @@ cdef bint _look_at_signals() noexcept with gil:
         return True
 
 
+cdef int raise_interrupt() except -1:
+    if _interrupts:
+        interrupt = _interrupts.pop(threading.get_ident(), None)
+        if interrupt is not None:
+            raise interrupt
+    return 0
+
+
 class ClosedError(ConnectionError):
     """The engine or the session was closed."""
 
@@ -643,10 +651,7 @@ cdef class Session:
         if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[0]):
             with nogil:
                 run_commands(&self.core, command, argv, counts, total, True, taken)
-            if _interrupts:
-                interrupt = _interrupts.pop(threading.get_ident(), None)
-                if interrupt is not None:
-                    raise interrupt
+            raise_interrupt()
         else:
             run_commands(&self.core, command, argv, counts, total, False, taken)
         return 0
