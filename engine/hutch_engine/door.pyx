@@ -90,6 +90,14 @@ cdef bint _look_at_signals() noexcept with gil:
         return True
 
 
+cdef int raise_interrupt() except -1:
+    if _interrupts:
+        interrupt = _interrupts.pop(threading.get_ident(), None)
+        if interrupt is not None:
+            raise interrupt
+    return 0
+
+
 class ClosedError(ConnectionError):
     """The engine or the session was closed."""
 
@@ -446,7 +454,7 @@ cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const 
             if slot[0] != session:       # and close it
                 taken.ended = True
                 break
-            if session.flags & SESSION_BLOCKED or session.reply.buffer.length:
+            if session.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or session.reply.buffer.length:
                 theirs = True            # or wait in it, and what is answered there is not ours
                 break
         command = resolve_command(engine, argv, counts[done])
@@ -560,13 +568,13 @@ cdef class Session:
         if not lock_try(&self.engine.core.lock):
             with nogil:
                 lock_acquire(&self.engine.core.lock)
-        if self.core != NULL:
-            if not self.engine.closed and self.core.flags & SESSION_IN_SCRIPT:
-                self.core.flags |= SESSION_CLOSE_NOW     # its script lets us in: it ends with its call
-            else:
-                if not self.engine.closed:
-                    session_free(self.core)
-                self.core = NULL
+        if self.core != NULL and not self.engine.closed and self.core.flags & SESSION_IN_SCRIPT:
+            # A thread is inside it, in a script that lets others in: that thread ends the session.
+            self.core.flags |= SESSION_CLOSE_NOW
+        elif self.core != NULL:
+            if not self.engine.closed:
+                session_free(self.core)
+            self.core = NULL
         lock_release(&self.engine.core.lock)
 
     cdef int enter(self) except -1:
@@ -575,7 +583,7 @@ cdef class Session:
         self.engine.enter()
         if self.core == NULL or self.core.flags & SESSION_CLOSE_NOW:
             killed = self.core != NULL
-            if killed:
+            if killed and not self.core.flags & SESSION_IN_SCRIPT:
                 session_free(self.core)
                 self.core = NULL
             self.engine.leave()
@@ -673,10 +681,7 @@ cdef class Session:
             if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[ran]):
                 with nogil:
                     _run(&self.core, command, argv, counts + ran, total - ran, True, taken)
-                if _interrupts:
-                    interrupt = _interrupts.pop(threading.get_ident(), None)
-                    if interrupt is not None:
-                        raise interrupt
+                raise_interrupt()
             else:
                 _run(&self.core, command, argv, counts + ran, total - ran, False, taken)
             if taken.refused:
