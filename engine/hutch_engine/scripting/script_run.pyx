@@ -130,7 +130,7 @@ cdef inline bint _text_field(lua_State* L, const char* name, Slice* text_out) no
     if not lua_isstring(L, -1):
         lua_pop(L, 1)
         return False
-    text_out.data = lua_tolstring(L, -1, &text_out.length)
+    text_out[0] = slice_of_text(lua_tolstring(L, -1, NULL))      # a zero byte ends it, as in Redis
     return True
 
 
