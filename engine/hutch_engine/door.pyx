@@ -25,7 +25,8 @@ from hutch_engine.server.config_commands cimport config_apply, config_configure
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
                                                 command_table_ids)
 from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
-                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_POSTPONED, engine_clear, engine_init, engine_is_ours,
+                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_POSTPONED,
+                                         engine_clear, engine_init, engine_is_ours,
                                          engine_poke_housekeeping, engine_set_commands,
                                          engine_used_memory, session_free, session_new)
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due

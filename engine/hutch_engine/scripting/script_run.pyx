@@ -64,12 +64,12 @@ cdef bint _is_short_of_memory(Engine* engine) noexcept nogil:
 cdef bint script_may_run(Session* caller, uint64_t flags, bint read_only) noexcept nogil:
     if flags & SCRIPT_COMPATIBLE:
         return True
+    # The executor would refuse such a command before it runs; only here it is known what the script says of itself.
+    if not flags & (SCRIPT_ALLOW_OOM | SCRIPT_NO_WRITES) and _is_short_of_memory(caller.engine):
+        reply_error(&caller.reply, b"OOM command not allowed when used memory > 'maxmemory'.")
+        return False
     if read_only and not flags & SCRIPT_NO_WRITES:
         reply_error(&caller.reply, b"ERR Can not execute a script with write flag using *_ro command.")
-        return False
-    if not flags & (SCRIPT_ALLOW_OOM | SCRIPT_NO_WRITES) and _is_short_of_memory(caller.engine):
-        reply_error(&caller.reply, b"OOM allow-oom flag is not set on the script, can not run it when used memory > "
-                                   b"'maxmemory'")
         return False
     return True
 
@@ -273,14 +273,12 @@ cdef int _refuse(lua_State* L, Engine* engine, const Command* command, const cha
 
 
 cdef inline size_t _spell(double number, char* out) noexcept nogil:
-    """A number as a word: digits when it is whole, else the shortest text that reads back as it."""
-    if number >= -9007199254740992.0 and number <= 9007199254740992.0 and <double><int64_t>number == number:
+    """A number as a word, as Redis 8.2 spells it: digits when it is whole and not too big, else the shortest text that
+    reads back as it."""
+    if number > -4611686018427387904.0 and number < 4611686018427387904.0 and <double><int64_t>number == number:
         return format_integer(<int64_t>number, out)
     if isnan(number):
-        memcpy(out, b"-nan", 4)
-        return 4 if signbit(number) else _copied(out, b"nan", 3)
-    if number >= -9223372036854775808.0 and number < 9223372036854775807.0 and <double><int64_t>number == number:
-        return format_integer(<int64_t>number, out)
+        return _copied(out, b"-nan", 4) if signbit(number) else _copied(out, b"nan", 3)
     return format_double(number, out)
 
 

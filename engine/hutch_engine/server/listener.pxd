@@ -46,7 +46,7 @@ cdef struct Connection:
     bint in_round                       # listed in Listener.round
     bint in_resumed                     # listed in Listener.resumed
     bint in_outer_round                 # listed there while a script of that round lets others in
-    bint born_busy                      # accepted meanwhile
+    uint64_t born_turn                  # Listener.turn, when it was accepted meanwhile
     bint authenticated                  # copied under the lock, for the parser's limits
     RespParser parser
     Buffer query                        # owned: bytes of an unfinished request, empty most of the time
@@ -118,6 +118,9 @@ cdef struct Listener:
     int64_t tick_us                     # monotonic, of the next tick
     int64_t pause_left_ms               # until CLIENT PAUSE ends
     uint32_t stop_asked                 # atomic
+    uint64_t turn                       # counts the loop's, those inside of scripts left out
+    uint32_t request_at                 # which of `requests` is being run
+    Connection* current                 # in the middle of its turn while they are; or NULL
     Batch spare                         # owned: for turns inside of a script that overruns its time
     uint32_t spare_capacity             # of its lists; 0: not there
     bint nested                         # such a turn is being made

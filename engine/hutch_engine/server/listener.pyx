@@ -31,7 +31,7 @@ from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_hash
 from hutch_engine.keyspace.prefetch cimport prefetch_member_bucket, prefetch_value
 from hutch_engine.server.engine cimport (
     PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_MASTER,
-    SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
+    SESSION_IN_SCRIPT, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
     SESSION_POSTPONED, SESSION_REPLICA, SESSION_SUBSCRIBED, SESSION_UNIX_SOCKET, engine_sample, session_free,
     session_new)
 from hutch_engine.server.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, Executed, execute_known
@@ -416,7 +416,7 @@ cdef void _welcome(Listener* listener, int fd, bint unix_socket) noexcept nogil:
     if not unix_socket:
         socket_tune(fd, keepalive_s)
     connection.session = session
-    connection.born_busy = listener.nested
+    connection.born_turn = listener.turn if listener.nested else 0
     connection.fd = fd
     connection.interest = POLL_READ
     parser_init(&connection.parser, &engine.client_bytes)
@@ -460,7 +460,7 @@ cdef void _forget_resumed(Listener* listener, Connection* connection) noexcept n
 
 cdef inline bint _is_named(Listener* listener, Connection* connection) noexcept nogil:
     """May a list or an event of the turn around this one still name it?"""
-    return listener.nested and not connection.born_busy
+    return listener.nested and connection.born_turn != listener.turn
 
 
 cdef void _free_doomed(Listener* listener) noexcept nogil:
@@ -720,34 +720,37 @@ cdef void _prefetch(Listener* listener) noexcept nogil:
         _prefetch_collections(listener)
 
 
+cdef inline void _execute_one(Listener* listener, Request* request) noexcept nogil:
+    cdef Connection* connection = request.connection
+    cdef Session* session = connection.session
+    cdef Executed executed
+    if unlikely(connection.held != HELD_NOT) or unlikely(session.flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)):
+        return
+    session.argument_bytes = request.end - request.start
+    executed = execute_known(session, request.command, listener.words.items + request.first_word,
+                             request.word_count, request.hashed, request.key_hash)
+    if unlikely(executed != 0):
+        if executed == EXECUTE_POSTPONED:
+            _hold(listener, connection, HELD_POSTPONED)
+            parser_rewind(&connection.parser, request.start)
+        elif executed == EXECUTE_BLOCKED:
+            _hold(listener, connection, HELD_BLOCKED)
+            parser_rewind(&connection.parser, request.end)
+    elif unlikely(<int64_t>_unsent(connection) > listener.stall_bytes):
+        _hold(listener, connection, HELD_STALLED)
+        parser_rewind(&connection.parser, request.end)
+
+
 cdef void _execute_all(Listener* listener) noexcept nogil:
     cdef Engine* engine = listener.engine
     cdef uint32_t i
-    cdef Request* request
-    cdef Connection* connection
-    cdef Session* session
-    cdef Executed executed
     engine.keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)
     engine.batch_ticks = ticks()
     for i in range(listener.request_count):
-        request = &listener.requests[i]
-        connection = request.connection
-        session = connection.session
-        if unlikely(connection.held != HELD_NOT) or unlikely(session.flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)):
-            continue
-        session.argument_bytes = request.end - request.start
-        executed = execute_known(session, request.command, listener.words.items + request.first_word,
-                                 request.word_count, request.hashed, request.key_hash)
-        if unlikely(executed != 0):
-            if executed == EXECUTE_POSTPONED:
-                _hold(listener, connection, HELD_POSTPONED)
-                parser_rewind(&connection.parser, request.start)
-            elif executed == EXECUTE_BLOCKED:
-                _hold(listener, connection, HELD_BLOCKED)
-                parser_rewind(&connection.parser, request.end)
-        elif unlikely(<int64_t>_unsent(connection) > listener.stall_bytes):
-            _hold(listener, connection, HELD_STALLED)
-            parser_rewind(&connection.parser, request.end)
+        if unlikely(listener.requests[i].connection == NULL):
+            continue                           # was run while a script let others in
+        listener.request_at = i
+        _execute_one(listener, &listener.requests[i])
         if unlikely(i % GIVE_WAY_EVERY == GIVE_WAY_EVERY - 1) and lock_is_wanted(&engine.lock):
             engine.batch_ticks = 0             # others' commands are not this batch's
             lock_give_way(&engine.lock)
@@ -840,6 +843,7 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
             listener.arena_used = 0
         return
     lock_acquire(&engine.lock)
+    listener.current = current
     _copy_limits(listener)
     if listener.request_count > 1:
         for i in range(listener.round_count):
@@ -1103,6 +1107,42 @@ cdef bint _spare_ready(Listener* listener) noexcept nogil:
     return True
 
 
+cdef inline bint _stays(Listener* listener, Connection* connection) noexcept nogil:
+    """In the batch around a script: whose script it is, and who is in the middle of its turn."""
+    return connection == listener.current or connection.session.flags & SESSION_IN_SCRIPT != 0
+
+
+cdef void _release_others(Listener* listener) noexcept nogil:
+    """Whoever else is in the batch around the script has the rest of its requests answered now, and may send more."""
+    cdef Engine* engine = listener.engine
+    cdef Connection* connection
+    cdef uint32_t i
+    cdef uint32_t kept = 0
+    lock_acquire(&engine.lock)
+    for i in range(listener.request_at + 1, listener.request_count):
+        connection = listener.requests[i].connection
+        if connection != NULL and not _stays(listener, connection):
+            _execute_one(listener, &listener.requests[i])
+            listener.requests[i].connection = NULL
+    for i in range(listener.round_count):
+        connection = listener.round[i]
+        connection.in_outer_round = _stays(listener, connection)
+        if not connection.in_outer_round and connection.ending != ENDING_CLOSED:
+            _after(listener, connection, True)
+    lock_release(&engine.lock)
+    for i in range(listener.round_count):
+        connection = listener.round[i]
+        if connection.in_outer_round:
+            listener.round[kept] = connection
+            kept += 1
+            continue
+        connection.waiting_requests = 0
+        connection.in_round = False
+        if connection.ending != ENDING_CLOSED:
+            _settle(listener, connection, True)
+    listener.round_count = kept
+
+
 cdef void _exchange(Listener* listener) noexcept nogil:
     """The present batch and the spare one."""
     cdef Batch batch
@@ -1159,6 +1199,8 @@ cdef bint _serve_others(Engine* engine) noexcept nogil:
     cdef PollerEvent[POLLER_EVENTS_MAX] events
     cdef Connection* connection
     cdef void* owner
+    cdef Connection* current = listener.current
+    cdef uint32_t request_at = listener.request_at
     cdef uint32_t capacity
     cdef int count, i
     if atomic_load32(&listener.stop_asked):
@@ -1167,10 +1209,9 @@ cdef bint _serve_others(Engine* engine) noexcept nogil:
         return False
     capacity = listener.connection_capacity
     memcpy(events, listener.poller.events, sizeof(events))
-    for i in range(<int>listener.round_count):
-        listener.round[i].in_outer_round = True
-    _exchange(listener)
     listener.nested = True
+    _release_others(listener)
+    _exchange(listener)
     count = poller_wait(&listener.poller, 0)
     for i in range(count):
         owner = listener.poller.events[i].owner
@@ -1186,6 +1227,8 @@ cdef bint _serve_others(Engine* engine) noexcept nogil:
     _free_doomed(listener)
     _return(listener, capacity)
     listener.nested = False
+    listener.current = current
+    listener.request_at = request_at
     for i in range(<int>listener.round_count):
         listener.round[i].in_outer_round = False
     memcpy(listener.poller.events, events, sizeof(events))
@@ -1203,6 +1246,7 @@ cdef void listener_run(Listener* listener) noexcept nogil:
     listener.tick_us = listener.now_us
     while not atomic_load32(&listener.stop_asked):
         count = poller_wait(&listener.poller, _timeout_ms(listener))
+        listener.turn += 1
         listener.now_us = monotonic_us()
         if listener.resumed_count:
             _serve_resumed(listener)
