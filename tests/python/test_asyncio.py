@@ -268,9 +268,10 @@ def test_customised_clients_see_every_command():
 def test_stores_are_shared():
     async def main():
         async with hutch.asyncio.Redis("together", decode_responses=True) as r:
-            with hutch.Redis("together", decode_responses=True) as same:
-                await r.set("a", "1")
-                assert same.get("a") == "1" and r.store is same.store
+            same = hutch.Redis("together", decode_responses=True)
+            await r.set("a", "1")
+            assert same.get("a") == "1" and r.store is same.store
+            same.connection_pool.close()
             other = hutch.asyncio.from_url("hutch://together/2?decode_responses=yes")
             await other.set("a", "2")
             assert await r.get("a") == "1" and other.store is r.store
