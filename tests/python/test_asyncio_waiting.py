@@ -232,6 +232,26 @@ def test_the_end_of_the_store(loop_kind):
         run_on(loop_kind, main(end))
 
 
+def test_noticed(loop_kind):
+    """What a session that waits for messages hears of: here, its own end."""
+    from hutch.asyncio.waiting import noticed
+
+    async def main(end):
+        store = hutch.Store()
+        r = hutch.asyncio.Redis(store=store)
+        session = store.engine.session()
+        looks = []
+        task = asyncio.ensure_future(noticed(session, lambda: looks.append(session.id)))
+        await asyncio.sleep(0.01)
+        assert len(looks) == 1
+        end(store, hutch.Redis(store=store), looks[0])
+        with pytest.raises(hutch.StoreClosedError):
+            await asyncio.wait_for(task, 5)
+
+    for end in (lambda store, r, number: r.client_kill_filter(_id=number), lambda store, r, number: store.close()):
+        run_on(loop_kind, main(end))
+
+
 def test_disconnected():
     async def main():
         r = hutch.asyncio.Redis(retry=redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0))
