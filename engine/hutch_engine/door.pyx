@@ -26,6 +26,7 @@ from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
 from hutch_engine.server.executor cimport (act_on_effects, EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known,
                                            resolve_command)
 from hutch_engine.server.housekeeping cimport housekeeping_start, housekeeping_stop
+from hutch_engine.server.tracking cimport messaging_install
 from hutch_engine.server.listener cimport Listener, listener_free, listener_new, listener_open, listener_start
 import hutch_engine.server.command_handlers   # fills the command table's handlers
 
@@ -87,6 +88,7 @@ cdef class Engine:
             raise MemoryError
         self.core.start_housekeeping = housekeeping_start
         blocking_install(self.core)
+        messaging_install(self.core)
         self.closed = False
 
     def __dealloc__(self):

@@ -9,7 +9,6 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_
 from libc.string cimport memcpy
 from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.clock cimport clock_now_ms
-from hutch_engine.base.lock cimport signal_raise
 from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport CALL_NO_TOUCH, Call
@@ -19,9 +18,9 @@ from hutch_engine.keyspace.entry cimport Entry, entry_type, leb128_bytes, leb128
 from hutch_engine.keyspace.keyspace cimport (
     FIND_NO_STATS, FIND_NO_TOUCH, WANT_READY, Database, keyspace_find, keyspace_hash)
 from hutch_engine.server.engine cimport (
-    BLOCKED_KEY_OFFSET, SESSION_BLOCKED, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_NO_TOUCH, Engine, Session, engine_poke_housekeeping,
-    engine_wake_listener)
-from hutch_engine.server.executor cimport act_on_effects, mute_reply, run_command, uncount_command
+    BLOCKED_KEY_OFFSET, SESSION_BLOCKED, SESSION_CLOSE_NOW, SESSION_NO_TOUCH, Engine, Session, engine_poke_housekeeping,
+    session_notice)
+from hutch_engine.server.executor cimport act_on_effects, mute_reply, run_command, take_inbox, uncount_command
 from hutch_engine.structures.table cimport Table, TableSlot, table_each, table_find, table_hash, table_insert, table_remove
 from hutch_engine.structures.wheel cimport Wheel, WheelNode, wheel_add, wheel_cancel, wheel_init, wheel_next_ms, wheel_take
 
@@ -162,14 +161,6 @@ cdef inline void _free(Engine* engine, Blocked* blocked) noexcept nogil:
     heap_free(&engine.heap, blocked, blocked.block_bytes)
 
 
-cdef inline void _wake(Session* session) noexcept nogil:
-    """Its reply is there, or never will be."""
-    if session.served != NULL:
-        signal_raise(session.served)
-    elif not session.flags & SESSION_EMBEDDED:
-        engine_wake_listener(session.engine)
-
-
 cdef Blocked* _copy_words(Session* session) noexcept nogil:
     """A Blocked with room for its waiters, and a copy of the call's words; NULL when refused."""
     cdef Call* call = &session.call
@@ -259,7 +250,7 @@ cdef void blocking_forget(Session* session) noexcept nogil:
     if session.blocked == NULL:
         return
     _free(engine, _detach(session))
-    _wake(session)
+    session_notice(session)
 
 
 # ---- answering
@@ -278,7 +269,7 @@ cdef void _give_up(Session* session, const char* error) noexcept nogil:
     session.commands += 1
     mute_reply(session, mark)
     _free(engine, blocked)
-    _wake(session)
+    session_notice(session)
 
 
 cdef bint blocking_unblock(Session* session, bint as_error) noexcept nogil:
@@ -316,6 +307,8 @@ cdef void _run_again(Session* session) noexcept nogil:
     cdef Call* call = &session.call
     cdef size_t mark = session.reply.buffer.length
     cdef Blocked* blocked = _detach(session)
+    cdef Session* running = engine.current
+    engine.current = session
     call.flags = CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0
     run_command(session, blocked.command, blocked.argv, blocked.argc, False, 0)
     if call.block_keys:
@@ -324,14 +317,17 @@ cdef void _run_again(Session* session) noexcept nogil:
             call.block_keys = 0
             uncount_command(session, blocked.command)
             _free(engine, blocked)
+            engine.current = running
             return
         call.block_keys = 0
         reply_error(&session.reply, b"OOM command not allowed when used memory > 'maxmemory'.")
     # Its own effects: keys it emptied, and others it made ready, which come after those that are ready already.
     act_on_effects(engine)
     mute_reply(session, mark)
+    engine.current = running
+    take_inbox(session)
     _free(engine, blocked)
-    _wake(session)
+    session_notice(session)
 
 
 cdef void _serve_key(Engine* engine, BlockedKey* key) noexcept nogil:
