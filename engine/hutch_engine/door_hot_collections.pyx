@@ -52,6 +52,7 @@ cdef const Command* ZSCORE = command_table_find(slice_of_text(b"zscore"))
 cdef const Command* ZINCRBY = command_table_find(slice_of_text(b"zincrby"))
 cdef const Command* ZRANGE = command_table_find(slice_of_text(b"zrange"))
 cdef const Command* ZRANK = command_table_find(slice_of_text(b"zrank"))
+cdef const Command* PUBLISH = command_table_find(slice_of_text(b"publish"))
 cdef const Command* EXPIRE = command_table_find(slice_of_text(b"expire"))
 
 cdef frozenset _SET_OPTIONS = frozenset(("ex", "px", "nx", "xx", "keepttl", "get", "exat", "pxat"))
@@ -421,6 +422,16 @@ cdef class HotCollections(HotMethods):
         """
         answer = self._answer(SREM, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else NotImplemented
         return super(HotCollections, self).srem(name, *values) if answer is NotImplemented else answer
+
+    def publish(self, channel, message, **kwargs):
+        """
+        Send ``message`` to all who listen to ``channel``; returns to how many. O(listeners + patterns)
+        """
+        if not kwargs:
+            answer = self._answer(PUBLISH, AS_IT_IS, <PyObject*>channel, <PyObject*>message, NULL, None)
+            if answer is not NotImplemented:
+                return answer
+        return super(HotCollections, self).publish(channel, message, **kwargs)
 
     def sismember(self, name, value):
         """

@@ -206,6 +206,7 @@ cdef struct Engine:
     void* first_prefix
     Buffer message                      # the message being sent, in RESP
     size_t announced                    # effects of the running commands that subscribers have heard of
+    bint sweep_wanted                   # an embedded session was cut off at its limit
     uint32_t tracking_count             # sessions with CLIENT TRACKING
     SessionForgetter forget_topics      # server/pubsub, which lies above
 

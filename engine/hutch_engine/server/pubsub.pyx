@@ -218,6 +218,8 @@ cdef void topics_leave_all(Session* session, uint32_t kind) noexcept nogil:
 
 cdef void _cut_off(Session* session) noexcept nogil:
     session.flags |= SESSION_CLOSE_NOW
+    if session.flags & SESSION_EMBEDDED:
+        session.engine.sweep_wanted = True
     session.engine.output_limit_closes += 1
     session_notice(session)
 
@@ -319,7 +321,21 @@ cdef int64_t pubsub_publish(Engine* engine, uint32_t kind, Slice channel, Slice 
     if unlikely(engine.message.capacity > KEPT_MESSAGE_BYTES):
         engine.message.length = 0
         buffer_shrink(&engine.message, KEPT_MESSAGE_BYTES)
+    if unlikely(engine.sweep_wanted):
+        pubsub_sweep(engine)
     return receivers
+
+
+cdef void pubsub_sweep(Engine* engine) noexcept nogil:
+    cdef Session* session = engine.sessions
+    cdef uint32_t kind
+    engine.sweep_wanted = False
+    while session != NULL:
+        if session.flags & SESSION_EMBEDDED and session.flags & SESSION_CLOSE_NOW:
+            for kind in range(TOPIC_KINDS):
+                topics_leave_all(session, kind)
+            buffer_clear(&session.inbox)
+        session = session.next
 
 
 cdef void pubsub_install(Engine* engine) noexcept nogil:

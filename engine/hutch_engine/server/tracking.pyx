@@ -18,8 +18,8 @@ from hutch_engine.server.engine cimport (
     TOPIC_TRACKED, TRACKING_BCAST, TRACKING_BROKEN_REDIRECT, TRACKING_CACHING, TRACKING_NOLOOP, TRACKING_OPTIN,
     TRACKING_OPTOUT, Engine, Session, session_inbox, session_notice)
 from hutch_engine.server.pubsub cimport (
-    Subscription, Topic, pubsub_deliver, pubsub_has_listeners, pubsub_install, pubsub_publish, topic_drop, topic_find,
-    topic_name, topic_subscribe, topics_leave_all)
+    Subscription, Topic, pubsub_deliver, pubsub_has_listeners, pubsub_install, pubsub_publish, pubsub_sweep, topic_drop,
+    topic_find, topic_name, topic_subscribe, topics_leave_all)
 from hutch_engine.structures.table cimport Table, table_count, table_random
 
 cdef enum:
@@ -207,6 +207,8 @@ cdef void announce_effects(Engine* engine) noexcept nogil:
                 _tell_event(engine, &keyspace.effects[i], _effect_key(keyspace, i))
     if unlikely(engine.tracking_count != 0):
         _announce_changes(engine, first)
+        if unlikely(engine.sweep_wanted):
+            pubsub_sweep(engine)
 
 
 # ---- remembering
