@@ -1,4 +1,9 @@
 """See door.pxd."""
+import importlib.machinery
+import importlib.util
+import os
+import threading
+
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -14,13 +19,15 @@ from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCR
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply)
 from hutch_engine.server.blocking cimport blocking_forget, blocking_install, blocking_time_out
+from hutch_engine.scripting.script_run cimport script_is_of_this_thread
 from hutch_engine.server.config cimport config_parse_line
 from hutch_engine.server.config_commands cimport config_apply, config_configure
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
                                                 command_table_ids)
 from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
-                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_MONITOR, SESSION_SUBSCRIBED,
-                                         SESSION_TRACKING, engine_clear, engine_init, engine_is_ours,
+                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_MONITOR,
+                                         SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, engine_clear,
+                                         engine_init, engine_is_ours,
                                          engine_poke_housekeeping, engine_set_commands,
                                          engine_used_memory, session_free, session_new)
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
@@ -56,6 +63,43 @@ cdef enum:
     KEPT_REPLY_BYTES = 4096          # of a session's reply buffer, between calls
 
 
+cdef bytes _lua_path = None              # of the Lua that scripts run in; b"": there is none
+
+
+cdef bytes _find_lua():
+    """The compiled module of the package lupa that has Lua 5.1 in it. It is only looked for: no module is imported."""
+    try:
+        package = importlib.util.find_spec("lupa")
+        if package is None or not package.submodule_search_locations:
+            return b""
+        found = importlib.machinery.PathFinder.find_spec("lupa.lua51", package.submodule_search_locations)
+    except (ImportError, ValueError, AttributeError):
+        return b""
+    return b"" if found is None or not found.origin else os.fsencode(found.origin)
+
+
+# What a signal's handler raised while a script ran, by thread: raised again once the call is back.
+cdef dict _interrupts = {}
+
+
+cdef bint _look_at_signals() noexcept with gil:
+    """Engine.look_at_signals. Called without the engine's lock, by a thread that let go of the GIL in its call."""
+    try:
+        PyErr_CheckSignals()
+        return False
+    except BaseException as error:
+        _interrupts[threading.get_ident()] = error
+        return True
+
+
+cdef int raise_interrupt() except -1:
+    if _interrupts:
+        interrupt = _interrupts.pop(threading.get_ident(), None)
+        if interrupt is not None:
+            raise interrupt
+    return 0
+
+
 class ClosedError(ConnectionError):
     """The engine or the session was closed."""
 
@@ -73,6 +117,7 @@ cdef class Engine:
     """
 
     def __cinit__(self, int32_t databases=16, uint64_t seed=0, *, closed_error=ClosedError, forked_error=ForkedError):
+        global _lua_path
         if databases < 1:
             raise ValueError("databases must be positive")
         self.closed_error = closed_error
@@ -87,7 +132,12 @@ cdef class Engine:
         if self.core.stats == NULL:
             engine_clear(self.core)
             raise MemoryError
+        if _lua_path is None:
+            _lua_path = _find_lua()
+        if _lua_path:
+            self.core.lua_path = PyBytes_AS_STRING(_lua_path)     # kept for as long as this module
         self.core.start_housekeeping = housekeeping_start
+        self.core.look_at_signals = _look_at_signals
         blocking_install(self.core)
         messaging_install(self.core)
         self.closed = False
@@ -134,6 +184,7 @@ cdef class Engine:
 
     cdef void _close(self) noexcept nogil:
         cdef Listener* listener
+        self.core.stop_scripts = True    # an endless one would never give the lock away, if busy-reply-threshold is 0
         lock_acquire(&self.core.lock)
         if self.closed:
             lock_release(&self.core.lock)
@@ -146,6 +197,8 @@ cdef class Engine:
             listener_free(listener)
         housekeeping_stop(self.core)
         lock_acquire(&self.core.lock)
+        while self.core.busy:            # a script of another thread, on its way out
+            lock_give_way(&self.core.lock)
         while self.core.sessions != NULL:
             session_free(self.core.sessions)   # their objects see `closed` before they look at them
         lock_release(&self.core.lock)
@@ -157,6 +210,8 @@ cdef class Engine:
         """Stop the listener, end all sessions, free everything. May be called again. O(keys)."""
         if not engine_is_ours(self.core):
             return
+        if not self.closed and script_is_of_this_thread(self.core):
+            raise RuntimeError("a script of this thread is still running in this store")
         with nogil:
             self._close()
 
@@ -230,7 +285,7 @@ cdef class Engine:
     cdef void _clock_moved(self) noexcept:
         # At once, not when housekeeping comes to it: tests look right after they moved the clock.
         self.core.keyspace.now_ms = 0
-        while not self.core.cron_paused and keyspace_expire_due(&self.core.keyspace, 1000):
+        while not self.core.cron_paused and not self.core.busy and keyspace_expire_due(&self.core.keyspace, 1000):
             pass
         while blocking_time_out(self.core, 1000):
             pass
@@ -349,8 +404,7 @@ cdef class Engine:
 
 # ---- one round under the lock
 
-cdef void _take_reply(SessionStruct* session, Taken* taken) noexcept nogil:
-    """Move what the session has answered behind what `taken` holds already."""
+cdef void take_reply(SessionStruct* session, Taken* taken) noexcept nogil:
     cdef Buffer* reply = &session.reply.buffer
     if reply.failed:
         taken.refused = True
@@ -377,16 +431,15 @@ cdef void _take_reply(SessionStruct* session, Taken* taken) noexcept nogil:
     taken.data = taken.big.data
 
 
-cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const size_t* counts, size_t total, bint patient,
-               Taken* taken) noexcept nogil:
-    """Execute `total` commands whose words lie one after the other in argv, take their replies along and
-    release the lock. `patient`: the GIL is not held, so others may have the lock in between."""
+cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv, const size_t* counts, size_t total,
+                       bint patient, Taken* taken) noexcept nogil:
     cdef SessionStruct* session = slot[0]
     cdef EngineStruct* engine = session.engine
     cdef Executed outcome = EXECUTED
     cdef size_t done = 0
     cdef bint theirs = False
     taken.ended = False
+    session.flags &= ~<uint32_t>SESSION_POSTPONED        # from the last attempt
     while True:
         outcome = execute_known(session, command, argv, counts[done], False, 0)
         if outcome == EXECUTE_POSTPONED:
@@ -396,12 +449,12 @@ cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const 
         if outcome != EXECUTED or session.flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW) or done == total:
             break
         if patient and done % TURN_COMMANDS == 0 and lock_is_wanted(&engine.lock):
-            _take_reply(session, taken)  # another thread may use this session meanwhile
+            take_reply(session, taken)  # another thread may use this session meanwhile
             lock_give_way(&engine.lock)
             if slot[0] != session:       # and close it
                 taken.ended = True
                 break
-            if session.flags & SESSION_BLOCKED or session.reply.buffer.length:
+            if session.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or session.reply.buffer.length:
                 theirs = True            # or wait in it, and what is answered there is not ours
                 break
         command = resolve_command(engine, argv, counts[done])
@@ -410,20 +463,12 @@ cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const 
     taken.outcome = outcome
     taken.done = done
     if slot[0] == session and not theirs:
-        _take_reply(session, taken)
+        take_reply(session, taken)
         taken.ended = session.flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW) != 0
         if taken.ended:
             slot[0] = NULL
             session_free(session)
     lock_release(&engine.lock)
-
-
-cdef inline void _taken_init(Taken* taken) noexcept nogil:
-    taken.length = 0
-    taken.data = taken.small
-    taken.big.data = NULL
-    taken.refused = False
-    taken.ended = False
 
 
 cdef inline bint _may_take_long(const Command* command, size_t argc) noexcept nogil:
@@ -515,7 +560,11 @@ cdef class Session:
         if not lock_try(&self.engine.core.lock):
             with nogil:
                 lock_acquire(&self.engine.core.lock)
-        if self.core != NULL:
+        # After the engine's end the session is gone, too, and must not be looked at.
+        if self.core != NULL and not self.engine.closed and self.core.flags & SESSION_IN_SCRIPT:
+            # A thread is inside it, in a script that lets others in: that thread ends the session.
+            self.core.flags |= SESSION_CLOSE_NOW
+        elif self.core != NULL:
             if not self.engine.closed:
                 session_free(self.core)
             self.core = NULL
@@ -527,7 +576,7 @@ cdef class Session:
         self.engine.enter()
         if self.core == NULL or self.core.flags & SESSION_CLOSE_NOW:
             killed = self.core != NULL
-            if killed:
+            if killed and not self.core.flags & SESSION_IN_SCRIPT:
                 session_free(self.core)
                 self.core = NULL
             self.engine.leave()
@@ -572,7 +621,7 @@ cdef class Session:
                 raise self.engine.closed_error("Connection closed by server.")
             ticket = signal_prepare(&self.served)
             if not session.flags & SESSION_BLOCKED:
-                _take_reply(session, taken)
+                take_reply(session, taken)
                 taken.ended = session.flags & SESSION_CLOSE_AFTER_REPLY != 0
                 if taken.ended:
                     self.core = NULL
@@ -600,10 +649,20 @@ cdef class Session:
         self.engine.leave()
         return 0
 
+    cdef int run_round(self, Slice* argv, const size_t* counts, size_t total, Taken* taken) except -1:
+        """run_commands, with or without the GIL, as it fits. Requires the lock, which is released."""
+        cdef const Command* command = resolve_command(self.engine.core, argv, counts[0])
+        if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[0]):
+            with nogil:
+                run_commands(&self.core, command, argv, counts, total, True, taken)
+            raise_interrupt()
+        else:
+            run_commands(&self.core, command, argv, counts, total, False, taken)
+        return 0
+
     cdef int _execute(self, Arguments* arguments, const size_t* counts, size_t total, Taken* taken) except -1:
         """Run the commands; waits out CLIENT PAUSE. Their replies are in `taken`, its buffer the caller's
         even when this raises."""
-        cdef const Command* command
         cdef Slice* argv = arguments.argv
         cdef uint32_t ticket
         cdef int64_t left_us
@@ -611,19 +670,17 @@ cdef class Session:
         cdef size_t ran = 0
         while True:
             self.enter()
-            if self.core.flags & SESSION_BLOCKED or self.core.reply.buffer.length:
+            if self.core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or self.core.reply.buffer.length:
+                if self.core.flags & SESSION_IN_SCRIPT and script_is_of_this_thread(self.engine.core):
+                    self.engine.leave()
+                    raise RuntimeError("this session's script is still running")
                 self._wait_a_turn()
                 continue
             ticket = signal_prepare(&self.engine.core.pause_over)
             left_us = 0
             if self.engine.core.pause_kind:
                 left_us = self.engine.core.pause_end_ms * 1000 - clock_now_us(&self.engine.core.clock)
-            command = resolve_command(self.engine.core, argv, counts[ran])
-            if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[ran]):
-                with nogil:
-                    _run(&self.core, command, argv, counts + ran, total - ran, True, taken)
-            else:
-                _run(&self.core, command, argv, counts + ran, total - ran, False, taken)
+            self.run_round(argv, counts + ran, total - ran, taken)
             if taken.refused:
                 raise MemoryError("no memory for the reply")
             if taken.ended or (taken.outcome == EXECUTED and taken.done == total - ran):
@@ -649,7 +706,7 @@ cdef class Session:
         cdef Cursor cursor
         cdef object found = None
         arguments_init(&arguments)
-        _taken_init(&taken)
+        taken_init(&taken)
         try:
             arguments_add_command(&arguments, self.codec, words, split)
             self._execute(&arguments, &arguments.count, 1, &taken)
@@ -703,7 +760,7 @@ cdef class Session:
         if not listed:
             return replies
         arguments_init(&arguments)
-        _taken_init(&taken)
+        taken_init(&taken)
         try:
             counts = <size_t*>malloc(len(listed) * sizeof(size_t))
             if counts == NULL:

@@ -15,6 +15,7 @@ from hutch_engine.door_hot_collections import HotCollections
 
 from .connection import EmbeddedConnection, EmbeddedConnectionPool
 from .exceptions import StoreClosedError
+from .lock import Lock
 
 # What redis.Redis takes for the way to a server. It means nothing inside the process, and is taken so that
 # programs need not be changed: a client without a socket never times out on one.
@@ -138,6 +139,22 @@ class Redis(HotCollections, redis.Redis):
         self._plain = plain
         self._hot_enable(plain)
         self._hot_pending = plain
+        self._scripts_pending = plain
+
+    def _lend_scripts_a_session(self):
+        """The compiled eval and evalsha get a connection to themselves: others are let in while a script runs."""
+        pool = self.connection_pool
+        others = []
+        try:
+            connection = pool.get_connection()
+            while self._hot_owns(connection.session):
+                others.append(connection)
+                connection = pool.get_connection()
+            self._hot_attach_scripts(connection.session)
+        except redis.ConnectionError:
+            pass                         # max_connections: scripts go the general way
+        for connection in others:
+            pool.release(connection)
 
     def execute_command(self, *args, **options):
         """Run a command and return its reply, shaped as redis-py shapes it."""
@@ -151,6 +168,10 @@ class Redis(HotCollections, redis.Redis):
         if self._hot_pending:
             self._hot_pending = False
             self._hot_attach(connection.session, connection.db)
+        if self._scripts_pending and args[0] in ("EVAL", "EVALSHA"):
+            self._scripts_pending = False
+            if not single:
+                self._lend_scripts_a_session()
         try:
             try:
                 response = connection.session.execute_split(args)
@@ -180,6 +201,12 @@ class Redis(HotCollections, redis.Redis):
     # The hot method of the same meaning, not redis-py's alias of its own.
     def __contains__(self, name):
         return self.exists(name) != 0
+
+    def lock(self, name, *args, lock_class=None, **options):
+        """A lock on ``name``, to be held by one thread at a time; see redis.Redis.lock."""
+        if lock_class is None and len(args) < 5:
+            lock_class = Lock
+        return super().lock(name, *args, **({} if lock_class is None else {"lock_class": lock_class}), **options)
 
     def pipeline(self, transaction=True, shard_hint=None):
         """Commands that are gathered and run together; with `transaction` (the default), atomically."""

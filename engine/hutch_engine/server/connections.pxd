@@ -6,9 +6,11 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.commands.command cimport Command
+from hutch_engine.keyspace.entry cimport Entry
 from hutch_engine.server.engine cimport SESSION_AUTHENTICATED, Engine, Session
 from hutch_engine.server.poller cimport Poller
 from hutch_engine.server.resp_parser cimport ParseLimits, RespParser, Words
+from hutch_engine.structures.table cimport Table
 
 cdef enum:
     LISTENER_SOCKETS_MAX = 18           # 16 addresses of `bind`, as in Redis, the Unix socket, one spare
@@ -39,6 +41,8 @@ cdef struct Connection:
     uint8_t ending                      # ENDING_*
     bint in_round                       # listed in Listener.round
     bint in_resumed                     # listed in Listener.resumed
+    bint in_outer_round                 # listed there while a script of that round lets others in
+    uint64_t born_turn                  # Listener.turn, when it was accepted meanwhile
     bint authenticated                  # copied under the lock, for the parser's limits
     RespParser parser
     Buffer query                        # owned: bytes of an unfinished request, empty most of the time
@@ -57,6 +61,9 @@ cdef struct Request:                    # one decoded command of the present bat
     const Command* command              # NULL: unknown
     uint64_t key_hash
     bint hashed
+    Entry* entry                        # of a collection, while the batch's memory is fetched; else NULL
+    const Table* members                # ... and its table; else NULL
+    uint64_t member_hash
     uint32_t word_count
     size_t first_word                   # in Listener.words
     size_t start                        # where its bytes begin and end in its connection's window
@@ -65,6 +72,17 @@ cdef struct Request:                    # one decoded command of the present bat
 cdef struct ListeningSocket:
     int fd
     bint unix_socket
+
+cdef struct Batch:                      # what a turn of the loop works on
+    Connection** round                  # owned: those with something to do under the lock
+    uint32_t round_count
+    Connection** resumed                # owned: those whose kept requests may run now
+    uint32_t resumed_count
+    Request* requests                   # owned, BATCH_REQUESTS
+    uint32_t request_count
+    Words words                         # of all requests
+    char* arena                         # owned, ARENA_BYTES
+    size_t arena_used
 
 cdef struct Listener:
     Engine* engine                      # borrowed
@@ -96,10 +114,19 @@ cdef struct Listener:
     int64_t tick_us                     # monotonic, of the next tick
     int64_t pause_left_ms               # until CLIENT PAUSE ends
     uint32_t stop_asked                 # atomic
+    uint64_t turn                       # counts the loop's, those inside of scripts left out
+    uint32_t request_at                 # which of `requests` is being run
+    Connection* current                 # in the middle of its turn while they are; or NULL
+    Batch spare                         # owned: for turns inside of a script that overruns its time
+    uint32_t spare_capacity             # of its lists; 0: not there
+    bint nested                         # such a turn is being made
+    bint missed_wake                    # the poller was woken during one
     bint accept_paused                  # no descriptor was left: accept again after a tick
     bint thread_runs
     uint64_t thread                     # pthread_t
 
+cdef bint connections_grow_list(Connection*** list, uint32_t capacity) noexcept nogil
+"""Room for so many in one of the listener's lists; False when memory was refused."""
 cdef bint connections_reserve(Listener* listener) noexcept nogil
 """Room for one more connection in every list, so that listing one never fails."""
 cdef void connections_release(Listener* listener) noexcept nogil

@@ -27,6 +27,11 @@ cdef enum:
 # ---- opening
 
 cdef void connections_release(Listener* listener) noexcept nogil:
+    free(listener.spare.arena)
+    free(listener.spare.requests)
+    free(listener.spare.round)
+    free(listener.spare.resumed)
+    words_clear(&listener.spare.words)
     free(listener.arena)
     free(listener.requests)
     free(listener.connections)
@@ -37,7 +42,7 @@ cdef void connections_release(Listener* listener) noexcept nogil:
     free(listener)
 
 
-cdef bint _grow_list(Connection*** list, uint32_t capacity) noexcept nogil:
+cdef bint connections_grow_list(Connection*** list, uint32_t capacity) noexcept nogil:
     cdef void* block = realloc(list[0], capacity * sizeof(Connection*))
     if block == NULL:
         return False
@@ -52,8 +57,8 @@ cdef bint connections_reserve(Listener* listener) noexcept nogil:
     cdef uint32_t capacity = listener.connection_capacity * 2 if listener.connection_capacity else 64
     if used < listener.connection_capacity:
         return True
-    if not (_grow_list(&listener.connections, capacity) and _grow_list(&listener.round, capacity)
-            and _grow_list(&listener.resumed, 2 * capacity) and _grow_list(&listener.doomed, capacity)):
+    if not (connections_grow_list(&listener.connections, capacity) and connections_grow_list(&listener.round, capacity)
+            and connections_grow_list(&listener.resumed, 2 * capacity) and connections_grow_list(&listener.doomed, capacity)):
         return False
     listener.connection_capacity = capacity
     return True
@@ -286,6 +291,7 @@ cdef void _welcome(Listener* listener, int fd, bint unix_socket) noexcept nogil:
     if not unix_socket:
         socket_tune(fd, keepalive_s)
     connection.session = session
+    connection.born_turn = listener.turn if listener.nested else 0
     connection.fd = fd
     connection.interest = POLL_READ
     parser_init(&connection.parser, &engine.client_bytes)
@@ -323,19 +329,30 @@ cdef void _forget_resumed(Listener* listener, Connection* connection) noexcept n
             return
 
 
+cdef inline bint _is_named(Listener* listener, Connection* connection) noexcept nogil:
+    """May a list or an event of the turn around this one still name it?"""
+    return listener.nested and connection.born_turn != listener.turn
+
+
 cdef void connections_free_doomed(Listener* listener) noexcept nogil:
     cdef Engine* engine = listener.engine
     cdef Connection* connection
     cdef uint32_t i
+    cdef uint32_t kept = 0
     if listener.doomed_count == 0:
         return
     lock_acquire(&engine.lock)
     for i in range(listener.doomed_count):
-        connections_count_bytes(engine, listener.doomed[i])
-        session_free(listener.doomed[i].session)
+        if not _is_named(listener, listener.doomed[i]):
+            connections_count_bytes(engine, listener.doomed[i])
+            session_free(listener.doomed[i].session)
     lock_release(&engine.lock)
     for i in range(listener.doomed_count):
         connection = listener.doomed[i]
+        if _is_named(listener, connection):
+            listener.doomed[kept] = connection
+            kept += 1
+            continue
         if connection.in_resumed:
             _forget_resumed(listener, connection)
         # Not before the session is gone: the number may be another connection's right away.
@@ -344,7 +361,7 @@ cdef void connections_free_doomed(Listener* listener) noexcept nogil:
         buffer_clear(&connection.query)
         buffer_clear(&connection.sending)
         free(connection)
-    listener.doomed_count = 0
+    listener.doomed_count = kept
 
 
 cdef void connections_watch_for(Listener* listener, Connection* connection, uint32_t interest) noexcept nogil:

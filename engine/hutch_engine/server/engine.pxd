@@ -15,6 +15,7 @@ from hutch_engine.commands.call cimport Call
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport Reply
 from hutch_engine.keyspace.keyspace cimport Keyspace
+from hutch_engine.server.bell cimport Bell
 from hutch_engine.server.config cimport Config
 from hutch_engine.structures.table cimport Table
 from hutch_engine.structures.wheel cimport Wheel
@@ -42,6 +43,9 @@ cdef enum:                              # Session.flags
     SESSION_MASTER = 1 << 19
     SESSION_TRACKING = 1 << 20
     SESSION_IN_EXEC = 1 << 21
+    SESSION_IN_SCRIPT = 1 << 26         # its script runs, and may have let others in
+    SESSION_OF_SCRIPTS = 1 << 27        # no client: as it scripts run their commands
+    SESSION_ERROR_COUNTED = 1 << 28     # INFO knows the error that the present command answers
 
 cdef enum:                              # kinds of topics: Engine.topics, Session.topic_counts (server/pubsub)
     TOPIC_CHANNEL = 0
@@ -63,6 +67,11 @@ cdef enum:
     BLOCKED_KEY_OFFSET = 32             # of the name in server/blocking's BlockedKey
     TOPIC_NAME_OFFSET = 40              # of the name in server/pubsub's Topic
     SUBSCRIPTION_NAME_OFFSET = 39       # of session and topic in its Subscription
+
+cdef enum:                              # Engine.busy
+    BUSY_NOT = 0
+    BUSY_EVAL = 1
+    BUSY_FUNCTION = 2
 
 cdef enum:                              # Engine.pause_kind
     PAUSE_NONE = 0
@@ -127,6 +136,9 @@ cdef struct Session:
     uint32_t watch_count
     void* blocked                       # what it waits for (server/blocking), or NULL
     Signal* served                      # borrowed: raised when its wait is over; NULL for sockets
+    Bell* bell                          # held: an event loop hears by it that there is something to take; or NULL
+    uint64_t bell_number                # how the bell calls it
+    uint64_t bell_round                 # of its last ringing
     void* connection                    # the listener's own, NULL for embedded sessions
     Buffer inbox                        # messages to an embedded session; to a socket, those that its own command sent
     int64_t inbox_over_since_us         # the soft limit's clock for an embedded inbox; 0 = below it
@@ -152,6 +164,21 @@ ctypedef void (*SessionForgetter)(Session* session) noexcept nogil
 ctypedef void (*ReadyNoter)(Engine* engine, int32_t database_index, Slice key) noexcept nogil
 ctypedef void (*AllReadyNoter)(Engine* engine, int32_t database_index) noexcept nogil
 ctypedef void (*ReadyServer)(Engine* engine) noexcept nogil
+
+ctypedef void (*ScriptingFreer)(Engine* engine) noexcept nogil
+ctypedef bint (*OthersServer)(Engine* engine) noexcept nogil
+ctypedef bint (*SignalLooker)() noexcept nogil
+ctypedef uint64_t (*FlagsOfScript)(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
+
+cdef struct ScriptFigures:              # of scripting, for INFO
+    uint64_t eval_vm_bytes
+    uint64_t functions_vm_bytes
+    uint64_t scripts
+    uint64_t scripts_bytes
+    uint64_t scripts_evicted
+    uint64_t functions
+    uint64_t libraries
+    uint64_t functions_bytes
 
 cdef struct WatchedKey:                 # one block, with the name for the table behind the pointer:
     Watch* watches                      # LEB128 length, 4 bytes of database index, the key's bytes
@@ -211,6 +238,18 @@ cdef struct Engine:
     SessionForgetter forget_topics      # server/pubsub, which lies above
 
     uint32_t monitor_count              # sessions in MONITOR
+    void* scripting                     # its own; NULL before the first script
+    const char* lua_path                # borrowed: the file that has Lua's C API; NULL: there is none
+    ScriptingFreer free_scripting
+    OthersServer serve_others           # the listener's: a script of one of its clients lets the others in ...
+    void* listening                     # ... and the listener itself
+    uint32_t socket_scripts_stop        # atomic: it is about to stop, and scripts of its clients with it
+    SignalLooker look_at_signals        # the door's; called without the lock. True: the script is to stop
+    FlagsOfScript flags_of_script       # what else a script's shebang line makes of EVAL's flags, or NULL
+    ScriptFigures script_figures
+    bint stop_scripts                   # the engine is about to close
+
+    uint8_t busy                        # BUSY_: a script overruns its time and lets others in between
     uint8_t pause_kind                  # CLIENT PAUSE
     int64_t pause_end_ms
     Signal pause_over                   # embedded callers wait here
@@ -273,6 +312,10 @@ cdef void session_free(Session* session) noexcept nogil
 """Requires the lock. Forgets its watches, queue and buffers."""
 cdef void session_reset(Session* session) noexcept nogil
 """RESET: back to what a fresh connection has, except the socket, its addresses and counters."""
+cdef void session_use_bell(Session* session, Bell* bell) noexcept nogil
+"""From now on session_notice rings this one; NULL: none. Requires the lock."""
+cdef void session_resemble(Session* session, const Session* model) noexcept nogil
+"""Take over what a connection sets up in the beginning: database, protocol, names, CLIENT NO-TOUCH and NO-EVICT."""
 cdef void session_select(Session* session, int32_t database_index) noexcept nogil
 cdef bint session_watch(Session* session, int32_t database_index, Slice key) noexcept nogil
 """False when memory was refused. Watching twice is watching once."""
@@ -294,7 +337,7 @@ cdef void engine_wake_listener(Engine* engine) noexcept nogil
 """Any thread. The listener looks soon at what was noticed, and at pauses."""
 cdef void session_notice(Session* session) noexcept nogil
 """There is something for it: bytes to send, the end of a wait, its own end. The listener is woken, once for all
-that it has not looked at yet; an embedded caller that waits is, too. Requires the lock."""
+that it has not looked at yet; so are a thread and an event loop that wait. Requires the lock."""
 cdef Buffer* session_inbox(Session* session) noexcept nogil
 """Where to append a message for it that is not a reply; call session_notice afterwards."""
 cdef void engine_sample(Engine* engine) noexcept nogil

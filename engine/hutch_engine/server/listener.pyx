@@ -2,7 +2,7 @@
 
     wait        the poller tells which sockets are readable
     collect     read each once, decode its requests, look up commands, hash first keys        no lock
-    run         prefetch buckets, then entries; execute in order; swap out the replies        under the lock
+    run         prefetch buckets, entries, members; execute in order; swap out the replies    under the lock
     settle      write the replies, keep the bytes of unfinished requests                      no lock
 
 A batch is run as soon as BATCH_REQUESTS are collected, in the middle of a connection if need be; that
@@ -15,7 +15,7 @@ STALL_BYTES are waiting; a hard output limit in the configuration takes the plac
 """
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memmove
 from hutch_engine.base.atomics cimport atomic_load32, atomic_store32
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_reserve, buffer_shrink
@@ -23,22 +23,24 @@ from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, prefetch, ticks, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_give_way, lock_is_wanted, lock_release
 from hutch_engine.base.slice cimport Slice, slice_is
-from hutch_engine.commands.command cimport Command
+from hutch_engine.commands.command cimport ACL_HASH, ACL_LIST, ACL_SET, ACL_SORTEDSET, Command
 from hutch_engine.commands.reply cimport reply_error
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_hash
+from hutch_engine.keyspace.prefetch cimport prefetch_member_bucket, prefetch_value
 from hutch_engine.server.connections cimport (
     ARENA_BYTES, BATCH_REQUESTS, ENDING_AFTER_REPLY, ENDING_CLOSED, ENDING_NOT, ENDING_NOW, ENDING_PROTOCOL_ERROR,
-    HELD_BLOCKED, HELD_NOT, HELD_POSTPONED, HELD_STALLED, READ_BYTES, Connection, ListeningSocket, Request,
+    HELD_BLOCKED, HELD_NOT, HELD_POSTPONED, HELD_STALLED, READ_BYTES, Batch, Connection, ListeningSocket, Request,
     connections_accept, connections_authenticated, connections_close_sockets, connections_copy_limits,
-    connections_count_bytes, connections_doom, connections_free_doomed, connections_hold, connections_join_round,
-    connections_listen_for, connections_open, connections_release, connections_reserve, connections_resume,
+    connections_count_bytes, connections_doom, connections_free_doomed, connections_grow_list, connections_hold,
+    connections_join_round, connections_listen_for, connections_open, connections_release, connections_reserve, connections_resume,
     connections_watch_for)
 from hutch_engine.server.engine cimport (
-    PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_MASTER, SESSION_POSTPONED,
-    SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_SUBSCRIBED, Session, engine_sample)
+    PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT, SESSION_MASTER,
+    SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_SUBSCRIBED, Session,
+    engine_sample)
 from hutch_engine.server.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, Executed, execute_known
 from hutch_engine.server.poller cimport (
-    POLL_READ, POLL_WRITE, poller_clear, poller_init, poller_wait, poller_wake)
+    POLL_READ, POLL_WRITE, POLLER_EVENTS_MAX, PollerEvent, poller_clear, poller_init, poller_wait, poller_wake)
 from hutch_engine.server.resp_parser cimport (
     PARSE_ERROR, PARSE_FULL, PARSE_MORE, PARSE_REQUEST, ParseOutcome, parser_missing, parser_moved, parser_next,
     parser_rewind, words_init, words_reset)
@@ -85,6 +87,7 @@ cdef enum:
     GIVE_WAY_EVERY = 16             # commands, when somebody waits for the lock
     IDLE_US = 2000000               # after this a client's empty buffers are given back
     TICKS_PER_VISIT = 10            # each connection is looked at once in so many ticks
+    COLLECTIONS = ACL_HASH | ACL_LIST | ACL_SET | ACL_SORTEDSET
 
 cdef enum:
     CLASS_NORMAL = 0                # of client-output-buffer-limit
@@ -103,6 +106,7 @@ cdef Listener* listener_new(Engine* engine, bint portable_poller) noexcept nogil
     if listener == NULL:
         return NULL
     listener.engine = engine
+    words_init(&listener.spare.words, &engine.client_bytes)
     listener.arena = <char*>malloc(ARENA_BYTES)
     listener.requests = <Request*>malloc(BATCH_REQUESTS * sizeof(Request))
     words_init(&listener.words, &engine.client_bytes)
@@ -125,6 +129,7 @@ cdef bint listener_start(Listener* listener) noexcept nogil:
 
 cdef void listener_stop(Listener* listener) noexcept nogil:
     atomic_store32(&listener.stop_asked, 1)
+    atomic_store32(&listener.engine.socket_scripts_stop, 1)
     poller_wake(&listener.poller)
     if listener.thread_runs:
         hutch_listener_join(listener.thread)
@@ -141,6 +146,9 @@ cdef void listener_free(Listener* listener) noexcept nogil:
     lock_acquire(&engine.lock)
     engine.wake_fd = -1
     engine.tcp_port = 0
+    engine.serve_others = NULL
+    engine.listening = NULL
+    atomic_store32(&engine.socket_scripts_stop, 0)
     lock_release(&engine.lock)
     poller_clear(&listener.poller)
     connections_release(listener)
@@ -275,9 +283,42 @@ cdef inline Table* _table_of(const Request* request) noexcept nogil:
     return &request.connection.session.call.database.keys
 
 
+cdef void _prefetch_collections(Listener* listener) noexcept nogil:
+    """The same for what the keys hold: the blocks, then the member's bucket, then the member. A collection of a
+    million fields has them in no cache, however often its key is used."""
+    cdef uint32_t i
+    cdef Request* request
+    cdef Slice* words
+    cdef bint any = False
+    for i in range(listener.request_count):
+        request = &listener.requests[i]
+        request.entry = NULL
+        request.members = NULL
+        if request.hashed and request.command.acl_categories & COLLECTIONS:
+            words = listener.words.items + request.first_word
+            request.entry = prefetch_value(request.connection.session.call.database, words[1], request.key_hash)
+    for i in range(listener.request_count):
+        request = &listener.requests[i]
+        if request.entry != NULL and request.word_count > 2:
+            # Behind the key; a sorted set's commands that name one member have it at the end (ZADD, ZINCRBY, ZSCORE).
+            words = listener.words.items + request.first_word
+            request.members = prefetch_member_bucket(
+                request.entry,
+                words[request.word_count - 1] if request.command.acl_categories & ACL_SORTEDSET else words[2],
+                &request.member_hash)
+            any |= request.members != NULL
+    if not any:
+        return
+    for i in range(listener.request_count):
+        request = &listener.requests[i]
+        if request.members != NULL:
+            table_prefetch_entries(request.members, request.member_hash)
+
+
 cdef void _prefetch(Listener* listener) noexcept nogil:
     """The cache misses of all lookups at once instead of one after the other."""
     cdef uint32_t i
+    cdef uint64_t collections = 0
     cdef Request* request
     for i in range(listener.request_count):
         request = &listener.requests[i]
@@ -287,36 +328,42 @@ cdef void _prefetch(Listener* listener) noexcept nogil:
         request = &listener.requests[i]
         if request.hashed:
             table_prefetch_entries(_table_of(request), request.key_hash)
+            collections |= request.command.acl_categories
+    if collections & COLLECTIONS:
+        _prefetch_collections(listener)
+
+
+cdef inline void _execute_one(Listener* listener, Request* request) noexcept nogil:
+    cdef Connection* connection = request.connection
+    cdef Session* session = connection.session
+    cdef Executed executed
+    if unlikely(connection.held != HELD_NOT) or unlikely(session.flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)):
+        return
+    session.argument_bytes = request.end - request.start
+    executed = execute_known(session, request.command, listener.words.items + request.first_word,
+                             request.word_count, request.hashed, request.key_hash)
+    if unlikely(executed != 0):
+        if executed == EXECUTE_POSTPONED:
+            connections_hold(listener, connection, HELD_POSTPONED)
+            parser_rewind(&connection.parser, request.start)
+        elif executed == EXECUTE_BLOCKED:
+            connections_hold(listener, connection, HELD_BLOCKED)
+            parser_rewind(&connection.parser, request.end)
+    elif unlikely(<int64_t>_unsent(connection) > listener.stall_bytes):
+        connections_hold(listener, connection, HELD_STALLED)
+        parser_rewind(&connection.parser, request.end)
 
 
 cdef void _execute_all(Listener* listener) noexcept nogil:
     cdef Engine* engine = listener.engine
     cdef uint32_t i
-    cdef Request* request
-    cdef Connection* connection
-    cdef Session* session
-    cdef Executed executed
     engine.keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)
     engine.batch_ticks = ticks()
     for i in range(listener.request_count):
-        request = &listener.requests[i]
-        connection = request.connection
-        session = connection.session
-        if unlikely(connection.held != HELD_NOT) or unlikely(session.flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)):
-            continue
-        session.argument_bytes = request.end - request.start
-        executed = execute_known(session, request.command, listener.words.items + request.first_word,
-                                 request.word_count, request.hashed, request.key_hash)
-        if unlikely(executed != 0):
-            if executed == EXECUTE_POSTPONED:
-                connections_hold(listener, connection, HELD_POSTPONED)
-                parser_rewind(&connection.parser, request.start)
-            elif executed == EXECUTE_BLOCKED:
-                connections_hold(listener, connection, HELD_BLOCKED)
-                parser_rewind(&connection.parser, request.end)
-        elif unlikely(<int64_t>_unsent(connection) > listener.stall_bytes):
-            connections_hold(listener, connection, HELD_STALLED)
-            parser_rewind(&connection.parser, request.end)
+        if unlikely(listener.requests[i].connection == NULL):
+            continue                           # was run while a script let others in
+        listener.request_at = i
+        _execute_one(listener, &listener.requests[i])
         if unlikely(i % GIVE_WAY_EVERY == GIVE_WAY_EVERY - 1) and lock_is_wanted(&engine.lock):
             engine.batch_ticks = 0             # others' commands are not this batch's
             lock_give_way(&engine.lock)
@@ -401,22 +448,27 @@ cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) 
 
 
 cdef void _take_noticed(Listener* listener) noexcept nogil:
-    """Sessions that somebody has something for, this batch's commands not least: they join the round. Requires
-    the lock."""
+    """Sessions that somebody has something for, this batch's commands not least: they join the round. Those of a
+    batch around this one stay in the list. Requires the lock."""
     cdef Engine* engine = listener.engine
-    cdef Session* session = engine.noticed_first
+    cdef Session** link = &engine.noticed_first
+    cdef Session* session
     cdef Connection* connection
-    while session != NULL:
+    engine.noticed_last = NULL
+    while link[0] != NULL:
+        session = link[0]
         connection = <Connection*>session.connection
+        if unlikely(connection.in_outer_round):
+            engine.noticed_last = session
+            link = &session.next_noticed
+            continue
+        link[0] = session.next_noticed
         session.noticed = False
-        session = session.next_noticed
         if connection.ending == ENDING_CLOSED:
             continue
-        if connection.held == HELD_BLOCKED and not connection.session.flags & SESSION_BLOCKED:
+        if connection.held == HELD_BLOCKED and not session.flags & SESSION_BLOCKED:
             connections_resume(listener, connection)
         connections_join_round(listener, connection)
-    engine.noticed_first = NULL
-    engine.noticed_last = NULL
 
 
 cdef void _run(Listener* listener, Connection* current) noexcept nogil:
@@ -429,6 +481,7 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
             listener.arena_used = 0
         return
     lock_acquire(&engine.lock)
+    listener.current = current
     engine.listener_awake = True
     connections_copy_limits(listener)
     if listener.request_count > 1:
@@ -593,7 +646,8 @@ cdef void _visit(Listener* listener, Connection* connection) noexcept nogil:
     connections_count_bytes(engine, connection)
     session.output_bytes = connection.sending.length - connection.sent
     if engine.config.timeout_s and idle_us > engine.config.timeout_s * 1000000 and \
-            not session.flags & (SESSION_BLOCKED | SESSION_SUBSCRIBED | SESSION_REPLICA | SESSION_MASTER):
+            not session.flags & (SESSION_BLOCKED | SESSION_POSTPONED | SESSION_SUBSCRIBED | SESSION_REPLICA
+                                  | SESSION_MASTER):
         session.flags |= SESSION_CLOSE_NOW
     if _unsent(connection) > OUTPUT_NOT_COUNTED_BYTES and _is_over_limit(listener, connection):
         session.flags |= SESSION_CLOSE_NOW
@@ -673,13 +727,165 @@ cdef void _serve(Listener* listener, Connection* connection, uint32_t ready) noe
         connections_doom(listener, connection)
 
 
+# ---- a script of one of our clients overruns its time: the others are served from inside of it
+
+cdef bint _spare_ready(Listener* listener) noexcept nogil:
+    cdef Batch* spare = &listener.spare
+    if spare.arena == NULL:
+        spare.arena = <char*>malloc(ARENA_BYTES)
+    if spare.requests == NULL:
+        spare.requests = <Request*>malloc(BATCH_REQUESTS * sizeof(Request))
+    if spare.arena == NULL or spare.requests == NULL:
+        return False
+    if listener.spare_capacity == listener.connection_capacity:
+        return True
+    listener.spare_capacity = 0
+    if not connections_grow_list(&spare.round, listener.connection_capacity) or not connections_grow_list(&spare.resumed, 2 * listener.connection_capacity):
+        return False
+    listener.spare_capacity = listener.connection_capacity
+    return True
+
+
+cdef inline bint _stays(Listener* listener, Connection* connection) noexcept nogil:
+    """In the batch around a script: whose script it is, and who is in the middle of its turn."""
+    return connection == listener.current or connection.session.flags & SESSION_IN_SCRIPT != 0
+
+
+cdef void _release_others(Listener* listener) noexcept nogil:
+    """Whoever else is in the batch around the script has the rest of its requests answered now, and may send more."""
+    cdef Engine* engine = listener.engine
+    cdef Connection* connection
+    cdef uint32_t i
+    cdef uint32_t kept = 0
+    lock_acquire(&engine.lock)
+    for i in range(listener.request_at + 1, listener.request_count):
+        connection = listener.requests[i].connection
+        if connection != NULL and not _stays(listener, connection):
+            _execute_one(listener, &listener.requests[i])
+            listener.requests[i].connection = NULL
+    for i in range(listener.round_count):
+        connection = listener.round[i]
+        connection.in_outer_round = _stays(listener, connection)
+        if not connection.in_outer_round and connection.ending != ENDING_CLOSED:
+            _after(listener, connection, True)
+    lock_release(&engine.lock)
+    for i in range(listener.round_count):
+        connection = listener.round[i]
+        if connection.in_outer_round:
+            listener.round[kept] = connection
+            kept += 1
+            continue
+        connection.waiting_requests = 0
+        connection.in_round = False
+        if connection.ending != ENDING_CLOSED:
+            _settle(listener, connection, True)
+    listener.round_count = kept
+
+
+cdef void _exchange(Listener* listener) noexcept nogil:
+    """The present batch and the spare one."""
+    cdef Batch batch
+    batch.round = listener.round
+    batch.round_count = listener.round_count
+    batch.resumed = listener.resumed
+    batch.resumed_count = listener.resumed_count
+    batch.requests = listener.requests
+    batch.request_count = listener.request_count
+    batch.words = listener.words
+    batch.arena = listener.arena
+    batch.arena_used = listener.arena_used
+    listener.round = listener.spare.round
+    listener.round_count = listener.spare.round_count
+    listener.resumed = listener.spare.resumed
+    listener.resumed_count = listener.spare.resumed_count
+    listener.requests = listener.spare.requests
+    listener.request_count = listener.spare.request_count
+    listener.words = listener.spare.words
+    listener.arena = listener.spare.arena
+    listener.arena_used = listener.spare.arena_used
+    listener.spare = batch
+
+
+cdef void _return(Listener* listener, uint32_t capacity) noexcept nogil:
+    """Back to the batch that was interrupted. When connections came, its lists are too short by now: what is in them
+    moves to the longer ones."""
+    cdef Batch* outer = &listener.spare
+    cdef Connection** swapped
+    # What was resumed meanwhile runs when the script is over.
+    if outer.resumed_count:
+        memmove(listener.resumed + outer.resumed_count, listener.resumed, listener.resumed_count * sizeof(Connection*))
+        memcpy(listener.resumed, outer.resumed, outer.resumed_count * sizeof(Connection*))
+    outer.resumed_count += listener.resumed_count
+    swapped = outer.resumed
+    outer.resumed = listener.resumed
+    listener.resumed = swapped
+    listener.resumed_count = 0
+    if outer.round_count:
+        memcpy(listener.round, outer.round, outer.round_count * sizeof(Connection*))
+    swapped = outer.round
+    outer.round = listener.round
+    listener.round = swapped
+    listener.round_count = 0
+    _exchange(listener)
+    if capacity != listener.connection_capacity:
+        listener.spare_capacity = 0          # now these are the short ones
+
+
+cdef bint _serve_others(Engine* engine) noexcept nogil:
+    """Engine.serve_others: one turn of the loop, in the middle of a batch, for those who are not part of it. Is called
+    without the lock. True: the loop is to end, and with it the script."""
+    cdef Listener* listener = <Listener*>engine.listening
+    cdef PollerEvent[POLLER_EVENTS_MAX] events
+    cdef Connection* connection
+    cdef void* owner
+    cdef Connection* current = listener.current
+    cdef uint32_t request_at = listener.request_at
+    cdef uint32_t capacity
+    cdef int count, i
+    if atomic_load32(&listener.stop_asked):
+        return True
+    if not _spare_ready(listener):
+        return False
+    capacity = listener.connection_capacity
+    memcpy(events, listener.poller.events, sizeof(events))
+    listener.nested = True
+    _release_others(listener)
+    _exchange(listener)
+    count = poller_wait(&listener.poller, 0)
+    for i in range(count):
+        owner = listener.poller.events[i].owner
+        if _is_listening(listener, owner):
+            connections_accept(listener, <ListeningSocket*>owner)
+            continue
+        connection = <Connection*>owner
+        if not connection.in_outer_round:
+            _serve(listener, connection, listener.poller.events[i].ready)
+    _run(listener, NULL)
+    if listener.poller.woken:
+        listener.missed_wake = True          # looked at when the script is over
+    connections_free_doomed(listener)
+    _return(listener, capacity)
+    listener.nested = False
+    listener.current = current
+    listener.request_at = request_at
+    for i in range(<int>listener.round_count):
+        listener.round[i].in_outer_round = False
+    memcpy(listener.poller.events, events, sizeof(events))
+    return atomic_load32(&listener.stop_asked) != 0
+
+
 cdef void listener_run(Listener* listener) noexcept nogil:
     cdef int count, i
     cdef void* owner
+    lock_acquire(&listener.engine.lock)
+    listener.engine.listening = listener
+    listener.engine.serve_others = _serve_others
+    lock_release(&listener.engine.lock)
     listener.now_us = monotonic_us()
     listener.tick_us = listener.now_us
     while not atomic_load32(&listener.stop_asked):
         count = poller_wait(&listener.poller, _timeout_ms(listener))
+        listener.turn += 1
         listener.now_us = monotonic_us()
         if listener.resumed_count:
             _serve_resumed(listener)
@@ -690,7 +896,8 @@ cdef void listener_run(Listener* listener) noexcept nogil:
             else:
                 _serve(listener, <Connection*>owner, listener.poller.events[i].ready)
         _run(listener, NULL)
-        if unlikely(listener.poller.woken):
+        if unlikely(listener.poller.woken or listener.missed_wake):
+            listener.missed_wake = False
             _look_around(listener)
         if unlikely(listener.now_us >= listener.tick_us):
             _tick(listener)
