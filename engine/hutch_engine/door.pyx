@@ -25,14 +25,16 @@ from hutch_engine.server.config_commands cimport config_apply, config_configure
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
                                                 command_table_ids)
 from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
-                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_POSTPONED,
-                                         engine_clear, engine_init, engine_is_ours,
+                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_MONITOR,
+                                         SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, engine_clear,
+                                         engine_init, engine_is_ours,
                                          engine_poke_housekeeping, engine_set_commands,
                                          engine_used_memory, session_free, session_new)
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
 from hutch_engine.server.executor cimport (act_on_effects, EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known,
                                            resolve_command)
 from hutch_engine.server.housekeeping cimport housekeeping_start, housekeeping_stop
+from hutch_engine.server.tracking cimport messaging_install
 from hutch_engine.server.listener cimport Listener, listener_free, listener_new, listener_open, listener_start
 import hutch_engine.server.command_handlers   # fills the command table's handlers
 
@@ -137,6 +139,7 @@ cdef class Engine:
         self.core.start_housekeeping = housekeeping_start
         self.core.look_at_signals = _look_at_signals
         blocking_install(self.core)
+        messaging_install(self.core)
         self.closed = False
 
     def __dealloc__(self):
@@ -782,7 +785,45 @@ cdef class Session:
                 buffer_clear(&taken.big)
         return replies
 
+    def receive(self, timeout=None):
+        """Messages to this session (pub/sub, invalidation messages, MONITOR) as a Replies: those that have come, or
+        the first to come within `timeout` seconds (None: without end). None when there are none. Waits without the
+        GIL and the lock; a signal handler that raises (Ctrl-C) ends the wait, and no message is lost."""
+        cdef Replies messages = Replies(self)
+        cdef int64_t end_us = -1 if timeout is None else monotonic_us() + <int64_t>(<double>timeout * 1e6)
+        cdef int64_t left_us
+        cdef uint32_t ticket
+        cdef bint found
+        while True:
+            self.enter()
+            ticket = signal_prepare(&self.served)
+            found = self.core.inbox.length != 0
+            if found:
+                messages.buffer = self.core.inbox
+                buffer_init(&self.core.inbox, messages.buffer.account)
+                self.core.inbox_over_since_us = 0
+            self.engine.leave()
+            if found:
+                return messages
+            left_us = POSTPONED_STEP_US
+            if end_us >= 0:
+                left_us = min(left_us, end_us - monotonic_us())
+                if left_us <= 0:
+                    return None
+            with nogil:
+                signal_wait(&self.served, ticket, left_us)
+            PyErr_CheckSignals()
+
     # ---- what the session is
+
+    @property
+    def is_listening(self):
+        """Does it expect messages: by a subscription, CLIENT TRACKING or MONITOR?"""
+        cdef bint found
+        self.enter()
+        found = self.core.flags & (SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_TRACKING) != 0
+        self.engine.leave()
+        return found
 
     @property
     def id(self):

@@ -54,6 +54,7 @@ cdef const Command* ZINCRBY = command_table_find(slice_of_text(b"zincrby"))
 cdef const Command* ZRANGE = command_table_find(slice_of_text(b"zrange"))
 cdef const Command* ZRANK = command_table_find(slice_of_text(b"zrank"))
 cdef const Command* XADD = command_table_find(slice_of_text(b"xadd"))
+cdef const Command* PUBLISH = command_table_find(slice_of_text(b"publish"))
 cdef const Command* EVAL = command_table_find(slice_of_text(b"eval"))
 cdef const Command* EVALSHA = command_table_find(slice_of_text(b"evalsha"))
 cdef const Command* EXPIRE = command_table_find(slice_of_text(b"expire"))
@@ -529,6 +530,16 @@ cdef class HotCollections(HotMethods):
         """
         answer = self._answer(SREM, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else NotImplemented
         return super(HotCollections, self).srem(name, *values) if answer is NotImplemented else answer
+
+    def publish(self, channel, message, **kwargs):
+        """
+        Send ``message`` to all who listen to ``channel``; returns to how many. O(listeners + patterns)
+        """
+        if not kwargs:
+            answer = self._answer(PUBLISH, AS_IT_IS, <PyObject*>channel, <PyObject*>message, NULL, None)
+            if answer is not NotImplemented:
+                return answer
+        return super(HotCollections, self).publish(channel, message, **kwargs)
 
     def sismember(self, name, value):
         """

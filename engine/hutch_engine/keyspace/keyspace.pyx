@@ -633,9 +633,10 @@ cdef void keyspace_effects_clear(Keyspace* keyspace) noexcept nogil:
     keyspace.effect_keys.failed = 0
 
 
-cdef void keyspace_touch_all(Keyspace* keyspace, Database* database) noexcept nogil:
+cdef void keyspace_touch_all(Keyspace* keyspace, Database* database, bint flushed) noexcept nogil:
     if keyspace.wanted & WANT_TOUCHED:
-        _record_effect(keyspace, EFFECT_TOUCHED_ALL, database.index, slice_of(NULL, 0), 0, NULL)
+        _record_effect(keyspace, EFFECT_TOUCHED_ALL, database.index, slice_of(NULL, 0), EVENT_FLUSHED if flushed else 0,
+                       NULL)
 
 
 cdef void keyspace_ready_all(Keyspace* keyspace, Database* database) noexcept nogil:

@@ -20,7 +20,7 @@ from hutch_engine.keyspace.keyspace cimport (
 from hutch_engine.server.engine cimport (
     BLOCKED_KEY_OFFSET, SESSION_BLOCKED, SESSION_CLOSE_NOW, SESSION_NO_TOUCH, Engine, Session, engine_poke_housekeeping,
     session_notice)
-from hutch_engine.server.executor cimport act_on_effects, mute_reply, run_command, uncount_command
+from hutch_engine.server.executor cimport act_on_effects, mute_reply, run_command, take_inbox, uncount_command
 from hutch_engine.structures.table cimport Table, TableSlot, table_each, table_find, table_hash, table_insert, table_remove
 from hutch_engine.structures.wheel cimport Wheel, WheelNode, wheel_add, wheel_cancel, wheel_init, wheel_next_ms, wheel_take
 
@@ -323,6 +323,8 @@ cdef void _run_again(Session* session) noexcept nogil:
     cdef Call* call = &session.call
     cdef size_t mark = session.reply.buffer.length
     cdef Blocked* blocked = _detach(session)
+    cdef Session* running = engine.current
+    engine.current = session
     call.flags = CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0
     run_command(session, blocked.command, blocked.argv, blocked.argc, False, 0)
     if call.block_keys:
@@ -331,12 +333,15 @@ cdef void _run_again(Session* session) noexcept nogil:
             call.block_keys = 0
             uncount_command(session, blocked.command)
             _free(engine, blocked)
+            engine.current = running
             return
         call.block_keys = 0
         reply_error(&session.reply, b"OOM command not allowed when used memory > 'maxmemory'.")
     # Its own effects: keys it emptied, and others it made ready, which come after those that are ready already.
     act_on_effects(engine)
     mute_reply(session, mark)
+    engine.current = running
+    take_inbox(session)
     _free(engine, blocked)
     session_notice(session)
 
