@@ -17,7 +17,8 @@ cdef enum:
     LISTPACK_EMPTY_BYTES = 7
     FIRST_CAPACITY = 192
     GROWTH_BYTES = 512           # beyond the small blocks of the heap
-    SPARE_BYTES = 128            # a full block with no more than this to spare stays as it is
+    SPARE_BYTES = 128            # a new block gets so many more than the one before took: what the last record may take at most
+    SEAL_BYTES = 31              # a full block with no more than this to spare stays as it is
     VALUE_INT16 = 0xF1           # first bytes of values, as in a listpack
     VALUE_INT24 = 0xF2
     VALUE_INT32 = 0xF3
@@ -316,7 +317,7 @@ cdef StreamBlock* _resized(Heap* heap, StreamLog* log, StreamBlock* block, uint6
 
 cdef void _seal(Heap* heap, StreamLog* log, StreamBlock* block) noexcept nogil:
     """Nothing more will be added to it."""
-    if block.capacity - block.bytes > SPARE_BYTES:
+    if block.capacity - block.bytes > SEAL_BYTES:
         _resized(heap, log, block, block.bytes)          # refused: it stays as long as it is
 
 
