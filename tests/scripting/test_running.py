@@ -245,6 +245,13 @@ def test_nothing_stays_between_scripts(session):
     assert session.execute_raw(("EVAL", "local n = 0 for k in pairs(os) do n = n + 1 end return n", "0")) == b":1\r\n"
 
 
+def test_a_cached_script_is_shown(session):
+    script = "return 'the text'  -- with its comment"
+    digest = session.execute(("SCRIPT", "LOAD", script), decode=True)
+    assert session.execute(("SCRIPT", "SHOW", digest.upper()), decode=True) == script
+    assert session.execute_raw(("SCRIPT", "SHOW", "x")) == b"-NOSCRIPT No matching script. Please use EVAL.\r\n"
+
+
 def test_bytecode_is_never_read(session):
     for script in ("return loadstring(string.dump(function() return 1 end))", "local d = string.dump(function() end) local n = 0 return load("
                    "function() n = n + 1 return n <= #d and d:sub(n, n) or nil end)", "return loadstring('\\27Lua')"):

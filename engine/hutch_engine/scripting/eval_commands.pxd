@@ -7,6 +7,7 @@ cdef void cmd_eval_ro(Call* call) noexcept nogil
 cdef void cmd_evalsha_ro(Call* call) noexcept nogil
 cdef void cmd_script_load(Call* call) noexcept nogil
 cdef void cmd_script_exists(Call* call) noexcept nogil
+cdef void cmd_script_show(Call* call) noexcept nogil
 cdef void cmd_script_flush(Call* call) noexcept nogil
 cdef void cmd_script_kill(Call* call) noexcept nogil
 cdef void cmd_script_debug(Call* call) noexcept nogil

@@ -327,6 +327,15 @@ cdef void cmd_script_exists(Call* call) noexcept nogil:
         reply_integer(call.reply, scripting != NULL and _find_digest(scripting, call.argv[i]) != NULL)
 
 
+cdef void cmd_script_show(Call* call) noexcept nogil:
+    cdef Scripting* scripting = scripting_of(engine_of(call))
+    cdef Script* script = _find_digest(scripting, call.argv[2]) if scripting != NULL else NULL
+    if script == NULL:
+        reply_error(call.reply, b"NOSCRIPT No matching script. Please use EVAL.")
+    else:
+        reply_bulk(call.reply, slice_of(script_text(script), script.text_length))
+
+
 cdef bint _free_script(void* context, void* entry) noexcept nogil:
     cdef Scripting* scripting = <Scripting*>context
     heap_free(&scripting.engine.heap, entry, (<Script*>entry).block_bytes)
