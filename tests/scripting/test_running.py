@@ -216,6 +216,32 @@ def test_one_script_is_one_step_for_watchers_and_waiters(engine):
     assert watcher.execute("EXEC").raw == b"*-1\r\n"
 
 
+@pytest.mark.parametrize("words, waits", (
+    (("EVAL", "return redis.call('GET', 'x')", 0), True), (("EVAL", "#!lua\nreturn 1", 0), True),
+    (("EVAL", "#!lua flags=no-writes\nreturn redis.call('GET', 'x')", 0), False), (("FCALL", "writes", 0), True), (("FCALL", "reads", 0), False),
+    (("EVAL_RO", "return 1", 0), False)))
+def test_a_pause_of_writes_holds_scripts_that_may_write(oracle, engine, words, waits):
+    """As in Redis, which is asked as well."""
+    for make in (lambda: client(engine), lambda: RespClient(oracle.host, oracle.port)):
+        one, other = make(), make()
+        one.execute("FUNCTION", "LOAD", "REPLACE", "#!lua name=l\nredis.register_function('writes', function() return 1 end)\nredis."
+                    "register_function{function_name='reads', callback=function() return 1 end, flags={'no-writes'}}")
+        other.execute("CLIENT", "PAUSE", 60000, "WRITE")
+        try:
+            one.socket.settimeout(0.15 if waits else 10)
+            if waits:
+                with pytest.raises(TimeoutError):
+                    one.execute(*words)
+            else:
+                one.execute(*words)
+        finally:
+            other.execute("CLIENT", "UNPAUSE")
+        one.socket.settimeout(10)
+        if waits:
+            one.read()
+        one.socket.close()
+
+
 def test_many_effects_of_one_script(engine):
     """More than are kept before they are seen to; waiters are served all the same."""
     waiter, run = client(engine), caller(engine, "embedded")
