@@ -5,10 +5,9 @@ text's hash, checked against the text itself, is asked first. What EVAL compiled
 have run since; what SCRIPT LOAD brought stays.
 """
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 from hutch_engine.base.buffer cimport Buffer, buffer_append_text, buffer_clear, buffer_init, buffer_slice
-from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.hash cimport hash_bytes
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.numbers cimport parse_integer
@@ -27,7 +26,7 @@ from hutch_engine.scripting.shebang cimport Shebang, shebang_read
 from hutch_engine.scripting.state cimport (
     DIGEST_LENGTH, SCRIPT_COMPATIBLE, TEXT_SLOTS, Interpreter, Script, ScriptRun, Scripting, script_text,
     scripting_of)
-from hutch_engine.server.engine cimport Engine, Session, engine_of, session_of
+from hutch_engine.server.engine cimport Engine, engine_of, session_of
 from hutch_engine.structures.table cimport (
     TableSlot, table_clear, table_count, table_each, table_find, table_hash, table_insert, table_remove)
 

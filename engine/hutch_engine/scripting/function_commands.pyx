@@ -5,7 +5,7 @@ from hutch_engine.base.buffer cimport Buffer, buffer_append_text, buffer_clear, 
 from hutch_engine.base.clock cimport monotonic_us
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.numbers cimport parse_integer
-from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport Call, call_help, call_word, error_subcommand
 from hutch_engine.commands.command cimport CMD_MAY_REPLICATE, CMD_WRITE, Command
 from hutch_engine.commands.reply cimport (
@@ -14,11 +14,10 @@ from hutch_engine.commands.reply cimport (
 from hutch_engine.scripting.eval_commands cimport eval_script_flags
 from hutch_engine.scripting.function_library cimport (
     RESTORE_APPEND, RESTORE_FLUSH, RESTORE_REPLACE, function_library_add, function_library_compile,
-    function_library_find, function_library_find_function, function_library_flush, function_library_free,
-    function_library_remove)
+    function_library_find_function, function_library_flush, function_library_free, function_library_remove)
 from hutch_engine.scripting.function_payload cimport (
-    PAYLOAD_CORRUPT, PAYLOAD_END, PAYLOAD_LIBRARY, PAYLOAD_NOT_A_FUNCTION, Payload, function_payload_add,
-    function_payload_close, function_payload_next, function_payload_verify)
+    PAYLOAD_CORRUPT, PAYLOAD_END, PAYLOAD_NOT_A_FUNCTION, Payload, function_payload_add, function_payload_close,
+    function_payload_next, function_payload_verify)
 from hutch_engine.scripting.interpreter cimport interpreter_ready
 from hutch_engine.scripting.script_run cimport script_kill, script_may_run, script_run
 from hutch_engine.scripting.shebang cimport FLAG_COUNT, shebang_flag_names
