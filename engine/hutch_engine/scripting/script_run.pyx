@@ -22,7 +22,7 @@ from hutch_engine.scripting.lua_api cimport (
     LUA_GCSTEP, LUA_MASKCOUNT, LUA_MASKLINE, LUA_REGISTRYINDEX, LUA_TBOOLEAN, LUA_TNUMBER, LUA_TSTRING,
     LUA_TTABLE, lua_Debug, lua_State, lua_createtable, lua_error, lua_gc, lua_getfield, lua_gettop, lua_isstring,
     lua_newuserdata, lua_pcall, lua_pop, lua_pushboolean, lua_pushlightuserdata, lua_pushlstring, lua_pushvalue,
-    lua_rawgeti, lua_rawset, lua_rawseti, lua_sethook, lua_settop, lua_toboolean, lua_tolstring, lua_tonumber,
+    lua_rawgeti, lua_rawset, lua_rawseti, lua_replace, lua_sethook, lua_settop, lua_toboolean, lua_tolstring, lua_tonumber,
     lua_touserdata, lua_type)
 from hutch_engine.scripting.state cimport (
     SCRIPT_ALLOW_OOM, SCRIPT_COMPATIBLE, SCRIPT_NO_WRITES, Interpreter, ScriptRun, Scripting, interpreter_of,
@@ -117,6 +117,7 @@ cdef int script_runner(lua_State* L) noexcept nogil:
         lua_rawgeti(L, LUA_REGISTRYINDEX, prepared.reference)
         status = lua_pcall(L, 0, 1, 2)
     if likely(status == 0):
+        lua_replace(L, 2)            # as many slots below it as in Redis: how deep a reply may be hangs on that
         conversion_write_reply(L, &run.caller.reply, interpreter.scripting.session.reply.resp, &prepared.counted)
     else:
         _write_failure(L, run, &prepared.counted)
