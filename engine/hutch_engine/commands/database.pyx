@@ -31,6 +31,7 @@ cdef void _flush(Keyspace* keyspace, Database* database, bint lazy) noexcept nog
     if table_count(&database.keys):
         keyspace_touch_all(keyspace, database)
         keyspace.dirty += keyspace_flush(keyspace, database, lazy)
+        keyspace_ready_all(keyspace, database)       # streams that were waited for are gone
 
 
 cdef void cmd_flushdb(Call* call) noexcept nogil:

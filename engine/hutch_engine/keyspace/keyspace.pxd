@@ -91,6 +91,8 @@ cdef struct EncodingLimits:      # up to here values stay packed; the parameters
     uint64_t zset_entries
     uint64_t zset_value_bytes
     int64_t list_size            # list-max-listpack-size: entries, or -1 .. -5 for 4 .. 64 KiB
+    uint64_t stream_node_bytes   # of a block of a stream; 0: no limit
+    uint64_t stream_node_entries
 
 cdef struct Keyspace:
     EncodingLimits limits
