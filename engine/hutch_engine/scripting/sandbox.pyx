@@ -4,16 +4,16 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.math cimport floor
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.scripting.lua_api cimport (
-    LUA_ERRSYNTAX, LUA_GLOBALSINDEX, LUA_MULTRET, LUA_REGISTRYINDEX, LUA_TBOOLEAN, LUA_TFUNCTION, LUA_TNIL,
-    LUA_TNONE, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua_CFunction, lua_Debug, lua_State, lua_call, lua_concat,
+    LUA_GLOBALSINDEX, LUA_MULTRET, LUA_REGISTRYINDEX, LUA_TBOOLEAN, LUA_TFUNCTION, LUA_TNIL, LUA_TNONE,
+    LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua_CFunction, lua_Debug, lua_State, lua_call, lua_concat,
     lua_createtable, lua_error, lua_getfield, lua_getinfo, lua_getmetatable, lua_getstack, lua_gettop, lua_insert,
     lua_isstring, lua_load, lua_newtable, lua_next, lua_pcall, lua_pop, lua_pushboolean, lua_pushcclosure,
-    lua_pushcfunction, lua_pushlstring, lua_pushnil, lua_pushnumber, lua_pushstring, lua_pushvalue, lua_rawget,
-    lua_rawset, lua_remove, lua_replace, lua_setfield, lua_setmetatable, lua_settable, lua_settop, lua_toboolean,
-    lua_tocfunction, lua_tolstring, lua_topointer, lua_type, lua_typename, lua_upvalueindex, luaL_argerror,
-    luaL_callmeta, luaL_checkany, luaL_checkinteger, luaL_checklstring, luaL_checkstack,
-    luaL_checktype, luaL_error, luaL_optlstring, luaL_optstring, luaL_ref, luaopen_base, luaopen_math, luaopen_os,
-    luaopen_string, luaopen_table, lua_pushfstring, lua_isnil)
+    lua_pushcfunction, lua_pushnil, lua_pushnumber, lua_pushstring, lua_pushvalue, lua_rawget, lua_rawset,
+    lua_remove, lua_replace, lua_setfield, lua_setmetatable, lua_settop, lua_toboolean, lua_tocfunction,
+    lua_tolstring, lua_topointer, lua_type, lua_typename, lua_upvalueindex, luaL_argerror, luaL_callmeta,
+    luaL_checkany, luaL_checkinteger, luaL_checklstring, luaL_checkstack, luaL_checktype, luaL_error,
+    luaL_optstring, luaL_ref, luaopen_base, luaopen_math, luaopen_os, luaopen_string, luaopen_table,
+    lua_pushfstring)
 from hutch_engine.scripting.state cimport PROXIES_MAX, Interpreter, interpreter_of
 
 cdef enum:
