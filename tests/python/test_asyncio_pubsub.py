@@ -262,6 +262,48 @@ def test_cancelled_listeners_lose_nothing(loop_kind, protocol):
     run_on(loop_kind, main())
 
 
+def test_cancellation_while_threads_publish(loop_kind):
+    """Each publisher's messages come in order, once, to whichever task reads next."""
+    publishers, each = 3, 400
+
+    async def main():
+        r = hutch.asyncio.Redis(decode_responses=True)
+        pubsub = r.pubsub(ignore_subscribe_messages=True)
+        await pubsub.subscribe("a")
+        heard = []
+
+        def publish(name):
+            client = hutch.Redis(store=r.store)
+            for number in range(each):
+                client.publish("a", f"{name} {number}")
+                if number % 50 == 0:
+                    time.sleep(0.001)
+
+        async def take():
+            while True:
+                message = await pubsub.get_message(timeout=0.002 if len(heard) % 3 else None)
+                if message is not None:
+                    heard.append(message["data"])
+
+        threads = [threading.Thread(target=publish, args=(name,)) for name in range(publishers)]
+        for thread in threads:
+            thread.start()
+        begin = time.monotonic()
+        while len(heard) < publishers * each and time.monotonic() - begin < PATIENCE_S:
+            task = asyncio.ensure_future(take())
+            await asyncio.sleep(0.0005)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        for thread in threads:
+            thread.join()
+        for name in range(publishers):
+            assert [text for text in heard if text.startswith(f"{name} ")] == [f"{name} {number}" for number in range(each)]
+        await pubsub.aclose()
+        await r.aclose()
+
+    run_on(loop_kind, main())
+
+
 def test_many_tasks_on_one_pubsub(loop_kind):
     """redis-py over a socket refuses this; here each message goes to one of them."""
     async def main():
