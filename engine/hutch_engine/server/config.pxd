@@ -4,11 +4,11 @@ Names, ranges, defaults and error texts are those of Redis 8.2.3 built without T
 promise something Hutch does not do (an append-only file, a cluster, a master to follow) is refused with
 a text that says so; its default is accepted, so that a stock redis.conf loads.
 
-The table is filled when this module is imported and never changes. Setting a value only stores it: the
+The rows are in config_table, lines and files in config_lines. Setting a value only stores it: the
 caller acts on the CHANGED_ bits that come back.
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.base.buffer cimport Buffer, buffer_append_text
 from hutch_engine.base.slice cimport Slice
 
 cdef enum:                       # maxmemory-policy
@@ -165,10 +165,6 @@ cdef struct Config:
 cdef void config_init(Config* config) noexcept nogil
 """Every value at its default."""
 cdef void config_clear(Config* config) noexcept nogil
-cdef uint32_t config_count() noexcept nogil
-cdef const Parameter* config_parameter(uint32_t index) noexcept nogil
-cdef const Parameter* config_find(Slice name) noexcept nogil
-"""By name or alias, any case; NULL when there is none. O(parameters)."""
 cdef void config_text(const Config* config, const Parameter* parameter, Buffer* out) noexcept nogil
 """Append the value as CONFIG GET spells it."""
 cdef bint config_set(Config* config, const Parameter* parameter, Slice value, uint32_t flags, uint64_t* changed_out,
@@ -178,14 +174,10 @@ its code, is in error_out."""
 cdef bint config_set_named(Config* config, Slice name, Slice value, uint32_t flags, uint64_t* changed_out,
                            Buffer* error_out) noexcept nogil
 """The same by name, with the error of an unknown one."""
-cdef bint config_parse_line(Config* config, Slice line, uint64_t* changed_out, Buffer* error_out) noexcept nogil
-"""One line of a redis.conf (CONFIG_AT_START); blank lines and comments do nothing."""
-cdef bint config_load_file(Config* config, const char* path, uint64_t* changed_out, Buffer* error_out) noexcept nogil
-"""All lines of a file; it becomes Config.config_file. The error names the line."""
-cdef bint config_split_words(Slice line, Buffer* storage, Slice* words, size_t limit, size_t* count_out) noexcept nogil
-"""Cut a line into words by Redis's quoting rules; the words lie in `storage`. False on unbalanced quotes or
-more than `limit` words."""
-cdef void config_quote(Slice text, Buffer* out) noexcept nogil
-"""Append `text` in double quotes, as config_split_words reads it back."""
 cdef bint config_parse_memory(Slice text, int64_t* bytes_out) noexcept nogil
 """\"100mb\" and the like: decimal digits and one of b k kb m mb g gb. -1 stands for too much."""
+
+cdef inline bint config_refuse(Buffer* error_out, const char* text) noexcept nogil:
+    """Always False, with the reason behind what error_out holds."""
+    buffer_append_text(error_out, text)
+    return False
