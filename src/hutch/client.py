@@ -80,7 +80,7 @@ class Redis(HotCollections, redis.Redis):
                  encoding="utf-8", encoding_errors="strict", decode_responses=False, client_name=None,
                  single_connection_client=False, max_connections=None, protocol=None, retry=None,
                  retry_on_error=None, health_check_interval=0, redis_connect_func=None, credential_provider=None,
-                 **options):
+                 cache=None, cache_config=None, **options):
         self._hot_pending = False
         own_pool = connection_pool is None
         if own_pool:
@@ -88,6 +88,8 @@ class Redis(HotCollections, redis.Redis):
             if unknown:
                 raise TypeError(_refusal(sorted(unknown)))
             kwargs = {key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED}
+            if cache is not None or cache_config is not None:
+                kwargs.update(cache=cache, cache_config=cache_config)
             connection_pool = EmbeddedConnectionPool(
                 name, store=store, max_connections=max_connections, db=db, username=username, password=password,
                 encoding=encoding, encoding_errors=encoding_errors, decode_responses=decode_responses,
@@ -135,7 +137,8 @@ class Redis(HotCollections, redis.Redis):
                  and kind._execute_command is redis.Redis._execute_command
                  and kind.parse_response is redis.Redis.parse_response and "parse_response" not in mine
                  and self.response_callbacks is mine.get("_own_callbacks")
-                 and type(pool) is EmbeddedConnectionPool and pool.connection_class is EmbeddedConnection)
+                 and type(pool) is EmbeddedConnectionPool and pool.connection_class is EmbeddedConnection
+                 and getattr(pool, "cache", None) is None)
         self._plain = plain
         self._hot_enable(plain)
         self._hot_pending = plain
