@@ -19,7 +19,8 @@ CONSUMERS = 8
 
 
 def fields(number):
-    return {"sensor": "sensor-%04d" % (number % 1000), "temperature": 180 + number % 90, "state": "ok"}
+    """Texts that differ: what is saved is what surrounds them (Redis takes 56 bytes, 40 of them text)."""
+    return {"user": "user-%08d" % number, "event": "page-view-%05d" % (number % 99999), "path": "/a/b/%06d" % (number % 999999)}
 
 
 def fill(peer, entries):

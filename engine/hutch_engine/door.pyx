@@ -19,6 +19,7 @@ from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCR
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply)
 from hutch_engine.server.blocking cimport blocking_forget, blocking_install, blocking_time_out
+from hutch_engine.scripting.function_commands cimport flags_of_script
 from hutch_engine.scripting.script_run cimport script_is_of_this_thread
 from hutch_engine.server.config cimport config_parse_line
 from hutch_engine.server.config_commands cimport config_apply, config_configure
@@ -138,6 +139,7 @@ cdef class Engine:
             self.core.lua_path = PyBytes_AS_STRING(_lua_path)     # kept for as long as this module
         self.core.start_housekeeping = housekeeping_start
         self.core.look_at_signals = _look_at_signals
+        self.core.flags_of_script = flags_of_script
         blocking_install(self.core)
         messaging_install(self.core)
         self.closed = False

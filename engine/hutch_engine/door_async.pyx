@@ -337,6 +337,18 @@ def run_now(Session session not None, tuple words not None, decode=None):
             buffer_clear(&taken.big)
 
 
+def listen(Session session not None, Doorbell bell not None, future):
+    """The bell is to complete this future as soon as there is anything for the session to see. Returns a number for
+    Doorbell.unpark. What is there already does not ring: listen first, and look then."""
+    cdef uint64_t number
+    session.enter()
+    session_use_bell(session.core, bell.core)
+    number = session.core.bell_number
+    session.engine.leave()
+    bell.waiting[number] = future
+    return number
+
+
 def twin(Session session not None, Session found=None):
     """A session with the same database, protocol and names: a new one, or `found`, one made so before."""
     cdef Session other = found if found is not None else Session(session.engine, session.codec)

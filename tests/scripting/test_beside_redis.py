@@ -52,6 +52,11 @@ def test_scripts(both):
         both("EVAL", script, 0)
 
 
+def test_corners(both):
+    for script in cases.CORNERS:
+        both("EVAL", script, 0)
+
+
 def test_conversions(both):
     for script in cases.CONVERSIONS:
         both("EVAL", script, 0)

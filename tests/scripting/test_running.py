@@ -216,6 +216,32 @@ def test_one_script_is_one_step_for_watchers_and_waiters(engine):
     assert watcher.execute("EXEC").raw == b"*-1\r\n"
 
 
+@pytest.mark.parametrize("words, waits", (
+    (("EVAL", "return redis.call('GET', 'x')", 0), True), (("EVAL", "#!lua\nreturn 1", 0), True),
+    (("EVAL", "#!lua flags=no-writes\nreturn redis.call('GET', 'x')", 0), False), (("FCALL", "writes", 0), True), (("FCALL", "reads", 0), False),
+    (("EVAL_RO", "return 1", 0), False)))
+def test_a_pause_of_writes_holds_scripts_that_may_write(oracle, engine, words, waits):
+    """As in Redis, which is asked as well."""
+    for make in (lambda: client(engine), lambda: RespClient(oracle.host, oracle.port)):
+        one, other = make(), make()
+        one.execute("FUNCTION", "LOAD", "REPLACE", "#!lua name=l\nredis.register_function('writes', function() return 1 end)\nredis."
+                    "register_function{function_name='reads', callback=function() return 1 end, flags={'no-writes'}}")
+        other.execute("CLIENT", "PAUSE", 60000, "WRITE")
+        try:
+            one.socket.settimeout(0.15 if waits else 10)
+            if waits:
+                with pytest.raises(TimeoutError):
+                    one.execute(*words)
+            else:
+                one.execute(*words)
+        finally:
+            other.execute("CLIENT", "UNPAUSE")
+        one.socket.settimeout(10)
+        if waits:
+            one.read()
+        one.socket.close()
+
+
 def test_many_effects_of_one_script(engine):
     """More than are kept before they are seen to; waiters are served all the same."""
     waiter, run = client(engine), caller(engine, "embedded")
@@ -243,6 +269,13 @@ def test_nothing_stays_between_scripts(session):
     session.execute(("EVAL", "KEYS.kept = 1 ARGV.kept = 1 redis.setresp(3)", 0))
     assert session.execute_raw(("EVAL", "return {tostring(KEYS.kept), tostring(ARGV.kept), true}", "0")) == b"*3\r\n$3\r\nnil\r\n$3\r\nnil\r\n:1\r\n"
     assert session.execute_raw(("EVAL", "local n = 0 for k in pairs(os) do n = n + 1 end return n", "0")) == b":1\r\n"
+
+
+def test_a_cached_script_is_shown(session):
+    script = "return 'the text'  -- with its comment"
+    digest = session.execute(("SCRIPT", "LOAD", script), decode=True)
+    assert session.execute(("SCRIPT", "SHOW", digest.upper()), decode=True) == script
+    assert session.execute_raw(("SCRIPT", "SHOW", "x")) == b"-NOSCRIPT No matching script. Please use EVAL.\r\n"
 
 
 def test_bytecode_is_never_read(session):

@@ -294,6 +294,28 @@ def test_too_large():
     assert len(real) == 0 and real.ids == ((0, 0), (0, 0), (0, 0))
 
 
+def test_a_trim_ends_at_the_highest_id():
+    """Where an entry that is still wanted has no ID behind it."""
+    real = StreamShim()
+    real.group_add(b"g")
+    for id in ((1, 1), (TOP, TOP)):
+        real.append(id, [(b"f", b"v")])
+    assert real.trim(MAXLEN, max_length=0, refs=ACKED) == 0 and len(real) == 2
+    assert real.trim(MAXLEN, max_length=0, refs=DELETE) == 2 and len(real) == 0
+
+
+def test_one_long_block():
+    """Trimmed entry by entry in one walk, not one for each."""
+    real = StreamShim()
+    for number in range(1, 50_001):
+        real.append((number, 0), [(b"f", b"%d" % number)], 0, 0)
+    assert real.blocks == 1
+    assert real.trim(MAXLEN, max_length=10) == 49_990
+    assert real.trim(MINID, min_id=(49_995, 0), refs=DELETE) == 4
+    assert real.ids[0] == (49_995, 0) and len(real) == 6
+    real.check()
+
+
 def test_lag_and_entries_read():
     real = StreamShim()
     real.group_add(b"g")

@@ -6,7 +6,7 @@ from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.outcome cimport NO_MEMORY, OK, OVERFLOW, Outcome
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport (
-    Call, call_changed, call_find_write_type, call_hash, call_integer, call_word, error_arity, error_memory,
+    CALL_REPLAYED, Call, call_changed, call_find_write_type, call_hash, call_integer, call_word, error_arity, error_memory,
     error_no_key, error_syntax, slot_entry)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_error, reply_integer, reply_null, reply_null_array, reply_ok, reply_zero)
@@ -89,6 +89,8 @@ cdef bint _judge_limit(Call* call, Adding* adding, bint is_add) noexcept nogil:
     if not is_add and adding.trim.strategy == TRIM_NONE:
         reply_error(call.reply, b"ERR syntax error, XTRIM must be called with a trimming strategy")
         return False
+    if call.flags & CALL_REPLAYED:           # what was trimmed then is to be trimmed now
+        return True
     if adding.limit_given:
         if not adding.trim.approximate:
             reply_error(call.reply, b"ERR syntax error, LIMIT cannot be used without the special ~ option")

@@ -60,11 +60,16 @@ cdef extern from * nogil:
     static int hutch_listener_thread(void *context, uint64_t *thread_out) {
         sigset_t all, before;
         pthread_t thread;
+        pthread_attr_t attributes;
         int failed;
+        if (pthread_attr_init(&attributes)) return 0;
+        /* Scripts run here: their nested calls and replies want what a main thread has. Some systems give 128 KiB. */
+        pthread_attr_setstacksize(&attributes, 8u << 20);
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        failed = pthread_create(&thread, NULL, hutch_listener_main, context);
+        failed = pthread_create(&thread, &attributes, hutch_listener_main, context);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
+        pthread_attr_destroy(&attributes);
         if (failed) return 0;
     #ifdef __linux__
         pthread_setname_np(thread, "hutch-listener");

@@ -8,7 +8,7 @@ from hutch_engine.structures.stream_group cimport (
 from hutch_engine.structures.stream_log cimport (
     StreamBlock, stream_block_last_id, stream_log_check, stream_log_clear, stream_log_clear_some, stream_log_copy,
     stream_log_delete_at, stream_log_drop_first, stream_log_find, stream_log_find_first_id, stream_log_first,
-    stream_log_first_block, stream_log_init, stream_log_memory)
+    stream_log_first_block, stream_log_init, stream_log_memory, stream_log_next, stream_log_take_out)
 
 
 cdef Stream* stream_new(Heap* heap) noexcept nogil:
@@ -81,28 +81,32 @@ cdef uint64_t _drop_blocks(Heap* heap, Stream* stream, const StreamTrim* trim) n
 
 cdef uint64_t stream_trim(Heap* heap, Stream* stream, const StreamTrim* trim) noexcept nogil:
     cdef StreamCursor cursor
-    cdef StreamId from_id = id_of(0, 0)
+    cdef StreamId gone
     cdef uint64_t deleted = 0
+    cdef bint more
     if trim.strategy == TRIM_NONE:
         return 0
     if trim.refs != REFS_DELETE and trim.refs != REFS_ACKED:
         deleted = _drop_blocks(heap, stream, trim)
     if trim.approximate:         # a block whose entries must be looked at one by one is not dropped, as in Redis
         return deleted
-    while stream_log_first(&stream.log, from_id, &cursor):
+    more = stream_log_first(&stream.log, id_of(0, 0), &cursor)
+    while more:
         if (stream.log.length <= trim.max_length if trim.strategy == TRIM_MAXLEN
                 else id_compare(cursor.id, trim.min_id) >= 0):
             break
-        from_id = cursor.id
         if trim.refs == REFS_ACKED and stream_groups_want(&stream.groups, cursor.id):
-            from_id.seq += 1
-            if from_id.seq == 0:
-                from_id.ms += 1
+            more = stream_log_next(&cursor)
             continue
         if trim.refs == REFS_DELETE:
             stream_groups_forget(heap, &stream.groups, cursor.id)
-        stream_log_delete_at(heap, &stream.log, &cursor)
+        gone = cursor.id
         deleted += 1
+        if stream_log_take_out(heap, &stream.log, &cursor):
+            more = stream_log_next(&cursor)
+        else:
+            more = stream_log_first(&stream.log, gone, &cursor)
+    stream_log_find_first_id(&stream.log)
     return deleted
 
 

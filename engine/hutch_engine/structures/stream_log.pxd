@@ -94,6 +94,9 @@ cdef bint stream_log_find(const StreamLog* log, StreamId id, StreamCursor* curso
 """Stand on the entry of this ID; False when there is none."""
 cdef void stream_log_delete_at(Heap* heap, StreamLog* log, StreamCursor* cursor) noexcept nogil
 """Delete the entry the cursor stands on. max_deleted_id is the caller's to set. The cursor is spent."""
+cdef bint stream_log_take_out(Heap* heap, StreamLog* log, StreamCursor* cursor) noexcept nogil
+"""The same, and first_id is the caller's too (stream_log_find_first_id). The cursor may go on from where it stands; False
+when its block went with the entry, and it is spent."""
 cdef uint64_t stream_log_drop_first(Heap* heap, StreamLog* log) noexcept nogil
 """Free the first block whole (there is one); how many entries went."""
 cdef StreamBlock* stream_log_first_block(const StreamLog* log) noexcept nogil

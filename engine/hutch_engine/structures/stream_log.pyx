@@ -17,7 +17,8 @@ cdef enum:
     LISTPACK_EMPTY_BYTES = 7
     FIRST_CAPACITY = 192
     GROWTH_BYTES = 512           # beyond the small blocks of the heap
-    SPARE_BYTES = 128            # a full block with no more than this to spare stays as it is
+    SPARE_BYTES = 128            # a new block gets so many more than the one before took: what the last record may take at most
+    SEAL_BYTES = 31              # a full block with no more than this to spare stays as it is
     VALUE_INT16 = 0xF1           # first bytes of values, as in a listpack
     VALUE_INT24 = 0xF2
     VALUE_INT32 = 0xF3
@@ -316,7 +317,7 @@ cdef StreamBlock* _resized(Heap* heap, StreamLog* log, StreamBlock* block, uint6
 
 cdef void _seal(Heap* heap, StreamLog* log, StreamBlock* block) noexcept nogil:
     """Nothing more will be added to it."""
-    if block.capacity - block.bytes > SPARE_BYTES:
+    if block.capacity - block.bytes > SEAL_BYTES:
         _resized(heap, log, block, block.bytes)          # refused: it stays as long as it is
 
 
@@ -625,23 +626,28 @@ cdef void stream_log_find_first_id(StreamLog* log) noexcept nogil:
 
 
 cdef void stream_log_delete_at(Heap* heap, StreamLog* log, StreamCursor* cursor) noexcept nogil:
+    cdef bint was_first = id_compare(cursor.id, log.first_id) == 0
+    stream_log_take_out(heap, log, cursor)
+    if was_first or log.length == 0:
+        stream_log_find_first_id(log)
+
+
+cdef bint stream_log_take_out(Heap* heap, StreamLog* log, StreamCursor* cursor) noexcept nogil:
     cdef StreamBlock* block = cursor.block
     cdef uint8_t* at = cursor.at
-    cdef bint was_first = id_compare(cursor.id, log.first_id) == 0
     while at[0] >= 0x80:                 # the flags stand behind the size
         at += 1
     log.length -= 1
     if block.count == 1:
         id_map_remove_at(heap, &log.blocks, cursor.place)
         _block_free(heap, log, block)
-    else:
-        at[1] |= RECORD_DELETED
-        block.listpack_bytes += _listpack_of_integer(block.count - 1) - _listpack_of_integer(block.count)
-        block.listpack_bytes += _listpack_of_integer(block.deleted + 1) - _listpack_of_integer(block.deleted)
-        block.count -= 1
-        block.deleted += 1
-    if was_first or log.length == 0:
-        stream_log_find_first_id(log)
+        return False
+    at[1] |= RECORD_DELETED
+    block.listpack_bytes += _listpack_of_integer(block.count - 1) - _listpack_of_integer(block.count)
+    block.listpack_bytes += _listpack_of_integer(block.deleted + 1) - _listpack_of_integer(block.deleted)
+    block.count -= 1
+    block.deleted += 1
+    return True
 
 
 cdef uint64_t stream_log_drop_first(Heap* heap, StreamLog* log) noexcept nogil:
