@@ -213,3 +213,15 @@ def test_subscribers_come_and_go_under_fire():
         stop.set()
         threads[0].join()
         assert not any(thread.is_alive() for thread in threads)
+
+
+def test_the_next_listener_is_woken_as_well():
+    with hutch.Redis() as inside:
+        for _ in range(20):
+            with hutch.Server(port=0, store=inside.store) as server:
+                client = RespClient("127.0.0.1", server.port)
+                client.execute("SUBSCRIBE", "a")
+                inside.publish("a", "x")
+                assert client.read().value[2] == b"x"
+                for _ in range(20):
+                    inside.publish("a", "last words")
