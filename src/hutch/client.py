@@ -35,6 +35,16 @@ except ImportError:
     _SET_SHAPED = None
 
 
+_QUEUED = frozenset(("OK", b"OK", "QUEUED", b"QUEUED"))
+
+
+def _all_queued(replies):
+    try:
+        return _QUEUED.issuperset(replies)
+    except TypeError:            # a list: after a DISCARD among the commands, say
+        return False
+
+
 class _Callbacks(CaseInsensitiveDict):
     """Response callbacks that tell their client when somebody changes them."""
 
@@ -312,7 +322,8 @@ class Pipeline(RedisPipeline):
             return super()._execute_transaction(connection, commands, raise_on_error)
         replies = connection.execute_many([("MULTI",), *[args for args, _ in commands], ("EXEC",)])
         errors = []
-        for i, reply in enumerate(replies[:-1]):
+        # As a rule all were queued, and nothing needs to be looked at one by one.
+        for i, reply in enumerate(() if _all_queued(replies[:-1]) else replies[:-1]):
             if isinstance(reply, ConnectionError):
                 raise reply
             if isinstance(reply, Exception):
