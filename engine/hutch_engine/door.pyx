@@ -508,7 +508,14 @@ cdef class Replies:
                 raise EOFError("no reply is left")
             cursor.at = self.buffer.data + self.offset
             cursor.end = self.buffer.data + self.buffer.length
-            found = decode_reply(&cursor, self.codec, text, 0)
+            try:
+                found = decode_reply(&cursor, self.codec, text, 0)
+            except UnicodeDecodeError:
+                # The next one may be read all the same.
+                cursor.at = self.buffer.data + self.offset
+                decode_reply(&cursor, self.codec, False, 0)
+                self.offset = cursor.at - self.buffer.data
+                raise
             self.offset = cursor.at - self.buffer.data
         return found
 

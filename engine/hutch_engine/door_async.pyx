@@ -57,7 +57,7 @@ cdef class Doorbell:
     @property
     def waits(self):
         """How many futures are pending."""
-        return len(self.waiting)
+        return sum([len(found) if type(found) is list else 1 for found in self.waiting.values()])
 
     def answer(self):
         """Complete the futures of those that rang. O(sessions that rang)"""
@@ -80,12 +80,29 @@ cdef class Doorbell:
                     futures.append(future)
         free(ringing)
         for future in futures:
-            if not future.done():
-                future.set_result(None)
+            for one in future if type(future) is list else (future,):
+                if not one.done():
+                    one.set_result(None)
 
-    def unpark(self, number):
+    cdef int _expect(self, uint64_t number, object future) except -1:
+        cdef object found = self.waiting.get(number)
+        if found is None:
+            self.waiting[number] = future
+        elif type(found) is list:
+            (<list>found).append(future)
+        else:                                # several tasks wait for one session: each looks for itself
+            self.waiting[number] = [found, future]
+        return 0
+
+    def unpark(self, number, future):
         """The future is not to be completed any more."""
-        self.waiting.pop(number, None)
+        cdef object found = self.waiting.get(number)
+        if found is future:
+            del self.waiting[number]
+        elif type(found) is list and future in <list>found:
+            (<list>found).remove(future)
+            if not found:
+                del self.waiting[number]
 
 
 @cython.auto_pickle(False)
@@ -223,7 +240,7 @@ cdef class Submission:
             number = session.core.bell_number
         session.engine.leave()
         if number:
-            bell.waiting[number] = future
+            bell._expect(number, future)
         return number
 
     def withdraw(self):
@@ -345,7 +362,7 @@ def listen(Session session not None, Doorbell bell not None, future):
     session_use_bell(session.core, bell.core)
     number = session.core.bell_number
     session.engine.leave()
-    bell.waiting[number] = future
+    bell._expect(number, future)
     return number
 
 

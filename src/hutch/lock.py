@@ -23,6 +23,7 @@ class _Tokens:
 
 
 _tokens = _Tokens()
+new_token = _tokens.new
 
 
 class Lock(RedisLock):
@@ -32,7 +33,7 @@ class Lock(RedisLock):
         """Take the lock; see redis.lock.Lock.acquire. Returns whether it was taken."""
         if token is None:
             # Most locks are free: one try before redis-py sorts out how to wait.
-            token = _tokens.new()
+            token = new_token()
             if self.do_acquire(token):
                 self.local.token = token
                 return True
