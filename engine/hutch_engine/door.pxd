@@ -8,6 +8,7 @@ from libc.stdint cimport uint32_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.lock cimport Signal
 from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.command cimport Command
 from hutch_engine.door_codec cimport Arguments, Codec
 from hutch_engine.server.engine cimport Engine as EngineStruct, Session as SessionStruct
 from hutch_engine.server.executor cimport Executed
@@ -29,6 +30,20 @@ cdef struct Taken:                   # what one round under the lock brought bac
     char* data                       # `small`, or big.data
     Buffer big                       # owned
     char[REPLY_SMALL] small
+
+cdef inline void taken_init(Taken* taken) noexcept nogil:
+    taken.length = 0
+    taken.data = taken.small
+    taken.big.data = NULL
+    taken.refused = False
+    taken.ended = False
+
+cdef void take_reply(SessionStruct* session, Taken* taken) noexcept nogil
+"""Move what the session has answered behind what `taken` holds already."""
+cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv, const size_t* counts, size_t total,
+                       bint patient, Taken* taken) noexcept nogil
+"""Execute `total` commands whose words lie one after the other in argv, take their replies along and release the
+lock. `patient`: the GIL is not held, so others may have the lock in between."""
 
 cdef class Engine:
     cdef EngineStruct* core          # owned; lives as long as this object, emptied by close
@@ -56,5 +71,6 @@ cdef class Session:
     cdef int _wait_a_turn(self) except -1
     cdef int _interrupt(self, SessionStruct* session) except -1
     cdef int _await_reply(self, Taken* taken) except -1
+    cdef void run_round(self, Slice* argv, const size_t* counts, size_t total, Taken* taken) noexcept
     cdef int _execute(self, Arguments* arguments, const size_t* counts, size_t total, Taken* taken) except -1
     cdef object call(self, tuple words, bint split, int decode)

@@ -346,8 +346,7 @@ cdef class Engine:
 
 # ---- one round under the lock
 
-cdef void _take_reply(SessionStruct* session, Taken* taken) noexcept nogil:
-    """Move what the session has answered behind what `taken` holds already."""
+cdef void take_reply(SessionStruct* session, Taken* taken) noexcept nogil:
     cdef Buffer* reply = &session.reply.buffer
     if reply.failed:
         taken.refused = True
@@ -374,10 +373,8 @@ cdef void _take_reply(SessionStruct* session, Taken* taken) noexcept nogil:
     taken.data = taken.big.data
 
 
-cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const size_t* counts, size_t total, bint patient,
-               Taken* taken) noexcept nogil:
-    """Execute `total` commands whose words lie one after the other in argv, take their replies along and
-    release the lock. `patient`: the GIL is not held, so others may have the lock in between."""
+cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv, const size_t* counts, size_t total,
+                       bint patient, Taken* taken) noexcept nogil:
     cdef SessionStruct* session = slot[0]
     cdef EngineStruct* engine = session.engine
     cdef Executed outcome = EXECUTED
@@ -393,7 +390,7 @@ cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const 
         if outcome != EXECUTED or session.flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW) or done == total:
             break
         if patient and done % TURN_COMMANDS == 0 and lock_is_wanted(&engine.lock):
-            _take_reply(session, taken)  # another thread may use this session meanwhile
+            take_reply(session, taken)  # another thread may use this session meanwhile
             lock_give_way(&engine.lock)
             if slot[0] != session:       # and close it
                 taken.ended = True
@@ -407,20 +404,12 @@ cdef void _run(SessionStruct** slot, const Command* command, Slice* argv, const 
     taken.outcome = outcome
     taken.done = done
     if slot[0] == session and not theirs:
-        _take_reply(session, taken)
+        take_reply(session, taken)
         taken.ended = session.flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW) != 0
         if taken.ended:
             slot[0] = NULL
             session_free(session)
     lock_release(&engine.lock)
-
-
-cdef inline void _taken_init(Taken* taken) noexcept nogil:
-    taken.length = 0
-    taken.data = taken.small
-    taken.big.data = NULL
-    taken.refused = False
-    taken.ended = False
 
 
 cdef inline bint _may_take_long(const Command* command, size_t argc) noexcept nogil:
@@ -569,7 +558,7 @@ cdef class Session:
                 raise self.engine.closed_error("Connection closed by server.")
             ticket = signal_prepare(&self.served)
             if not session.flags & SESSION_BLOCKED:
-                _take_reply(session, taken)
+                take_reply(session, taken)
                 taken.ended = session.flags & SESSION_CLOSE_AFTER_REPLY != 0
                 if taken.ended:
                     self.core = NULL
@@ -597,10 +586,18 @@ cdef class Session:
         self.engine.leave()
         return 0
 
+    cdef void run_round(self, Slice* argv, const size_t* counts, size_t total, Taken* taken) noexcept:
+        """run_commands, with or without the GIL, as it fits. Requires the lock, which is released."""
+        cdef const Command* command = resolve_command(self.engine.core, argv, counts[0])
+        if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[0]):
+            with nogil:
+                run_commands(&self.core, command, argv, counts, total, True, taken)
+        else:
+            run_commands(&self.core, command, argv, counts, total, False, taken)
+
     cdef int _execute(self, Arguments* arguments, const size_t* counts, size_t total, Taken* taken) except -1:
         """Run the commands; waits out CLIENT PAUSE. Their replies are in `taken`, its buffer the caller's
         even when this raises."""
-        cdef const Command* command
         cdef Slice* argv = arguments.argv
         cdef uint32_t ticket
         cdef int64_t left_us
@@ -615,12 +612,7 @@ cdef class Session:
             left_us = 0
             if self.engine.core.pause_kind:
                 left_us = self.engine.core.pause_end_ms * 1000 - clock_now_us(&self.engine.core.clock)
-            command = resolve_command(self.engine.core, argv, counts[ran])
-            if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[ran]):
-                with nogil:
-                    _run(&self.core, command, argv, counts + ran, total - ran, True, taken)
-            else:
-                _run(&self.core, command, argv, counts + ran, total - ran, False, taken)
+            self.run_round(argv, counts + ran, total - ran, taken)
             if taken.refused:
                 raise MemoryError("no memory for the reply")
             if taken.ended or (taken.outcome == EXECUTED and taken.done == total - ran):
@@ -646,7 +638,7 @@ cdef class Session:
         cdef Cursor cursor
         cdef object found = None
         arguments_init(&arguments)
-        _taken_init(&taken)
+        taken_init(&taken)
         try:
             arguments_add_command(&arguments, self.codec, words, split)
             self._execute(&arguments, &arguments.count, 1, &taken)
@@ -700,7 +692,7 @@ cdef class Session:
         if not listed:
             return replies
         arguments_init(&arguments)
-        _taken_init(&taken)
+        taken_init(&taken)
         try:
             counts = <size_t*>malloc(len(listed) * sizeof(size_t))
             if counts == NULL:

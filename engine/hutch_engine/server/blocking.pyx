@@ -9,7 +9,6 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_
 from libc.string cimport memcpy
 from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.clock cimport clock_now_ms
-from hutch_engine.base.lock cimport signal_raise
 from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport CALL_NO_TOUCH, Call
@@ -19,8 +18,8 @@ from hutch_engine.keyspace.entry cimport Entry, entry_type, leb128_bytes, leb128
 from hutch_engine.keyspace.keyspace cimport (
     FIND_NO_STATS, FIND_NO_TOUCH, WANT_READY, Database, keyspace_find, keyspace_hash)
 from hutch_engine.server.engine cimport (
-    BLOCKED_KEY_OFFSET, SESSION_BLOCKED, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_NO_TOUCH, Engine, Session, engine_poke_housekeeping,
-    engine_wake_listener)
+    BLOCKED_KEY_OFFSET, SESSION_BLOCKED, SESSION_CLOSE_NOW, SESSION_NO_TOUCH, Engine, Session, engine_poke_housekeeping,
+    session_wake)
 from hutch_engine.server.executor cimport act_on_effects, mute_reply, run_command, uncount_command
 from hutch_engine.structures.table cimport Table, TableSlot, table_each, table_find, table_hash, table_insert, table_remove
 from hutch_engine.structures.wheel cimport Wheel, WheelNode, wheel_add, wheel_cancel, wheel_init, wheel_next_ms, wheel_take
@@ -162,14 +161,6 @@ cdef inline void _free(Engine* engine, Blocked* blocked) noexcept nogil:
     heap_free(&engine.heap, blocked, blocked.block_bytes)
 
 
-cdef inline void _wake(Session* session) noexcept nogil:
-    """Its reply is there, or never will be."""
-    if session.served != NULL:
-        signal_raise(session.served)
-    elif not session.flags & SESSION_EMBEDDED:
-        engine_wake_listener(session.engine)
-
-
 cdef Blocked* _copy_words(Session* session) noexcept nogil:
     """A Blocked with room for its waiters, and a copy of the call's words; NULL when refused."""
     cdef Call* call = &session.call
@@ -259,7 +250,7 @@ cdef void blocking_forget(Session* session) noexcept nogil:
     if session.blocked == NULL:
         return
     _free(engine, _detach(session))
-    _wake(session)
+    session_wake(session)
 
 
 # ---- answering
@@ -278,7 +269,7 @@ cdef void _give_up(Session* session, const char* error) noexcept nogil:
     session.commands += 1
     mute_reply(session, mark)
     _free(engine, blocked)
-    _wake(session)
+    session_wake(session)
 
 
 cdef bint blocking_unblock(Session* session, bint as_error) noexcept nogil:
@@ -331,7 +322,7 @@ cdef void _run_again(Session* session) noexcept nogil:
     act_on_effects(engine)
     mute_reply(session, mark)
     _free(engine, blocked)
-    _wake(session)
+    session_wake(session)
 
 
 cdef void _serve_key(Engine* engine, BlockedKey* key) noexcept nogil:

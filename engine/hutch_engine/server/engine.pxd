@@ -15,6 +15,7 @@ from hutch_engine.commands.call cimport Call
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport Reply
 from hutch_engine.keyspace.keyspace cimport Keyspace
+from hutch_engine.server.bell cimport Bell
 from hutch_engine.server.config cimport Config
 from hutch_engine.structures.table cimport Table
 from hutch_engine.structures.wheel cimport Wheel
@@ -109,6 +110,9 @@ cdef struct Session:
     uint32_t watch_count
     void* blocked                       # what it waits for (server/blocking), or NULL
     Signal* served                      # borrowed: raised when its wait is over; NULL for sockets
+    Bell* bell                          # held: an event loop hears by it that there is something to take; or NULL
+    uint64_t bell_number                # how the bell calls it
+    uint64_t bell_round                 # of its last ringing
     void* connection                    # the listener's own, NULL for embedded sessions
     uint64_t query_bytes                # figures the listener keeps for CLIENT LIST and INFO
     uint64_t query_free
@@ -229,6 +233,13 @@ cdef void session_free(Session* session) noexcept nogil
 """Requires the lock. Forgets its watches, queue and buffers."""
 cdef void session_reset(Session* session) noexcept nogil
 """RESET: back to what a fresh connection has, except the socket, its addresses and counters."""
+cdef void session_wake(Session* session) noexcept nogil
+"""Its wait is over, or there is something else for it to see: whoever waits for that, a thread, an event loop or the
+listener, is woken. Requires the lock."""
+cdef void session_use_bell(Session* session, Bell* bell) noexcept nogil
+"""From now on session_wake rings this one; NULL: none. Requires the lock."""
+cdef void session_resemble(Session* session, const Session* model) noexcept nogil
+"""Take over what a connection sets up in the beginning: database, protocol, names, CLIENT NO-TOUCH and NO-EVICT."""
 cdef void session_select(Session* session, int32_t database_index) noexcept nogil
 cdef bint session_watch(Session* session, int32_t database_index, Slice key) noexcept nogil
 """False when memory was refused. Watching twice is watching once."""

@@ -14,6 +14,7 @@ from hutch_engine.keyspace.entry cimport Entry, entry_deadline_ms, entry_has_dea
 from hutch_engine.keyspace.keyspace cimport (
     FIND_NO_STATS, FIND_NO_TOUCH, WANT_TOUCHED, Database, keyspace_clear, keyspace_find, keyspace_hash,
     keyspace_init, keyspace_now)
+from hutch_engine.server.bell cimport Bell, bell_drop, bell_hold, bell_ring
 from hutch_engine.server.config cimport config_clear, config_init
 from hutch_engine.structures.table cimport (
     Table, TableSlot, table_clear, table_count, table_each, table_find, table_hash, table_init, table_insert,
@@ -187,6 +188,7 @@ cdef void session_free(Session* session) noexcept nogil:
     cdef Engine* engine = session.engine
     if session.blocked != NULL:
         engine.forget_blocked(session)
+    session_use_bell(session, NULL)
     session_discard(session)
     buffer_clear(&session.reply.buffer)
     buffer_clear(&session.name)
@@ -206,6 +208,43 @@ cdef void session_free(Session* session) noexcept nogil:
     if not session.flags & SESSION_EMBEDDED:
         engine.socket_count -= 1
     heap_free(&engine.heap, session, sizeof(Session))
+
+
+cdef void session_wake(Session* session) noexcept nogil:
+    if session.bell != NULL:
+        bell_ring(session.bell, session.bell_number, &session.bell_round)
+    if session.served != NULL:
+        signal_raise(session.served)
+    elif not session.flags & SESSION_EMBEDDED:
+        engine_wake_listener(session.engine)
+
+
+cdef void session_use_bell(Session* session, Bell* bell) noexcept nogil:
+    if session.bell == bell:
+        return
+    if session.bell != NULL:
+        bell_ring(session.bell, session.bell_number, &session.bell_round)    # whoever waits there is to see that it is over
+        bell_drop(session.bell)
+    session.bell = NULL
+    session.bell_round = 0
+    if bell != NULL:
+        session.bell = bell_hold(bell, &session.bell_number)
+
+
+cdef void _copy_text(Buffer* buffer, const Buffer* model) noexcept nogil:
+    if not slice_equals(slice_of(buffer.data, buffer.length), slice_of(model.data, model.length)):
+        buffer.length = 0
+        buffer_append(buffer, model.data, model.length)
+
+
+cdef void session_resemble(Session* session, const Session* model) noexcept nogil:
+    cdef uint32_t alike = SESSION_AUTHENTICATED | SESSION_PROTOCOL_SET | SESSION_NO_EVICT | SESSION_NO_TOUCH
+    session.flags = (session.flags & ~alike) | (model.flags & alike)
+    session.reply.resp = model.reply.resp
+    session_select(session, model.database_index)
+    _copy_text(&session.name, &model.name)
+    _copy_text(&session.library_name, &model.library_name)
+    _copy_text(&session.library_version, &model.library_version)
 
 
 cdef void session_select(Session* session, int32_t database_index) noexcept nogil:

@@ -1,0 +1,340 @@
+"""See door_async.pxd."""
+cimport cython
+from libc.stddef cimport size_t
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport free, malloc
+from posix.unistd cimport getpid
+from hutch_engine.base.buffer cimport buffer_append, buffer_clear, buffer_init
+from hutch_engine.base.lock cimport lock_acquire, lock_release, lock_try
+from hutch_engine.door cimport Engine, Session, Taken, run_commands, take_reply, taken_init
+from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
+                                      decode_reply)
+from hutch_engine.server.bell cimport bell_drop, bell_new, bell_take
+from hutch_engine.server.blocking cimport blocking_forget
+from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, Session as SessionStruct,
+                                         engine_is_ours, session_free, session_resemble, session_use_bell)
+from hutch_engine.server.executor cimport EXECUTED, EXECUTE_BLOCKED, EXECUTE_POSTPONED
+
+# What run_now and Submission.step answer when there is more to do.
+WAITING = type("WAITING", (), {"__slots__": (), "__doc__": "The command waits for a key."})()
+LATER = type("LATER", (), {"__slots__": (), "__doc__": "Nothing happened: CLIENT PAUSE, or another thread's turn."})()
+DONE = type("DONE", (), {"__slots__": (), "__doc__": "All commands were answered."})()
+
+
+cdef inline void _lock(Engine engine) noexcept:
+    if not lock_try(&engine.core.lock):
+        with nogil:
+            lock_acquire(&engine.core.lock)
+
+
+@cython.auto_pickle(False)
+@cython.final
+cdef class Doorbell:
+    """Completes the futures of sessions that have something to take.
+
+    The loop is to call `answer` in its own thread whenever `fileno` is readable.
+    """
+
+    def __cinit__(self, *, bint portable=False):
+        self.waiting = {}
+        self.pid = getpid()
+        self.core = bell_new(portable)
+        if self.core == NULL:
+            raise OSError("no descriptor is left to wake the event loop by")
+
+    def __dealloc__(self):
+        if self.core != NULL:
+            bell_drop(self.core)
+
+    def fileno(self):
+        return self.core.read_fd
+
+    @property
+    def is_ours(self):
+        """False in a child that was forked since."""
+        return self.pid == <uint64_t>getpid()
+
+    @property
+    def waits(self):
+        """How many futures are pending."""
+        return len(self.waiting)
+
+    def answer(self):
+        """Complete the futures of those that rang. O(sessions that rang)"""
+        cdef uint64_t* ringing
+        cdef size_t count
+        cdef size_t i
+        cdef bint overheard
+        cdef list futures
+        if not self.is_ours:
+            return                           # a forked child's copy: the ring was for the parent
+        with nogil:
+            bell_take(self.core, &ringing, &count, &overheard)
+        if overheard:
+            futures = list(self.waiting.values())
+            self.waiting.clear()
+        else:
+            futures = []
+            for i in range(count):
+                future = self.waiting.pop(ringing[i], None)
+                if future is not None:
+                    futures.append(future)
+        free(ringing)
+        for future in futures:
+            if not future.done():
+                future.set_result(None)
+
+    def unpark(self, number):
+        """The future is not to be completed any more."""
+        self.waiting.pop(number, None)
+
+
+@cython.auto_pickle(False)
+@cython.final
+cdef class Submission:
+    """Commands that run one after the other in a session, without ever waiting in this thread.
+
+    Call `step` until it answers DONE. WAITING: the session waits in a blocking command; `park` a future. LATER: nothing
+    can be done now; try again soon. Then `read` the replies.
+    """
+
+    def __cinit__(self, Session session not None, commands, bint split=False):
+        cdef size_t before
+        self.session = session
+        self.codec = session.codec
+        self.commands = tuple([tuple(command) for command in commands])
+        buffer_init(&self.buffer, &session.engine.core.client_bytes)
+        self.total = len(self.commands)
+        if self.total == 0:
+            return
+        self.arguments = <Arguments*>malloc(sizeof(Arguments))
+        self.counts = <size_t*>malloc(self.total * sizeof(size_t))
+        if self.arguments == NULL or self.counts == NULL:
+            free(self.arguments)
+            self.arguments = NULL
+            raise MemoryError
+        arguments_init(self.arguments)
+        for i, command in enumerate(self.commands):
+            before = self.arguments.count
+            arguments_add_command(self.arguments, self.codec, <tuple>command, split)
+            self.counts[<size_t>i] = self.arguments.count - before
+
+    def __dealloc__(self):
+        self._forget_words()
+        buffer_clear(&self.buffer)
+
+    cdef void _forget_words(self) noexcept:
+        if self.arguments != NULL:
+            arguments_clear(self.arguments)
+            free(self.arguments)
+            self.arguments = NULL
+        free(self.counts)
+        self.counts = NULL
+
+    cdef int _collect(self, Taken* taken) except -1:
+        if taken.big.data != NULL and self.buffer.length == 0:
+            buffer_clear(&self.buffer)
+            self.buffer = taken.big
+            taken.big.data = NULL
+        else:
+            buffer_append(&self.buffer, taken.data, taken.length)
+            if taken.big.data != NULL:
+                buffer_clear(&taken.big)
+        if taken.refused or self.buffer.failed:
+            raise MemoryError("no memory for the reply")
+        return 0
+
+    cdef bint _resume(self) except -1:
+        """Is the wait over? Then its reply was taken."""
+        cdef Session session = self.session
+        cdef SessionStruct* core = self.blocked
+        cdef Taken taken
+        session.engine.enter()
+        if session.core != core or core.flags & SESSION_CLOSE_NOW:
+            self.blocked = NULL
+            if session.core == core:
+                session.core = NULL
+                session_free(core)
+            session.engine.leave()
+            raise session.engine.closed_error("Connection closed by server.")
+        if core.flags & SESSION_BLOCKED:
+            session.engine.leave()
+            return False
+        taken_init(&taken)
+        take_reply(core, &taken)
+        taken.ended = core.flags & SESSION_CLOSE_AFTER_REPLY != 0
+        if taken.ended:
+            session.core = NULL
+            session_free(core)
+        session.engine.leave()
+        self.blocked = NULL
+        self.last = self.buffer.length
+        self._collect(&taken)
+        if taken.ended:
+            self.ran = self.total
+        return True
+
+    def step(self):
+        """Go on as far as it goes: DONE, WAITING or LATER."""
+        cdef Session session = self.session
+        cdef SessionStruct* core
+        cdef Taken taken
+        cdef size_t i
+        if self.blocked != NULL and not self._resume():
+            return WAITING
+        while self.ran < self.total:
+            session.enter()
+            core = session.core
+            if core.flags & SESSION_BLOCKED or core.reply.buffer.length:
+                session.engine.leave()
+                return LATER                 # another thread's turn
+            taken_init(&taken)
+            session.run_round(self.arguments.argv + self.argv_used, self.counts + self.ran, self.total - self.ran, &taken)
+            self._collect(&taken)
+            if taken.ended:
+                self.ran = self.total
+                break
+            for i in range(taken.done):
+                self.argv_used += self.counts[self.ran]
+                self.ran += 1
+            if taken.outcome == EXECUTE_BLOCKED:
+                self.blocked = core
+                if self.ran == self.total:
+                    self._forget_words()     # the engine keeps a copy of those it waits with
+                if not self._resume():           # or was it served since then?
+                    return WAITING
+            elif taken.outcome == EXECUTE_POSTPONED:
+                return LATER
+        self._forget_words()
+        return DONE
+
+    def park(self, Doorbell bell not None, future):
+        """The bell is to complete this future when the wait is over. Returns a number for Doorbell.unpark; 0: it is over."""
+        cdef Session session = self.session
+        cdef uint64_t number = 0
+        session.engine.enter()
+        if session.core == self.blocked and session.core.flags & (SESSION_BLOCKED | SESSION_CLOSE_NOW) == SESSION_BLOCKED:
+            session_use_bell(session.core, bell.core)
+            number = session.core.bell_number
+        session.engine.leave()
+        if number:
+            bell.waiting[number] = future
+        return number
+
+    def withdraw(self):
+        """Wait no longer, and run none of the commands that are left. False if the wait was over: its reply is there
+        to be read (see `last_reply`)."""
+        cdef Session session = self.session
+        cdef bint waited = True
+        self.ran = self.total
+        if self.blocked == NULL:
+            return True
+        if not engine_is_ours(session.engine.core):
+            return True
+        _lock(session.engine)
+        if not session.engine.closed and session.core == self.blocked:
+            if session.core.flags & SESSION_BLOCKED:
+                blocking_forget(session.core)
+                session.core.reply.buffer.length = 0
+            else:
+                waited = session.core.flags & SESSION_CLOSE_NOW != 0
+        lock_release(&session.engine.core.lock)
+        if waited:
+            self.blocked = NULL
+            return True
+        return not self._resume()
+
+    def last_reply(self):
+        """What the last wait was answered, its strings as bytes, left to be read; an error as an exception instance."""
+        cdef Cursor cursor
+        cursor.at = self.buffer.data + self.last
+        cursor.end = self.buffer.data + self.buffer.length
+        if cursor.at >= cursor.end:
+            return None
+        return decode_reply(&cursor, self.codec, False, 0)
+
+    def __bool__(self):
+        """Is there a reply to read?"""
+        return self.offset < self.buffer.length
+
+    @property
+    def is_done(self):
+        return self.ran == self.total and self.blocked == NULL
+
+    def read(self, decode=None):
+        """The next reply; error replies are returned as exception instances. EOFError past the last."""
+        cdef Cursor cursor
+        if self.offset >= self.buffer.length:
+            raise EOFError("no reply is left")
+        cursor.at = self.buffer.data + self.offset
+        cursor.end = self.buffer.data + self.buffer.length
+        found = decode_reply(&cursor, self.codec, self.codec.decode if decode is None else decode, 0)
+        self.offset = cursor.at - self.buffer.data
+        return found
+
+    def read_all(self):
+        """The replies that were not read yet, as a list."""
+        cdef list found = []
+        while self.offset < self.buffer.length:
+            found.append(self.read())
+        return found
+
+
+def run_now(Session session not None, tuple words not None):
+    """Run one command, given as redis-py gives it, and return its reply; an error reply is raised.
+
+    WAITING, and nothing happened: it is a blocking command that would wait. LATER, and nothing happened: it cannot run
+    now.
+    """
+    cdef Arguments arguments
+    cdef Taken taken
+    cdef Cursor cursor
+    cdef SessionStruct* core
+    arguments_init(&arguments)
+    taken_init(&taken)
+    try:
+        arguments_add_command(&arguments, session.codec, words, True)
+        session.enter()
+        core = session.core
+        if core.flags & SESSION_BLOCKED or core.reply.buffer.length:
+            session.engine.leave()
+            return LATER
+        session.run_round(arguments.argv, &arguments.count, 1, &taken)
+        if taken.outcome == EXECUTE_POSTPONED:
+            return LATER
+        if taken.outcome == EXECUTE_BLOCKED:
+            _lock(session.engine)
+            if not session.engine.closed and session.core == core:
+                if core.flags & SESSION_BLOCKED:
+                    blocking_forget(core)
+                else:
+                    take_reply(core, &taken)         # in between: somebody made the key
+                    taken.outcome = EXECUTED
+            lock_release(&session.engine.core.lock)
+            if taken.outcome == EXECUTE_BLOCKED:
+                return WAITING
+        if taken.refused:
+            raise MemoryError("no memory for the reply")
+        if taken.length == 0:
+            return None                      # CLIENT REPLY OFF or SKIP
+        cursor.at = taken.data
+        cursor.end = taken.data + taken.length
+        found = decode_reply(&cursor, session.codec, session.codec.decode, 0)
+        if taken.data[0] == b'-':
+            raise found
+        return found
+    finally:
+        arguments_clear(&arguments)
+        if taken.big.data != NULL:
+            buffer_clear(&taken.big)
+
+
+def twin(Session session not None, Session found=None):
+    """A session with the same database, protocol and names: a new one, or `found`, one made so before."""
+    cdef Session other = found if found is not None else Session(session.engine, session.codec)
+    other.open()
+    session.enter()
+    if other.core != NULL:
+        session_resemble(other.core, session.core)
+    session.engine.leave()
+    return other
