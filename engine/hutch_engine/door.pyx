@@ -1,4 +1,8 @@
 """See door.pxd."""
+import importlib.machinery
+import importlib.util
+import os
+
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -19,7 +23,7 @@ from hutch_engine.server.config_commands cimport config_apply, config_configure
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
                                                 command_table_ids)
 from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
-                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, engine_clear, engine_init, engine_is_ours,
+                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_POSTPONED, engine_clear, engine_init, engine_is_ours,
                                          engine_poke_housekeeping, engine_set_commands,
                                          engine_used_memory, session_free, session_new)
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
@@ -54,6 +58,21 @@ cdef enum:
     KEPT_REPLY_BYTES = 4096          # of a session's reply buffer, between calls
 
 
+cdef bytes _lua_path = None              # of the Lua that scripts run in; b"": there is none
+
+
+cdef bytes _find_lua():
+    """The compiled module of the package lupa that has Lua 5.1 in it. It is only looked for: no module is imported."""
+    try:
+        package = importlib.util.find_spec("lupa")
+        if package is None or not package.submodule_search_locations:
+            return b""
+        found = importlib.machinery.PathFinder.find_spec("lupa.lua51", package.submodule_search_locations)
+    except (ImportError, ValueError, AttributeError):
+        return b""
+    return b"" if found is None or not found.origin else os.fsencode(found.origin)
+
+
 class ClosedError(ConnectionError):
     """The engine or the session was closed."""
 
@@ -71,6 +90,7 @@ cdef class Engine:
     """
 
     def __cinit__(self, int32_t databases=16, uint64_t seed=0, *, closed_error=ClosedError, forked_error=ForkedError):
+        global _lua_path
         if databases < 1:
             raise ValueError("databases must be positive")
         self.closed_error = closed_error
@@ -85,6 +105,10 @@ cdef class Engine:
         if self.core.stats == NULL:
             engine_clear(self.core)
             raise MemoryError
+        if _lua_path is None:
+            _lua_path = _find_lua()
+        if _lua_path:
+            self.core.lua_path = PyBytes_AS_STRING(_lua_path)     # kept for as long as this module
         self.core.start_housekeeping = housekeeping_start
         blocking_install(self.core)
         self.closed = False
@@ -381,6 +405,7 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
     cdef size_t done = 0
     cdef bint theirs = False
     taken.ended = False
+    session.flags &= ~<uint32_t>SESSION_POSTPONED        # from the last attempt
     while True:
         outcome = execute_known(session, command, argv, counts[done], False, 0)
         if outcome == EXECUTE_POSTPONED:

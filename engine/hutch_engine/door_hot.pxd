@@ -16,7 +16,7 @@ from hutch_engine.commands.command cimport CMD_WRITE, Command
 from hutch_engine.door cimport Session
 from hutch_engine.door_codec cimport Codec
 from hutch_engine.keyspace.keyspace cimport Keyspace
-from hutch_engine.server.engine cimport (PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
+from hutch_engine.server.engine cimport (BUSY_NOT, PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
                                          SESSION_CLOSE_NOW, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_TOUCH,
                                          SESSION_POSTPONED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
                                          SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING,
@@ -81,7 +81,7 @@ cdef inline SessionStruct* hot_begin(HotMethods self, const Command* command, ui
     core = session.core
     if unlikely(session.engine.closed or core == NULL
                 or core.database_index != self.hot_database or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
-                or engine.pause_kind != PAUSE_NONE or engine.keyspace.wanted & unheard or engine.config.maxmemory != 0
+                or engine.pause_kind != PAUSE_NONE or engine.busy != BUSY_NOT or engine.keyspace.wanted & unheard or engine.config.maxmemory != 0
                 or (command.flags & CMD_WRITE and heap_is_short(&engine.heap))):
         lock_release(&engine.lock)
         return NULL

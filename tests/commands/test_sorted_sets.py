@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(params=[128, 0], ids=["packed", "tree"])
 def r(request):
-    client = hutch.Redis()
+    client = hutch.Redis(store=hutch.Store(seed=5))
     client.config_set("zset-max-listpack-entries", request.param)
     yield client
     client.close()

@@ -1,5 +1,6 @@
 """DEBUG: the same answers as Redis where they are about data, and none that could hurt the host."""
 import os
+import random
 import re
 import threading
 import time
@@ -59,6 +60,10 @@ SAME = [
     ("DEBUG", "HTSTATS", "9"), ("DEBUG", "HTSTATS", "9", "full"), ("DEBUG", "HTSTATS-KEY", "k"),
     ("DEBUG", "HTSTATS-KEY", "no such"), ("DEBUG", "HTSTATS-KEY"), ("DEBUG", "DIGEST", "x"), ("DEBUG", "DIGEST-VALUE"),
     ("DEBUG", "SDSLEN", "no such"), ("DEBUG", "SDSLEN", "i"), ("DEBUG", "SDSLEN"),
+    ("DEBUG", "LISTPACK", "k"), ("DEBUG", "LISTPACK", "no such"), ("DEBUG", "LISTPACK"), ("DEBUG", "QUICKLIST", "k"),
+    ("DEBUG", "QUICKLIST", "no such", "x"), ("DEBUG", "QUICKLIST"), ("DEBUG", "QUICKLIST", "k", "1", "2"),
+] + [("DEBUG", "QUICKLIST-PACKED-THRESHOLD", *size.split()) for size in (
+    "1 x -1 1kb 3gb 4gb 4293918720 4293918721 4294967295 99999999999999999999 0".split() + ["", "1 2"])] + [
 ] + [("DEBUG", "PROTOCOL", kind) for kind in (
     "string integer double bignum null array set map attrib verbatim true false PUSH TRUE nonsense".split())] + [
     ("DEBUG", "PROTOCOL"), ("DEBUG", "PROTOCOL", "null", "x"),
@@ -110,6 +115,118 @@ def test_digests_agree(hutch, redis):
         client.execute("SELECT", 3)
         client.execute("PERSIST", "key 1")
     assert digest != simple(hutch, "DEBUG", "DIGEST") == simple(redis, "DEBUG", "DIGEST")
+
+
+# Every form of every collection; each line is run on both servers.
+COLLECTIONS = """
+RPUSH list 1 2 abc 1
+RPUSH list:long {300}
+RPUSH list:big x {long}
+SADD set:ints 3 1 2 -70000
+SADD set:pack b a 1
+SADD set:compact {200}
+SADD set:table {1000}
+ZADD zset 1 a -0 b 0.1 c 3e300 d inf e -inf f 17 1
+ZADD zset:tree 1.5 {long} -0 b 0.1 c 3e300 d inf e -inf f
+HSET hash a 1 b {short} 3 c
+HSET hash:table {long} 1 a {long}
+HSET hash:due a 1 b 2 c 3
+HPEXPIREAT hash:due 4102444800000 FIELDS 1 b
+HPEXPIREAT hash:due 4102444801000 FIELDS 1 c
+HSET hash:due:table a 1 b {long} c 3
+HPEXPIREAT hash:due:table 4102444800000 FIELDS 1 b
+HPEXPIREAT hash:due:table 4102444900000 FIELDS 1 c
+HSET hash:was:due a 1 b 2
+HEXPIRE hash:was:due 1000 FIELDS 1 a
+HPERSIST hash:was:due FIELDS 1 a
+HSET hash:was:due:table a 1 b {long}
+HEXPIRE hash:was:due:table 1000 FIELDS 1 a
+HPERSIST hash:was:due:table FIELDS 1 a
+RPUSH list:due a
+PEXPIRE list:due 10000000
+"""
+
+
+def collections():
+    """The lines' words, and the keys that they make."""
+    filled = {"{300}": [f"element {i} of it" for i in range(900)], "{200}": [f"m{i}" for i in range(200)],
+              "{1000}": [f"member {i}" for i in range(500)] + [str(i) for i in range(500)], "{long}": ["y" * 9000], "{short}": ["y" * 60]}
+    lines = [[part for word in line.split() for part in filled.get(word, [word])] for line in COLLECTIONS.split("\n") if line]
+    return lines, sorted({line[1] for line in lines})
+
+
+def test_digests_of_collections_agree(hutch, redis):
+    lines, names = collections()
+    for database in (0, 5):
+        for client in (hutch, redis):
+            client.execute("SELECT", database)
+            for line in lines:
+                client.execute(*line)
+        for name in names:
+            assert raw(hutch, "OBJECT", "ENCODING", name) == raw(redis, "OBJECT", "ENCODING", name), name
+            assert raw(hutch, "DEBUG", "DIGEST-VALUE", name) == raw(redis, "DEBUG", "DIGEST-VALUE", name), name
+        assert simple(hutch, "DEBUG", "DIGEST") == simple(redis, "DEBUG", "DIGEST") != "0" * 40
+
+
+def test_digests_of_random_contents_agree(hutch, redis):
+    chance = random.Random(7)
+    for _ in range(600):
+        key, member = f"k{chance.randrange(12)}", str(chance.choice((chance.randrange(40), chance.random())))
+        line = chance.choice((
+            ("RPUSH", key, member), ("LPUSH", key, member), ("SADD", key, member), ("ZADD", key, str(chance.uniform(-9, 9)), member),
+            ("HSET", key, member, str(chance.random())), ("HPEXPIREAT", key, "4102444800000", "FIELDS", "1", member),
+            ("LPOP", key), ("ZPOPMIN", key), ("SREM", key, member), ("HDEL", key, member)))
+        for client in (hutch, redis):
+            client.execute(*line)
+    assert simple(hutch, "DEBUG", "DIGEST") == simple(redis, "DEBUG", "DIGEST") != "0" * 40
+
+
+def test_objects_of_collections(hutch, redis):
+    """Encoding, length in a file that does not compress, and of lists the nodes."""
+    lines, names = collections()
+    redis.execute("CONFIG", "SET", "rdbcompression", "no")
+    for client in (hutch, redis):
+        for line in lines:
+            client.execute(*line)
+    for name in names:
+        mine, its = (re.match(r"Value at:\S+ (.*) lru:\d+ lru_seconds_idle:\d+(.*)$", simple(client, "DEBUG", "OBJECT", name)).groups()
+                     for client in (hutch, redis))
+        assert mine == its, name
+    redis.execute("CONFIG", "SET", "rdbcompression", "yes")
+
+
+def test_tables_of_collections(hutch, redis):
+    lines, names = collections()
+    for client in (hutch, redis):
+        for line in lines:
+            client.execute(*line)
+    for name in names:
+        mine, its = raw(hutch, "DEBUG", "HTSTATS-KEY", name, "full"), raw(redis, "DEBUG", "HTSTATS-KEY", name, "full")
+        if its.startswith(b"-"):
+            assert mine == its, name
+        else:
+            elements = re.compile(rb" number of elements: (\d+)\n")
+            assert sum(map(int, elements.findall(mine))) == sum(map(int, elements.findall(its))), name
+            assert (b"\r\nHash table 0 stats (main hash table):\n table size: ") in mine
+
+
+def test_inner_forms_are_shown(hutch):
+    """Redis prints them to standard output; a library does not, and answers with them."""
+    hutch.execute("RPUSH", "list", 12, "abc")
+    assert hutch.execute("DEBUG", "LISTPACK", "list").value.decode() == (
+        "{total bytes 14} {num entries 2}\n{index 0, offset 6} [int]12\n{index 1, offset 8} [str]abc\n")
+    hutch.execute("HSET", "hash", "f", "x" * 50)
+    hutch.execute("HPEXPIREAT", "hash", 4102444800000, "FIELDS", 1, "f")
+    shown = hutch.execute("DEBUG", "LISTPACK", "hash").value.decode()
+    assert "[str]" + "x" * 40 + "...\n" in shown and shown.endswith("[int]4102444800000\n")
+    hutch.execute("CONFIG", "SET", "list-max-listpack-size", 2)
+    hutch.execute("RPUSH", "long", 1, 2, 3, "x" * 9000)
+    shown = hutch.execute("DEBUG", "QUICKLIST", "long").value.decode()
+    assert shown == ("{count : 4}\n{len : 3}\n{fill : 2}\n{quicklist node(0): container : PACKED, size : 11}\n"
+                     "{quicklist node(1): container : PACKED, size : 9}\n{quicklist node(2): container : PLAIN, size : 9000}\n")
+    assert "[int]3\n" in hutch.execute("DEBUG", "QUICKLIST", "long", 1).value.decode()
+    assert raw(hutch, "DEBUG", "LISTPACK", "long") == b"-ERR Not a listpack encoded object.\r\n"
+    assert raw(hutch, "DEBUG", "QUICKLIST", "list") == b"-ERR Not a quicklist encoded object.\r\n"
 
 
 def test_populated_databases_agree(hutch, redis):
@@ -226,7 +343,7 @@ def test_nothing_harms_the_host(hutch, name):
 
 
 @pytest.mark.parametrize("argv", [("RELOAD",), ("RELOAD", "NOSAVE", "MERGE"), ("LOADAOF",), ("REPLICATE", "x"),
-                                  ("MALLCTL", "x"), ("QUICKLIST", "k"), ("SCRIPT", "LIST")])
+                                  ("MALLCTL", "x"), ("SCRIPT", "LIST")])
 def test_what_is_not_there_says_so(hutch, argv):
     assert raw(hutch, "DEBUG", *argv).startswith(b"-ERR DEBUG %b is not possible: " % argv[0].encode())
 

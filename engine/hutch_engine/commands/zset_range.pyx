@@ -188,19 +188,25 @@ cdef void _reply_run(Call* call, const SortedSet* set, uint64_t start, uint64_t 
             sorted_set_next(&cursor)
 
 
-cdef void _store_run(Call* call, const SortedSet* set, uint64_t start, uint64_t count) noexcept nogil:
+cdef void _store_run(Call* call, const SortedSet* set, uint64_t start, uint64_t count, bint counted) noexcept nogil:
     """The run as a new value of key argv[1]; `set` (NULL: there is none) may be that key's old one."""
     cdef SortedSet result
     cdef SortedCursor cursor
     cdef bint more
+    # Redis does not know beforehand how many BYSCORE and BYLEX find: the first ones are packed, where -0 is 0, even if
+    # they become a tree with those that follow.
+    cdef uint64_t packed = 0 if counted else call.keyspace.limits.zset_entries
     sorted_set_new(&result, call.keyspace.heap, &call.keyspace.hash_key, call.keyspace.limits.zset_entries,
                    call.keyspace.limits.zset_value_bytes, count, 0)
     more = count != 0 and sorted_set_at(set, start, &cursor)
     while more:
-        if sorted_set_add(&result, cursor.member, cursor.score) != OK:
+        if packed and cursor.member.length > call.keyspace.limits.zset_value_bytes:
+            packed = 0
+        if sorted_set_add(&result, cursor.member, 0 if packed and cursor.score == 0 else cursor.score) != OK:
             sorted_set_free(&result)
             error_memory(call)
             return
+        packed -= packed != 0
         count -= 1
         more = count != 0 and sorted_set_next(&cursor)
     zset_store(call, 1, &result, b"zrangestore")
@@ -259,7 +265,7 @@ cdef void _range(Call* call, int by, int reverse, bint store) noexcept nogil:
         if which.by != BY_RANK:
             _limit(which.reverse, offset, limit, &start, &count)
     if store:
-        _store_run(call, &set, start, count)
+        _store_run(call, &set, start, count, which.by == BY_RANK)
     elif entry == NULL:
         reply_array(call.reply, 0)
     else:

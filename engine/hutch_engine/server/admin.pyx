@@ -327,9 +327,9 @@ cdef void cmd_memory_stats(Call* call) noexcept nogil:
     _pair(reply, b"clients.normal", <int64_t>clients)
     _pair(reply, b"cluster.links", 0)
     _pair(reply, b"aof.buffer", 0)
-    _pair(reply, b"lua.caches", 0)
-    _pair(reply, b"functions.caches", 0)
-    _pair(reply, b"script.VMs", 0)
+    _pair(reply, b"lua.caches", <int64_t>engine.script_figures.scripts_bytes)
+    _pair(reply, b"functions.caches", <int64_t>engine.script_figures.functions_bytes)
+    _pair(reply, b"script.VMs", <int64_t>(engine.script_figures.eval_vm_bytes + engine.script_figures.functions_vm_bytes))
     for i in range(engine.keyspace.database_count):
         database = &engine.keyspace.databases[i]
         if table_count(&database.keys) == 0:

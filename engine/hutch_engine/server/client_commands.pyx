@@ -14,8 +14,8 @@ from hutch_engine.server.connection cimport session_name_is_valid
 from hutch_engine.server.engine cimport (
     PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW,
     SESSION_DIRTY_CAS, SESSION_EMBEDDED, SESSION_MASTER, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_EVICT,
-    SESSION_NO_TOUCH, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT,
-    SESSION_SUBSCRIBED, SESSION_TRACKING, SESSION_UNIX_SOCKET, Engine, Session, engine_of, engine_poke_housekeeping,
+    SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
+    SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING, SESSION_UNIX_SOCKET, Engine, Session, engine_of, engine_poke_housekeeping,
     engine_wake_listener, session_memory, session_of, session_wake)
 
 cdef enum:                       # client types, as TYPE filters name them
@@ -85,7 +85,7 @@ cdef void _append_flags(uint32_t flags, Buffer* out) noexcept nogil:
         buffer_append_text(out, b"P")
     if flags & SESSION_MULTI:
         buffer_append_text(out, b"x")
-    if flags & SESSION_BLOCKED:
+    if flags & (SESSION_BLOCKED | SESSION_POSTPONED):
         buffer_append_text(out, b"b")
     if flags & SESSION_TRACKING:
         buffer_append_text(out, b"t")

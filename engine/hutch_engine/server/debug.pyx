@@ -1,6 +1,6 @@
 """See debug.pxd."""
 from libc.math cimport isfinite
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdio cimport FILE, fclose, fopen, fwrite, snprintf
 from libc.stdlib cimport strtod, strtol
 from libc.string cimport memcpy, memset
@@ -12,7 +12,7 @@ from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport heap_block_bytes, heap_free, heap_try_alloc
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
 from hutch_engine.base.random cimport random_hex
-from hutch_engine.base.sha1 cimport SHA1_BYTES, sha1_bytes, sha1_hex
+from hutch_engine.base.sha1 cimport SHA1_BYTES, sha1_hex
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
 from hutch_engine.commands.call cimport (
     Call, call_hash, call_help, call_integer, call_word, error_memory, error_no_key, error_subcommand)
@@ -22,13 +22,18 @@ from hutch_engine.commands.reply cimport (
     reply_error_slice, reply_integer, reply_map, reply_null, reply_ok, reply_push, reply_raw, reply_set, reply_simple,
     reply_verbatim)
 from hutch_engine.keyspace.entry cimport (
-    ENCODING_INT, ENTRY_DEADLINE_BYTES, ENTRY_EMBEDDED, TYPE_STRING, Entry, StringValue, encoding_name, entry_bytes,
-    entry_encoding, entry_has_deadline, entry_key, entry_memory, entry_pointer, entry_type, value_of_bytes)
+    ENCODING_COMPACT, ENCODING_INT, ENTRY_DEADLINE_BYTES, ENTRY_EMBEDDED, TYPE_SET, TYPE_STRING, Entry, StringValue,
+    encoding_name, entry_bytes, entry_encoding, entry_key, entry_memory, entry_pointer, entry_type, value_of_bytes)
 from hutch_engine.keyspace.keyspace cimport (
-    CHORE_RESIZE, FIND_NO_TOUCH, FIND_WRITE, Database, entry_idle_seconds, keyspace_add, keyspace_deadlines,
+    CHORE_RESIZE, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, entry_idle_seconds, keyspace_add, keyspace_deadlines,
     keyspace_find_slot, keyspace_hash, keyspace_touched)
-from hutch_engine.server.config cimport LOG_WARNING
+from hutch_engine.server.config cimport LOG_WARNING, config_parse_memory
+from hutch_engine.server.debug_values cimport (
+    DEBUG_DETAILS_MAX, debug_list_details, debug_listpack, debug_quicklist, debug_serialized_bytes, debug_table_of)
+from hutch_engine.server.digest cimport (
+    Digest, digest_clear, digest_mix, digest_mix_number, digest_mix_value, digest_slice, digest_xor)
 from hutch_engine.server.engine cimport Engine, Session, engine_of, engine_poke_housekeeping
+from hutch_engine.structures.compact_set cimport CompactSet
 from hutch_engine.structures.table cimport (
     BUCKET_CHAINED, BUCKET_ENTRIES, Bucket, Table, TableHalf, TableSlot, table_count, table_each, table_find,
     table_is_resizing, table_reserve)
@@ -61,6 +66,9 @@ cdef enum:
     WORD_MAX = 64                # of a number that C's own functions read
     CHAIN_MAX = 64               # lengths of chains that HTSTATS full tells apart
     LONGEST_NAP_S = 1000000000
+
+# As Redis has it: 4 GiB less 1 MiB. Past what an enum's int holds.
+cdef int64_t PACKED_THRESHOLD_MAX = (<int64_t>1 << 32) - (1 << 20)
 
 
 # ---- small helpers
@@ -106,124 +114,75 @@ cdef Entry* _look(Call* call) noexcept nogil:
 cdef const char* _no_digest = b"ERR DEBUG knows no digest of this type of value"
 
 
-cdef void _xor_digest(uint8_t* digest, Slice bytes) noexcept nogil:
-    """Order does not matter: for the elements of sets and for keys."""
-    cdef unsigned char[SHA1_BYTES] hash
-    cdef int i
-    sha1_bytes(bytes, hash)
-    for i in range(SHA1_BYTES):
-        digest[i] ^= hash[i]
+cdef struct Digesting:
+    Keyspace* keyspace
+    Digest digest
 
 
-cdef void _mix_digest(uint8_t* digest, Slice bytes) noexcept nogil:
-    """Order matters."""
-    _xor_digest(digest, bytes)
-    sha1_bytes(slice_of(<const char*>digest, SHA1_BYTES), digest)
-
-
-cdef void _mix_number(uint8_t* digest, uint32_t number) noexcept nogil:
-    """In network order."""
-    cdef char[4] bytes
-    bytes[0] = <char>(number >> 24)
-    bytes[1] = <char>(number >> 16)
-    bytes[2] = <char>(number >> 8)
-    bytes[3] = <char>number
-    _mix_digest(digest, slice_of(bytes, 4))
-
-
-cdef bint _mix_value(uint8_t* digest, const Entry* entry) noexcept nogil:
-    """False for a type whose elements nobody here can walk: better no digest than a wrong one."""
-    cdef char[INTEGER_TEXT_MAX] scratch
-    if entry_type(entry) != TYPE_STRING:
-        return False
-    _mix_number(digest, entry_type(entry))
-    _mix_digest(digest, entry_bytes(entry, scratch))
-    if entry_has_deadline(entry):
-        _xor_digest(digest, slice_of(b"!!expire!!", 10))
-    return True
-
-
-cdef bint _mix_entry(void* context, void* visited) noexcept nogil:
+cdef bint _digest_entry(void* context, void* visited) noexcept nogil:
+    cdef Digesting* all = <Digesting*>context
     cdef const Entry* entry = <const Entry*>visited
-    cdef uint8_t[SHA1_BYTES] digest
-    memset(digest, 0, SHA1_BYTES)
-    _mix_digest(digest, entry_key(entry))
-    if not _mix_value(digest, entry):
+    cdef Digest digest
+    digest_clear(&digest)
+    digest_mix(&digest, entry_key(entry))
+    if not digest_mix_value(&digest, all.keyspace, entry):
         return False
-    _xor_digest(<uint8_t*>context, slice_of(<const char*>digest, SHA1_BYTES))
+    digest_xor(&all.digest, digest_slice(&digest))
     return True
 
 
-cdef void _reply_digest(Call* call, const uint8_t* digest) noexcept nogil:
+cdef void _reply_digest(Call* call, const Digest* digest) noexcept nogil:
     cdef char[2 * SHA1_BYTES + 1] text
-    sha1_hex(digest, text)
+    sha1_hex(digest.bytes, text)
     text[2 * SHA1_BYTES] = 0
     reply_simple(call.reply, text)
 
 
 cdef void _digest(Call* call) noexcept nogil:
     """O(bytes stored)."""
-    cdef uint8_t[SHA1_BYTES] digest
+    cdef Digesting all
     cdef int32_t i
-    memset(digest, 0, SHA1_BYTES)
+    all.keyspace = call.keyspace
+    digest_clear(&all.digest)
     for i in range(call.keyspace.database_count):
         if table_count(&call.keyspace.databases[i].keys):
-            _mix_number(digest, <uint32_t>i)
-            if not table_each(&call.keyspace.databases[i].keys, _mix_entry, digest):
+            digest_mix_number(&all.digest, <uint32_t>i)
+            if not table_each(&call.keyspace.databases[i].keys, _digest_entry, &all):
                 reply_error(call.reply, _no_digest)
                 return
-    _reply_digest(call, digest)
+    _reply_digest(call, &all.digest)
 
 
 cdef void _digest_values(Call* call) noexcept nogil:
-    cdef uint8_t[SHA1_BYTES] digest
+    cdef Digest digest
     cdef TableSlot slot
     cdef size_t i
     reply_array(call.reply, <int64_t>call.argc - 2)
     for i in range(2, call.argc):
-        memset(digest, 0, SHA1_BYTES)
+        digest_clear(&digest)
         slot = table_find(&call.database.keys, call.argv[i], call_hash(call, i))
-        if slot != NULL and not _mix_value(digest, <const Entry*>slot[0]):
+        if slot != NULL and not digest_mix_value(&digest, call.keyspace, <const Entry*>slot[0]):
             reply_error(call.reply, _no_digest)
         else:
-            _reply_digest(call, digest)
+            _reply_digest(call, &digest)
 
 
 # ---- one key
 
-cdef uint64_t _serialized_bytes(Slice text) noexcept nogil:
-    """A string's length in an RDB file that does not compress: integers of up to 32 bits are packed."""
-    cdef int64_t number
-    if text.length <= 11 and parse_integer(text, &number):
-        if -128 <= number <= 127:
-            return 2
-        if -32768 <= number <= 32767:
-            return 3
-        if -2147483648 <= number <= 2147483647:
-            return 5
-    if text.length < 64:
-        return 1 + text.length
-    if text.length < 16384:
-        return 2 + text.length
-    return text.length + (5 if text.length >> 32 == 0 else 9)
-
-
 cdef void _object(Call* call) noexcept nogil:
     cdef Entry* entry = _look(call)
-    cdef char[INTEGER_TEXT_MAX] scratch
-    cdef char[256] text
-    cdef uint64_t serialized
+    cdef char[128 + DEBUG_DETAILS_MAX] text
+    cdef char[DEBUG_DETAILS_MAX] details
     cdef unsigned int idle
     if entry == NULL:
         return
-    # Strings are written as they are; of what is bigger this is a measure, not a promise.
-    serialized = (_serialized_bytes(entry_bytes(entry, scratch)) if entry_type(entry) == TYPE_STRING
-                  else entry_memory(entry, 0))
+    debug_list_details(entry, details)
     # Under an LFU policy nobody notes when a key was used last.
     idle = 0 if call.keyspace.lfu else entry_idle_seconds(call.keyspace, entry)
-    snprintf(text, sizeof(text), b"Value at:%p refcount:1 encoding:%s serializedlength:%llu lru:%u lru_seconds_idle:%u",
-             <void*>entry, encoding_name(object_encoding(entry)), <unsigned long long>serialized,
-             <unsigned int>(entry.access & 0xFFFFFF), idle)
+    snprintf(text, sizeof(text), b"Value at:%p refcount:1 encoding:%s serializedlength:%llu lru:%u lru_seconds_idle:%u%s",
+             <void*>entry, encoding_name(object_encoding(entry)),
+             <unsigned long long>debug_serialized_bytes(call.keyspace, entry),
+             <unsigned int>(entry.access & 0xFFFFFF), idle, details)
     reply_simple(call.reply, text)
 
 
@@ -340,8 +299,50 @@ cdef void _database_stats(Call* call) noexcept nogil:
 
 
 cdef void _key_stats(Call* call) noexcept nogil:
-    if _look(call) != NULL:
+    cdef Entry* entry = _look(call)
+    cdef bint full = call.argc == 4 and call_word(call, 3, b"full")
+    cdef const CompactSet* compact
+    cdef const Table* table
+    cdef Buffer text
+    if entry == NULL:
+        return
+    table = debug_table_of(entry)
+    if table == NULL and not (entry_type(entry) == TYPE_SET and entry_encoding(entry) == ENCODING_COMPACT):
         reply_error(call.reply, b"ERR The value stored at the specified key is not represented using an hash table")
+        return
+    buffer_init(&text, NULL)
+    if table != NULL:
+        _table_stats(&text, table, full)
+    else:
+        # One block, whose places are searched by fingerprint: it has a size, and no chains.
+        compact = <const CompactSet*>entry_pointer(entry)
+        buffer_append_text(&text, b"Hash table 0 stats (main hash table):\n table size: ")
+        buffer_append_integer(&text, compact.capacity)
+        buffer_append_text(&text, b"\n number of elements: ")
+        buffer_append_integer(&text, compact.count)
+        buffer_append_text(&text, b"\n")
+    reply_verbatim(call.reply, buffer_slice(&text), b"txt")
+    buffer_clear(&text)
+
+
+cdef void _inner_form(Call* call, bint as_quicklist) noexcept nogil:
+    cdef Entry* entry = _look(call)
+    if entry == NULL:
+        return
+    if as_quicklist:
+        debug_quicklist(call, entry)
+    else:
+        debug_listpack(call, entry)
+
+
+cdef void _packed_threshold(Call* call) noexcept nogil:
+    """When an element gets a node by itself. Test suites set it to small sizes; which nodes there are shows nowhere
+    but in DEBUG, so here it stays as it is."""
+    cdef int64_t bytes
+    if not config_parse_memory(call.argv[2], &bytes) or bytes < 0 or bytes > PACKED_THRESHOLD_MAX:
+        reply_error(call.reply, b"ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+        return
+    reply_ok(call.reply)
 
 
 # ---- filling
@@ -544,8 +545,8 @@ cdef void _decline(Call* call) noexcept nogil:
     cdef const char* reason
     if _named_in(call, b"SEGFAULT PANIC RESTART CRASH-AND-RECOVER OOM ASSERT LEAK"):
         reason = b" is refused: the engine lives inside a program that it must not harm"
-    elif call.argc > 2 and _named_in(call, b"AOF-FLUSH-SLEEP KEYSIZES-HIST-ASSERT QUICKLIST-PACKED-THRESHOLD "
-                                     b"REPLYBUFFER SET-DISABLE-DENY-SCRIPTS SET-SKIP-CHECKSUM-VALIDATION"):
+    elif call.argc > 2 and _named_in(call, b"AOF-FLUSH-SLEEP KEYSIZES-HIST-ASSERT REPLYBUFFER "
+                                     b" SET-DISABLE-DENY-SCRIPTS SET-SKIP-CHECKSUM-VALIDATION"):
         # They tune parts of Redis that are built differently here. Test suites set them and go on.
         reply_ok(call.reply)
         return
@@ -554,7 +555,7 @@ cdef void _decline(Call* call) noexcept nogil:
     elif _named_in(call, b"REPLICATE REPL-PAUSE DROP-CLUSTER-PACKET-FILTER CLUSTERLINK INTERNAL_SECRET "
                    b"MARK-INTERNAL-CLIENT"):
         reason = b" is not possible: this version of Hutch has neither replicas nor a cluster"
-    elif _named_in(call, b"MALLCTL MALLCTL-STR CLIENT-EVICTION LISTPACK QUICKLIST SCRIPT STRINGMATCH-TEST"):
+    elif _named_in(call, b"MALLCTL MALLCTL-STR CLIENT-EVICTION SCRIPT STRINGMATCH-TEST"):
         reason = b" is not possible: it is about an inner part of Redis that Hutch does not have"
     else:
         error_subcommand(call)
@@ -563,7 +564,7 @@ cdef void _decline(Call* call) noexcept nogil:
 
 
 cdef void _help(Call* call) noexcept nogil:
-    cdef const char* lines[35]
+    cdef const char* lines[41]
     lines[:] = [
         b"CHANGE-REPL-ID", b"    Take a new replication ID.",
         b"DICT-RESIZING <0|1>", b"    Forbid or allow the tables of keys to grow and shrink.",
@@ -572,19 +573,22 @@ cdef void _help(Call* call) noexcept nogil:
         b"ERROR <string>", b"    Answer with this error.",
         b"HTSTATS <dbid> [full]", b"    Give figures of a database's tables.",
         b"HTSTATS-KEY <key> [full]", b"    Give figures of the table of a key's value.",
+        b"LISTPACK <key>", b"    Show what is in a value that is one listpack.",
         b"LOG <message>", b"    Write a line to the log file, when there is one.",
         b"OBJECT <key>", b"    Tell how a key's value is kept.",
         b"PAUSE-CRON <0|1>", b"    Stop background work: expiry, lazy freeing, resizing.",
         b"POPULATE <count> [<prefix>] [<size>]", b"    Add <count> string keys named key:<num>, or <prefix>:<num>.",
         b"PROTOCOL <type>", b"    Answer with a value of the type: string, integer, double, bignum, null, array,",
         b"    set, map, attrib, push, verbatim, true, false.",
+        b"QUICKLIST <key> [<0|1>]", b"    Show the nodes of a long list, and with 1 what is in them.",
+        b"QUICKLIST-PACKED-THRESHOLD <size>", b"    Accepted and without effect: elements larger than a node stand alone.",
         b"SDSLEN <key>", b"    Tell the lengths of a key and its string, and what their blocks take.",
         b"SET-ACTIVE-EXPIRE <0|1>", b"    Leave expired keys until they are looked at, or delete them in time.",
         b"SLEEP <seconds>", b"    Stop the engine for a while. Decimals allowed.",
         b"STRINGMATCH-LEN <pattern> <string>", b"    Answer 1 when the pattern matches.",
         b"STRUCTSIZE", b"    Give the sizes of some structs.",
     ]
-    call_help(call, lines, 35)
+    call_help(call, lines, 41)
 
 
 cdef void cmd_debug(Call* call) noexcept nogil:
@@ -612,6 +616,12 @@ cdef void cmd_debug(Call* call) noexcept nogil:
         _database_stats(call)
     elif _is(call, b"HTSTATS-KEY", 3, call.argc):
         _key_stats(call)
+    elif _is(call, b"LISTPACK", 3, 3):
+        _inner_form(call, False)
+    elif _is(call, b"QUICKLIST", 3, 4):
+        _inner_form(call, True)
+    elif _is(call, b"QUICKLIST-PACKED-THRESHOLD", 3, 3):
+        _packed_threshold(call)
     elif _is(call, b"SDSLEN", 3, 3):
         _string_lengths(call)
     elif _is(call, b"STRINGMATCH-LEN", 4, 4):

@@ -43,9 +43,17 @@ cdef enum:                              # Session.flags
     SESSION_MASTER = 1 << 19
     SESSION_TRACKING = 1 << 20
     SESSION_IN_EXEC = 1 << 21
+    SESSION_IN_SCRIPT = 1 << 26         # its script runs, and may have let others in
+    SESSION_OF_SCRIPTS = 1 << 27        # no client: as it scripts run their commands
+    SESSION_ERROR_COUNTED = 1 << 28     # INFO knows the error that the present command answers
 
 cdef enum:
     BLOCKED_KEY_OFFSET = 32             # of the name in server/blocking's BlockedKey
+
+cdef enum:                              # Engine.busy
+    BUSY_NOT = 0
+    BUSY_EVAL = 1
+    BUSY_FUNCTION = 2
 
 cdef enum:                              # Engine.pause_kind
     PAUSE_NONE = 0
@@ -128,6 +136,21 @@ ctypedef void (*ReadyNoter)(Engine* engine, int32_t database_index, Slice key) n
 ctypedef void (*AllReadyNoter)(Engine* engine, int32_t database_index) noexcept nogil
 ctypedef void (*ReadyServer)(Engine* engine) noexcept nogil
 
+ctypedef void (*ScriptingFreer)(Engine* engine) noexcept nogil
+ctypedef void (*OthersServer)(Engine* engine) noexcept nogil
+ctypedef bint (*SignalLooker)() noexcept nogil
+ctypedef uint64_t (*FlagsOfScript)(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
+
+cdef struct ScriptFigures:              # of scripting, for INFO
+    uint64_t eval_vm_bytes
+    uint64_t functions_vm_bytes
+    uint64_t scripts
+    uint64_t scripts_bytes
+    uint64_t scripts_evicted
+    uint64_t functions
+    uint64_t libraries
+    uint64_t functions_bytes
+
 cdef struct WatchedKey:                 # one block, with the name for the table behind the pointer:
     Watch* watches                      # LEB128 length, 4 bytes of database index, the key's bytes
 
@@ -171,6 +194,16 @@ cdef struct Engine:
     AllReadyNoter note_all_ready
     ReadyServer serve_ready
 
+    void* scripting                     # its own; NULL before the first script
+    const char* lua_path                # borrowed: the file that has Lua's C API; NULL: there is none
+    ScriptingFreer free_scripting
+    OthersServer serve_others           # the listener's: a script of one of its clients lets the others in
+    SignalLooker look_at_signals        # the door's; called without the lock. True: the script is to stop
+    FlagsOfScript flags_of_script       # what else a script's shebang line makes of EVAL's flags, or NULL
+    ScriptFigures script_figures
+    bint stop_scripts                   # the engine is about to close
+
+    uint8_t busy                        # BUSY_: a script overruns its time and lets others in between
     uint8_t pause_kind                  # CLIENT PAUSE
     int64_t pause_end_ms
     Signal pause_over                   # embedded callers wait here

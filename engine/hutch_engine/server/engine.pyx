@@ -88,6 +88,8 @@ cdef void engine_set_commands(Engine* engine, CommandFinder find, CommandLister 
 
 
 cdef void engine_clear(Engine* engine) noexcept nogil:
+    if engine.scripting != NULL:
+        engine.free_scripting(engine)
     while engine.sessions != NULL:
         session_free(engine.sessions)
     table_clear(&engine.watched)
@@ -105,7 +107,9 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
 
 
 cdef uint64_t engine_used_memory(const Engine* engine) noexcept nogil:
-    return engine.heap.used_bytes + atomic_load64(&engine.client_bytes)
+    # Lua's own memory is not the data set's: as in Redis it neither counts nor evicts.
+    return (engine.heap.used_bytes - engine.script_figures.eval_vm_bytes - engine.script_figures.functions_vm_bytes
+            + atomic_load64(&engine.client_bytes))
 
 
 cdef void engine_wake_listener(Engine* engine) noexcept nogil:

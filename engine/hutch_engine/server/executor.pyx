@@ -9,7 +9,7 @@ from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.call cimport (
     CALL_IN_MULTI, CALL_NO_TOUCH, Call, CommandHandler, error_arity, error_memory)
 from hutch_engine.commands.command cimport (
-    CMD_DENYOOM, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED, CMD_WRITE, Command)
+    ACL_SCRIPTING, CMD_ALLOW_BUSY, CMD_DENYOOM, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED, CMD_WRITE, Command)
 from hutch_engine.commands.reply cimport (
     Reply, reply_error, reply_error_parts, reply_error_slice, reply_mark, reply_rewind, reply_simple)
 from hutch_engine.keyspace.keyspace cimport (
@@ -17,7 +17,7 @@ from hutch_engine.keyspace.keyspace cimport (
     keyspace_expire_due, keyspace_now)
 from hutch_engine.server.command_table cimport command_find_subcommand
 from hutch_engine.server.engine cimport (
-    PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_AUTHENTICATED, SESSION_DIRTY_EXEC, SESSION_EMBEDDED,
+    BUSY_EVAL, BUSY_NOT, PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_ERROR_COUNTED, SESSION_AUTHENTICATED, SESSION_DIRTY_EXEC, SESSION_EMBEDDED,
     SESSION_MULTI, SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
     SESSION_REPLY_SKIP_NEXT, SESSION_UNIX_SOCKET, CommandStats, Engine, ErrorStat, QueuedCommand, Session, engine_poke_housekeeping,
     engine_touch_watched, engine_touch_watched_all, engine_used_memory, session_discard, session_queue)
@@ -144,6 +144,20 @@ cdef uint64_t _flags_with_queue(Session* session, const Command* command) noexce
     return flags
 
 
+cdef uint64_t _flags_with_script(Session* session, const Command* command, Slice* argv, size_t argc, uint64_t flags) noexcept nogil:
+    """A script that says it does not write is not held by CLIENT PAUSE WRITE."""
+    if flags & CMD_MAY_REPLICATE and command.acl_categories & ACL_SCRIPTING and session.engine.flags_of_script != NULL \
+            and not session.flags & SESSION_MULTI:
+        return session.engine.flags_of_script(session, command, argv, argc)
+    return flags
+
+
+cdef const char* _busy_text(const Engine* engine) noexcept nogil:
+    if engine.busy == BUSY_EVAL:
+        return b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+    return b"BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+
+
 cdef bint _debug_is_allowed(Session* session) noexcept nogil:
     cdef int64_t setting = session.engine.config.enable_debug_command
     if session.flags & SESSION_EMBEDDED or setting == 1:
@@ -181,14 +195,12 @@ cdef bint _is_paused(Session* session, uint64_t flags) noexcept nogil:
 
 # ---- running
 
-cdef void _count_error(Engine* engine, const Reply* reply, size_t mark) noexcept nogil:
-    """INFO errorstats: by the error's first word."""
-    cdef const char* name = reply.buffer.data + mark + 1
-    cdef size_t room = reply.buffer.length - mark - 1
+cdef void count_error(Engine* engine, Slice text) noexcept nogil:
+    cdef const char* name = text.data
     cdef size_t length = 0
     cdef uint32_t i
     cdef ErrorStat* stat
-    while length < room and length < sizeof(engine.errors[0].name) - 1 and name[length] > 32:
+    while length < text.length and length < sizeof(engine.errors[0].name) - 1 and <unsigned char>name[length] > 32:
         length += 1
     engine.error_replies += 1
     for i in range(engine.error_count):
@@ -202,6 +214,11 @@ cdef void _count_error(Engine* engine, const Reply* reply, size_t mark) noexcept
         stat.name[length] = 0
         stat.count = 1
         engine.error_count += 1
+
+
+cdef void _count_error(Engine* engine, const Reply* reply, size_t mark) noexcept nogil:
+    """By the reply's first word."""
+    count_error(engine, slice_of(reply.buffer.data + mark + 1, reply.buffer.length - mark - 1))
 
 
 cdef void run_command(Session* session, const Command* command, Slice* argv, size_t argc, bint hashed,
@@ -228,7 +245,10 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
     session.commands += 1
     if unlikely(session.reply.buffer.length > mark and session.reply.buffer.data[mark] == 45):
         stats.failed += 1
-        _count_error(session.engine, &session.reply, mark)
+        if session.flags & SESSION_ERROR_COUNTED:
+            session.flags &= ~<uint32_t>SESSION_ERROR_COUNTED
+        else:
+            _count_error(session.engine, &session.reply, mark)
 
 
 cdef void act_on_effects(Engine* engine) noexcept nogil:
@@ -321,10 +341,14 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
             _reject_text(session, command, b"ERR Command not allowed inside a transaction")
             return _refused(session, mark)
         flags = _flags_with_queue(session, command)
-    if unlikely(engine.config.maxmemory != 0 or heap_is_short(&engine.heap)) and _memory_forbids(session, flags):
+    if unlikely(engine.busy != BUSY_NOT) and not command.flags & CMD_ALLOW_BUSY:
+        _reject_text(session, command, _busy_text(engine))
+        return _refused(session, mark)
+    if unlikely(engine.config.maxmemory != 0 or heap_is_short(&engine.heap)) and engine.busy == BUSY_NOT \
+            and _memory_forbids(session, flags):
         _reject_text(session, command, b"OOM command not allowed when used memory > 'maxmemory'.")
         return _refused(session, mark)
-    if unlikely(engine.pause_kind != PAUSE_NONE) and _is_paused(session, flags):
+    if unlikely(engine.pause_kind != PAUSE_NONE) and _is_paused(session, _flags_with_script(session, command, argv, argc, flags)):
         session.flags |= SESSION_POSTPONED
         return EXECUTE_POSTPONED
     if unlikely(session.flags & SESSION_MULTI) and not _runs_inside_multi(command):

@@ -87,6 +87,8 @@ cdef bint _slice(Engine* engine) noexcept nogil:
     """One round of bounded work; True when more waits."""
     cdef Keyspace* keyspace = &engine.keyspace
     cdef bint more = False
+    if engine.busy:
+        return False                     # for a script that runs, time stands still; it wakes us at its end
     keyspace.now_ms = 0
     keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
     if not engine.cron_paused:
@@ -115,7 +117,7 @@ cdef int64_t _next_ms(Engine* engine) noexcept nogil:
         wake = engine.pause_end_ms
     if blocking_next_ms(engine) < wake:
         wake = blocking_next_ms(engine)
-    return wake
+    return INT64_MAX if engine.busy else wake
 
 
 cdef void _main(void* context) noexcept nogil:
@@ -144,7 +146,7 @@ cdef void _main(void* context) noexcept nogil:
         if wake != INT64_MAX and not engine.clock.held:
             now = clock_now_ms(&engine.clock)
             timeout_us = 1000 * (wake - now if wake - now < LONGEST_SLEEP_MS else LONGEST_SLEEP_MS) if wake > now else 0
-        if engine.chores & CHORE_RESIZE and not engine.cron_paused and (timeout_us < 0 or timeout_us > RESIZE_PAUSE_US):
+        if engine.chores & CHORE_RESIZE and not engine.cron_paused and not engine.busy and (timeout_us < 0 or timeout_us > RESIZE_PAUSE_US):
             timeout_us = RESIZE_PAUSE_US
         lock_release(&engine.lock)
         if timeout_us != 0:

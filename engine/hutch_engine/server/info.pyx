@@ -13,8 +13,8 @@ from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport reply_verbatim
 from hutch_engine.keyspace.keyspace cimport Database, Keyspace, keyspace_deadlines
 from hutch_engine.server.config cimport Parameter, config_find, config_text
-from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_SUBSCRIBED, SESSION_TRACKING, CommandStats, Engine,
-                                         ErrorStat, Session, engine_of, engine_used_memory, session_memory)
+from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, CommandStats, Engine,
+                                         ErrorStat, ScriptFigures, Session, engine_of, engine_used_memory, session_memory)
 from hutch_engine.structures.table cimport table_count, table_memory
 
 cdef extern from "<sys/resource.h>" nogil:
@@ -249,7 +249,7 @@ cdef void _clients(Engine* engine, Buffer* out) noexcept nogil:
     cdef int64_t blocked = 0, tracking = 0, subscribed = 0, watching = 0
     cdef uint64_t biggest_query = 0, biggest_output = 0
     while session != NULL:
-        blocked += (session.flags & SESSION_BLOCKED) != 0
+        blocked += (session.flags & (SESSION_BLOCKED | SESSION_POSTPONED)) != 0
         tracking += (session.flags & SESSION_TRACKING) != 0
         subscribed += (session.flags & SESSION_SUBSCRIBED) != 0
         watching += session.watch_count != 0
@@ -272,6 +272,26 @@ cdef void _clients(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"total_watched_keys", <int64_t>table_count(&engine.watched))
     _number(out, b"total_blocking_keys", <int64_t>table_count(&engine.blocked))
     _number(out, b"total_blocking_keys_on_nokey", 0)
+
+
+cdef void _scripting(Engine* engine, Buffer* out) noexcept nogil:
+    """Within the section Memory."""
+    cdef ScriptFigures* figures = &engine.script_figures
+    cdef uint64_t machines = figures.eval_vm_bytes + figures.functions_vm_bytes
+    cdef uint64_t texts = figures.scripts_bytes + figures.functions_bytes
+    _number(out, b"used_memory_lua", <int64_t>figures.eval_vm_bytes)
+    _number(out, b"used_memory_vm_eval", <int64_t>figures.eval_vm_bytes)
+    _human(out, b"used_memory_lua_human", figures.eval_vm_bytes)
+    _number(out, b"used_memory_scripts_eval", <int64_t>figures.scripts_bytes)
+    _number(out, b"number_of_cached_scripts", <int64_t>figures.scripts)
+    _number(out, b"number_of_functions", <int64_t>figures.functions)
+    _number(out, b"number_of_libraries", <int64_t>figures.libraries)
+    _number(out, b"used_memory_vm_functions", <int64_t>figures.functions_vm_bytes)
+    _number(out, b"used_memory_vm_total", <int64_t>machines)
+    _human(out, b"used_memory_vm_total_human", machines)
+    _number(out, b"used_memory_functions", <int64_t>figures.functions_bytes)
+    _number(out, b"used_memory_scripts", <int64_t>texts)
+    _human(out, b"used_memory_scripts_human", texts)
 
 
 cdef void _memory(Engine* engine, Buffer* out) noexcept nogil:
@@ -312,13 +332,7 @@ cdef void _memory(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"allocator_muzzy", 0)
     _number(out, b"total_system_memory", <int64_t>_system_bytes())
     _human(out, b"total_system_memory_human", _system_bytes())
-    _zeros(out, b"used_memory_lua used_memory_vm_eval")
-    _human(out, b"used_memory_lua_human", 0)
-    _zeros(out, b"used_memory_scripts_eval number_of_cached_scripts number_of_functions number_of_libraries "
-                b"used_memory_vm_functions used_memory_vm_total")
-    _human(out, b"used_memory_vm_total_human", 0)
-    _zeros(out, b"used_memory_functions used_memory_scripts")
-    _human(out, b"used_memory_scripts_human", 0)
+    _scripting(engine, out)
     _number(out, b"maxmemory", engine.config.maxmemory)
     _human(out, b"maxmemory_human", <uint64_t>engine.config.maxmemory)
     _parameter(engine, out, b"maxmemory_policy", b"maxmemory-policy")
@@ -390,7 +404,9 @@ cdef void _stats(Engine* engine, Buffer* out) noexcept nogil:
     _decimal(out, b"expired_stale_perc", 0, 2)
     _zeros(out, b"expired_time_cap_reached_count expire_cycle_cpu_milliseconds")
     _number(out, b"evicted_keys", <int64_t>engine.keyspace.evicted)
-    _zeros(out, b"evicted_clients evicted_scripts total_eviction_exceeded_time current_eviction_exceeded_time")
+    _zeros(out, b"evicted_clients")
+    _number(out, b"evicted_scripts", <int64_t>engine.script_figures.scripts_evicted)
+    _zeros(out, b"total_eviction_exceeded_time current_eviction_exceeded_time")
     _number(out, b"keyspace_hits", <int64_t>engine.keyspace.hits)
     _number(out, b"keyspace_misses", <int64_t>engine.keyspace.misses)
     _zeros(out, b"pubsub_channels pubsub_patterns pubsubshard_channels latest_fork_usec total_forks "

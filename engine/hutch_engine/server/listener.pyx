@@ -942,7 +942,8 @@ cdef void _visit(Listener* listener, Connection* connection) noexcept nogil:
     _count_bytes(engine, connection)
     session.output_bytes = connection.sending.length - connection.sent
     if engine.config.timeout_s and idle_us > engine.config.timeout_s * 1000000 and \
-            not session.flags & (SESSION_BLOCKED | SESSION_SUBSCRIBED | SESSION_REPLICA | SESSION_MASTER):
+            not session.flags & (SESSION_BLOCKED | SESSION_POSTPONED | SESSION_SUBSCRIBED | SESSION_REPLICA
+                                  | SESSION_MASTER):
         session.flags |= SESSION_CLOSE_NOW
     if _unsent(connection) > OUTPUT_NOT_COUNTED_BYTES and _is_over_limit(listener, connection):
         session.flags |= SESSION_CLOSE_NOW

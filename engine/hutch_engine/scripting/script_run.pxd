@@ -1,0 +1,28 @@
+"""Running a script: its keys and arguments in, its commands through the executor, its answer out.
+
+The engine's lock is held throughout. A count hook looks at the time; past busy-reply-threshold the engine is marked
+busy, and from then on the hook lets others have the lock for moments: they are answered BUSY, but may kill the
+script, or end the program. For the script, time stands still from its beginning to its end.
+"""
+from libc.stdint cimport uint64_t
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.command cimport Command
+from hutch_engine.scripting.lua_api cimport lua_Debug, lua_State
+from hutch_engine.scripting.state cimport Interpreter, ScriptRun, Scripting
+from hutch_engine.server.engine cimport Session
+
+cdef bint script_may_run(Session* caller, uint64_t flags, bint read_only) noexcept nogil
+"""What a shebang line's flags forbid right now; then the error is written."""
+cdef void script_run(ScriptRun* run, int reference, Slice* keys, size_t key_count, Slice* arguments,
+                     size_t argument_count) noexcept nogil
+"""Run the function that `reference` keeps and write its reply, or its error. `run` holds interpreter, caller,
+flags, is_function, read_only, name, argv and argc."""
+cdef int script_runner(lua_State* L) noexcept nogil
+"""What lies at the bottom of an interpreter's stack; script_run calls it."""
+cdef int script_command(lua_State* L, bint raises) noexcept nogil
+"""redis.call and redis.pcall: the arguments on the stack become a command, its reply a Lua value. May raise."""
+cdef int script_may_user_run(lua_State* L) noexcept nogil
+"""redis.acl_check_cmd. May raise."""
+cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil
+cdef void script_kill(Session* session, bint of_function) noexcept nogil
+"""SCRIPT KILL and FUNCTION KILL, with their reply."""

@@ -1,0 +1,127 @@
+"""What the scripting rooms share: one Scripting an engine, two interpreters in it, and the script that runs.
+
+Everything here is guarded by the engine's lock, which is held while a script runs (but see script_run.pxd).
+"""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.scripting.lua_api cimport lua_State, lua_getallocf
+from hutch_engine.server.engine cimport Engine, Session
+from hutch_engine.structures.table cimport Table
+
+cdef enum:                              # Script.flags, Function.flags
+    SCRIPT_NO_WRITES = 1 << 0
+    SCRIPT_ALLOW_OOM = 1 << 1
+    SCRIPT_ALLOW_STALE = 1 << 2
+    SCRIPT_NO_CLUSTER = 1 << 3
+    SCRIPT_ALLOW_CROSS_SLOT = 1 << 4
+    SCRIPT_COMPATIBLE = 1 << 5          # EVAL without a shebang line: judged command by command
+
+cdef enum:
+    SCRIPT_KEY_OFFSET = 8               # of the name in a Script
+    FUNCTION_KEY_OFFSET = 8             # ... in a Function
+    LIBRARY_KEY_OFFSET = 8              # ... in a Library
+    DIGEST_LENGTH = 40
+    TEXT_SLOTS = 256                    # Scripting.by_text
+    VM_BYTES_MAX = 1 << 30              # what one interpreter may hold
+    PROXIES_MAX = 24
+
+cdef struct ScriptRun                   # one execution; on the C stack of its command
+cdef struct Scripting
+
+cdef struct Interpreter:                # one lua_State; the context of its allocator
+    lua_State* L                        # owned
+    Engine* engine                      # borrowed
+    Scripting* scripting                # borrowed
+    uint64_t bytes                      # what Lua holds
+    uint32_t runs_since_step            # until the collector is given a step
+    int error_handler                   # references into the registry
+    int globals
+    const void* proxy_marks[PROXIES_MAX]     # metatables of read-only tables, see sandbox
+    uint32_t proxy_count
+    bint for_functions
+
+cdef struct Script:                     # of EVAL and SCRIPT LOAD; one heap block
+    uint32_t flags
+    int32_t reference                   # of its compiled function; the key follows at SCRIPT_KEY_OFFSET
+    uint8_t digest_length               # 40: LEB128 length of the key ...
+    char[DIGEST_LENGTH] digest          # ... and its bytes
+    bint loaded                         # by SCRIPT LOAD: never evicted
+    bint running
+    uint64_t text_hash
+    size_t text_length
+    size_t block_bytes
+    Script* newer                       # evictable ones, by their last use
+    Script* older
+
+cdef inline const char* script_text(const Script* script) noexcept nogil:
+    return <const char*>script + sizeof(Script)
+
+cdef struct Library
+
+cdef struct Function:                   # one heap block, its name behind it
+    Library* library                    # borrowed; the key follows at FUNCTION_KEY_OFFSET: name_length, name
+    uint8_t name_length
+    char[255] name
+    int32_t reference
+    uint32_t flags
+    Buffer description
+    bint has_description
+    Function* next                      # of its library
+
+cdef struct Library:
+    Function* functions                 # owned; the key follows at LIBRARY_KEY_OFFSET
+    uint8_t name_length
+    char[255] name
+    Buffer code                         # owned: the whole text, shebang line too
+    uint32_t function_count
+
+cdef struct Scripting:
+    Engine* engine                      # borrowed
+    Interpreter eval
+    Interpreter functions
+    Session* session                    # owned: the client as which scripts run their commands
+    ScriptRun* run                      # what runs, or NULL
+    Table scripts                       # Script* by digest
+    Script* by_text[TEXT_SLOTS]         # EVAL finds what it compiled without a SHA-1
+    uint64_t scripts_bytes
+    Script* newest                      # EVAL'ed, evictable
+    Script* oldest
+    uint32_t evictable
+    uint64_t evicted
+    Table libraries                     # Library* by name
+    Table function_table                # Function* by name
+    uint64_t libraries_bytes
+    Library* loading                    # FUNCTION LOAD is running its text
+    int64_t loading_until_us
+    uint64_t random_state               # math.random, of both interpreters
+    int64_t clock_hint
+
+cdef struct ScriptRun:
+    Interpreter* interpreter
+    Session* caller
+    uint32_t flags                      # SCRIPT_*
+    bint is_function
+    bint read_only                      # EVAL_RO, FCALL_RO, or no-writes
+    bint allow_oom
+    bint short_of_memory                # when it began
+    bint wrote
+    bint killed
+    bint timed_out                      # others are told BUSY
+    Slice name                          # SHA-1 or function's name
+    Slice* argv                         # the command that began it, for FUNCTION STATS
+    size_t argc
+    int64_t started_us                  # monotonic
+    int64_t looked_us                   # ... of the last look at Python's signals
+    int64_t started_ms                  # Unix time
+    uint64_t thread                     # who runs it
+
+cdef inline Interpreter* interpreter_of(lua_State* L) noexcept nogil:
+    """In a C function called by Lua."""
+    cdef void* context
+    lua_getallocf(L, &context)
+    return <Interpreter*>context
+
+cdef inline Scripting* scripting_of(Engine* engine) noexcept nogil:
+    """NULL before the first script."""
+    return <Scripting*>engine.scripting
