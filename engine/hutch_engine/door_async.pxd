@@ -31,7 +31,8 @@ cdef class Submission:
     cdef SessionStruct* blocked      # borrowed: waits for the last command's reply; NULL when it does not
     cdef Buffer buffer               # owned: replies
     cdef size_t offset               # behind those that were read
-    cdef size_t last                 # where the reply of the last wait begins
+    cdef size_t at                   # which command waits, or waited last
+    cdef size_t last                 # where its reply begins
 
     cdef void _forget_words(self) noexcept
     cdef int _collect(self, Taken* taken) except -1

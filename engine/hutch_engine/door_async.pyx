@@ -68,8 +68,7 @@ cdef class Doorbell:
         cdef list futures
         if not self.is_ours:
             return                           # a forked child's copy: the ring was for the parent
-        with nogil:
-            bell_take(self.core, &ringing, &count, &overheard)
+        bell_take(self.core, &ringing, &count, &overheard)
         if overheard:
             futures = list(self.waiting.values())
             self.waiting.clear()
@@ -199,6 +198,7 @@ cdef class Submission:
                 self.ran += 1
             if taken.outcome == EXECUTE_BLOCKED:
                 self.blocked = core
+                self.at = self.ran - 1
                 if self.ran == self.total:
                     self._forget_words()     # the engine keeps a copy of those it waits with
                 if not self._resume():           # or was it served since then?
@@ -222,11 +222,9 @@ cdef class Submission:
         return number
 
     def withdraw(self):
-        """Wait no longer, and run none of the commands that are left. False if the wait was over: its reply is there
-        to be read (see `last_reply`)."""
+        """Wait no longer. False if the wait was over: its reply is there to be read (see `last_reply`)."""
         cdef Session session = self.session
         cdef bint waited = True
-        self.ran = self.total
         if self.blocked == NULL:
             return True
         if not engine_is_ours(session.engine.core):
@@ -243,6 +241,11 @@ cdef class Submission:
             self.blocked = NULL
             return True
         return not self._resume()
+
+    @property
+    def waited_for(self):
+        """The words of the command that waits, or waited last."""
+        return self.commands[self.at]
 
     def last_reply(self):
         """What the last wait was answered, its strings as bytes, left to be read; an error as an exception instance."""

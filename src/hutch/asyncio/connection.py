@@ -1,0 +1,347 @@
+"""Connections of redis.asyncio that lead to a store in this process.
+
+As in hutch.connection, packing keeps the words, sending runs them in the connection's session, and reading decodes what
+they answered. A command that waits lets its task wait when the reply is read.
+"""
+import asyncio
+import inspect
+import math
+from collections import deque
+
+import redis.asyncio
+from redis._parsers.base import AsyncBaseParser
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError, DataError, MaxConnectionsError, ResponseError, TimeoutError
+
+from hutch_engine.door_async import Submission, twin
+
+from ..connection import CLOSED_BY_SERVER, MANY
+from ..exceptions import StoreClosedError
+from ..store import Store, named_store, private_store, store_of
+from .waiting import finish
+
+_NO_MAINTENANCE = {}
+if "maint_notifications_config" in inspect.signature(AbstractConnection.__init__).parameters:
+    from redis.maint_notifications import MaintNotificationsConfig
+    _NO_MAINTENANCE = {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+
+SPARE_SESSIONS = 64              # that waited and may again, kept by a pool
+
+
+class Parser(AsyncBaseParser):
+    """redis-py wants one per connection; the decoding is the session's."""
+
+    def __init__(self, socket_read_size=0):
+        self._connection = None
+
+    def on_connect(self, connection):
+        self._connection = connection
+
+    def on_disconnect(self):
+        self._connection = None
+
+    async def can_read(self):
+        return self._connection is not None and self._connection.has_replies()
+
+    async def can_read_destructive(self):
+        return await self.can_read()
+
+    async def read_response(self, disable_decoding=False, **ignored):
+        return await self._connection.next_reply(disable_decoding)
+
+
+class EmbeddedConnection(AbstractConnection):
+    """One session of a store."""
+
+    def __init__(self, store: Store, **kwargs):
+        self.store = store
+        self.session = None
+        self._live = False
+        self._replies = deque()          # Submissions whose replies were not all read
+        kwargs["parser_class"] = Parser
+        super().__init__(**{**_NO_MAINTENANCE, **kwargs})
+
+    def set_parser(self, parser_class):
+        # redis-py changes the parser with the protocol. Ours reads both.
+        self._parser = Parser()
+
+    def repr_pieces(self):
+        pieces = [("store", self.store.name or hex(id(self.store))), ("db", self.db)]
+        if self.client_name:
+            pieces.append(("client_name", self.client_name))
+        return pieces
+
+    def _host_error(self):
+        return f"store {self.store.name or hex(id(self.store))}"
+
+    def _error_message(self, exception):
+        return str(exception)
+
+    def getpeername(self):
+        return "embedded" if self._live else None
+
+    # ---- beginning and ending
+
+    @property
+    def is_connected(self):
+        return self._live
+
+    @property
+    def is_usable(self):
+        """Connected, nothing left to read, and not killed by another client."""
+        return self._live and self.session.is_open and not (self._replies and self.has_replies())
+
+    async def _connect(self):
+        if self.session is None:
+            from redis._parsers.base import BaseParser
+            encoder = self.encoder
+            self.session = self.store.engine.session(
+                BaseParser.parse_error, decode=encoder.decode_responses, encoding=encoder.encoding,
+                errors=encoder.encoding_errors, data_error=DataError)
+        else:
+            self.session.open()
+        self._live = True
+
+    def drop(self):
+        """Disconnect. Nothing in it waits for anybody."""
+        for submission in self._replies:
+            submission.withdraw()
+        self._replies.clear()
+        self._parser.on_disconnect()
+        self._should_reconnect = False
+        if self._live:
+            self._live = False
+            self.session.close()
+
+    _close = drop
+
+    async def disconnect(self, nowait=False, error=None, failure_count=None, health_check_failed=False):
+        self.drop()
+
+    # ---- sending
+
+    async def send_packed_command(self, command, check_health=True):
+        if not self._live:
+            await self.connect_check_health(check_health=False)
+        if check_health and self.health_check_interval:
+            await self.check_health()
+        try:
+            submission = Submission(self.session, command, True)
+            submission.step()
+        except StoreClosedError as error:
+            self.drop()
+            raise ConnectionError(str(error)) from None
+        except (DataError, UnicodeError):
+            raise                # a word that cannot be sent: nothing was
+        except BaseException:
+            self.drop()          # amid a transaction, perhaps
+            raise
+        self._replies.append(submission)
+
+    async def send_command(self, *args, **kwargs):
+        await self.send_packed_command([args], check_health=kwargs.get("check_health", True))
+
+    def pack_command(self, *args):
+        return [args]
+
+    def pack_commands(self, commands):
+        return list(commands)
+
+    # ---- reading
+
+    def _first(self):
+        """The first submission that has replies, or will have; None if no reply is due."""
+        replies = self._replies
+        while replies and not replies[0] and replies[0].is_done:
+            replies.popleft()
+        return replies[0] if replies else None
+
+    def has_replies(self):
+        return bool(self._first())
+
+    async def next_reply(self, disable_decoding=False):
+        """The next reply, when it is there; an error reply as an exception instance."""
+        submission = self._first()
+        if submission is not None and not submission:
+            await finish(submission)
+            submission = self._first()
+        if submission is None:
+            if self.session is None or not self.session.is_open:
+                raise ConnectionError(CLOSED_BY_SERVER)
+            raise TimeoutError(f"Timeout reading from {self._host_error()}: no reply is due")
+        return submission.read(False if disable_decoding else None)
+
+    async def can_read(self):
+        return self.has_replies()
+
+    async def can_read_destructive(self):
+        return self.has_replies()
+
+    async def read_response(self, disable_decoding=False, timeout=None, *, disconnect_on_error=True, push_request=False):
+        try:
+            if timeout is None or timeout == math.inf:
+                response = await self.next_reply(disable_decoding)
+            else:
+                try:
+                    response = await asyncio.wait_for(self.next_reply(disable_decoding), timeout)
+                except asyncio.TimeoutError:
+                    return None
+            if isinstance(response, ConnectionError):
+                raise response
+        except StoreClosedError as error:
+            self.drop()
+            raise ConnectionError(str(error)) from None
+        except BaseException:
+            if disconnect_on_error:
+                self.drop()
+            raise
+        if self.health_check_interval:
+            self.next_health_check = asyncio.get_running_loop().time() + self.health_check_interval
+        if isinstance(response, ResponseError):
+            try:
+                raise response
+            finally:
+                del response     # no reference cycle through the traceback
+        return response
+
+    async def execute_many(self, commands):
+        """A pipeline's commands at once, replies as a list: errors are exception instances."""
+        if not self._live:
+            await self.connect()
+        submission = Submission(self.session, commands, True)
+        try:
+            await finish(submission)
+            replies = submission.read_all()
+        except StoreClosedError as error:
+            self.drop()
+            raise ConnectionError(str(error)) from None
+        except BaseException:
+            self.drop()          # a watch, perhaps, that EXEC has ended; or a wait that was cancelled
+            raise
+        if len(replies) != len(submission.commands):
+            self.drop()
+            raise ConnectionError(CLOSED_BY_SERVER)
+        return replies
+
+
+class EmbeddedConnectionPool(redis.asyncio.ConnectionPool):
+    """Connections to one store: a private one, the one of a `name`, or `store`.
+
+    Plain commands of all tasks share one connection: they are over before another task comes to its turn. Pipelines,
+    pub/sub and clients with a connection of their own get one each; a task that waits gets a session, which is
+    what makes a connection one, without redis-py's object around it.
+    """
+
+    def __init__(self, name=None, *, store=None, connection_class=EmbeddedConnection, max_connections=None, **kwargs):
+        if name is not None and store is not None:
+            raise TypeError("give a name or a store, not both")
+        if store is not None:
+            store = store_of(store)
+        else:
+            store = private_store() if name is None else named_store(name)
+        self.store = store
+        self._shared = None
+        self._spare = []
+        self._waiting = set()
+        super().__init__(connection_class=connection_class, max_connections=max_connections or MANY, store=store,
+                         **{**_NO_MAINTENANCE, **kwargs})
+        store.lend(self)
+
+    @classmethod
+    def from_url(cls, url, **kwargs):
+        """A pool for hutch://, hutch://name, hutch://name/2, with options in the query."""
+        from ..url import parse_url
+        kwargs.update(parse_url(url))
+        return cls(kwargs.pop("name", None), **kwargs)
+
+    def can_get_connection(self):
+        return bool(self._available_connections) or not self._is_full()
+
+    def _is_full(self):
+        return len(self._in_use_connections) + len(self._waiting) >= self.max_connections
+
+    # ---- connections
+
+    async def shared_connection(self):
+        """The one for commands that do not wait. Nobody owns it."""
+        connection = self._shared
+        if connection is None:
+            connection = self.make_connection()
+            await self._make_usable(connection)
+            if self._shared is None:
+                self._shared = connection
+            return self._shared
+        if not connection.is_usable:
+            await self._make_usable(connection)
+        return connection
+
+    async def _make_usable(self, connection):
+        if not connection.is_usable:
+            await connection.disconnect()
+            await connection.connect()
+
+    async def get_connection(self, command_name=None, *keys, **options):
+        """An open connection. The last one that was released comes first."""
+        try:
+            connection = self._available_connections.pop()
+        except IndexError:
+            if self._is_full():
+                raise MaxConnectionsError("Too many connections") from None
+            connection = self.make_connection()
+        self._in_use_connections.add(connection)
+        try:
+            await self._make_usable(connection)
+        except BaseException:
+            await self.release(connection)
+            raise
+        return connection
+
+    async def release(self, connection):
+        try:
+            self._in_use_connections.remove(connection)
+        except KeyError:
+            return               # not ours, or released before
+        if connection.should_reconnect():
+            await connection.disconnect()
+        self._available_connections.append(connection)
+
+    # ---- sessions that wait
+
+    def lend_session(self, model):
+        """A session like `model`, for one wait."""
+        if self._is_full():
+            raise MaxConnectionsError("Too many connections")
+        try:
+            spare = self._spare.pop()
+        except IndexError:
+            spare = None
+        session = twin(model, spare)
+        self._waiting.add(session)
+        return session
+
+    def take_back(self, session):
+        self._waiting.discard(session)
+        if len(self._spare) < SPARE_SESSIONS:
+            self._spare.append(session)
+        else:
+            session.close()
+
+    # ---- ending
+
+    async def disconnect(self, inuse_connections=True):
+        connections = list(self._available_connections)
+        sessions, self._spare = self._spare, []
+        if self._shared is not None:
+            connections.append(self._shared)
+        if inuse_connections:
+            connections += list(self._in_use_connections)
+            sessions += list(self._waiting)
+        for session in sessions:
+            session.close()
+        for connection in connections:
+            await connection.disconnect()
+
+    async def aclose(self):
+        """Disconnect. A store that was made for this pool, or by name, ends with its last pool."""
+        await self.disconnect()
+        self.store.give_back(self)

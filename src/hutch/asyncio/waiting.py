@@ -1,0 +1,91 @@
+"""How a task waits for a store: on a future that the event loop's bell completes."""
+import asyncio
+import select
+import threading
+import weakref
+
+from hutch_engine.door_async import DONE, WAITING, Doorbell
+
+from .give_back import give_back
+
+LATER_S = 0.005                  # between two tries of a command that CLIENT PAUSE holds up
+_bells = weakref.WeakKeyDictionary()
+
+
+def doorbell(loop) -> Doorbell:
+    """The bell of this loop, whose thread is ours."""
+    bell = _bells.get(loop)
+    if bell is None or not bell.is_ours:
+        bell = Doorbell()
+        try:
+            loop.add_reader(bell.fileno(), bell.answer)
+        except NotImplementedError:
+            _Relay(loop, bell).start()
+        _bells[loop] = bell
+    return bell
+
+
+class _Relay(threading.Thread):
+    """Watches the bell for a loop that cannot watch descriptors."""
+
+    def __init__(self, loop, bell):
+        super().__init__(name="hutch-bell", daemon=True)
+        self._loop = weakref.ref(loop)
+        self._bell = bell
+        self._answered = threading.Event()
+
+    def _answer(self):
+        self._bell.answer()
+        self._answered.set()
+
+    def run(self):
+        while True:
+            ready = select.select([self._bell.fileno()], [], [], 1.0)[0]
+            loop = self._loop()
+            if loop is None or loop.is_closed():
+                return
+            if ready:
+                self._answered.clear()
+                try:
+                    loop.call_soon_threadsafe(self._answer)
+                except RuntimeError:             # closed just now
+                    return
+                self._answered.wait(1.0)
+            del loop
+
+
+async def finish(submission) -> bool:
+    """Let all commands of a submission run, waiting where they wait.
+
+    A cancelled wait is withdrawn from the store. If the command was answered before the cancellation was, what it took is
+    put back and the cancellation goes on; only where that cannot be (the key has become something else), the
+    answer is delivered and the cancellation is not.
+    """
+    while True:
+        state = submission.step()
+        if state is DONE:
+            return
+        if state is not WAITING:
+            try:
+                await asyncio.sleep(LATER_S)
+            except BaseException:
+                submission.withdraw()
+                raise
+            continue
+        loop = asyncio.get_running_loop()
+        bell = doorbell(loop)
+        future = loop.create_future()
+        number = submission.park(bell, future)
+        if not number:
+            continue
+        try:
+            await future
+        except BaseException as reason:
+            if submission.withdraw() or _given_back(submission) or isinstance(reason, GeneratorExit):
+                raise
+        finally:
+            bell.unpark(number)
+
+
+def _given_back(submission):
+    return give_back(submission.session, submission.waited_for, submission.last_reply())
