@@ -71,6 +71,6 @@ cdef class Session:
     cdef int _wait_a_turn(self) except -1
     cdef int _interrupt(self, SessionStruct* session) except -1
     cdef int _await_reply(self, Taken* taken) except -1
-    cdef void run_round(self, Slice* argv, const size_t* counts, size_t total, Taken* taken) noexcept
+    cdef int run_round(self, Slice* argv, const size_t* counts, size_t total, Taken* taken) except -1
     cdef int _execute(self, Arguments* arguments, const size_t* counts, size_t total, Taken* taken) except -1
     cdef object call(self, tuple words, bint split, int decode)

@@ -2,6 +2,7 @@
 import importlib.machinery
 import importlib.util
 import os
+import threading
 
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
@@ -18,12 +19,13 @@ from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCR
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply)
 from hutch_engine.server.blocking cimport blocking_forget, blocking_install, blocking_time_out
+from hutch_engine.scripting.script_run cimport script_is_of_this_thread
 from hutch_engine.server.config cimport config_parse_line
 from hutch_engine.server.config_commands cimport config_apply, config_configure
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
                                                 command_table_ids)
 from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
-                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_POSTPONED, engine_clear, engine_init, engine_is_ours,
+                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_POSTPONED, engine_clear, engine_init, engine_is_ours,
                                          engine_poke_housekeeping, engine_set_commands,
                                          engine_used_memory, session_free, session_new)
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
@@ -73,6 +75,20 @@ cdef bytes _find_lua():
     return b"" if found is None or not found.origin else os.fsencode(found.origin)
 
 
+# What a signal's handler raised while a script ran, by thread: raised again once the call is back.
+cdef dict _interrupts = {}
+
+
+cdef bint _look_at_signals() noexcept with gil:
+    """Engine.look_at_signals. Called without the engine's lock, by a thread that let go of the GIL in its call."""
+    try:
+        PyErr_CheckSignals()
+        return False
+    except BaseException as error:
+        _interrupts[threading.get_ident()] = error
+        return True
+
+
 class ClosedError(ConnectionError):
     """The engine or the session was closed."""
 
@@ -110,6 +126,7 @@ cdef class Engine:
         if _lua_path:
             self.core.lua_path = PyBytes_AS_STRING(_lua_path)     # kept for as long as this module
         self.core.start_housekeeping = housekeeping_start
+        self.core.look_at_signals = _look_at_signals
         blocking_install(self.core)
         self.closed = False
 
@@ -155,6 +172,7 @@ cdef class Engine:
 
     cdef void _close(self) noexcept nogil:
         cdef Listener* listener
+        self.core.stop_scripts = True    # an endless one would never give the lock away, if busy-reply-threshold is 0
         lock_acquire(&self.core.lock)
         if self.closed:
             lock_release(&self.core.lock)
@@ -167,6 +185,8 @@ cdef class Engine:
             listener_free(listener)
         housekeeping_stop(self.core)
         lock_acquire(&self.core.lock)
+        while self.core.busy:            # a script of another thread, on its way out
+            lock_give_way(&self.core.lock)
         while self.core.sessions != NULL:
             session_free(self.core.sessions)   # their objects see `closed` before they look at them
         lock_release(&self.core.lock)
@@ -178,6 +198,8 @@ cdef class Engine:
         """Stop the listener, end all sessions, free everything. May be called again. O(keys)."""
         if not engine_is_ours(self.core):
             return
+        if not self.closed and script_is_of_this_thread(self.core):
+            raise RuntimeError("a script of this thread is still running in this store")
         with nogil:
             self._close()
 
@@ -251,7 +273,7 @@ cdef class Engine:
     cdef void _clock_moved(self) noexcept:
         # At once, not when housekeeping comes to it: tests look right after they moved the clock.
         self.core.keyspace.now_ms = 0
-        while not self.core.cron_paused and keyspace_expire_due(&self.core.keyspace, 1000):
+        while not self.core.cron_paused and not self.core.busy and keyspace_expire_due(&self.core.keyspace, 1000):
             pass
         while blocking_time_out(self.core, 1000):
             pass
@@ -420,7 +442,7 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
             if slot[0] != session:       # and close it
                 taken.ended = True
                 break
-            if session.flags & SESSION_BLOCKED or session.reply.buffer.length:
+            if session.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or session.reply.buffer.length:
                 theirs = True            # or wait in it, and what is answered there is not ours
                 break
         command = resolve_command(engine, argv, counts[done])
@@ -526,7 +548,10 @@ cdef class Session:
         if not lock_try(&self.engine.core.lock):
             with nogil:
                 lock_acquire(&self.engine.core.lock)
-        if self.core != NULL:
+        if self.core != NULL and self.core.flags & SESSION_IN_SCRIPT and not self.engine.closed:
+            # A thread is inside it, in a script that lets others in: that thread ends the session.
+            self.core.flags |= SESSION_CLOSE_NOW
+        elif self.core != NULL:
             if not self.engine.closed:
                 session_free(self.core)
             self.core = NULL
@@ -538,7 +563,7 @@ cdef class Session:
         self.engine.enter()
         if self.core == NULL or self.core.flags & SESSION_CLOSE_NOW:
             killed = self.core != NULL
-            if killed:
+            if killed and not self.core.flags & SESSION_IN_SCRIPT:
                 session_free(self.core)
                 self.core = NULL
             self.engine.leave()
@@ -611,14 +636,19 @@ cdef class Session:
         self.engine.leave()
         return 0
 
-    cdef void run_round(self, Slice* argv, const size_t* counts, size_t total, Taken* taken) noexcept:
+    cdef int run_round(self, Slice* argv, const size_t* counts, size_t total, Taken* taken) except -1:
         """run_commands, with or without the GIL, as it fits. Requires the lock, which is released."""
         cdef const Command* command = resolve_command(self.engine.core, argv, counts[0])
         if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[0]):
             with nogil:
                 run_commands(&self.core, command, argv, counts, total, True, taken)
+            if _interrupts:
+                interrupt = _interrupts.pop(threading.get_ident(), None)
+                if interrupt is not None:
+                    raise interrupt
         else:
             run_commands(&self.core, command, argv, counts, total, False, taken)
+        return 0
 
     cdef int _execute(self, Arguments* arguments, const size_t* counts, size_t total, Taken* taken) except -1:
         """Run the commands; waits out CLIENT PAUSE. Their replies are in `taken`, its buffer the caller's
@@ -630,7 +660,10 @@ cdef class Session:
         cdef size_t ran = 0
         while True:
             self.enter()
-            if self.core.flags & SESSION_BLOCKED or self.core.reply.buffer.length:
+            if self.core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or self.core.reply.buffer.length:
+                if self.core.flags & SESSION_IN_SCRIPT and script_is_of_this_thread(self.engine.core):
+                    self.engine.leave()
+                    raise RuntimeError("this session's script is still running")
                 self._wait_a_turn()
                 continue
             ticket = signal_prepare(&self.engine.core.pause_over)

@@ -16,6 +16,7 @@ cdef class Doorbell:
     """Of one event loop."""
     cdef Bell* core                  # held
     cdef uint64_t pid                # of the process that made it
+    cdef object __weakref__
     cdef dict waiting                # a session's number -> future; the loop's thread only
 
 cdef class Submission:

@@ -11,8 +11,8 @@ from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_co
                                       decode_reply)
 from hutch_engine.server.bell cimport bell_drop, bell_new, bell_ring, bell_take
 from hutch_engine.server.blocking cimport blocking_forget
-from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, Session as SessionStruct,
-                                         engine_is_ours, session_free, session_resemble, session_use_bell)
+from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
+                                         Session as SessionStruct,                                         engine_is_ours, session_free, session_resemble, session_use_bell)
 from hutch_engine.server.executor cimport EXECUTED, EXECUTE_BLOCKED, EXECUTE_POSTPONED
 
 # What run_now and Submission.step answer when there is more to do.
@@ -190,11 +190,16 @@ cdef class Submission:
         while self.ran < self.total:
             session.enter()
             core = session.core
-            if core.flags & SESSION_BLOCKED or core.reply.buffer.length:
+            if core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or core.reply.buffer.length:
                 session.engine.leave()
                 return LATER                 # another thread's turn
             taken_init(&taken)
-            session.run_round(self.arguments.argv + self.argv_used, self.counts + self.ran, self.total - self.ran, &taken)
+            try:
+                session.run_round(self.arguments.argv + self.argv_used, self.counts + self.ran, self.total - self.ran, &taken)
+            except BaseException:            # a signal's handler raised, amid a script
+                if taken.big.data != NULL:
+                    buffer_clear(&taken.big)
+                raise
             self._collect(&taken)
             if taken.ended:
                 self.ran = self.total
@@ -289,7 +294,7 @@ cdef class Submission:
         return found
 
 
-def run_now(Session session not None, tuple words not None):
+def run_now(Session session not None, tuple words not None, decode=None):
     """Run one command, given as redis-py gives it, and return its reply; an error reply is raised.
 
     WAITING, and nothing happened: it is a blocking command that would wait. LATER, and nothing happened: it cannot run
@@ -305,7 +310,7 @@ def run_now(Session session not None, tuple words not None):
         arguments_add_command(&arguments, session.codec, words, True)
         session.enter()
         core = session.core
-        if core.flags & SESSION_BLOCKED or core.reply.buffer.length:
+        if core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or core.reply.buffer.length:
             session.engine.leave()
             return LATER
         session.run_round(arguments.argv, &arguments.count, 1, &taken)
@@ -328,7 +333,7 @@ def run_now(Session session not None, tuple words not None):
             return None                      # CLIENT REPLY OFF or SKIP
         cursor.at = taken.data
         cursor.end = taken.data + taken.length
-        found = decode_reply(&cursor, session.codec, session.codec.decode, 0)
+        found = decode_reply(&cursor, session.codec, session.codec.decode if decode is None else decode, 0)
         if taken.data[0] == b'-':
             raise found
         return found

@@ -17,7 +17,7 @@ from hutch_engine.door cimport Session
 from hutch_engine.door_codec cimport Codec
 from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.server.engine cimport (BUSY_NOT, PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
-                                         SESSION_CLOSE_NOW, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_TOUCH,
+                                         SESSION_CLOSE_NOW, SESSION_IN_SCRIPT, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_TOUCH,
                                          SESSION_POSTPONED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
                                          SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING,
                                          Engine as EngineStruct, Session as SessionStruct, engine_is_ours)
@@ -34,7 +34,7 @@ cdef enum:
     # What makes a session's commands something else than themselves.
     UNUSUAL = (SESSION_MULTI | SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT
                | SESSION_BLOCKED | SESSION_POSTPONED | SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_TRACKING
-               | SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)
+               | SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY | SESSION_IN_SCRIPT)
 
 cdef class HotMethods:
     cdef Session hot_session         # None until the first connection; then never another one
@@ -66,10 +66,10 @@ cdef inline bint hot_word(object value, Codec codec, Slice* word) noexcept:
     return False
 
 
-cdef inline SessionStruct* hot_begin(HotMethods self, const Command* command, uint32_t unheard) noexcept:
+cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Command* command,
+                                     uint32_t unheard) noexcept:
     """The session, with the engine's lock held and everything as usual; or NULL, and nothing is held.
     `unheard`: the effects (WANT_ bits) that the caller does not record: if somebody wants them, NULL."""
-    cdef Session session = self.hot_session
     cdef EngineStruct* engine = self.hot_engine
     cdef SessionStruct* core
     cdef int64_t now_s

@@ -107,6 +107,10 @@ cdef class HotMethods:
                 self.hot_monotonic_us = monotonic_us() - clock_coarse_ms(&session.engine.core.clock) * 1000
                 self.hot_session = session
 
+    def _hot_owns(self, session):
+        """Do the hot methods run in this session?"""
+        return self.hot_session is session
+
     def _hot_enable(self, bint enabled):
         """Off: every call takes the general way."""
         self.hot_enabled = enabled
@@ -130,7 +134,7 @@ cdef class HotMethods:
         cdef char[INTEGER_TEXT_MAX] digits
         if self.hot_enabled and self.hot_session is not None and hot_word(name, self.hot_session.codec, &key):
             session = self.hot_session
-            core = hot_begin(self, GET, 0)
+            core = hot_begin(self, self.hot_session, GET, 0)
             if core != NULL:
                 outcome = string_get_fast(&core.engine.keyspace, core.call.database, key, &value, digits)
                 if likely(outcome == OK):
@@ -165,7 +169,7 @@ cdef class HotMethods:
         if (not self.hot_enabled or self.hot_session is None or not hot_word(name, self.hot_session.codec, &key)
                 or not _value_word(value, self.hot_session.codec, &word, digits)):
             return False
-        core = hot_begin(self, SET, 0)
+        core = hot_begin(self, self.hot_session, SET, 0)
         if core == NULL:
             return False
         done = string_set_fast(&core.engine.keyspace, core.call.database, key, word)
@@ -191,7 +195,7 @@ cdef class HotMethods:
         cdef bint done = False
         if not hot_word(name, self.hot_session.codec, &key):
             return None
-        core = hot_begin(self, command, HEARD)
+        core = hot_begin(self, self.hot_session, command, HEARD)
         if core == NULL:
             return None
         keyspace = &core.engine.keyspace
@@ -256,7 +260,7 @@ cdef class HotMethods:
         for i in range(count):
             if not hot_word(names[i], self.hot_session.codec, &keys[i]):
                 return None
-        core = hot_begin(self, command, HEARD)
+        core = hot_begin(self, self.hot_session, command, HEARD)
         if core == NULL:
             return None
         keyspace = &core.engine.keyspace
@@ -307,7 +311,7 @@ cdef class HotMethods:
                     plain = False
                     break
         if plain:
-            core = hot_begin(self, EXISTS, 0)
+            core = hot_begin(self, self.hot_session, EXISTS, 0)
             if core != NULL:
                 for i in range(count):
                     if keyspace_find(&core.engine.keyspace, core.call.database, keys[i],
@@ -325,7 +329,7 @@ cdef class HotMethods:
         cdef Slice key
         if not hot_word(name, self.hot_session.codec, &key):
             return None
-        core = hot_begin(self, command, 0)
+        core = hot_begin(self, self.hot_session, command, 0)
         if core == NULL:
             return None
         entry = keyspace_find(&core.engine.keyspace, core.call.database, key,

@@ -7,6 +7,7 @@ are no words, a session inside MULTI) takes the general way.
 from cpython.object cimport PyObject
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.commands.command cimport Command
+from hutch_engine.door cimport Session
 from hutch_engine.door_codec cimport Arguments
 from hutch_engine.door_hot cimport HotMethods
 
@@ -28,6 +29,10 @@ cdef struct HotReply:
     char[HOT_REPLY_SMALL] small
 
 cdef class HotCollections(HotMethods):
+    cdef Session hot_scripts         # runs scripts, and nothing else; None until the first of them
+    cdef bint hot_scripts_run        # one is running; guarded by the engine's lock
+
+    cdef object _run_script(self, const Command* command, object script, object key_count, tuple more)
     cdef object _run(self, const Command* command, Shape shape, Arguments* words)
     cdef object _answer(self, const Command* command, Shape shape, PyObject* first, PyObject* second,
                         PyObject* third, tuple more)

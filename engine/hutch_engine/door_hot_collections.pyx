@@ -17,6 +17,7 @@ from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.command cimport Command
 from hutch_engine.door_codec cimport (SCRATCH_SMALL, Arguments, Codec, Cursor, arguments_add, arguments_clear,
                                       arguments_init, decode_reply)
+from hutch_engine.door cimport Session
 from hutch_engine.door_hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, hot_begin, hot_end, hot_word
 from hutch_engine.server.command_table cimport command_table_find
 from hutch_engine.server.engine cimport Session as SessionStruct
@@ -52,6 +53,8 @@ cdef const Command* ZSCORE = command_table_find(slice_of_text(b"zscore"))
 cdef const Command* ZINCRBY = command_table_find(slice_of_text(b"zincrby"))
 cdef const Command* ZRANGE = command_table_find(slice_of_text(b"zrange"))
 cdef const Command* ZRANK = command_table_find(slice_of_text(b"zrank"))
+cdef const Command* EVAL = command_table_find(slice_of_text(b"eval"))
+cdef const Command* EVALSHA = command_table_find(slice_of_text(b"evalsha"))
 cdef const Command* EXPIRE = command_table_find(slice_of_text(b"expire"))
 
 cdef frozenset _SET_OPTIONS = frozenset(("ex", "px", "nx", "xx", "keepttl", "get", "exat", "pxat"))
@@ -246,7 +249,7 @@ cdef class HotCollections(HotMethods):
         """Run the command on these words, its name not yet among them; or NotImplemented."""
         cdef HotReply reply
         cdef bint refused
-        cdef SessionStruct* core = hot_begin(self, command, 0)
+        cdef SessionStruct* core = hot_begin(self, self.hot_session, command, 0)
         if core == NULL:
             return NotImplemented
         if unlikely(core.reply.buffer.length != 0):      # what another thread waited for, and has not taken yet
@@ -265,6 +268,61 @@ cdef class HotCollections(HotMethods):
                 raise MemoryError("no memory for the reply")
             return _shaped(&reply, shape, self.hot_session.codec)
         finally:
+            if reply.big.data != NULL:
+                buffer_clear(&reply.big)
+
+    def _hot_attach_scripts(self, Session session not None):
+        """From now on compiled eval and evalsha run in this session, which nobody else uses."""
+        with cython.critical_section(self):
+            if self.hot_scripts is None:
+                self.hot_scripts = session
+
+    cdef object _run_script(self, const Command* command, object script, object key_count, tuple more):
+        """EVAL or EVALSHA, without the GIL: a script may take its time, and let others in meanwhile."""
+        cdef Arguments words
+        cdef HotReply reply
+        cdef SessionStruct* core
+        cdef Codec codec
+        cdef Cursor cursor
+        cdef bint refused, ended
+        if not self.hot_enabled or self.hot_scripts is None:
+            return NotImplemented
+        codec = self.hot_scripts.codec
+        arguments_init(&words)
+        words.argv[0] = slice_of(command.name, command.name_length)
+        words.count = 1
+        reply.big.data = NULL
+        try:
+            _add(&words, codec, script)
+            _add(&words, codec, key_count)
+            for word in more:
+                _add(&words, codec, word)
+            core = hot_begin(self, self.hot_scripts, command, 0)
+            if core == NULL:
+                return NotImplemented
+            if self.hot_scripts_run or core.reply.buffer.length != 0:
+                lock_release(&core.engine.lock)
+                return NotImplemented
+            self.hot_scripts_run = True
+            with nogil:
+                core.call.flags = 0
+                run_command(core, command, words.argv, words.count, False, 0)
+                _take(core, &reply)
+                refused = core.reply.buffer.failed or (reply.big.data != NULL and reply.big.failed)
+                core.reply.buffer.failed = False
+                self.hot_scripts_run = False
+                hot_end(core)
+            if refused:
+                raise MemoryError("no memory for the reply")
+            cursor.at = reply.data
+            cursor.end = reply.data + reply.length
+            if cursor.at == cursor.end:
+                return None
+            if cursor.at[0] == b'-':
+                raise decode_reply(&cursor, codec, codec.decode, 0)
+            return decode_reply(&cursor, codec, codec.decode, 0)
+        finally:
+            arguments_clear(&words)
             if reply.big.data != NULL:
                 buffer_clear(&reply.big)
 
@@ -514,3 +572,18 @@ cdef class HotCollections(HotMethods):
         if PyLong_CheckExact(time) and not (nx or xx or gt or lt):
             answer = self._answer(EXPIRE, TRUTH, <PyObject*>name, <PyObject*>time, NULL, None)
         return super(HotCollections, self).expire(name, time, nx, xx, gt, lt) if answer is NotImplemented else answer
+
+    def eval(self, script, numkeys, *keys_and_args):
+        """
+        Run the Lua ``script``; the first ``numkeys`` words behind it are its KEYS, the others its ARGV. Returns what the
+        script returns.
+        """
+        answer = self._run_script(EVAL, script, numkeys, keys_and_args)
+        return super(HotCollections, self).eval(script, numkeys, *keys_and_args) if answer is NotImplemented else answer
+
+    def evalsha(self, sha, numkeys, *keys_and_args):
+        """
+        Run a script that EVAL or SCRIPT LOAD brought, by the SHA-1 of its text. See eval.
+        """
+        answer = self._run_script(EVALSHA, sha, numkeys, keys_and_args)
+        return super(HotCollections, self).evalsha(sha, numkeys, *keys_and_args) if answer is NotImplemented else answer

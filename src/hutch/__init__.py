@@ -23,8 +23,11 @@ def __getattr__(name):
     if name == "Server":
         from .server import Server
         return Server
+    if name == "asyncio":
+        from importlib import import_module
+        return import_module("hutch.asyncio")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), "Server"})
+    return sorted({*globals(), "Server", "asyncio"})

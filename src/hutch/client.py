@@ -138,6 +138,22 @@ class Redis(HotCollections, redis.Redis):
         self._plain = plain
         self._hot_enable(plain)
         self._hot_pending = plain
+        self._scripts_pending = plain
+
+    def _lend_scripts_a_session(self):
+        """The compiled eval and evalsha get a connection to themselves: others are let in while a script runs."""
+        pool = self.connection_pool
+        others = []
+        try:
+            connection = pool.get_connection()
+            while self._hot_owns(connection.session):
+                others.append(connection)
+                connection = pool.get_connection()
+            self._hot_attach_scripts(connection.session)
+        except redis.ConnectionError:
+            pass                         # max_connections: scripts go the general way
+        for connection in others:
+            pool.release(connection)
 
     def execute_command(self, *args, **options):
         """Run a command and return its reply, shaped as redis-py shapes it."""
@@ -151,6 +167,10 @@ class Redis(HotCollections, redis.Redis):
         if self._hot_pending:
             self._hot_pending = False
             self._hot_attach(connection.session, connection.db)
+        if self._scripts_pending and args[0] in ("EVAL", "EVALSHA"):
+            self._scripts_pending = False
+            if not single:
+                self._lend_scripts_a_session()
         try:
             try:
                 response = connection.session.execute_split(args)

@@ -195,6 +195,47 @@ def test_nothing_is_lost_and_nothing_comes_twice(served):
     assert everything == Counter(f"{i}:{number}" for i in range(makers) for number in range(each))
 
 
+def test_nothing_is_lost_of_sorted_sets_either(served):
+    near, far = served
+    each, makers, takers = 300, 3, 5
+    taken = [[] for _ in range(takers)]
+
+    def make(i):
+        client = near if i % 2 else far()
+        for number in range(each):
+            key, member = f"z{number % 3}", f"{i}:{number}"
+            if number % 10 == 9:        # in a transaction, behind another one that goes again
+                with client.pipeline() as pipe:
+                    pipe.zadd(key, {"passing": -1}).zadd(key, {member: number}).zrem(key, "passing").execute()
+            else:
+                client.zadd(key, {member: number})
+
+    def take(i):
+        client = near if i % 2 else far()
+        while True:
+            if len(taken[i]) % 3 == 0:
+                members = [client.bzpopmin(["z0", "z1", "z2"], 20)[1]]
+            elif len(taken[i]) % 3 == 1:
+                members = [client.bzpopmax(["z2", "z0", "z1"], 20)[1]]
+            else:
+                members = [member for member, _ in client.bzmpop(20, 3, ["z1", "z2", "z0"], min=True, count=3)[1]]
+            for member in members:
+                if member.startswith("end"):
+                    near.zadd("z0", {member + "'": 1e9})        # for the next one
+                    return
+                taken[i].append(member)
+
+    def end():
+        wait_until(lambda: sum(map(len, taken)) == each * makers, 60)
+        near.zadd("z0", {"end": 1e9})
+
+    ender = threading.Thread(target=end)
+    ender.start()
+    run(lambda i: take(i) if i < takers else make(i - takers), takers + makers)
+    ender.join()
+    assert Counter(member for members in taken for member in members) == Counter(f"{i}:{number}" for i in range(makers) for number in range(each))
+
+
 def test_unblock_and_kill(served):
     near, far = served
     answers = []

@@ -74,45 +74,50 @@ token_names[:] = [b"T_OBJ_BEGIN", b"T_OBJ_END", b"T_ARR_BEGIN", b"T_ARR_END", b"
                   b"T_NULL", b"T_COLON", b"T_COMMA", b"T_END", b"T_ERROR"]
 
 
-cdef void _prepare_tables() except *:
-    global c_locale
+cdef void _class_of(const char* characters, Token token) noexcept nogil:
+    while characters[0]:
+        classes[<uint8_t>characters[0]] = token
+        characters += 1
+
+
+cdef void _prepare_tables() noexcept nogil:
     cdef int i
     cdef double power = 1
     for i in range(256):
         classes[i] = MISTAKE
         unescaped[i] = 0
         hex_values[i] = 255
-    for i in b"\"+-0123456789fiIntN":
-        classes[i] = LONGER
-    for i in b" \t\n\r":
-        classes[i] = SPACE
-    classes[c'{'] = OBJECT_BEGIN
-    classes[c'}'] = OBJECT_END
-    classes[c'['] = ARRAY_BEGIN
-    classes[c']'] = ARRAY_END
-    classes[c':'] = COLON
-    classes[c','] = COMMA
+    _class_of(b"\"+-0123456789fiIntN", LONGER)
+    _class_of(b" \t\n\r", SPACE)
+    _class_of(b"{", OBJECT_BEGIN)
+    _class_of(b"}", OBJECT_END)
+    _class_of(b"[", ARRAY_BEGIN)
+    _class_of(b"]", ARRAY_END)
+    _class_of(b":", COLON)
+    _class_of(b",", COMMA)
     classes[0] = END
-    for i in b"\"\\/u":
-        unescaped[i] = i
+    unescaped[c'"'] = c'"'
+    unescaped[c'\\'] = c'\\'
+    unescaped[c'/'] = c'/'
     unescaped[c'b'] = 8
     unescaped[c't'] = 9
     unescaped[c'n'] = 10
     unescaped[c'f'] = 12
     unescaped[c'r'] = 13
+    unescaped[c'u'] = c'u'
     for i in range(10):
-        hex_values[c'0' + i] = i
+        hex_values[c'0' + i] = <uint8_t>i
     for i in range(6):
-        hex_values[c'a' + i] = hex_values[c'A' + i] = 10 + i
+        hex_values[c'a' + i] = hex_values[c'A' + i] = <uint8_t>(10 + i)
     for i in range(EXACT_POWERS):
         powers_of_ten[i] = power
         power *= 10
-    c_locale = newlocale(LC_ALL_MASK, b"C", <locale_t>NULL)
-    if c_locale == NULL:
-        raise MemoryError("no memory for the C locale")
 
 
 _prepare_tables()
+c_locale = newlocale(LC_ALL_MASK, b"C", <locale_t>NULL)
+if c_locale == NULL:
+    raise MemoryError("no memory for the C locale")
 
 
 cdef Token _mistake(Reader* reader, const char* where, const char* what) noexcept nogil:

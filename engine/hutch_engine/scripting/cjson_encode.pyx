@@ -1,13 +1,12 @@
 """See cjson_encode.pxd.
 
 Text is written straight into the buffer of the settings (see lua_scratch.pxd); recursion is bounded by
-encode_max_depth and by Lua's stack, of which each level of tables takes two slots.
+encode_max_depth and by Lua's stack: 8000 slots, of which a level of arrays takes one and a level of objects two.
 """
-from libc.math cimport floor, signbit
-from libc.stdint cimport int64_t, uint8_t
-from libc.stdio cimport snprintf
+from libc.math cimport floor
+from libc.stdint cimport uint8_t
 from hutch_engine.base.compiler cimport unlikely
-from hutch_engine.base.numbers cimport format_integer
+from hutch_engine.scripting.cjson_number cimport CJSON_NUMBER_ROOM, cjson_spell_number
 from hutch_engine.scripting.cjson_settings cimport CJSON_NUMBERS_NULL, CJSON_NUMBERS_REFUSED, CjsonSettings
 from hutch_engine.scripting.lua_api cimport (
     LUA_TBOOLEAN, LUA_TLIGHTUSERDATA, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, luaL_argerror, luaL_error,
@@ -20,16 +19,14 @@ from hutch_engine.scripting.lua_scratch cimport (
 cdef enum:
     ESCAPE_LONGEST = 6          # \u001f
     PIECE = 1024                # bytes of a string for which room is asked at once
-    NUMBER_LONGEST = 32         # "-1.2345678901234e-308" and some
     NOT_AN_ARRAY = -1
     RATIO_USUAL = 16            # up to here no table makes encode_sparse_ratio * items overflow
 
 cdef const char* HEX_DIGITS = b"0123456789abcdef"
 cdef uint8_t[256] escapes       # 0: as it is; 'u': \u00xx; else the character after the backslash
-cdef double[15] powers_of_ten   # 10**precision: integers below are written with all their digits
 
 
-cdef void _prepare_tables() noexcept:
+cdef void _prepare_tables() noexcept nogil:
     cdef int i
     for i in range(256):
         escapes[i] = c'u' if i < 32 or i == 127 else 0
@@ -41,9 +38,6 @@ cdef void _prepare_tables() noexcept:
     escapes[c'"'] = c'"'
     escapes[c'\\'] = c'\\'
     escapes[c'/'] = c'/'
-    powers_of_ten[0] = 1
-    for i in range(1, 15):
-        powers_of_ten[i] = powers_of_ten[i - 1] * 10
 
 
 _prepare_tables()
@@ -91,32 +85,6 @@ cdef void _put_string(lua_State* L, LuaScratch* scratch, const uint8_t* text, si
         out = lua_scratch_room(L, scratch, piece * ESCAPE_LONGEST + 1)
 
 
-cdef int _spell(double number, int precision, char* out) noexcept nogil:
-    """As printf("%.*g") in the C locale; `out` has NUMBER_LONGEST bytes."""
-    cdef int length, i, gap
-    if -powers_of_ten[precision] < number < powers_of_ten[precision] and number == <double><int64_t>number:
-        if number == 0 and signbit(number):
-            out[0] = c'-'
-            out[1] = c'0'
-            return 2
-        return <int>format_integer(<int64_t>number, out)
-    length = snprintf(out, NUMBER_LONGEST, b"%.*g", precision, number)
-    # The host program may have set a locale: whatever stands between two digits is the decimal point.
-    for i in range(length):
-        if unlikely(not (c'+' <= out[i] <= c'9' or c'a' <= out[i] <= c'z') or out[i] == c','):
-            gap = i
-            while i < length and not c'0' <= out[i] <= c'9':
-                i += 1
-            out[gap] = c'.'
-            gap += 1
-            while i < length:
-                out[gap] = out[i]
-                gap += 1
-                i += 1
-            return gap
-    return length
-
-
 cdef void _put_number(lua_State* L, CjsonSettings* settings, int index) noexcept nogil:
     cdef LuaScratch* scratch = &settings.encoded
     cdef double number = lua_tonumber(L, index)
@@ -129,8 +97,8 @@ cdef void _put_number(lua_State* L, CjsonSettings* settings, int index) noexcept
         elif number != number:                          # never "-nan"
             lua_scratch_put(L, scratch, b"nan", 3)
             return
-    scratch.length += _spell(number, settings.encode_number_precision,
-                             lua_scratch_room(L, scratch, NUMBER_LONGEST))
+    scratch.length += cjson_spell_number(number, settings.encode_number_precision,
+                                         lua_scratch_room(L, scratch, CJSON_NUMBER_ROOM))
 
 
 cdef int _array_length(lua_State* L, CjsonSettings* settings) noexcept nogil:
@@ -182,8 +150,8 @@ cdef bint _put_plain_array(lua_State* L, CjsonSettings* settings) noexcept nogil
             number = lua_tonumber(L, -1)
             if number - number != 0:
                 break
-            scratch.length += _spell(number, settings.encode_number_precision,
-                                     lua_scratch_room(L, scratch, NUMBER_LONGEST))
+            scratch.length += cjson_spell_number(number, settings.encode_number_precision,
+                                                 lua_scratch_room(L, scratch, CJSON_NUMBER_ROOM))
         else:
             break
         expected += 1

@@ -11,6 +11,7 @@ from hutch_engine.commands.reply cimport reply_error
 from hutch_engine.scripting.bit cimport lua_open_bit
 from hutch_engine.scripting.cjson cimport lua_open_cjson
 from hutch_engine.scripting.cmsgpack cimport lua_open_cmsgpack
+from hutch_engine.scripting.function_api cimport function_api_open
 from hutch_engine.scripting.lua_api cimport (
     LUA_MASKCOUNT, LUA_REGISTRYINDEX, lua_State, lua_api_is_loaded, lua_api_load, lua_close, lua_cpcall, lua_newstate,
     lua_pushcfunction, lua_sethook, lua_settop, luaL_ref, luaL_unref, lua_touserdata)
@@ -19,9 +20,9 @@ from hutch_engine.scripting.sandbox cimport sandbox_close, sandbox_error_handler
 from hutch_engine.scripting.script_run cimport script_hook, script_runner
 from hutch_engine.scripting.struct cimport lua_open_struct
 from hutch_engine.scripting.state cimport (
-    FUNCTION_KEY_OFFSET, LIBRARY_KEY_OFFSET, SCRIPT_KEY_OFFSET, VM_BYTES_MAX, Interpreter, Scripting)
+    NAMED_KEY_OFFSET, SCRIPT_KEY_OFFSET, VM_BYTES_MAX, Interpreter, Script, Scripting)
 from hutch_engine.server.engine cimport SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_OF_SCRIPTS, Engine, Session
-from hutch_engine.structures.table cimport table_clear, table_init
+from hutch_engine.structures.table cimport table_clear, table_each, table_init
 
 cdef enum:
     HOOK_INSTRUCTIONS = 100000
@@ -65,6 +66,8 @@ cdef int _open(lua_State* L) noexcept nogil:
     lua_open_bit(L)
     redis_library_open(interpreter)
     sandbox_close(interpreter)
+    if interpreter.for_functions:
+        function_api_open(interpreter)
     lua_pushcfunction(L, sandbox_error_handler)
     interpreter.error_handler = luaL_ref(L, LUA_REGISTRYINDEX)
     # The list of free references, so that giving one back later allocates nothing: nobody protects that.
@@ -127,9 +130,18 @@ cdef Session* _session_of_scripts(Engine* engine) noexcept nogil:
     return session
 
 
+cdef bint _free_script(void* context, void* entry) noexcept nogil:
+    heap_free(&(<Engine*>context).heap, entry, (<Script*>entry).block_bytes)
+    return True
+
+
 cdef void _free(Engine* engine) noexcept nogil:
-    """Engine.free_scripting. The tables' entries are the engine's heap's, and go with it."""
+    """Engine.free_scripting."""
     cdef Scripting* scripting = <Scripting*>engine.scripting
+    table_each(&scripting.scripts, _free_script, engine)
+    table_clear(&scripting.scripts)
+    if scripting.free_libraries != NULL:
+        scripting.free_libraries(scripting)
     interpreter_close(&scripting.eval)
     interpreter_close(&scripting.functions)
     buffer_clear(&scripting.session.reply.buffer)
@@ -149,8 +161,8 @@ cdef Scripting* _make(Engine* engine) noexcept nogil:
         return NULL
     scripting.random_state = 0x1234ABCD330EULL
     table_init(&scripting.scripts, &engine.heap, &engine.keyspace.hash_key, SCRIPT_KEY_OFFSET)
-    table_init(&scripting.libraries, &engine.heap, &engine.keyspace.hash_key, LIBRARY_KEY_OFFSET)
-    table_init(&scripting.function_table, &engine.heap, &engine.keyspace.hash_key, FUNCTION_KEY_OFFSET)
+    table_init(&scripting.libraries, &engine.heap, &engine.keyspace.hash_key, NAMED_KEY_OFFSET)
+    table_init(&scripting.function_table, &engine.heap, &engine.keyspace.hash_key, NAMED_KEY_OFFSET)
     engine.scripting = scripting
     engine.free_scripting = _free
     return scripting

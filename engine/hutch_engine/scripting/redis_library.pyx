@@ -1,9 +1,7 @@
 """See redis_library.pxd. Only those functions are here that run no command; these are script_run's."""
 from libc.stddef cimport size_t
-from libc.stdio cimport FILE, fclose, fflush, fopen, fwrite, stdout
-from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.sha1 cimport SHA1_BYTES, sha1_bytes, sha1_hex
-from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.base.slice cimport Slice
 from hutch_engine.scripting.conversion cimport conversion_push_error, conversion_push_error_text
 from hutch_engine.scripting.lua_api cimport (
     LUA_TNUMBER, LUA_TSTRING, lua_CFunction, lua_State, lua_createtable, lua_error, lua_gettop, lua_isnumber, lua_pushboolean,
@@ -82,12 +80,9 @@ cdef int _sha1hex(lua_State* L) noexcept nogil:
 
 
 cdef int _log(lua_State* L) noexcept nogil:
-    """One line to the log file, when the configuration names one and its level lets it through. An engine inside a
-    program writes nowhere unless told to."""
+    """Checked as Redis does, and written nowhere: the log is the program's around the engine, not ours."""
     cdef int count = lua_gettop(L)
-    cdef int level, i
-    cdef Slice piece
-    cdef Buffer line
+    cdef int level
     if count < 2:
         return _raise(L, b"redis.log() requires two arguments or more.")
     if not lua_isnumber(L, 1):
@@ -142,6 +137,18 @@ cdef inline void _function(lua_State* L, const char* name, lua_CFunction functio
 cdef inline void _constant(lua_State* L, const char* name, int value) noexcept nogil:
     lua_pushnumber(L, value)
     lua_setfield(L, -2, name)
+
+
+cdef void redis_library_open_loading(lua_State* L) noexcept nogil:
+    lua_createtable(L, 0, 8)
+    _function(L, b"log", _log)
+    _constant(L, b"LOG_DEBUG", LOG_DEBUG)
+    _constant(L, b"LOG_VERBOSE", LOG_VERBOSE)
+    _constant(L, b"LOG_NOTICE", LOG_NOTICE)
+    _constant(L, b"LOG_WARNING", LOG_WARNING)
+    lua_pushstring(L, b"8.2.3")
+    lua_setfield(L, -2, b"REDIS_VERSION")
+    _constant(L, b"REDIS_VERSION_NUM", REDIS_VERSION_NUM)
 
 
 cdef void redis_library_open(Interpreter* interpreter) noexcept nogil:

@@ -15,6 +15,8 @@ cdef void sandbox_close(Interpreter* interpreter) noexcept nogil
 scripts see, and `interpreter.globals` refers to the real table."""
 cdef void sandbox_push_proxy(lua_State* L, Interpreter* interpreter, int index) noexcept nogil
 """Push a proxy of the table at `index`."""
+cdef void sandbox_refuse_unknown(lua_State* L) noexcept nogil
+"""From now on a field that the table on the top lacks is an error, as of the globals. May raise."""
 cdef bint sandbox_is_proxy(lua_State* L, int index) noexcept nogil
 """May raise when the stack is full."""
 cdef int sandbox_compile(lua_State* L, Slice text, const char* name) noexcept nogil

@@ -102,6 +102,13 @@ cdef void sandbox_push_proxy(lua_State* L, Interpreter* interpreter, int index) 
     lua_remove(L, -2)
 
 
+cdef void sandbox_refuse_unknown(lua_State* L) noexcept nogil:
+    lua_createtable(L, 0, 1)
+    lua_pushcfunction(L, _missing_global)
+    lua_setfield(L, -2, b"__index")
+    lua_setmetatable(L, -2)
+
+
 cdef int _missing_global(lua_State* L) noexcept nogil:
     return luaL_error(L, b"Script attempted to access nonexistent global variable '%s'", luaL_checkstring(L, 2))
 
@@ -392,8 +399,9 @@ cdef void sandbox_open_libraries(Interpreter* interpreter) noexcept nogil:
     _swap(L, b"load", _load)
     _swap(L, b"loadstring", _loadstring)
     _swap(L, b"pcall", _pcall)
-    lua_pushcfunction(L, sandbox_error_handler)
-    lua_setfield(L, -2, b"__redis__err__handler")
+    if not interpreter.for_functions:
+        lua_pushcfunction(L, sandbox_error_handler)
+        lua_setfield(L, -2, b"__redis__err__handler")
     lua_getfield(L, -1, b"table")
     _original_insert = _swap(L, b"insert", _insert)
     _original_foreach = _swap(L, b"foreach", _foreach)
@@ -456,7 +464,7 @@ cdef void sandbox_close(Interpreter* interpreter) noexcept nogil:
     lua_getmetatable(L, -1)
     lua_pushvalue(L, -3)
     lua_setfield(L, -2, b"shown")
-    lua_pop(L, 1)
+    interpreter.globals_metatable = luaL_ref(L, LUA_REGISTRYINDEX)
     lua_replace(L, LUA_GLOBALSINDEX)
     lua_pushvalue(L, real)
     interpreter.globals = luaL_ref(L, LUA_REGISTRYINDEX)

@@ -9,7 +9,7 @@ from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
 from hutch_engine.scripting.lua_api cimport lua_Debug, lua_State
 from hutch_engine.scripting.state cimport Interpreter, ScriptRun, Scripting
-from hutch_engine.server.engine cimport Session
+from hutch_engine.server.engine cimport Engine, Session
 
 cdef bint script_may_run(Session* caller, uint64_t flags, bint read_only) noexcept nogil
 """What a shebang line's flags forbid right now; then the error is written."""
@@ -24,5 +24,7 @@ cdef int script_command(lua_State* L, bint raises) noexcept nogil
 cdef int script_may_user_run(lua_State* L) noexcept nogil
 """redis.acl_check_cmd. May raise."""
 cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil
+cdef bint script_is_of_this_thread(Engine* engine) noexcept nogil
+"""Does one run, and on the caller's own thread (in a signal's handler)?"""
 cdef void script_kill(Session* session, bint of_function) noexcept nogil
 """SCRIPT KILL and FUNCTION KILL, with their reply."""

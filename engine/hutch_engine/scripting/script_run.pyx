@@ -3,7 +3,9 @@ from libc.math cimport isnan, signbit
 from libc.stddef cimport size_t
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
-from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_shrink, buffer_slice
+from hutch_engine.base.atomics cimport atomic_load32
+from hutch_engine.base.buffer cimport (
+    Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_shrink, buffer_slice)
 from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_give_way, lock_is_wanted, lock_release, signal_raise
@@ -406,26 +408,34 @@ cdef void _let_others_in(ScriptRun* run) noexcept nogil:
     cdef uint32_t access_clock = engine.keyspace.access_clock
     cdef uint64_t batch_ticks = engine.batch_ticks
     cdef int64_t now_us
+    cdef bint stop
     engine.batch_ticks = 0
     if lock_is_wanted(&engine.lock):
         lock_give_way(&engine.lock)
     if not run.caller.flags & SESSION_EMBEDDED:
         if engine.serve_others != NULL:
-            engine.serve_others(engine)          # we are the listener's thread: nobody else reads its sockets
+            # We are the listener's thread: nobody else reads its sockets.
+            lock_release(&engine.lock)
+            stop = engine.serve_others(engine)
+            lock_acquire(&engine.lock)
+            run.killed = run.killed or stop
     elif engine.look_at_signals != NULL:
         now_us = monotonic_us()
         if now_us - run.looked_us > SIGNALS_STEP_US:
             run.looked_us = now_us
             # Python's lock is never waited for with the engine's in our hands.
             lock_release(&engine.lock)
-            if engine.look_at_signals():
-                lock_acquire(&engine.lock)
-                run.killed = run.killed or not run.wrote
-            else:
-                lock_acquire(&engine.lock)
+            stop = engine.look_at_signals()
+            lock_acquire(&engine.lock)
+            run.killed = run.killed or (stop and not run.wrote)
     engine.keyspace.now_ms = now_ms
     engine.keyspace.access_clock = access_clock
     engine.batch_ticks = batch_ticks
+
+
+cdef inline bint _must_stop(Engine* engine, ScriptRun* run) noexcept nogil:
+    """What it runs in is about to end, whether it has written or not."""
+    return engine.stop_scripts or (not run.caller.flags & SESSION_EMBEDDED and atomic_load32(&engine.socket_scripts_stop) != 0)
 
 
 cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil:
@@ -438,7 +448,7 @@ cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil:
             lua_sethook(L, script_hook, LUA_MASKLINE, 0)
             _fail(L, b"FUNCTION LOAD timeout", False, True)
         return
-    if run.killed or engine.stop_scripts:
+    if run.killed or _must_stop(engine, run):
         run.killed = True
         _killed(L, run)
         return
@@ -448,9 +458,14 @@ cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil:
         run.timed_out = True
         engine.busy = BUSY_FUNCTION if run.is_function else BUSY_EVAL
     _let_others_in(run)
-    if run.killed or engine.stop_scripts:
+    if run.killed or _must_stop(engine, run):
         run.killed = True
         _killed(L, run)
+
+
+cdef bint script_is_of_this_thread(Engine* engine) noexcept nogil:
+    cdef Scripting* scripting = scripting_of(engine)
+    return scripting != NULL and scripting.run != NULL and scripting.run.thread == <uint64_t>pthread_self()
 
 
 cdef void script_kill(Session* session, bint of_function) noexcept nogil:

@@ -9,13 +9,22 @@ from hutch_engine.scripting.state cimport (
     SCRIPT_NO_WRITES)
 from hutch_engine.server.config cimport config_split_words
 
-cdef enum:
-    FLAG_COUNT = 5
-
+cdef const char* NAME_RULE = (b"ERR Library names can only contain letters, numbers, or underscores(_) and must be at "
+                              b"least one character long")
 cdef const char* flag_names[FLAG_COUNT]
 cdef uint32_t flag_bits[FLAG_COUNT]
 flag_names[:] = [b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys"]
 flag_bits[:] = [SCRIPT_NO_WRITES, SCRIPT_ALLOW_OOM, SCRIPT_ALLOW_STALE, SCRIPT_NO_CLUSTER, SCRIPT_ALLOW_CROSS_SLOT]
+
+
+cdef int shebang_flag_names(uint32_t flags, const char** names_out) noexcept nogil:
+    cdef int i
+    cdef int count = 0
+    for i in range(FLAG_COUNT):
+        if flags & flag_bits[i]:
+            names_out[count] = flag_names[i]
+            count += 1
+    return count
 
 
 cdef bint shebang_flag(Slice word, uint32_t* flags) noexcept nogil:
@@ -84,6 +93,16 @@ cdef bint shebang_read(Slice text, Shebang* shebang, Buffer* storage, Buffer* er
     return True
 
 
+cdef bint shebang_is_name(Slice name) noexcept nogil:
+    cdef size_t i
+    cdef char c
+    for i in range(name.length):
+        c = name.data[i]
+        if not (c == c'_' or c'0' <= c <= c'9' or c'A' <= c <= c'Z' or c'a' <= c <= c'z'):
+            return False
+    return name.length > 0
+
+
 cdef bint shebang_read_library(Slice text, Shebang* shebang, Buffer* storage, Buffer* error) noexcept nogil:
     cdef Slice[SHEBANG_WORDS] words
     cdef const void* end
@@ -109,6 +128,8 @@ cdef bint shebang_read_library(Slice text, Shebang* shebang, Buffer* storage, Bu
         shebang.name = slice_of(words[i].data + 5, words[i].length - 5)
     if shebang.name.data == NULL:
         return _fail(error, b"ERR Library name was not given", slice_of(NULL, 0))
+    if not shebang_is_name(shebang.name):
+        return _fail(error, NAME_RULE, slice_of(NULL, 0))
     if not slice_is(engine, b"lua"):
         buffer_append_text(error, b"ERR Engine '")
         buffer_append_slice(error, engine)

@@ -18,9 +18,8 @@ cdef enum:                              # Script.flags, Function.flags
     SCRIPT_COMPATIBLE = 1 << 5          # EVAL without a shebang line: judged command by command
 
 cdef enum:
-    SCRIPT_KEY_OFFSET = 8               # of the name in a Script
-    FUNCTION_KEY_OFFSET = 8             # ... in a Function
-    LIBRARY_KEY_OFFSET = 8              # ... in a Library
+    SCRIPT_KEY_OFFSET = 8               # of the name in a Script ...
+    NAMED_KEY_OFFSET = 8                # ... in a Named
     DIGEST_LENGTH = 40
     TEXT_SLOTS = 256                    # Scripting.by_text
     VM_BYTES_MAX = 1 << 30              # what one interpreter may hold
@@ -28,6 +27,7 @@ cdef enum:
 
 cdef struct ScriptRun                   # one execution; on the C stack of its command
 cdef struct Scripting
+ctypedef void (*LibrariesFreer)(Scripting* scripting) noexcept nogil
 
 cdef struct Interpreter:                # one lua_State; the context of its allocator
     lua_State* L                        # owned
@@ -37,6 +37,8 @@ cdef struct Interpreter:                # one lua_State; the context of its allo
     uint32_t runs_since_step            # until the collector is given a step
     int error_handler                   # references into the registry
     int globals
+    int globals_metatable               # of the proxy in front of them
+    int load_globals                    # what a library sees while it is loaded
     const void* proxy_marks[PROXIES_MAX]     # metatables of read-only tables, see sandbox
     uint32_t proxy_count
     bint for_functions
@@ -59,22 +61,24 @@ cdef inline const char* script_text(const Script* script) noexcept nogil:
 
 cdef struct Library
 
-cdef struct Function:                   # one heap block, its name behind it
-    Library* library                    # borrowed; the key follows at FUNCTION_KEY_OFFSET: name_length, name
-    uint8_t name_length
-    char[255] name
-    int32_t reference
-    uint32_t flags
+cdef struct Function:
+    Library* library                    # borrowed
+    Function* next                      # of its library
+    Buffer name                         # owned, as the two below
     Buffer description
     bint has_description
-    Function* next                      # of its library
+    int32_t reference
+    uint32_t flags
 
 cdef struct Library:
-    Function* functions                 # owned; the key follows at LIBRARY_KEY_OFFSET
-    uint8_t name_length
-    char[255] name
-    Buffer code                         # owned: the whole text, shebang line too
+    Library* next                       # of a list on its way in
+    Function* functions                 # owned
     uint32_t function_count
+    Buffer name                         # owned
+    Buffer code                         # owned: the whole text, shebang line too
+
+cdef struct Named:                      # an entry of the two tables: one heap block, the name behind it
+    void* named                         # Library* or Function*; the name follows at NAMED_KEY_OFFSET
 
 cdef struct Scripting:
     Engine* engine                      # borrowed
@@ -89,13 +93,13 @@ cdef struct Scripting:
     Script* oldest
     uint32_t evictable
     uint64_t evicted
-    Table libraries                     # Library* by name
-    Table function_table                # Function* by name
+    Table libraries                     # Named of Library* by name
+    Table function_table                # Named of Function* by name in lower case
     uint64_t libraries_bytes
+    LibrariesFreer free_libraries       # function_library's, once there are any
     Library* loading                    # FUNCTION LOAD is running its text
     int64_t loading_until_us
     uint64_t random_state               # math.random, of both interpreters
-    int64_t clock_hint
 
 cdef struct ScriptRun:
     Interpreter* interpreter

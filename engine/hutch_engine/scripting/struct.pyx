@@ -199,7 +199,7 @@ cdef int _unpack(lua_State* L) noexcept nogil:
     cdef size_t length, size, position
     cdef const char* data
     cdef const char* end
-    cdef uint64_t value
+    cdef uint64_t value, sign
     cdef double number
     cdef float short_number
     cdef int option
@@ -220,8 +220,10 @@ cdef int _unpack(lua_State* L) noexcept nogil:
         if _is_integer(option):
             value = _take_integer(<const uint8_t*>data + position, <int>size, layout.big_endian)
             if option == c'b' or option == c'h' or option == c'i' or option == c'l':
-                if 0 < size < 8 and value >> (size * 8 - 1):
-                    value |= ~<uint64_t>0 << (size * 8)
+                # Above eight bytes the sign is looked for where Redis's shift, modulo 64, happens to look.
+                sign = ~<uint64_t>0 << ((size * 8 - 1) & 63)
+                if value & sign:
+                    value |= sign
                 lua_pushnumber(L, <double><int64_t>value)
             else:
                 lua_pushnumber(L, <double>value)

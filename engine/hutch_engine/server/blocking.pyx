@@ -19,7 +19,7 @@ from hutch_engine.keyspace.keyspace cimport (
     FIND_NO_STATS, FIND_NO_TOUCH, WANT_READY, Database, keyspace_find, keyspace_hash)
 from hutch_engine.server.engine cimport (
     BLOCKED_KEY_OFFSET, SESSION_BLOCKED, SESSION_CLOSE_NOW, SESSION_NO_TOUCH, Engine, Session, engine_poke_housekeeping,
-    session_wake)
+    session_notice)
 from hutch_engine.server.executor cimport act_on_effects, mute_reply, run_command, uncount_command
 from hutch_engine.structures.table cimport Table, TableSlot, table_each, table_find, table_hash, table_insert, table_remove
 from hutch_engine.structures.wheel cimport Wheel, WheelNode, wheel_add, wheel_cancel, wheel_init, wheel_next_ms, wheel_take
@@ -250,7 +250,7 @@ cdef void blocking_forget(Session* session) noexcept nogil:
     if session.blocked == NULL:
         return
     _free(engine, _detach(session))
-    session_wake(session)
+    session_notice(session)
 
 
 # ---- answering
@@ -269,7 +269,7 @@ cdef void _give_up(Session* session, const char* error) noexcept nogil:
     session.commands += 1
     mute_reply(session, mark)
     _free(engine, blocked)
-    session_wake(session)
+    session_notice(session)
 
 
 cdef bint blocking_unblock(Session* session, bint as_error) noexcept nogil:
@@ -322,7 +322,7 @@ cdef void _run_again(Session* session) noexcept nogil:
     act_on_effects(engine)
     mute_reply(session, mark)
     _free(engine, blocked)
-    session_wake(session)
+    session_notice(session)
 
 
 cdef void _serve_key(Engine* engine, BlockedKey* key) noexcept nogil:

@@ -16,7 +16,7 @@ from hutch_engine.server.engine cimport (
     SESSION_DIRTY_CAS, SESSION_EMBEDDED, SESSION_MASTER, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_EVICT,
     SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
     SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING, SESSION_UNIX_SOCKET, Engine, Session, engine_of, engine_poke_housekeeping,
-    engine_wake_listener, session_memory, session_of, session_wake)
+    engine_wake_listener, session_memory, session_notice, session_of)
 
 cdef enum:                       # client types, as TYPE filters name them
     CLIENT_NORMAL = 0
@@ -211,7 +211,7 @@ cdef void _kill(Engine* engine, Session* session, Session* me) noexcept nogil:
         session.flags |= SESSION_CLOSE_NOW
         # The listener closes sockets; an embedded caller meets the flag with its next call, or when it waits.
         engine_wake_listener(engine)
-        session_wake(session)
+        session_notice(session)
 
 
 cdef bint _read_filter(Call* call, Filter* filter) noexcept nogil:

@@ -137,7 +137,7 @@ ctypedef void (*AllReadyNoter)(Engine* engine, int32_t database_index) noexcept 
 ctypedef void (*ReadyServer)(Engine* engine) noexcept nogil
 
 ctypedef void (*ScriptingFreer)(Engine* engine) noexcept nogil
-ctypedef void (*OthersServer)(Engine* engine) noexcept nogil
+ctypedef bint (*OthersServer)(Engine* engine) noexcept nogil
 ctypedef bint (*SignalLooker)() noexcept nogil
 ctypedef uint64_t (*FlagsOfScript)(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
 
@@ -197,7 +197,9 @@ cdef struct Engine:
     void* scripting                     # its own; NULL before the first script
     const char* lua_path                # borrowed: the file that has Lua's C API; NULL: there is none
     ScriptingFreer free_scripting
-    OthersServer serve_others           # the listener's: a script of one of its clients lets the others in
+    OthersServer serve_others           # the listener's: a script of one of its clients lets the others in ...
+    void* listening                     # ... and the listener itself
+    uint32_t socket_scripts_stop        # atomic: it is about to stop, and scripts of its clients with it
     SignalLooker look_at_signals        # the door's; called without the lock. True: the script is to stop
     FlagsOfScript flags_of_script       # what else a script's shebang line makes of EVAL's flags, or NULL
     ScriptFigures script_figures
@@ -266,11 +268,11 @@ cdef void session_free(Session* session) noexcept nogil
 """Requires the lock. Forgets its watches, queue and buffers."""
 cdef void session_reset(Session* session) noexcept nogil
 """RESET: back to what a fresh connection has, except the socket, its addresses and counters."""
-cdef void session_wake(Session* session) noexcept nogil
+cdef void session_notice(Session* session) noexcept nogil
 """Its wait is over, or there is something else for it to see: whoever waits for that, a thread, an event loop or the
 listener, is woken. Requires the lock."""
 cdef void session_use_bell(Session* session, Bell* bell) noexcept nogil
-"""From now on session_wake rings this one; NULL: none. Requires the lock."""
+"""From now on session_notice rings this one; NULL: none. Requires the lock."""
 cdef void session_resemble(Session* session, const Session* model) noexcept nogil
 """Take over what a connection sets up in the beginning: database, protocol, names, CLIENT NO-TOUCH and NO-EVICT."""
 cdef void session_select(Session* session, int32_t database_index) noexcept nogil

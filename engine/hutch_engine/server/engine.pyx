@@ -214,7 +214,7 @@ cdef void session_free(Session* session) noexcept nogil:
     heap_free(&engine.heap, session, sizeof(Session))
 
 
-cdef void session_wake(Session* session) noexcept nogil:
+cdef void session_notice(Session* session) noexcept nogil:
     if session.bell != NULL:
         bell_ring(session.bell, session.bell_number, &session.bell_round)
     if session.served != NULL:

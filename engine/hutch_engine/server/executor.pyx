@@ -257,7 +257,8 @@ cdef void act_on_effects(Engine* engine) noexcept nogil:
     cdef Effect* effect
     cdef Slice key
     # A deadline given in the past (SET ... PXAT 1): the key is gone when its command has answered.
-    if keyspace.earliest_added_ms != INT64_MAX and not engine.cron_paused \
+    # Not while a script lets others in: for it, time stands still.
+    if keyspace.earliest_added_ms != INT64_MAX and not engine.cron_paused and engine.busy == BUSY_NOT \
             and keyspace.earliest_added_ms < keyspace_now(keyspace):
         keyspace_expire_due(keyspace, PAST_DEADLINES)
     for i in range(keyspace.effect_count):

@@ -43,6 +43,8 @@ cdef struct Connection:
     uint8_t ending                      # ENDING_*
     bint in_round                       # listed in Listener.round
     bint in_resumed                     # listed in Listener.resumed
+    bint in_outer_round                 # listed there while a script of that round lets others in
+    bint born_busy                      # accepted meanwhile
     bint authenticated                  # copied under the lock, for the parser's limits
     RespParser parser
     Buffer query                        # owned: bytes of an unfinished request, empty most of the time
@@ -69,6 +71,17 @@ cdef struct Request:                    # one decoded command of the present bat
 cdef struct ListeningSocket:
     int fd
     bint unix_socket
+
+cdef struct Batch:                      # what a turn of the loop works on
+    Connection** round                  # owned: those with something to do under the lock
+    uint32_t round_count
+    Connection** resumed                # owned: those whose kept requests may run now
+    uint32_t resumed_count
+    Request* requests                   # owned, BATCH_REQUESTS
+    uint32_t request_count
+    Words words                         # of all requests
+    char* arena                         # owned, ARENA_BYTES
+    size_t arena_used
 
 cdef struct Listener:
     Engine* engine                      # borrowed
@@ -100,6 +113,10 @@ cdef struct Listener:
     int64_t tick_us                     # monotonic, of the next tick
     int64_t pause_left_ms               # until CLIENT PAUSE ends
     uint32_t stop_asked                 # atomic
+    Batch spare                         # owned: for turns inside of a script that overruns its time
+    uint32_t spare_capacity             # of its lists; 0: not there
+    bint nested                         # such a turn is being made
+    bint missed_wake                    # the poller was woken during one
     bint accept_paused                  # no descriptor was left: accept again after a tick
     bint thread_runs
     uint64_t thread                     # pthread_t

@@ -34,7 +34,7 @@ from hutch_engine.server.engine cimport (
     session_new)
 from hutch_engine.server.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, Executed, execute_known
 from hutch_engine.server.poller cimport (
-    POLL_READ, POLL_WRITE, poller_add, poller_change, poller_clear, poller_init, poller_remove, poller_wait,
+    POLL_READ, POLL_WRITE, POLLER_EVENTS_MAX, PollerEvent, poller_add, poller_change, poller_clear, poller_init, poller_remove, poller_wait,
     poller_wake)
 from hutch_engine.server.resp_parser cimport (
     PARSE_ERROR, PARSE_FULL, PARSE_MORE, PARSE_NO_MEMORY, PARSE_REQUEST, ParseOutcome, parser_clear, parser_init,
@@ -100,6 +100,7 @@ cdef Listener* listener_new(Engine* engine, bint portable_poller) noexcept nogil
     if listener == NULL:
         return NULL
     listener.engine = engine
+    words_init(&listener.spare.words, &engine.client_bytes)
     listener.arena = <char*>malloc(ARENA_BYTES)
     listener.requests = <Request*>malloc(BATCH_REQUESTS * sizeof(Request))
     words_init(&listener.words, &engine.client_bytes)
@@ -111,6 +112,11 @@ cdef Listener* listener_new(Engine* engine, bint portable_poller) noexcept nogil
 
 
 cdef void _release_arrays(Listener* listener) noexcept nogil:
+    free(listener.spare.arena)
+    free(listener.spare.requests)
+    free(listener.spare.round)
+    free(listener.spare.resumed)
+    words_clear(&listener.spare.words)
     free(listener.arena)
     free(listener.requests)
     free(listener.connections)
@@ -288,6 +294,7 @@ cdef bint listener_start(Listener* listener) noexcept nogil:
 
 cdef void listener_stop(Listener* listener) noexcept nogil:
     atomic_store32(&listener.stop_asked, 1)
+    atomic_store32(&listener.engine.socket_scripts_stop, 1)
     poller_wake(&listener.poller)
     if listener.thread_runs:
         hutch_listener_join(listener.thread)
@@ -304,6 +311,9 @@ cdef void listener_free(Listener* listener) noexcept nogil:
     lock_acquire(&engine.lock)
     engine.wake_fd = -1
     engine.tcp_port = 0
+    engine.serve_others = NULL
+    engine.listening = NULL
+    atomic_store32(&engine.socket_scripts_stop, 0)
     lock_release(&engine.lock)
     poller_clear(&listener.poller)
     _release_arrays(listener)
@@ -403,6 +413,7 @@ cdef void _welcome(Listener* listener, int fd, bint unix_socket) noexcept nogil:
     if not unix_socket:
         socket_tune(fd, keepalive_s)
     connection.session = session
+    connection.born_busy = listener.nested
     connection.fd = fd
     connection.interest = POLL_READ
     parser_init(&connection.parser, &engine.client_bytes)
@@ -444,19 +455,30 @@ cdef void _forget_resumed(Listener* listener, Connection* connection) noexcept n
             return
 
 
+cdef inline bint _is_named(Listener* listener, Connection* connection) noexcept nogil:
+    """May a list or an event of the turn around this one still name it?"""
+    return listener.nested and not connection.born_busy
+
+
 cdef void _free_doomed(Listener* listener) noexcept nogil:
     cdef Engine* engine = listener.engine
     cdef Connection* connection
     cdef uint32_t i
+    cdef uint32_t kept = 0
     if listener.doomed_count == 0:
         return
     lock_acquire(&engine.lock)
     for i in range(listener.doomed_count):
-        _count_bytes(engine, listener.doomed[i])
-        session_free(listener.doomed[i].session)
+        if not _is_named(listener, listener.doomed[i]):
+            _count_bytes(engine, listener.doomed[i])
+            session_free(listener.doomed[i].session)
     lock_release(&engine.lock)
     for i in range(listener.doomed_count):
         connection = listener.doomed[i]
+        if _is_named(listener, connection):
+            listener.doomed[kept] = connection
+            kept += 1
+            continue
         if connection.in_resumed:
             _forget_resumed(listener, connection)
         # Not before the session is gone: the number may be another connection's right away.
@@ -465,7 +487,7 @@ cdef void _free_doomed(Listener* listener) noexcept nogil:
         buffer_clear(&connection.query)
         buffer_clear(&connection.sending)
         free(connection)
-    listener.doomed_count = 0
+    listener.doomed_count = kept
 
 
 cdef void _watch_for(Listener* listener, Connection* connection, uint32_t interest) noexcept nogil:
@@ -1023,9 +1045,121 @@ cdef void _serve(Listener* listener, Connection* connection, uint32_t ready) noe
         _doom(listener, connection)
 
 
+# ---- a script of one of our clients overruns its time: the others are served from inside of it
+
+cdef bint _spare_ready(Listener* listener) noexcept nogil:
+    cdef Batch* spare = &listener.spare
+    if spare.arena == NULL:
+        spare.arena = <char*>malloc(ARENA_BYTES)
+    if spare.requests == NULL:
+        spare.requests = <Request*>malloc(BATCH_REQUESTS * sizeof(Request))
+    if spare.arena == NULL or spare.requests == NULL:
+        return False
+    if listener.spare_capacity == listener.connection_capacity:
+        return True
+    listener.spare_capacity = 0
+    if not _grow_list(&spare.round, listener.connection_capacity) or not _grow_list(&spare.resumed, 2 * listener.connection_capacity):
+        return False
+    listener.spare_capacity = listener.connection_capacity
+    return True
+
+
+cdef void _exchange(Listener* listener) noexcept nogil:
+    """The present batch and the spare one."""
+    cdef Batch batch
+    batch.round = listener.round
+    batch.round_count = listener.round_count
+    batch.resumed = listener.resumed
+    batch.resumed_count = listener.resumed_count
+    batch.requests = listener.requests
+    batch.request_count = listener.request_count
+    batch.words = listener.words
+    batch.arena = listener.arena
+    batch.arena_used = listener.arena_used
+    listener.round = listener.spare.round
+    listener.round_count = listener.spare.round_count
+    listener.resumed = listener.spare.resumed
+    listener.resumed_count = listener.spare.resumed_count
+    listener.requests = listener.spare.requests
+    listener.request_count = listener.spare.request_count
+    listener.words = listener.spare.words
+    listener.arena = listener.spare.arena
+    listener.arena_used = listener.spare.arena_used
+    listener.spare = batch
+
+
+cdef void _return(Listener* listener, uint32_t capacity) noexcept nogil:
+    """Back to the batch that was interrupted. When connections came, its lists are too short by now: what is in them
+    moves to the longer ones."""
+    cdef Batch* outer = &listener.spare
+    cdef Connection** swapped
+    # What was resumed meanwhile runs when the script is over.
+    if outer.resumed_count:
+        memmove(listener.resumed + outer.resumed_count, listener.resumed, listener.resumed_count * sizeof(Connection*))
+        memcpy(listener.resumed, outer.resumed, outer.resumed_count * sizeof(Connection*))
+    outer.resumed_count += listener.resumed_count
+    swapped = outer.resumed
+    outer.resumed = listener.resumed
+    listener.resumed = swapped
+    listener.resumed_count = 0
+    if outer.round_count:
+        memcpy(listener.round, outer.round, outer.round_count * sizeof(Connection*))
+    swapped = outer.round
+    outer.round = listener.round
+    listener.round = swapped
+    listener.round_count = 0
+    _exchange(listener)
+    if capacity != listener.connection_capacity:
+        listener.spare_capacity = 0          # now these are the short ones
+
+
+cdef bint _serve_others(Engine* engine) noexcept nogil:
+    """Engine.serve_others: one turn of the loop, in the middle of a batch, for those who are not part of it. Is called
+    without the lock. True: the loop is to end, and with it the script."""
+    cdef Listener* listener = <Listener*>engine.listening
+    cdef PollerEvent[POLLER_EVENTS_MAX] events
+    cdef Connection* connection
+    cdef void* owner
+    cdef uint32_t capacity
+    cdef int count, i
+    if atomic_load32(&listener.stop_asked):
+        return True
+    if not _spare_ready(listener):
+        return False
+    capacity = listener.connection_capacity
+    memcpy(events, listener.poller.events, sizeof(events))
+    for i in range(<int>listener.round_count):
+        listener.round[i].in_outer_round = True
+    _exchange(listener)
+    listener.nested = True
+    count = poller_wait(&listener.poller, 0)
+    for i in range(count):
+        owner = listener.poller.events[i].owner
+        if _is_listening(listener, owner):
+            _accept(listener, <ListeningSocket*>owner)
+            continue
+        connection = <Connection*>owner
+        if not connection.in_outer_round:
+            _serve(listener, connection, listener.poller.events[i].ready)
+    _run(listener, NULL)
+    if listener.poller.woken:
+        listener.missed_wake = True          # looked at when the script is over
+    _free_doomed(listener)
+    _return(listener, capacity)
+    listener.nested = False
+    for i in range(<int>listener.round_count):
+        listener.round[i].in_outer_round = False
+    memcpy(listener.poller.events, events, sizeof(events))
+    return atomic_load32(&listener.stop_asked) != 0
+
+
 cdef void listener_run(Listener* listener) noexcept nogil:
     cdef int count, i
     cdef void* owner
+    lock_acquire(&listener.engine.lock)
+    listener.engine.listening = listener
+    listener.engine.serve_others = _serve_others
+    lock_release(&listener.engine.lock)
     listener.now_us = monotonic_us()
     listener.tick_us = listener.now_us
     while not atomic_load32(&listener.stop_asked):
@@ -1040,7 +1174,8 @@ cdef void listener_run(Listener* listener) noexcept nogil:
             else:
                 _serve(listener, <Connection*>owner, listener.poller.events[i].ready)
         _run(listener, NULL)
-        if unlikely(listener.poller.woken):
+        if unlikely(listener.poller.woken or listener.missed_wake):
+            listener.missed_wake = False
             _look_at_all(listener)
         if unlikely(listener.now_us >= listener.tick_us):
             _tick(listener)

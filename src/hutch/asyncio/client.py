@@ -20,6 +20,9 @@ from .waiting import LATER_S, finish
 
 _KNOWN = frozenset(inspect.signature(AbstractConnection.__init__).parameters) - {"self", "parser_class"}
 
+# What a callback may return that nobody awaits: to ask inspect takes longer than a command.
+_FINISHED = frozenset({bool, int, float, str, bytes, list, tuple, dict, set, type(None)})
+
 
 class Redis(HotAsync, redis.asyncio.Redis):
     """Redis in the room, for asyncio: the whole of redis.asyncio's API on a store inside this process.
@@ -143,7 +146,7 @@ class Redis(HotAsync, redis.asyncio.Redis):
             options.pop(EMPTY_RESPONSE, None)
             options.pop("keys", None)
             shaped = callbacks[name](response, **options)
-            return await shaped if inspect.isawaitable(shaped) else shaped
+            return shaped if type(shaped) in _FINISHED or not inspect.isawaitable(shaped) else await shaped
         return response
 
     async def _wait(self, session, args):
@@ -188,13 +191,13 @@ class Pipeline(RedisPipeline):
             return super().set(name, value, *args, **options)
         return self.execute_command("SET", name, value)     # without redis-py's sorting out of options
 
-    async def _shaped(self, response, args, options):
+    def _shape(self, response, args, options):
+        """A reply as its command's callback makes it: perhaps something to await."""
         callback = self.response_callbacks.get(args[0])
         if callback is None:
             return response
         options.pop("keys", None)
-        shaped = callback(response, **options)
-        return await shaped if inspect.isawaitable(shaped) else shaped
+        return callback(response, **options)
 
     async def _execute_pipeline(self, connection, commands, raise_on_error):
         if not self._runs_plainly(connection, commands):
@@ -207,7 +210,8 @@ class Pipeline(RedisPipeline):
                     raise response
                 continue
             try:
-                responses[i] = await self._shaped(response, args, options)
+                shaped = self._shape(response, args, options)
+                responses[i] = shaped if type(shaped) in _FINISHED or not inspect.isawaitable(shaped) else await shaped
             except ResponseError as error:
                 responses[i] = error
             if args[0] in self.UNWATCH_COMMANDS:
@@ -245,8 +249,11 @@ class Pipeline(RedisPipeline):
             raise ResponseError("Wrong number of response items from pipeline execution")
         if raise_on_error:
             self.raise_first_error(commands, response)
-        return [reply if isinstance(reply, Exception) else await self._shaped(reply, args, options)
-                for reply, (args, options) in zip(response, commands)]
+        for i, (args, options) in enumerate(commands):
+            if not isinstance(response[i], Exception):
+                shaped = self._shape(response[i], args, options)
+                response[i] = shaped if type(shaped) in _FINISHED or not inspect.isawaitable(shaped) else await shaped
+        return response
 
 
 def from_url(url, **kwargs):

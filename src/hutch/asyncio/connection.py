@@ -9,7 +9,7 @@ import math
 from collections import deque
 
 import redis.asyncio
-from redis._parsers.base import AsyncBaseParser
+from redis._parsers.base import AsyncBaseParser, BaseParser
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError, DataError, MaxConnectionsError, ResponseError, TimeoutError
 
@@ -91,16 +91,22 @@ class EmbeddedConnection(AbstractConnection):
         """Connected, nothing left to read, and not killed by another client."""
         return self._live and self.session.is_open and not (self._replies and self.has_replies())
 
+    async def connect_check_health(self, check_health=True, retry_socket_connect=True):
+        if not self._live:
+            self._open()         # here, where redis-py does not wrap what is wrong with the store in another error
+            await super().connect_check_health(check_health, retry_socket_connect)
+
     async def _connect(self):
+        self._live = True
+
+    def _open(self):
         if self.session is None:
-            from redis._parsers.base import BaseParser
             encoder = self.encoder
             self.session = self.store.engine.session(
                 BaseParser.parse_error, decode=encoder.decode_responses, encoding=encoder.encoding,
                 errors=encoder.encoding_errors, data_error=DataError)
         else:
             self.session.open()
-        self._live = True
 
     def drop(self):
         """Disconnect. Nothing in it waits for anybody."""

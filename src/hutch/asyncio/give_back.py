@@ -38,7 +38,7 @@ def _split(words):
 
 
 def _run(session, *words):
-    answer = run_now(session, words)
+    answer = run_now(session, words, decode=False)
     if answer is LATER or answer is WAITING:
         raise CannotGiveBack
     return answer

@@ -9,19 +9,20 @@ from hutch_engine.door_async import DONE, WAITING, Doorbell
 from .give_back import give_back
 
 LATER_S = 0.005                  # between two tries of a command that CLIENT PAUSE holds up
-_bells = weakref.WeakKeyDictionary()
+_bells = weakref.WeakKeyDictionary()      # loop -> its bell, which the loop holds: it holds the tasks that wait
 
 
 def doorbell(loop) -> Doorbell:
     """The bell of this loop, whose thread is ours."""
-    bell = _bells.get(loop)
+    known = _bells.get(loop)
+    bell = known() if known is not None else None
     if bell is None or not bell.is_ours:
         bell = Doorbell()
         try:
             loop.add_reader(bell.fileno(), bell.answer)
         except NotImplementedError:
             _Relay(loop, bell).start()
-        _bells[loop] = bell
+        _bells[loop] = weakref.ref(bell)
     return bell
 
 

@@ -1,4 +1,4 @@
-"""A reference model of Redis 8.2 in plain Python: strings, keys, deadlines and databases.
+"""A reference model of Redis 8.2 in plain Python: strings, lists, hashes, sets, sorted sets, keys, deadlines and databases.
 
     model = Model(clock_ms=lambda: 0)
     model.execute("SET", "a", 1)        # Simple(text=b'OK')
@@ -40,6 +40,7 @@ OVERFLOW = "ERR increment or decrement would overflow"
 SAME_OBJECT = "ERR source and destination objects are the same"
 BAD_DATABASE = "ERR DB index is out of range"
 TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+OUT_OF_INT64_POSITIVE = "ERR value is out of range, must be positive"
 NO_LFU = ("ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between "
           "policies at runtime LRU and LFU data will take some time to adjust.")
 
@@ -101,6 +102,11 @@ class Model:
         for database in self.databases:
             for key in [key for key, item in database.items() if item.deadline_ms is not None and item.deadline_ms < now]:
                 del database[key]
+            for key, item in list(database.items()):
+                if hasattr(item.value, "purge"):        # a hash's fields have deadlines, too
+                    item.value.purge(now)
+                    if not item.value:
+                        del database[key]
 
 
 class ModelSession:
@@ -147,6 +153,22 @@ class ModelSession:
             raise Refused(WRONG_TYPE)
         return item.value
 
+    def collection(self, key: bytes, *kinds: type) -> Any:
+        """The value, or None; refuses a value of another kind."""
+        item = self.data.get(key)
+        if item is not None and not isinstance(item.value, kinds):
+            raise Refused(WRONG_TYPE)
+        return item.value if item is not None else None
+
+    def new(self, key: bytes, value: Any) -> Any:
+        """A key that was not there, with this collection."""
+        self.data[key] = Item(value)
+        return value
+
+    def drop_if_empty(self, key: bytes) -> None:
+        if key in self.data and not self.data[key].value:
+            del self.data[key]
+
     def put(self, key: bytes, value: bytes, **how) -> None:
         """Change the value in place: the deadline stays."""
         old = self.data.get(key)
@@ -188,4 +210,4 @@ def command(*names: str, arity: int):
 
 
 # The families register themselves; each file reads like the documentation of its commands.
-from . import model_keys, model_strings  # noqa: E402, F401
+from . import model_hashes, model_keys, model_lists, model_sets, model_sorted_sets, model_strings  # noqa: E402, F401

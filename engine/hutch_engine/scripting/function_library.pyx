@@ -1,0 +1,298 @@
+"""See function_library.pxd."""
+from libc.stddef cimport size_t
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy, memset
+from hutch_engine.base.buffer cimport (
+    Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_reserve,
+    buffer_slice)
+from hutch_engine.base.memory cimport heap_free, heap_try_alloc
+from hutch_engine.base.slice cimport Slice, ascii_lower, slice_equals, slice_is, slice_of
+from hutch_engine.keyspace.entry cimport leb128_bytes, leb128_write
+from hutch_engine.scripting.function_api cimport function_api_forget, function_api_load
+from hutch_engine.scripting.interpreter cimport interpreter_close
+from hutch_engine.scripting.shebang cimport Shebang, shebang_read_library
+from hutch_engine.scripting.state cimport NAMED_KEY_OFFSET, Function, Interpreter, Library, Named, Scripting
+from hutch_engine.structures.table cimport (
+    Table, TableSlot, table_clear, table_count, table_each, table_find, table_hash, table_insert, table_key,
+    table_remove)
+
+cdef enum:
+    NAME_SMALL = 128                     # bytes of a function's name that are made lower case on the stack
+
+
+# ---- the two tables
+
+cdef inline size_t _named_bytes(size_t length) noexcept nogil:
+    return NAMED_KEY_OFFSET + leb128_bytes(length) + length
+
+
+cdef bint _put(Scripting* scripting, Table* table, Slice name, void* named, bint lower) noexcept nogil:
+    cdef Named* entry = <Named*>heap_try_alloc(&scripting.engine.heap, _named_bytes(name.length))
+    cdef char* at
+    cdef size_t i
+    if entry == NULL:
+        return False
+    entry.named = named
+    at = leb128_write(<char*>entry + NAMED_KEY_OFFSET, name.length)
+    for i in range(name.length):
+        at[i] = ascii_lower(name.data[i]) if lower else name.data[i]
+    table_insert(table, entry, table_hash(table, slice_of(at, name.length)))
+    return True
+
+
+cdef inline void* _get(Table* table, Slice name) noexcept nogil:
+    cdef TableSlot slot = table_find(table, name, table_hash(table, name))
+    return (<Named*>slot[0]).named if slot != NULL else NULL
+
+
+cdef void _take_out(Scripting* scripting, Table* table, Slice name) noexcept nogil:
+    cdef uint64_t hash = table_hash(table, name)
+    cdef TableSlot slot = table_find(table, name, hash)
+    cdef void* entry
+    if slot != NULL:
+        entry = slot[0]
+        table_remove(table, slot, hash)
+        heap_free(&scripting.engine.heap, entry, _named_bytes(name.length))
+
+
+cdef Library* function_library_find(Scripting* scripting, Slice name) noexcept nogil:
+    return <Library*>_get(&scripting.libraries, name)
+
+
+cdef bint _lower(Slice name, char* small, Buffer* large, Slice* lower_out) noexcept nogil:
+    """`name` in lower case, on the stack when it is short; False when memory was refused."""
+    cdef char* to = small
+    cdef size_t i
+    if name.length > NAME_SMALL:
+        if not buffer_reserve(large, name.length):
+            return False
+        to = large.data
+    for i in range(name.length):
+        to[i] = ascii_lower(name.data[i])
+    lower_out[0] = slice_of(to, name.length)
+    return True
+
+
+cdef Function* function_library_find_function(Scripting* scripting, Slice name) noexcept nogil:
+    cdef char[NAME_SMALL] small
+    cdef Buffer large
+    cdef Slice lower
+    cdef Function* found = NULL
+    buffer_init(&large, NULL)
+    if _lower(name, small, &large, &lower):
+        found = <Function*>_get(&scripting.function_table, lower)
+    buffer_clear(&large)
+    return found
+
+
+cdef void _forget_function(Scripting* scripting, Slice name) noexcept nogil:
+    cdef char[NAME_SMALL] small
+    cdef Buffer large
+    cdef Slice lower
+    buffer_init(&large, NULL)
+    if _lower(name, small, &large, &lower):
+        _take_out(scripting, &scripting.function_table, lower)
+    buffer_clear(&large)
+
+
+# ---- one library
+
+cdef void function_library_free(Interpreter* interpreter, Library* library) noexcept nogil:
+    cdef Function* function = library.functions
+    cdef Function* following
+    while function != NULL:
+        following = function.next
+        function_api_forget(interpreter, function)
+        function = following
+    buffer_clear(&library.name)
+    buffer_clear(&library.code)
+    heap_free(&interpreter.engine.heap, library, sizeof(Library))
+
+
+cdef Library* function_library_compile(Interpreter* interpreter, Slice code, bint may_exist, Buffer* error) noexcept nogil:
+    cdef Shebang shebang
+    cdef Buffer storage
+    cdef Library* library
+    buffer_init(&storage, NULL)
+    if not shebang_read_library(code, &shebang, &storage, error):
+        buffer_clear(&storage)
+        return NULL
+    if not may_exist and function_library_find(interpreter.scripting, shebang.name) != NULL:
+        buffer_append_text(error, b"ERR Library '")
+        buffer_append_slice(error, shebang.name)
+        buffer_append_text(error, b"' already exists")
+        buffer_clear(&storage)
+        return NULL
+    library = <Library*>heap_try_alloc(&interpreter.engine.heap, sizeof(Library))
+    if library == NULL:
+        buffer_clear(&storage)
+        buffer_append_text(error, b"OOM no memory for the library")
+        return NULL
+    memset(library, 0, sizeof(Library))
+    buffer_init(&library.name, &interpreter.engine.client_bytes)
+    buffer_init(&library.code, &interpreter.engine.client_bytes)
+    buffer_append_slice(&library.name, shebang.name)
+    buffer_append_slice(&library.code, code)
+    buffer_clear(&storage)
+    if function_api_load(interpreter, library, slice_of(code.data + shebang.length, code.length - shebang.length), error):
+        if library.function_count:
+            return library
+        buffer_append_text(error, b"ERR No functions registered")
+    function_library_free(interpreter, library)
+    return NULL
+
+
+# ---- all of them
+
+cdef void _unlink(Scripting* scripting, Library* library) noexcept nogil:
+    """Out of the tables; it may be put back."""
+    cdef Function* function = library.functions
+    while function != NULL:
+        _forget_function(scripting, buffer_slice(&function.name))
+        function = function.next
+    _take_out(scripting, &scripting.libraries, buffer_slice(&library.name))
+
+
+cdef void _link(Scripting* scripting, Library* library) noexcept nogil:
+    cdef Function* function = library.functions
+    while function != NULL:
+        _put(scripting, &scripting.function_table, buffer_slice(&function.name), function, True)
+        function = function.next
+    _put(scripting, &scripting.libraries, buffer_slice(&library.name), library, False)
+
+
+cdef bint _function_is_there(Scripting* scripting, Library* library, Buffer* error) noexcept nogil:
+    cdef Function* function = library.functions
+    while function != NULL:
+        if function_library_find_function(scripting, buffer_slice(&function.name)) != NULL:
+            buffer_append_text(error, b"ERR Function ")
+            buffer_append_slice(error, buffer_slice(&function.name))
+            buffer_append_text(error, b" already exists")
+            return True
+        function = function.next
+    return False
+
+
+cdef bint _sum(void* context, void* entry) noexcept nogil:
+    cdef Library* library = <Library*>(<Named*>entry).named
+    (<uint64_t*>context)[0] += sizeof(Library) + library.code.capacity + library.function_count * sizeof(Function)
+    return True
+
+
+cdef void _figures(Scripting* scripting) noexcept nogil:
+    cdef uint64_t bytes = 0
+    table_each(&scripting.libraries, _sum, &bytes)
+    scripting.engine.script_figures.libraries = table_count(&scripting.libraries)
+    scripting.engine.script_figures.functions = table_count(&scripting.function_table)
+    scripting.engine.script_figures.functions_bytes = bytes
+
+
+cdef bint _collect(void* context, void* entry) noexcept nogil:
+    cdef Library** list = <Library**>context
+    cdef Library* library = <Library*>(<Named*>entry).named
+    library.next = list[0]
+    list[0] = library
+    return True
+
+
+cdef Library* _take_all(Scripting* scripting) noexcept nogil:
+    """Every library, out of the tables, as a list."""
+    cdef Library* list = NULL
+    cdef Library* library
+    table_each(&scripting.libraries, _collect, &list)
+    library = list
+    while library != NULL:
+        _unlink(scripting, library)
+        library = library.next
+    return list
+
+
+cdef void _free_list(Interpreter* interpreter, Library* list) noexcept nogil:
+    cdef Library* following
+    while list != NULL:
+        following = list.next
+        function_library_free(interpreter, list)
+        list = following
+
+
+cdef void _link_list(Scripting* scripting, Library* list) noexcept nogil:
+    cdef Library* following
+    while list != NULL:
+        following = list.next
+        list.next = NULL
+        _link(scripting, list)
+        list = following
+
+
+cdef bint function_library_add(Interpreter* interpreter, Library* libraries, int policy, Buffer* error) noexcept nogil:
+    cdef Scripting* scripting = interpreter.scripting
+    cdef Library* library
+    cdef Library* old = NULL             # gone if all goes well
+    cdef Library* there
+    cdef Library* added = NULL
+    cdef bint refused = False
+    if policy == RESTORE_FLUSH:
+        old = _take_all(scripting)
+    library = libraries
+    while library != NULL and not refused:
+        there = function_library_find(scripting, buffer_slice(&library.name))
+        if there != NULL and policy != RESTORE_REPLACE:
+            buffer_append_text(error, b"ERR Library ")
+            buffer_append_slice(error, buffer_slice(&library.name))
+            buffer_append_text(error, b" already exists")
+            refused = True
+        elif there != NULL:
+            _unlink(scripting, there)
+            there.next = old
+            old = there
+        library = library.next
+    while libraries != NULL and not refused:
+        refused = _function_is_there(scripting, libraries, error)
+        if not refused:
+            library = libraries
+            libraries = libraries.next
+            library.next = added
+            added = library
+            _link(scripting, library)
+    if refused:
+        library = added
+        while library != NULL:
+            _unlink(scripting, library)
+            library = library.next
+        _free_list(interpreter, added)
+        _free_list(interpreter, libraries)
+        _link_list(scripting, old)
+    else:
+        library = added
+        while library != NULL:
+            there = library.next
+            library.next = NULL
+            library = there
+        _free_list(interpreter, old)
+    scripting.free_libraries = _free_all
+    _figures(scripting)
+    return not refused
+
+
+cdef bint function_library_remove(Scripting* scripting, Slice name) noexcept nogil:
+    cdef Library* library = function_library_find(scripting, name)
+    if library == NULL:
+        return False
+    _unlink(scripting, library)
+    function_library_free(&scripting.functions, library)
+    _figures(scripting)
+    return True
+
+
+cdef void _free_all(Scripting* scripting) noexcept nogil:
+    """Scripting.free_libraries."""
+    _free_list(&scripting.functions, _take_all(scripting))
+    table_clear(&scripting.libraries)
+    table_clear(&scripting.function_table)
+
+
+cdef void function_library_flush(Scripting* scripting) noexcept nogil:
+    scripting.functions.engine = scripting.engine
+    _free_all(scripting)
+    interpreter_close(&scripting.functions)
+    _figures(scripting)

@@ -1,0 +1,182 @@
+"""The list commands of the reference model: a list is a Python list."""
+from __future__ import annotations
+
+from .model import (NO_KEY, OK, OUT_OF_INT64_POSITIVE, SYNTAX, ModelSession, Refused, command, need_integer)
+from .replies import NULL_ARRAY
+
+
+class List(list):
+    name = b"list"
+
+
+def side(word: bytes) -> bytes:
+    if word.upper() not in (b"LEFT", b"RIGHT"):
+        raise Refused(SYNTAX)
+    return word.upper()
+
+
+def span(value: list, start: int, end: int) -> slice:
+    """LRANGE's: negative from the end, cut to what is there."""
+    start = max(start + len(value), 0) if start < 0 else start
+    end = end + len(value) if end < 0 else end
+    return slice(start, max(end + 1, start))
+
+
+@command("lpush", "rpush", "lpushx", "rpushx", arity=-3)
+def push(self: ModelSession, name, args):
+    value = self.collection(args[0], List)
+    if value is None:
+        if name.endswith("x"):
+            return 0
+        value = self.new(args[0], List())
+    for element in args[1:]:
+        value.insert(0, element) if name.startswith("l") else value.append(element)
+    return len(value)
+
+
+@command("lpop", "rpop", arity=-2)
+def pop(self, name, args):
+    if len(args) > 2:
+        raise Refused(f"ERR wrong number of arguments for '{name}' command")
+    count = need_integer(args[1], OUT_OF_INT64_POSITIVE) if len(args) == 2 else None
+    if count is not None and count < 0:
+        raise Refused(OUT_OF_INT64_POSITIVE)
+    value = self.collection(args[0], List)
+    if value is None:
+        return None if count is None else NULL_ARRAY
+    taken = take(self, args[0], value, b"LEFT" if name == "lpop" else b"RIGHT", 1 if count is None else count)
+    return taken[0] if count is None else taken
+
+
+def take(self, key, value, end, count):
+    taken = value[:count] if end == b"LEFT" else value[::-1][:count]
+    if end == b"LEFT":
+        del value[:count]
+    else:
+        del value[max(len(value) - count, 0):]
+    self.drop_if_empty(key)
+    return taken
+
+
+@command("llen", arity=2)
+def llen(self, name, args):
+    return len(self.collection(args[0], List) or ())
+
+
+@command("lrange", arity=4)
+def lrange(self, name, args):
+    start, end = need_integer(args[1]), need_integer(args[2])
+    value = self.collection(args[0], List) or []
+    return list(value[span(value, start, end)])
+
+
+@command("lindex", arity=3)
+def lindex(self, name, args):
+    value = self.collection(args[0], List)
+    if value is None:
+        return None
+    at = need_integer(args[1])
+    return value[at] if -len(value) <= at < len(value) else None
+
+
+@command("lset", arity=4)
+def lset(self, name, args):
+    value = self.collection(args[0], List)
+    if value is None:
+        raise Refused(NO_KEY)
+    at = need_integer(args[1])
+    if not -len(value) <= at < len(value):
+        raise Refused("ERR index out of range")
+    value[at] = args[2]
+    return OK
+
+
+@command("linsert", arity=5)
+def linsert(self, name, args):
+    where = args[1].upper()
+    if where not in (b"BEFORE", b"AFTER"):
+        raise Refused(SYNTAX)
+    value = self.collection(args[0], List)
+    if value is None:
+        return 0
+    if args[2] not in value:
+        return -1
+    value.insert(value.index(args[2]) + (where == b"AFTER"), args[3])
+    return len(value)
+
+
+@command("lrem", arity=4)
+def lrem(self, name, args):
+    count = need_integer(args[1])
+    value = self.collection(args[0], List)
+    if value is None:
+        return 0
+    at = [i for i, element in enumerate(value) if element == args[2]]
+    gone = at[:count] if count > 0 else at[count:] if count < 0 else at
+    for i in reversed(gone):
+        del value[i]
+    self.drop_if_empty(args[0])
+    return len(gone)
+
+
+@command("ltrim", arity=4)
+def ltrim(self, name, args):
+    start, end = need_integer(args[1]), need_integer(args[2])
+    value = self.collection(args[0], List)
+    if value is not None:
+        value[:] = value[span(value, start, end)]
+        self.drop_if_empty(args[0])
+    return OK
+
+
+@command("lmove", arity=5)
+def lmove(self, name, args):
+    return move(self, args[0], args[1], side(args[2]), side(args[3]))
+
+
+@command("rpoplpush", arity=3)
+def rpoplpush(self, name, args):
+    return move(self, args[0], args[1], b"RIGHT", b"LEFT")
+
+
+def move(self, source, target, from_, to):
+    value = self.collection(source, List)
+    if value is None:
+        return None
+    self.collection(target, List)
+    element = value.pop(0 if from_ == b"LEFT" else -1)
+    there = value if source == target else self.collection(target, List)
+    if there is None:
+        there = self.new(target, List())
+    there.insert(0 if to == b"LEFT" else len(there), element)
+    self.drop_if_empty(source)
+    return element
+
+
+@command("lpos", arity=-3)
+def lpos(self, name, args):
+    """With its options in any order; the machine gives well-formed ones."""
+    words = dict(zip([word.upper() for word in args[2::2]], map(need_integer, args[3::2])))
+    rank, count, most = words.get(b"RANK", 1), words.get(b"COUNT"), words.get(b"MAXLEN", 0)
+    if rank == 0:
+        raise Refused("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to "
+                      "start from the end of the list")
+    value = self.collection(args[0], List) or []
+    order = list(enumerate(value))
+    order = order[::-1] if rank < 0 else order
+    hits = [i for i, element in order[:most or None] if element == args[1]][abs(rank) - 1:]
+    if count is None:
+        return hits[0] if hits else None
+    return hits[:count or None]
+
+
+@command("lmpop", arity=-4)
+def lmpop(self, name, args):
+    number = need_integer(args[0])
+    keys, rest = args[1:1 + number], args[1 + number:]
+    end, count = side(rest[0]), need_integer(rest[2]) if len(rest) > 1 else 1
+    for key in keys:
+        value = self.collection(key, List)
+        if value is not None:
+            return [key, take(self, key, value, end, count)]
+    return NULL_ARRAY
