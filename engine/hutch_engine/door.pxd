@@ -74,3 +74,6 @@ cdef class Session:
     cdef int run_round(self, Slice* argv, const size_t* counts, size_t total, Taken* taken) except -1
     cdef int _execute(self, Arguments* arguments, const size_t* counts, size_t total, Taken* taken) except -1
     cdef object call(self, tuple words, bint split, int decode)
+
+cdef int raise_interrupt() except -1
+"""After a call without the GIL in which a script may have run: raise what a signal's handler raised meanwhile."""

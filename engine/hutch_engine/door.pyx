@@ -89,6 +89,14 @@ cdef bint _look_at_signals() noexcept with gil:
         return True
 
 
+cdef int raise_interrupt() except -1:
+    if _interrupts:
+        interrupt = _interrupts.pop(threading.get_ident(), None)
+        if interrupt is not None:
+            raise interrupt
+    return 0
+
+
 class ClosedError(ConnectionError):
     """The engine or the session was closed."""
 

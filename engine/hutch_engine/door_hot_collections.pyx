@@ -17,7 +17,7 @@ from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.command cimport Command
 from hutch_engine.door_codec cimport (SCRATCH_SMALL, Arguments, Codec, Cursor, arguments_add, arguments_clear,
                                       arguments_init, decode_reply)
-from hutch_engine.door cimport Session
+from hutch_engine.door cimport Session, raise_interrupt
 from hutch_engine.door_hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, hot_begin, hot_end, hot_word
 from hutch_engine.server.command_table cimport command_table_find
 from hutch_engine.server.engine cimport Session as SessionStruct
@@ -312,6 +312,7 @@ cdef class HotCollections(HotMethods):
                 core.reply.buffer.failed = False
                 self.hot_scripts_run = False
                 hot_end(core)
+            raise_interrupt()
             if refused:
                 raise MemoryError("no memory for the reply")
             cursor.at = reply.data

@@ -1,4 +1,6 @@
 """Compiled eval and evalsha: the general way's results, a session of their own, others let in."""
+import os
+import signal
 import threading
 import time
 
@@ -91,16 +93,13 @@ def test_disconnecting_under_a_running_script():
 
 
 def test_ctrl_c_ends_a_script_that_only_reads():
-    import os
-    import signal
     r = hutch.Redis()
     r.config_set("busy-reply-threshold", 50)
     r.eval("return 1", 0)
     timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises((KeyboardInterrupt, redis.ResponseError)):
+    with pytest.raises(KeyboardInterrupt):
         r.eval("while true do end", 0)
-        time.sleep(1)                        # the interrupt itself, once Python code runs again
     assert r.eval("return 3", 0) == 3
 
 

@@ -2,7 +2,9 @@
 
 Small blocks (up to HEAP_SMALL_MAX bytes) come from slabs: 32 KiB pieces of larger regions, each cut
 into blocks of one size class, without a header per block; the caller hands the size back when it
-frees. Sizes are rounded up to 8 bytes up to 512, then to 64. Larger blocks come from malloc.
+frees. Sizes are rounded up to 8 bytes up to 512, then to what divides a slab without a rest (4 bytes in a
+hundred are lost at most, where steps of 64 bytes lost 15 of a listpack's). Larger blocks come from malloc;
+up to LARGE_ROUNDED_MAX bytes they are rounded, too, so that a node that grows by elements is not resized at each.
 
     region   1 MiB or more, aligned to SLAB_BYTES     [ slab | slab | slab | ... ]
     slab     [ SlabHeader 64 B | block | block | ... ]  found from a block by masking its address
@@ -11,8 +13,7 @@ A small allocation does not fail: when the system has no more, the heap draws on
 mapped at the start, and `heap_is_short` tells until the reserve is whole again (the executor then
 refuses writes with OOM). Large blocks are *tried*: a NULL is an answer.
 
-`used_bytes` is exact: the sum of the rounded sizes of live small blocks and the sizes of live large
-ones. Counters of memory that lives outside (client buffers) are kept by their owners, atomically.
+`used_bytes` is exact: the sum of the rounded sizes of all live blocks. Counters of memory that lives outside (client buffers) are kept by their owners, atomically.
 In the checks and sanitize builds every block is a malloc of its own with its size in front, so that
 the sanitizer sees each border and a wrong size at `heap_free` is caught.
 
@@ -24,7 +25,9 @@ cdef enum:
     SLAB_BYTES = 32768
     SLAB_HEADER_BYTES = 64
     HEAP_SMALL_MAX = 2048
-    HEAP_CLASSES = 88            # 64 of 8-byte steps up to 512, then 24 of 64-byte steps up to 2048
+    HEAP_CLASSES = 113           # 64 of 8-byte steps up to 512, then 62 to 15 blocks a slab, and 1024 bytes
+    LARGE_ROUNDED_MAX = 16384
+    LARGE_STEP_BYTES = 64        # what malloc adds (8 bytes) included
     HEAP_RESERVE_SLABS = 64      # 2 MiB: what one command may still need once the system refuses
 
 cdef struct Slab:

@@ -37,29 +37,53 @@ cdef enum:
     FIRST_RESERVE_SLABS = 2
     LAST_REGION_BYTES = 67108864
     MAPPED_BLOCK_BYTES = 1048576       # blocks from here on are mappings of their own: zero pages, quick to give back
+    MALLOC_BYTES = 8                   # its header: with it a block is a whole number of steps
     FREE_SLABS_KEPT = 16               # whole slabs kept warm (512 KiB); further ones give their pages back
     CHECK_PREFIX = 16
     CHECK_MAGIC = 0x68757463
 
 
+cdef extern from * nogil:
+    """
+    #include <stdint.h>
+    #include <stddef.h>
+    /* Above 512 bytes: what 62, 61 ... 16 blocks leave of a slab (32,704 / n, whole words), and the powers of two,
+     * which tables want aligned to cache lines. */
+    static const uint16_t hutch_wide_classes[] = {
+        520, 536, 544, 552, 560, 568, 584, 592, 600, 616, 624, 640,
+        648, 664, 680, 688, 704, 720, 736, 760, 776, 792, 816, 832,
+        856, 880, 904, 928, 960, 984, 1016, 1024, 1048, 1088, 1120, 1168,
+        1208, 1256, 1304, 1360, 1416, 1480, 1552, 1632, 1720, 1816, 1920, 2040,
+        2048,
+    };
+    _Static_assert(sizeof(hutch_wide_classes) / sizeof(hutch_wide_classes[0]) == 113 - 64, "HEAP_CLASSES");
+    /* Class of (size + 7) / 8 words, from 65 on. */
+    static uint8_t hutch_wide_class_of[257];
+    __attribute__((constructor)) static void hutch_fill_classes(void) {
+        uint8_t at = 0;
+        for (unsigned words = 65; words <= 256; words++) {
+            while (hutch_wide_classes[at] < words * 8) at++;
+            hutch_wide_class_of[words] = (uint8_t)(64 + at);
+        }
+    }
+    static inline uint32_t hutch_class_of(size_t size) {
+        size_t words = (size + 7) >> 3;
+        return words <= 64 ? (words ? (uint32_t)words - 1 : 0) : hutch_wide_class_of[words];
+    }
+    static inline size_t hutch_class_bytes(uint32_t size_class) {
+        return size_class < 64 ? (size_class + 1) * 8 : hutch_wide_classes[size_class - 64];
+    }
+    """
+    uint32_t _class_of "hutch_class_of"(size_t size) noexcept
+    size_t _class_bytes "hutch_class_bytes"(uint32_t size_class) noexcept
+
+
 cdef inline size_t _rounded(size_t size) noexcept nogil:
-    if size <= 512:
-        return (size + 7) & ~<size_t>7 if size else 8
     if size <= HEAP_SMALL_MAX:
-        return (size + 63) & ~<size_t>63
+        return _class_bytes(_class_of(size))
+    if size <= LARGE_ROUNDED_MAX:
+        return ((size + MALLOC_BYTES + LARGE_STEP_BYTES - 1) & ~<size_t>(LARGE_STEP_BYTES - 1)) - MALLOC_BYTES
     return size
-
-
-cdef inline uint32_t _class_of(size_t size) noexcept nogil:
-    if size <= 512:
-        return <uint32_t>((size + 7) >> 3) - 1 if size else 0
-    return 64 + <uint32_t>((size - 512 + 63) >> 6) - 1
-
-
-cdef inline size_t _class_bytes(uint32_t size_class) noexcept nogil:
-    if size_class < 64:
-        return (size_class + 1) * 8
-    return 512 + (size_class - 63) * 64
 
 
 cdef size_t heap_block_bytes(size_t size) noexcept nogil:
@@ -281,6 +305,7 @@ cdef void* _large_alloc(Heap* heap, size_t size, bint zero) noexcept nogil:
     cdef void* block
     if _refuse(heap):
         return NULL
+    size = _rounded(size)
     if size >= MAPPED_BLOCK_BYTES:
         if size > <size_t>1 << 47:
             return NULL
@@ -367,6 +392,7 @@ cdef void heap_free(Heap* heap, void* block, size_t size) noexcept nogil:
     if likely(size <= HEAP_SMALL_MAX):
         _small_free(heap, block, size)
         return
+    size = _rounded(size)
     heap.used_bytes -= size
     heap.large_bytes -= size
     heap.live_blocks -= 1
@@ -402,6 +428,11 @@ cdef void* heap_try_resize(Heap* heap, void* block, size_t old_size, size_t new_
     if not HUTCH_CHECKS:
         if old_size <= HEAP_SMALL_MAX and new_size <= HEAP_SMALL_MAX and _class_of(old_size) == _class_of(new_size):
             return block
+        if old_size > HEAP_SMALL_MAX and new_size > HEAP_SMALL_MAX:
+            old_size = _rounded(old_size)
+            new_size = _rounded(new_size)
+            if old_size == new_size:
+                return block
         if old_size >= MAPPED_BLOCK_BYTES and new_size >= MAPPED_BLOCK_BYTES and new_size <= <size_t>1 << 47:
             # The kernel moves page tables instead of bytes.
             if new_size > old_size and _refuse(heap):

@@ -21,7 +21,7 @@ from hutch_engine.keyspace.keyspace cimport (
     keyspace_ready, keyspace_touched)
 from hutch_engine.structures.set cimport (
     SET_INTSET, SET_LISTPACK, Set, SetLimits, set_add, set_contains, set_draw, set_draw_again, set_each,
-    set_each_sampled, set_expect, set_free, set_length, set_new, set_new_for, set_random, set_remove, set_scan)
+    set_each_sampled, set_expect, set_free, set_length, set_new, set_new_for, set_random, set_random_ahead, set_remove, set_scan)
 from hutch_engine.structures.table cimport TableSlot, table_find
 
 cdef enum:
@@ -313,6 +313,8 @@ cdef inline void _pop_one(Call* call, Set* set) noexcept nogil:
     cdef Slice member = set_random(set[0], call.keyspace.random, scratch)
     reply_bulk(call.reply, member)
     set_remove(call.keyspace.heap, set, member)
+    # SPOP seldom comes alone, and each waits twice for memory: for a bucket and for a member.
+    set_random_ahead(set[0], call.keyspace.random)
 
 
 cdef void _pop_count(Call* call) noexcept nogil:

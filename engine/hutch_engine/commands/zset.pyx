@@ -26,7 +26,7 @@ from hutch_engine.keyspace.keyspace cimport (
 from hutch_engine.structures.sorted_set cimport (
     SortedCursor, SortedSet, sorted_score_text, sorted_set_add, sorted_set_at, sorted_set_change, sorted_set_count,
     sorted_set_free, sorted_set_new, sorted_set_next, sorted_set_of, sorted_set_previous, sorted_set_random,
-    sorted_set_rank, sorted_set_remove, sorted_set_remove_ranks, sorted_set_score,
+    sorted_set_prefetch_end, sorted_set_rank, sorted_set_remove, sorted_set_remove_ranks, sorted_set_score,
     sorted_set_to_tree)
 from hutch_engine.structures.sorted_tree cimport (
     SortedMember, sorted_member_bytes, sorted_tree_add, sorted_tree_find, sorted_tree_set_score)
@@ -433,6 +433,7 @@ cdef int64_t zset_pop(Call* call, size_t index, TableSlot slot, bint highest, ui
         zset_drop(call, index, slot, event)
     else:
         sorted_set_remove_ranks(&set, total - count if highest else 0, count)
+        sorted_set_prefetch_end(&set, highest)
         zset_write_back(call, index, slot, &set, event)
     return <int64_t>count
 

@@ -10,9 +10,11 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
+from hutch_engine.keyspace.entry cimport Entry
 from hutch_engine.server.engine cimport Engine, Session
 from hutch_engine.server.poller cimport Poller
 from hutch_engine.server.resp_parser cimport ParseLimits, RespParser, Words
+from hutch_engine.structures.table cimport Table
 
 cdef enum:
     LISTENER_SOCKETS_MAX = 18           # 16 addresses of `bind`, as in Redis, the Unix socket, one spare
@@ -63,6 +65,9 @@ cdef struct Request:                    # one decoded command of the present bat
     const Command* command              # NULL: unknown
     uint64_t key_hash
     bint hashed
+    Entry* entry                        # of a collection, while the batch's memory is fetched; else NULL
+    const Table* members                # ... and its table; else NULL
+    uint64_t member_hash
     uint32_t word_count
     size_t first_word                   # in Listener.words
     size_t start                        # where its bytes begin and end in its connection's window

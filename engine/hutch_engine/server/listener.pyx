@@ -2,7 +2,7 @@
 
     wait        the poller tells which sockets are readable
     collect     read each once, decode its requests, look up commands, hash first keys        no lock
-    run         prefetch buckets, then entries; execute in order; swap out the replies        under the lock
+    run         prefetch buckets, entries, members; execute in order; swap out the replies    under the lock
     settle      write the replies, keep the bytes of unfinished requests                      no lock
 
 A batch is run as soon as BATCH_REQUESTS are collected, in the middle of a connection if need be; that
@@ -25,8 +25,10 @@ from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, prefetch, ticks, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_give_way, lock_is_wanted, lock_release
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
+from hutch_engine.commands.command cimport ACL_HASH, ACL_LIST, ACL_SET, ACL_SORTEDSET
 from hutch_engine.commands.reply cimport reply_error
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_hash
+from hutch_engine.keyspace.prefetch cimport prefetch_member_bucket, prefetch_value
 from hutch_engine.server.engine cimport (
     PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_MASTER,
     SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
@@ -86,6 +88,7 @@ cdef enum:
     GIVE_WAY_EVERY = 16             # commands, when somebody waits for the lock
     IDLE_US = 2000000               # after this a client's empty buffers are given back
     TICKS_PER_VISIT = 10            # each connection is looked at once in so many ticks
+    COLLECTIONS = ACL_HASH | ACL_LIST | ACL_SET | ACL_SORTEDSET
 
 cdef enum:
     CLASS_NORMAL = 0                # of client-output-buffer-limit
@@ -667,9 +670,42 @@ cdef inline Table* _table_of(const Request* request) noexcept nogil:
     return &request.connection.session.call.database.keys
 
 
+cdef void _prefetch_collections(Listener* listener) noexcept nogil:
+    """The same for what the keys hold: the blocks, then the member's bucket, then the member. A collection of a
+    million fields has them in no cache, however often its key is used."""
+    cdef uint32_t i
+    cdef Request* request
+    cdef Slice* words
+    cdef bint any = False
+    for i in range(listener.request_count):
+        request = &listener.requests[i]
+        request.entry = NULL
+        request.members = NULL
+        if request.hashed and request.command.acl_categories & COLLECTIONS:
+            words = listener.words.items + request.first_word
+            request.entry = prefetch_value(request.connection.session.call.database, words[1], request.key_hash)
+    for i in range(listener.request_count):
+        request = &listener.requests[i]
+        if request.entry != NULL and request.word_count > 2:
+            # Behind the key; a sorted set's commands that name one member have it at the end (ZADD, ZINCRBY, ZSCORE).
+            words = listener.words.items + request.first_word
+            request.members = prefetch_member_bucket(
+                request.entry,
+                words[request.word_count - 1] if request.command.acl_categories & ACL_SORTEDSET else words[2],
+                &request.member_hash)
+            any |= request.members != NULL
+    if not any:
+        return
+    for i in range(listener.request_count):
+        request = &listener.requests[i]
+        if request.members != NULL:
+            table_prefetch_entries(request.members, request.member_hash)
+
+
 cdef void _prefetch(Listener* listener) noexcept nogil:
     """The cache misses of all lookups at once instead of one after the other."""
     cdef uint32_t i
+    cdef uint64_t collections = 0
     cdef Request* request
     for i in range(listener.request_count):
         request = &listener.requests[i]
@@ -679,6 +715,9 @@ cdef void _prefetch(Listener* listener) noexcept nogil:
         request = &listener.requests[i]
         if request.hashed:
             table_prefetch_entries(_table_of(request), request.key_hash)
+            collections |= request.command.acl_categories
+    if collections & COLLECTIONS:
+        _prefetch_collections(listener)
 
 
 cdef void _execute_all(Listener* listener) noexcept nogil:

@@ -97,6 +97,8 @@ table's position too: the visitor's answer is ignored. table_scan's guarantees."
 cdef Slice set_random(Set set, Random* random, char* scratch) noexcept nogil
 """Any member, each as likely; the set is not empty. Borrowed from the set, or an integer's digits in scratch
 (INTEGER_TEXT_MAX). O(1) expected; O(n) in a listpack."""
+cdef void set_random_ahead(Set set, const Random* random) noexcept nogil
+"""set_random may soon be called again: fetch what it will look at."""
 cdef bint set_each_sampled(Set set, uint64_t count, Random* random, SetVisitor visit, SetVisitor leave, void* context) noexcept nogil
 """Choose `count` (at most the length) of the members, every choice as likely as any other, and visit these;
 `leave`, if not NULL, is told of the others. In the order of set_each; False if stopped. O(n)."""

@@ -24,7 +24,7 @@ from hutch_engine.structures.listpack cimport (
     listpack_next, listpack_seek, listpack_text)
 from hutch_engine.structures.table cimport (
     Table, TableSlot, table_check, table_clear, table_count, table_drain, table_each, table_find, table_hash,
-    table_init, table_insert, table_is_resizing, table_key, table_memory, table_random, table_remove, table_reserve,
+    table_init, table_insert, table_is_resizing, table_key, table_memory, table_random, table_random_ahead, table_remove, table_reserve,
     table_scan)
 
 cdef enum:
@@ -275,6 +275,11 @@ cdef Slice set_random(Set set, Random* random, char* scratch) noexcept nogil:
     if set.form == SET_COMPACT:
         return compact_set_get(_compact_of(set), <uint32_t>random_below(random, set_length(set)))
     return listpack_text(listpack_seek(_listpack_of(set), <int64_t>random_below(random, set_length(set))), scratch)
+
+
+cdef void set_random_ahead(Set set, const Random* random) noexcept nogil:
+    if set.form == SET_TABLE:
+        table_random_ahead(&_table_of(set).table, random)
 
 
 cdef struct Sampling:

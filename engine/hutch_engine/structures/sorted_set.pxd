@@ -80,6 +80,8 @@ cdef Outcome sorted_set_change(SortedSet* set, Slice member, double score) noexc
 """Another score for a member known to be there. OK or NO_MEMORY (unchanged)."""
 cdef bint sorted_set_remove(SortedSet* set, Slice member) noexcept nogil
 """False if absent."""
+cdef void sorted_set_prefetch_end(const SortedSet* set, bint highest) noexcept nogil
+"""Members may soon be taken from this end, one after the other: fetch what the next ones need."""
 cdef void sorted_set_remove_ranks(SortedSet* set, uint64_t start, uint64_t count) noexcept nogil
 """The members of these ranks, which exist."""
 cdef bint sorted_set_copy(const SortedSet* set, SortedSet* copy_out) noexcept nogil

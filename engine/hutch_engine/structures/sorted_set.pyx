@@ -15,7 +15,7 @@ from hutch_engine.structures.listpack cimport (
 from hutch_engine.structures.sorted_tree cimport (
     SortedMember, SortedTree, sorted_member_bytes, sorted_path_next, sorted_path_previous, sorted_tree_add,
     sorted_tree_at, sorted_tree_before_score, sorted_tree_before_text, sorted_tree_copy, sorted_tree_count,
-    sorted_tree_find, sorted_tree_free, sorted_tree_memory, sorted_tree_new, sorted_tree_rank, sorted_tree_remove,
+    sorted_tree_find, sorted_tree_free, sorted_tree_memory, sorted_tree_new, sorted_tree_prefetch_end, sorted_tree_rank, sorted_tree_remove,
     sorted_tree_remove_ranks, sorted_tree_reserve, sorted_tree_set_score)
 from hutch_engine.structures.table cimport table_hash
 
@@ -463,6 +463,11 @@ cdef void sorted_set_remove_ranks(SortedSet* set, uint64_t start, uint64_t count
         set.pack = listpack_delete_range(set.heap, set.pack, <int64_t>(2 * start), 2 * count)
     else:
         sorted_tree_remove_ranks(set.tree, start, count)
+
+
+cdef void sorted_set_prefetch_end(const SortedSet* set, bint highest) noexcept nogil:
+    if set.tree != NULL:
+        sorted_tree_prefetch_end(set.tree, highest)
 
 
 cdef bint sorted_set_copy(const SortedSet* set, SortedSet* copy_out) noexcept nogil:

@@ -30,8 +30,8 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.structures.table cimport Table
 
 cdef enum:
-    SORTED_LEAF_MAX = 63         # 1,016 bytes: the block of 1,024
-    SORTED_INNER_MAX = 60        # 1,928 bytes: the block of 1,984, the largest but one
+    SORTED_LEAF_MAX = 63         # 1,016 bytes, of which a slab holds 32
+    SORTED_INNER_MAX = 59        # 1,896 bytes: the block of 1,920, of which it holds 17
     SORTED_HEIGHT_MAX = 12
     SORTED_KEY_OFFSET = 8
 
@@ -100,6 +100,8 @@ cdef bint sorted_tree_remove(SortedTree* tree, Slice member, uint64_t hash, doub
 """O(log n); False if absent."""
 cdef void sorted_tree_remove_ranks(SortedTree* tree, uint64_t start, uint64_t count) noexcept nogil
 """The members of these ranks (which exist). O(log n + count)."""
+cdef void sorted_tree_prefetch_end(SortedTree* tree, bint highest) noexcept nogil
+"""Members may soon be taken from this end, one after the other: fetch what the next ones need."""
 cdef uint64_t sorted_tree_rank(SortedTree* tree, const SortedMember* member) noexcept nogil
 """How many come before it. O(log n)."""
 cdef uint64_t sorted_tree_before_score(const SortedTree* tree, double score, bint with_equal) noexcept nogil

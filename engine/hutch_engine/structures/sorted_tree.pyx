@@ -8,17 +8,20 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memmove
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
-from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.compiler cimport likely, prefetch, unlikely
 from hutch_engine.base.hash cimport HashKey
 from hutch_engine.base.memory cimport Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_compare
 from hutch_engine.structures.table cimport (
     TableSlot, table_check, table_clear, table_count, table_drain, table_each, table_find, table_hash, table_init, table_insert,
-    table_memory, table_remove, table_reserve)
+    table_memory, table_prefetch_bucket, table_remove, table_reserve)
 
 cdef enum:
     LEAF_COLUMNS = 2
     INNER_COLUMNS = 4
+    AHEAD_MIN = 4096             # members: smaller sets are in the cache
+    AHEAD_BLOCK = 8              # pops
+    AHEAD_BUCKET = 3
     LEAF_FIRST = 7               # words in a column at first, and how many come to it at a time: slack of
     INNER_FIRST = 4              # four entries on average, where leaves of a fixed size would be 0.69 full
     GROW_BY = 8
@@ -649,6 +652,27 @@ cdef void sorted_tree_remove_ranks(SortedTree* tree, uint64_t start, uint64_t co
             table_remove(&tree.members, table_find(&tree.members, text, hash), hash)
             _forget(tree, gone[i])
         count -= run
+
+
+cdef inline SortedMember* _near_end(const SortedTree* tree, const SortedNode* leaf, bint highest, uint32_t steps) noexcept nogil:
+    """The member so many steps from an end, of which `leaf` is the first leaf."""
+    cdef SortedPath path
+    if likely(steps < leaf.count):
+        return sorted_node_members(leaf)[leaf.count - 1 - steps if highest else steps]
+    return sorted_tree_at(tree, sorted_tree_count(tree) - 1 - steps if highest else steps, &path)
+
+
+cdef void sorted_tree_prefetch_end(SortedTree* tree, bint highest) noexcept nogil:
+    cdef const SortedNode* leaf = tree.root
+    cdef const SortedMember* member
+    if sorted_tree_count(tree) < AHEAD_MIN:
+        return
+    while leaf.height:
+        leaf = _children(leaf)[leaf.count - 1 if highest else 0]
+    # Each block is fetched some pops before it is due, and its bucket when the block has come.
+    prefetch(_near_end(tree, leaf, highest, AHEAD_BLOCK))
+    member = _near_end(tree, leaf, highest, AHEAD_BUCKET)
+    table_prefetch_bucket(&tree.members, table_hash(&tree.members, sorted_member_bytes(member)))
 
 
 # ---- life

@@ -85,6 +85,9 @@ position is always visited whole. Redis's guarantees."""
 cdef void* table_random(Table* table, Random* random) noexcept nogil
 """A uniformly random entry, NULL when empty. Expected O(1) at usual fill; falls back to an exact walk in
 tables that shrank."""
+cdef void table_random_ahead(Table* table, const Random* random) noexcept nogil
+"""For whoever draws again and again: fetch what the next two calls of table_random with this state will look at.
+Without calls in between it is right while the table does not change its size."""
 cdef bint table_each(Table* table, TableVisitor visit, void* context) noexcept nogil
 """Visit every entry once; the table must not change meanwhile. False if the visitor stopped it."""
 cdef uint64_t table_drain(Table* table, uint64_t* position, TableVisitor visit, void* context, uint64_t buckets) noexcept nogil

@@ -99,6 +99,7 @@ cdef enum:
     RETRY_EXPONENT_MAX = 5        # up to 32 buckets a refused growth is tried again at every insertion
     RANDOM_GROUP = 4              # candidates prefetched together
     RANDOM_GROUPS_MAX = 128       # 512 candidates; at 1/8 fill, chains up to 4 buckets, 1 in 10**7 needs more
+    RANDOM_AHEAD_MIN = 4096       # smaller tables are in the cache
     CHECK_ALWAYS_MAX = 64         # checks builds: tables up to this size are walked after every change
 
 
@@ -700,30 +701,69 @@ cdef void* _walk_to(Table* table, uint64_t number) noexcept nogil:
         chain += 1
 
 
+cdef struct Lottery:
+    uint64_t chains
+    uint64_t places              # as many as the longest chain can have
+
+
+cdef inline void _lottery(const Table* table, Lottery* lottery) noexcept nogil:
+    cdef uint32_t depth = table.halves[0].depth
+    if table.halves[1].depth > depth:
+        depth = table.halves[1].depth
+    lottery.places = <uint64_t>depth * CHILD_INDEX + 1
+    lottery.chains = _live_chains(table)
+
+
+cdef inline void _draw_chains(Table* table, const Lottery* lottery, Random* random, Bucket** chains_out) noexcept nogil:
+    cdef int i
+    for i in range(RANDOM_GROUP):
+        chains_out[i] = _live_chain(table, random_below(random, lottery.chains))
+        prefetch(chains_out[i])
+
+
+cdef inline void* _draw_place(const Lottery* lottery, Random* random, Bucket** chains) noexcept nogil:
+    cdef void* entry
+    cdef int i
+    for i in range(RANDOM_GROUP):
+        entry = _chain_entry(chains[i], random_below(random, lottery.places))
+        if entry != NULL:
+            return entry
+    return NULL
+
+
 cdef void* table_random(Table* table, Random* random) noexcept nogil:
     """Draws a chain and a place in it among as many places as the longest chain can have; an empty place
     means another draw. So every entry is equally likely, however long its chain is. When many draws have
     failed (a nearly empty table with long chains) it counts entries off instead, which is as fair."""
-    cdef uint64_t chains, places
-    cdef Bucket* candidates[RANDOM_GROUP]
-    cdef uint32_t depth = table.halves[0].depth
+    cdef Lottery lottery
+    cdef Bucket* chains[RANDOM_GROUP]
     cdef void* entry
-    cdef int groups, i
+    cdef int groups
     if table_count(table) == 0:
         return NULL
-    if table.halves[1].depth > depth:
-        depth = table.halves[1].depth
-    places = <uint64_t>depth * CHILD_INDEX + 1
-    chains = _live_chains(table)
+    _lottery(table, &lottery)
     for groups in range(RANDOM_GROUPS_MAX):
-        for i in range(RANDOM_GROUP):
-            candidates[i] = _live_chain(table, random_below(random, chains))
-            prefetch(candidates[i])
-        for i in range(RANDOM_GROUP):
-            entry = _chain_entry(candidates[i], random_below(random, places))
-            if entry != NULL:
-                return entry
+        _draw_chains(table, &lottery, random, chains)
+        entry = _draw_place(&lottery, random, chains)
+        if entry != NULL:
+            return entry
     return _walk_to(table, random_below(random, table_count(table)))
+
+
+cdef void table_random_ahead(Table* table, const Random* random) noexcept nogil:
+    cdef Lottery lottery
+    cdef Random copy
+    cdef Bucket* chains[RANDOM_GROUP]
+    cdef void* entry
+    if table_count(table) < RANDOM_AHEAD_MIN:
+        return
+    copy = random[0]
+    _lottery(table, &lottery)
+    _draw_chains(table, &lottery, &copy, chains)         # here since the last time
+    entry = _draw_place(&lottery, &copy, chains)
+    if entry != NULL:
+        prefetch(<const char*>entry + table.key_offset)
+    _draw_chains(table, &lottery, &copy, chains)         # of the draw after the next
 
 
 # --- the rest -----------------------------------------------------------------------------------------
