@@ -35,9 +35,9 @@ def test_flower(server, own_processes):
         results = [app.tasks["proof.add"].delay(n, n) for n in range(5)]
         assert [one.get(timeout=20) for one in results] == [0, 2, 4, 6, 8]
         unheard = [app.tasks["proof.add"].apply_async((1, 1), queue="celery") for _ in range(3)]
-        seen = until(lambda: {key: value for key, value in ask("/api/tasks").items() if value["state"] == "SUCCESS"}
-                     if len(ask("/api/tasks")) >= 5 else None)
-        assert {one.id for one in results} <= set(seen) and seen[results[3].id]["result"] == "6"
+        tasks = lambda: {key: value for key, value in ask("/api/tasks").items() if value["state"] == "SUCCESS"}
+        until(lambda: {one.id for one in results} <= set(tasks()))
+        assert tasks()[results[3].id]["result"] == "6"
         workers = until(lambda: ask("/api/workers?refresh=1&workername=flowered@here"))
         assert "proof.add" in workers["flowered@here"]["registered"]
         assert [queue["name"] for queue in workers["flowered@here"]["active_queues"]] == ["proof"]
