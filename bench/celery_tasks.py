@@ -22,7 +22,7 @@ def application(port, **options):
     app = Celery("bench", broker=f"redis://127.0.0.1:{port}/0", backend=f"redis://127.0.0.1:{port}/1", **options)
     app.conf.update(worker_prefetch_multiplier=16, task_default_queue="bench", broker_connection_retry_on_startup=True)
 
-    @app.task(name="bench.add")
+    @app.task(name="bench.add", shared=False)
     def add(a, b):
         return a + b
     return app

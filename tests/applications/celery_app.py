@@ -71,9 +71,9 @@ def make(broker, backend, **options):
     app = Celery("proof", broker=broker, backend=backend, **options)
     app.conf.update(CONFIGURATION)
     for function in (add, total, broken, moment, note):
-        app.task(function, name=f"proof.{function.__name__}")
-    app.task(stubborn, name="proof.stubborn", bind=True, max_retries=3)
-    app.task(long_work, name="proof.long_work", bind=True, acks_late=True)
+        app.task(function, name=f"proof.{function.__name__}", shared=False)
+    app.task(stubborn, name="proof.stubborn", shared=False, bind=True, max_retries=3)
+    app.task(long_work, name="proof.long_work", shared=False, bind=True, acks_late=True)
     return app
 
 
