@@ -55,17 +55,17 @@ CALLS = {
 }
 
 
-def loops(statement, subject, seconds):
-    timer = timeit.Timer(statement, globals={"x": subject})
+def loops(statement, subject, seconds, setup="pass"):
+    timer = timeit.Timer(statement, setup, globals={"x": subject})
     count = 1
     while (taken := timer.timeit(count)) < seconds / 20:
         count *= 4
     return timer, max(1, int(count * seconds / taken))
 
 
-def nanoseconds(subjects, statement, seconds, rounds=10):
+def nanoseconds(subjects, statement, seconds, rounds=10, setup="pass"):
     """{name: ns a call, less the empty loop}; the subjects take turns."""
-    prepared = {name: loops(statement, subject, seconds / rounds) for name, subject in subjects.items()}
+    prepared = {name: loops(statement, subject, seconds / rounds, setup) for name, subject in subjects.items()}
     empty, empty_count = loops("pass", None, seconds / rounds)
     loop = min(empty.repeat(5, empty_count)) / empty_count
     taken = {name: [] for name in subjects}

@@ -19,19 +19,23 @@ from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCR
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply)
 from hutch_engine.server.blocking cimport blocking_forget, blocking_install, blocking_time_out
+from hutch_engine.scripting.function_commands cimport flags_of_script
 from hutch_engine.scripting.script_run cimport script_is_of_this_thread
 from hutch_engine.server.config cimport config_parse_line
 from hutch_engine.server.config_commands cimport config_apply, config_configure
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
                                                 command_table_ids)
 from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
-                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_POSTPONED, engine_clear, engine_init, engine_is_ours,
+                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_MONITOR,
+                                         SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, engine_clear,
+                                         engine_init, engine_is_ours,
                                          engine_poke_housekeeping, engine_set_commands,
                                          engine_used_memory, session_free, session_new)
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
 from hutch_engine.server.executor cimport (act_on_effects, EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known,
                                            resolve_command)
 from hutch_engine.server.housekeeping cimport housekeeping_start, housekeeping_stop
+from hutch_engine.server.tracking cimport messaging_install
 from hutch_engine.server.listener cimport Listener, listener_free, listener_new, listener_open, listener_start
 import hutch_engine.server.command_handlers   # fills the command table's handlers
 
@@ -135,7 +139,9 @@ cdef class Engine:
             self.core.lua_path = PyBytes_AS_STRING(_lua_path)     # kept for as long as this module
         self.core.start_housekeeping = housekeeping_start
         self.core.look_at_signals = _look_at_signals
+        self.core.flags_of_script = flags_of_script
         blocking_install(self.core)
+        messaging_install(self.core)
         self.closed = False
 
     def __dealloc__(self):
@@ -556,7 +562,8 @@ cdef class Session:
         if not lock_try(&self.engine.core.lock):
             with nogil:
                 lock_acquire(&self.engine.core.lock)
-        if self.core != NULL and self.core.flags & SESSION_IN_SCRIPT and not self.engine.closed:
+        # After the engine's end the session is gone, too, and must not be looked at.
+        if self.core != NULL and not self.engine.closed and self.core.flags & SESSION_IN_SCRIPT:
             # A thread is inside it, in a script that lets others in: that thread ends the session.
             self.core.flags |= SESSION_CLOSE_NOW
         elif self.core != NULL:
@@ -650,10 +657,7 @@ cdef class Session:
         if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[0]):
             with nogil:
                 run_commands(&self.core, command, argv, counts, total, True, taken)
-            if _interrupts:
-                interrupt = _interrupts.pop(threading.get_ident(), None)
-                if interrupt is not None:
-                    raise interrupt
+            raise_interrupt()
         else:
             run_commands(&self.core, command, argv, counts, total, False, taken)
         return 0
@@ -783,7 +787,45 @@ cdef class Session:
                 buffer_clear(&taken.big)
         return replies
 
+    def receive(self, timeout=None):
+        """Messages to this session (pub/sub, invalidation messages, MONITOR) as a Replies: those that have come, or
+        the first to come within `timeout` seconds (None: without end). None when there are none. Waits without the
+        GIL and the lock; a signal handler that raises (Ctrl-C) ends the wait, and no message is lost."""
+        cdef Replies messages = Replies(self)
+        cdef int64_t end_us = -1 if timeout is None else monotonic_us() + <int64_t>(<double>timeout * 1e6)
+        cdef int64_t left_us
+        cdef uint32_t ticket
+        cdef bint found
+        while True:
+            self.enter()
+            ticket = signal_prepare(&self.served)
+            found = self.core.inbox.length != 0
+            if found:
+                messages.buffer = self.core.inbox
+                buffer_init(&self.core.inbox, messages.buffer.account)
+                self.core.inbox_over_since_us = 0
+            self.engine.leave()
+            if found:
+                return messages
+            left_us = POSTPONED_STEP_US
+            if end_us >= 0:
+                left_us = min(left_us, end_us - monotonic_us())
+                if left_us <= 0:
+                    return None
+            with nogil:
+                signal_wait(&self.served, ticket, left_us)
+            PyErr_CheckSignals()
+
     # ---- what the session is
+
+    @property
+    def is_listening(self):
+        """Does it expect messages: by a subscription, CLIENT TRACKING or MONITOR?"""
+        cdef bint found
+        self.enter()
+        found = self.core.flags & (SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_TRACKING) != 0
+        self.engine.leave()
+        return found
 
     @property
     def id(self):

@@ -12,7 +12,7 @@ from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_co
 from hutch_engine.server.bell cimport bell_drop, bell_new, bell_ring, bell_take
 from hutch_engine.server.blocking cimport blocking_forget
 from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
-                                         Session as SessionStruct,                                         engine_is_ours, session_free, session_resemble, session_use_bell)
+                                         Session as SessionStruct, engine_is_ours, session_free, session_resemble, session_use_bell)
 from hutch_engine.server.executor cimport EXECUTED, EXECUTE_BLOCKED, EXECUTE_POSTPONED
 
 # What run_now and Submission.step answer when there is more to do.
@@ -341,6 +341,18 @@ def run_now(Session session not None, tuple words not None, decode=None):
         arguments_clear(&arguments)
         if taken.big.data != NULL:
             buffer_clear(&taken.big)
+
+
+def listen(Session session not None, Doorbell bell not None, future):
+    """The bell is to complete this future as soon as there is anything for the session to see. Returns a number for
+    Doorbell.unpark. What is there already does not ring: listen first, and look then."""
+    cdef uint64_t number
+    session.enter()
+    session_use_bell(session.core, bell.core)
+    number = session.core.bell_number
+    session.engine.leave()
+    bell.waiting[number] = future
+    return number
 
 
 def twin(Session session not None, Session found=None):

@@ -81,7 +81,8 @@ cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Com
     core = session.core
     if unlikely(session.engine.closed or core == NULL
                 or core.database_index != self.hot_database or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
-                or engine.pause_kind != PAUSE_NONE or engine.busy != BUSY_NOT or engine.keyspace.wanted & unheard or engine.config.maxmemory != 0
+                or engine.pause_kind != PAUSE_NONE or engine.monitor_count != 0 or engine.busy != BUSY_NOT
+                or engine.keyspace.wanted & unheard or engine.config.maxmemory != 0
                 or (command.flags & CMD_WRITE and heap_is_short(&engine.heap))):
         lock_release(&engine.lock)
         return NULL

@@ -33,6 +33,7 @@ cdef class HotCollections(HotMethods):
     cdef bint hot_scripts_run        # one is running; guarded by the engine's lock
 
     cdef object _run_script(self, const Command* command, object script, object key_count, tuple more)
+    cdef object _add_entry(self, object name, dict fields, object id, object maxlen, bint approximate, bint only_present)
     cdef object _run(self, const Command* command, Shape shape, Arguments* words)
     cdef object _answer(self, const Command* command, Shape shape, PyObject* first, PyObject* second,
                         PyObject* third, tuple more)

@@ -53,6 +53,8 @@ cdef const Command* ZSCORE = command_table_find(slice_of_text(b"zscore"))
 cdef const Command* ZINCRBY = command_table_find(slice_of_text(b"zincrby"))
 cdef const Command* ZRANGE = command_table_find(slice_of_text(b"zrange"))
 cdef const Command* ZRANK = command_table_find(slice_of_text(b"zrank"))
+cdef const Command* XADD = command_table_find(slice_of_text(b"xadd"))
+cdef const Command* PUBLISH = command_table_find(slice_of_text(b"publish"))
 cdef const Command* EVAL = command_table_find(slice_of_text(b"eval"))
 cdef const Command* EVALSHA = command_table_find(slice_of_text(b"evalsha"))
 cdef const Command* EXPIRE = command_table_find(slice_of_text(b"expire"))
@@ -241,6 +243,11 @@ cdef object _shaped(const HotReply* reply, Shape shape, Codec codec):
     return _element(&cursor, codec, codec.decode)
 
 
+cdef dict _given(ref_policy, idmpauto, idmp):
+    """The options that older versions of redis-py do not know, as far as somebody gave them."""
+    return {name: value for name, value in (("ref_policy", ref_policy), ("idmpauto", idmpauto), ("idmp", idmp)) if value is not None}
+
+
 @cython.auto_pickle(False)
 cdef class HotCollections(HotMethods):
     """Base of hutch.Redis, before redis.Redis: compiled methods with redis-py's signatures."""
@@ -390,6 +397,49 @@ cdef class HotCollections(HotMethods):
         finally:
             arguments_clear(&words)
 
+    cdef object _add_entry(self, object name, dict fields, object id, object maxlen, bint approximate, bint only_present):
+        """XADD with the options that programs give."""
+        cdef Arguments words
+        cdef Codec codec
+        if not self.hot_enabled or self.hot_session is None:
+            return NotImplemented
+        codec = self.hot_session.codec
+        arguments_init(&words)
+        words.argv[0] = slice_of(XADD.name, XADD.name_length)
+        words.count = 1
+        try:
+            _add(&words, codec, name)
+            if only_present:
+                _add(&words, codec, "NOMKSTREAM")
+            if maxlen is not None:
+                _add(&words, codec, "MAXLEN")
+                if approximate:
+                    _add(&words, codec, "~")
+                _add(&words, codec, maxlen)
+            _add(&words, codec, id)
+            for field, value in fields.items():
+                _add(&words, codec, field)
+                _add(&words, codec, value)
+            return self._run(XADD, AS_IT_IS, &words)
+        finally:
+            arguments_clear(&words)
+
+    def xadd(self, name, fields, id="*", maxlen=None, approximate=True, nomkstream=False, minid=None, limit=None,
+             ref_policy=None, idmpauto=None, idmp=None):
+        """
+        Append an entry of these ``fields``, a dict, to stream ``name``; returns its ID. ``maxlen``, ``minid``,
+        ``limit`` and ``ref_policy`` say what to trim from its front, ``nomkstream`` to make no stream. O(1)
+        """
+        answer = NotImplemented
+        if (PyDict_CheckExact(fields) and fields and minid is None and limit is None and ref_policy is None
+                and idmpauto is None and idmp is None
+                and (maxlen is None or (PyLong_CheckExact(maxlen) and maxlen >= 0))):
+            answer = self._add_entry(name, fields, id, maxlen, approximate, nomkstream)
+        if answer is NotImplemented:
+            return super(HotCollections, self).xadd(name, fields, id, maxlen, approximate, nomkstream, minid, limit, **_given(
+                ref_policy, idmpauto, idmp))
+        return answer
+
     def hget(self, name, key):
         """
         Return the value of field ``key`` in hash ``name``, or None. O(1)
@@ -480,6 +530,16 @@ cdef class HotCollections(HotMethods):
         """
         answer = self._answer(SREM, AS_IT_IS, <PyObject*>name, NULL, NULL, values) if values else NotImplemented
         return super(HotCollections, self).srem(name, *values) if answer is NotImplemented else answer
+
+    def publish(self, channel, message, **kwargs):
+        """
+        Send ``message`` to all who listen to ``channel``; returns to how many. O(listeners + patterns)
+        """
+        if not kwargs:
+            answer = self._answer(PUBLISH, AS_IT_IS, <PyObject*>channel, <PyObject*>message, NULL, None)
+            if answer is not NotImplemented:
+                return answer
+        return super(HotCollections, self).publish(channel, message, **kwargs)
 
     def sismember(self, name, value):
         """

@@ -15,6 +15,7 @@ from hutch_engine.door_hot_collections import HotCollections
 
 from .connection import EmbeddedConnection, EmbeddedConnectionPool
 from .exceptions import StoreClosedError
+from .lock import Lock
 
 # What redis.Redis takes for the way to a server. It means nothing inside the process, and is taken so that
 # programs need not be changed: a client without a socket never times out on one.
@@ -200,6 +201,12 @@ class Redis(HotCollections, redis.Redis):
     # The hot method of the same meaning, not redis-py's alias of its own.
     def __contains__(self, name):
         return self.exists(name) != 0
+
+    def lock(self, name, *args, lock_class=None, **options):
+        """A lock on ``name``, to be held by one thread at a time; see redis.Redis.lock."""
+        if lock_class is None and len(args) < 5:
+            lock_class = Lock
+        return super().lock(name, *args, **({} if lock_class is None else {"lock_class": lock_class}), **options)
 
     def pipeline(self, transaction=True, shard_hint=None):
         """Commands that are gathered and run together; with `transaction` (the default), atomically."""

@@ -19,6 +19,7 @@ try:
 except ImportError:              # before redis-py 7
     _NO_MAINTENANCE = {}
 
+_DEFAULT = object()              # as long as the connection's own time-out says
 CLOSED_BY_SERVER = "Connection closed by server."
 MANY = 2 ** 31                   # connections of a pool: each is one small struct, so there is no need to be mean
 
@@ -57,6 +58,9 @@ class Parser(BaseParser):
     def __init__(self, socket_read_size=0):
         self._connection = None
 
+        self.pubsub_push_handler_func = None
+        self.invalidation_push_handler_func = None
+
     def on_connect(self, connection):
         self._connection = connection
 
@@ -64,10 +68,26 @@ class Parser(BaseParser):
         self._connection = None
 
     def can_read(self, timeout=0):
-        return self._connection is not None and self._connection.has_replies()
+        return self._connection is not None and self._connection.can_read(timeout)
 
     def read_response(self, disable_decoding=False, **ignored):
         return self._connection.next_reply(disable_decoding)
+
+    # ---- RESP3's push messages
+
+    def set_pubsub_push_handler(self, handler):
+        self.pubsub_push_handler_func = handler
+
+    def set_invalidation_push_handler(self, handler):
+        self.invalidation_push_handler_func = handler
+
+    def handle_push(self, message):
+        """What becomes of a message: its handler's answer, or the message itself where there is no handler."""
+        if message[0] in ("invalidate", b"invalidate"):
+            handler = self.invalidation_push_handler_func
+            return handler(message) if handler else None
+        handler = self.pubsub_push_handler_func
+        return handler(message) if handler else message
 
 
 class EmbeddedConnection(AbstractConnection):
@@ -77,13 +97,15 @@ class EmbeddedConnection(AbstractConnection):
         self.store = store
         self.session = None
         self._replies = deque()
+        self._messages = None            # those received and not yet read
         kwargs["parser_class"] = Parser
         kwargs["command_packer"] = Packer()
         super().__init__(**_NO_MAINTENANCE, **kwargs)
 
     def set_parser(self, parser_class):
-        # redis-py changes the parser with the protocol. Ours reads both.
-        self._parser = Parser()
+        # redis-py changes the parser with the protocol. Ours reads both, and keeps its handlers.
+        if not isinstance(getattr(self, "_parser", None), Parser):
+            self._parser = Parser()
 
     def repr_pieces(self):
         pieces = [("store", self.store.name or hex(id(self.store))), ("db", self.db)]
@@ -109,6 +131,7 @@ class EmbeddedConnection(AbstractConnection):
 
     def disconnect(self, *args, **kwargs):
         self._replies.clear()
+        self._messages = None
         super().disconnect(*args, **kwargs)
 
     @property
@@ -158,14 +181,46 @@ class EmbeddedConnection(AbstractConnection):
             raise TimeoutError(f"Timeout reading from {self._host_error()}: no reply is due")
         return self._replies[0].read(False if disable_decoding else None)
 
+    def has_messages(self, timeout=0):
+        """Wait for messages (pub/sub, invalidation, MONITOR), `timeout` seconds or without end."""
+        if not self._messages:
+            try:
+                self._messages = self.session.receive(timeout)
+            except StoreClosedError as error:
+                raise ConnectionError(str(error)) from None
+        return bool(self._messages)
+
     def can_read(self, timeout=0):
         if self._sock is None:
             self.connect()
-        return self.has_replies()
+        return self.has_replies() or self.has_messages(timeout)
 
-    def read_response(self, disable_decoding=False, *, timeout=None, disconnect_on_error=True, push_request=False):
+    def _next_message(self, disable_decoding, push_request):
+        """The next message; None for one that went to a handler instead."""
+        message = self._messages.read(False if disable_decoding else None)
+        if not isinstance(message, list) or self.protocol not in (3, "3"):
+            return message
+        answer = self._parser.handle_push(message)
+        return answer if push_request else None
+
+    def _next_response(self, disable_decoding, timeout, push_request):
+        if not push_request and self._parser.invalidation_push_handler_func is not None:
+            while self.has_messages():           # what came before a reply is heard of before it
+                self._next_message(disable_decoding, False)
+        if self.has_replies() or self.session is None or not self.session.is_open:
+            return self.next_reply(disable_decoding)
+        if timeout is _DEFAULT:
+            # A server that owes nothing would let a client wait for ever. Only one that listens should.
+            timeout = None if self._messages or push_request or self.session.is_listening else 0
+        while self.has_messages(timeout):
+            response = self._next_message(disable_decoding, push_request)
+            if push_request or response is not None:
+                return response
+        raise TimeoutError(f"Timeout reading from {self._host_error()}: no reply is due")
+
+    def read_response(self, disable_decoding=False, *, timeout=_DEFAULT, disconnect_on_error=True, push_request=False):
         try:
-            response = self.next_reply(disable_decoding)
+            response = self._next_response(disable_decoding, timeout, push_request)
             if isinstance(response, ConnectionError):
                 raise response
         except BaseException:

@@ -140,7 +140,7 @@ SETTABLE = {
 }
 # What other families set, too.
 RESTORED = {**SETTABLE, b"hash-max-listpack-value": b"64", b"maxmemory": b"0", b"maxmemory-policy": b"noeviction", b"lfu-decay-time": b"1", b"set-max-listpack-entries": b"128",
-            b"set-max-listpack-value": b"64", b"zset-max-listpack-entries": b"128"}
+            b"set-max-listpack-value": b"64", b"stream-node-max-bytes": b"4096", b"stream-node-max-entries": b"100", b"zset-max-listpack-entries": b"128"}
 READABLE = (*SETTABLE, b"maxmemory", b"maxmemory-policy", b"timeout", b"databases", b"tcp-keepalive", b"proto-max-bulk-len", b"requirepass",
             b"appendonly", b"client-output-buffer-limit", b"hash-max-listpack-value", b"list-compress-depth", b"maxclients",
             b"stream-node-max-entries", b"lfu-decay-time", b"repl-backlog-size", b"maxmemory-eviction-tenacity",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import hutch
 
 METHODS = ["hset", "hget", "hgetall", "hmget", "lpush", "rpush", "lpop", "rpop", "lrange", "sadd", "srem", "sismember",
-           "smembers", "zadd", "zscore", "zincrby", "zrange", "zrank", "expire"]
+           "smembers", "zadd", "zscore", "zincrby", "zrange", "zrank", "expire", "xadd"]
 
 
 class General(hutch.Redis):
@@ -39,6 +39,7 @@ WORDS = st.one_of(st.sampled_from(["a", "b", "c", b"d", "é", "", "x" * 600, 0, 
 MEMBERS = st.sampled_from(["a", "b", b"c", "é", 5])
 NUMBERS = st.one_of(st.integers(-5, 5), st.floats(), st.integers(-2 ** 70, 2 ** 70),
                     st.sampled_from(["1", b"-1", "inf", "-inf", "x", None, float("inf"), -0.0, 1e300, 0.1]))
+ENTRY_IDS = st.sampled_from(["1-1", "2-1", b"2-*", "3-*", "9-9", 5, "x", None, 1.5])      # none that the clock makes
 INDEXES = st.one_of(st.integers(-5, 5), st.sampled_from(["0", b"-1", "x", 1.5, None, 2 ** 64]))
 
 
@@ -65,7 +66,11 @@ CALLS = st.one_of(
          offset=st.integers(0, 2), num=st.integers(-1, 2)),
     call("zrank", KEYS, MEMBERS), call("zrank", KEYS, MEMBERS, withscore=st.booleans()),
     call("expire", KEYS, st.one_of(st.integers(-1, 5000), st.sampled_from(["100", 1.5, None, 2 ** 63])), **FLAGS),
-    call("ttl", KEYS), call("delete", KEYS), call("set", KEYS, MEMBERS))
+    call("xadd", KEYS, st.dictionaries(MEMBERS, WORDS, max_size=4), ENTRY_IDS),
+    call("xadd", KEYS, st.dictionaries(MEMBERS, MEMBERS, min_size=1, max_size=2), ENTRY_IDS, maxlen=st.sampled_from([0, 1, 3, -1, True, "2", None]),
+         approximate=st.booleans(), nomkstream=st.booleans(), minid=st.sampled_from([None, "3-0"]), limit=st.sampled_from([None, 5]),
+         ref_policy=st.sampled_from([None, "KEEPREF", "x"])),
+    call("xrange", KEYS), call("ttl", KEYS), call("delete", KEYS), call("set", KEYS, MEMBERS))
 
 
 def outcome(client, name, arguments, options):

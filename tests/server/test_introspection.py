@@ -33,9 +33,13 @@ def both_sides(client, oracle):
     return client, TcpSubject(oracle.host, oracle.port).open()
 
 
+NOT_REDIS_S = {b"script|show"}           # Valkey's
+
+
 def every_name(client) -> list[bytes]:
+    """Those that Redis may have too."""
     names, subcommands = client.run([["COMMAND", "LIST"], ["COMMAND", "LIST", "FILTERBY", "PATTERN", "*|*"]])
-    return names.value + subcommands.value
+    return [name for name in names.value + subcommands.value if name not in NOT_REDIS_S]
 
 
 @pytest.mark.parametrize("protocol", "23")
@@ -56,7 +60,7 @@ def test_categories(client, oracle):
     for category in real.run([["ACL", "CAT"]])[0].value:
         mine, its = (set(side.run([["COMMAND", "LIST", "FILTERBY", "ACLCAT", category]])[0].value)
                      for side in (client, real))
-        assert mine == its & known, category
+        assert mine - NOT_REDIS_S == its & known, category
     real.close()
 
 

@@ -11,7 +11,7 @@ from hutch_engine.server.command_table cimport (
 from hutch_engine.server.config cimport CONFIG_AT_START, config_set_named
 from hutch_engine.server.engine cimport (
     PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_clear,
-    engine_init, engine_set_commands, engine_wake_listener, session_free, session_new)
+    engine_init, engine_set_commands, engine_wake_listener, session_free, session_new, session_notice)
 from hutch_engine.server.housekeeping cimport housekeeping_start, housekeeping_stop
 from hutch_engine.server.listener cimport (
     Listener, listener_free, listener_new, listener_open, listener_start, listener_stop)
@@ -113,8 +113,8 @@ cdef class Server:
         while session != NULL:
             if session.id == id:
                 buffer_append(&session.reply.buffer, reply, len(reply))
+                session_notice(session)
             session = session.next
-        engine_wake_listener(self.engine)
         lock_release(&self.engine.lock)
 
     def kill(self, uint64_t id):
@@ -124,8 +124,8 @@ cdef class Server:
         while session != NULL:
             if session.id == id:
                 session.flags |= SESSION_CLOSE_NOW
+                session_notice(session)
             session = session.next
-        engine_wake_listener(self.engine)
         lock_release(&self.engine.lock)
 
     def pause(self, long long ms, bint everything=False):

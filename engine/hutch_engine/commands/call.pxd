@@ -34,6 +34,9 @@ cdef struct Call:
     size_t block_first           # ... and which word is the first of them
     int64_t block_deadline_ms    # 0: wait for ever
     uint8_t block_type           # the type of value that is waited for
+    bint block_until_gone        # also when the key is deleted, or gets a value of another type
+    Slice* block_words           # owned: what is to be run instead of argv, in one block of the keyspace's heap ...
+    size_t block_words_bytes     # ... of so many bytes; NULL: argv
 
 ctypedef void (*CommandHandler)(Call* call) noexcept nogil
 
@@ -81,6 +84,11 @@ cdef inline void call_block(Call* call, uint8_t type, size_t first, size_t count
     call.block_first = first
     call.block_keys = count
     call.block_deadline_ms = deadline_ms
+    call.block_until_gone = False
+
+cdef Slice* call_block_words(Call* call, size_t extra_bytes) noexcept nogil
+"""After call_block: a copy of argv that is run again in its place, words of it may be set to bytes that lie behind it
+(extra_bytes of room at `words + argc`). NULL when memory was refused: the error is written, and nobody waits."""
 
 cdef void call_changed(Call* call, size_t index, uint32_t event_class, const char* event) noexcept nogil
 """The usual end of a write to key argv[index]: touched, event (static text), one more dirty."""

@@ -1,8 +1,9 @@
 """See call.pxd."""
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
-from libc.string cimport memchr
+from libc.string cimport memchr, memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_text
 from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.memory cimport heap_try_alloc
 from hutch_engine.base.numbers cimport parse_double, parse_integer, parse_long_double
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.reply cimport reply_array, reply_error, reply_error_parts, reply_simple
@@ -112,6 +113,19 @@ cdef bint call_timeout(Call* call, size_t index, int64_t* deadline_ms_out) noexc
         return False
     deadline_ms_out[0] = left_ms + keyspace_now(call.keyspace) if left_ms else 0
     return True
+
+
+cdef Slice* call_block_words(Call* call, size_t extra_bytes) noexcept nogil:
+    cdef size_t bytes = call.argc * sizeof(Slice) + extra_bytes
+    cdef Slice* words = <Slice*>heap_try_alloc(call.keyspace.heap, bytes)
+    if words == NULL:
+        call.block_keys = 0
+        error_memory(call)
+        return NULL
+    memcpy(words, call.argv, call.argc * sizeof(Slice))
+    call.block_words = words
+    call.block_words_bytes = bytes
+    return words
 
 
 cdef void call_changed(Call* call, size_t index, uint32_t event_class, const char* event) noexcept nogil:

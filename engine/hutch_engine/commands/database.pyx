@@ -28,9 +28,11 @@ cdef bint _flush_lazily(Call* call, bint* lazy_out) noexcept nogil:
 
 
 cdef void _flush(Keyspace* keyspace, Database* database, bint lazy) noexcept nogil:
+    # Also of an empty one: clients that keep copies of keys are told in any case.
+    keyspace_touch_all(keyspace, database, True)
     if table_count(&database.keys):
-        keyspace_touch_all(keyspace, database)
         keyspace.dirty += keyspace_flush(keyspace, database, lazy)
+        keyspace_ready_all(keyspace, database)       # streams that were waited for are gone
 
 
 cdef void cmd_flushdb(Call* call) noexcept nogil:
@@ -70,8 +72,8 @@ cdef void cmd_swapdb(Call* call) noexcept nogil:
         return
     if first != second:
         # Whoever watches a key that is in either sees it change.
-        keyspace_touch_all(keyspace, &keyspace.databases[first])
-        keyspace_touch_all(keyspace, &keyspace.databases[second])
+        keyspace_touch_all(keyspace, &keyspace.databases[first], False)
+        keyspace_touch_all(keyspace, &keyspace.databases[second], False)
         keyspace_swap(keyspace, <int32_t>first, <int32_t>second)
         keyspace_ready_all(keyspace, &keyspace.databases[first])
         keyspace_ready_all(keyspace, &keyspace.databases[second])

@@ -16,6 +16,8 @@ from hutch_engine.structures.hash cimport (
     Hash, hash_alarm, hash_copy, hash_effort, hash_free, hash_free_some, hash_memory)
 from hutch_engine.structures.quicklist cimport (
     Quicklist, quicklist_copy, quicklist_free, quicklist_free_some, quicklist_memory)
+from hutch_engine.structures.stream cimport (
+    Stream, stream_copy, stream_effort, stream_free, stream_free_some, stream_memory)
 from hutch_engine.structures.wheel cimport WheelNode, wheel_relocated
 
 
@@ -114,6 +116,9 @@ cdef void value_free(Heap* heap, uint8_t type, uint8_t encoding, void* pointer) 
         else:
             quicklist_free(heap, <Quicklist*>pointer)
         return
+    if type == TYPE_STREAM:
+        stream_free(heap, <Stream*>pointer)
+        return
     invariant(False, b"a value of a type without a destructor")
 
 
@@ -126,6 +131,8 @@ cdef bint value_free_some(Heap* heap, uint8_t type, uint8_t encoding, void* poin
         return hash_free_some(heap, hash_form_of(encoding), pointer, steps)
     if type == TYPE_LIST and encoding == ENCODING_QUICKLIST:
         return quicklist_free_some(heap, <Quicklist*>pointer, steps)
+    if type == TYPE_STREAM:
+        return stream_free_some(heap, <Stream*>pointer, steps)
     value_free(heap, type, encoding, pointer)
     return False
 
@@ -139,6 +146,8 @@ cdef uint64_t value_effort(uint8_t type, uint8_t encoding, void* pointer) noexce
         return hash_effort(hash_form_of(encoding), pointer)
     if type == TYPE_LIST and encoding == ENCODING_QUICKLIST:
         return (<Quicklist*>pointer).count
+    if type == TYPE_STREAM:
+        return stream_effort(<Stream*>pointer)
     return 1          # strings and listpacks are one block
 
 
@@ -184,6 +193,8 @@ cdef bint entry_copy_value(Heap* heap, const Entry* entry, Value* value_out) noe
             value_out.pointer = listpack_copy(heap, <Listpack*>value_out.pointer)
         else:
             value_out.pointer = quicklist_copy(heap, <Quicklist*>value_out.pointer)
+    elif value_out.type == TYPE_STREAM:
+        value_out.pointer = stream_copy(heap, <Stream*>value_out.pointer)
     value_out.owned = value_out.pointer != NULL
     return value_out.owned
 
@@ -420,6 +431,8 @@ cdef uint64_t entry_memory(const Entry* entry, uint64_t samples) noexcept nogil:
             total += heap_block_bytes(listpack_bytes(<Listpack*>pointer))
         else:
             total += quicklist_memory(<Quicklist*>pointer)
+    elif entry_type(entry) == TYPE_STREAM:
+        total += stream_memory(<Stream*>pointer)
     elif pointer != NULL and entry_encoding(entry) == ENCODING_SKIPLIST:
         total += sorted_tree_memory(<SortedTree*>pointer)
     elif pointer != NULL and entry_type(entry) == TYPE_ZSET:

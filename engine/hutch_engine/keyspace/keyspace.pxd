@@ -33,6 +33,7 @@ cdef enum:                       # classes of keyspace events, as notify-keyspac
     EVENT_NEW = 1 << 13          # n
     EVENT_OVERWRITTEN = 1 << 14  # o
     EVENT_TYPE_CHANGED = 1 << 15 # c
+    EVENT_FLUSHED = 1 << 16      # no letter: an EFFECT_TOUCHED_ALL that emptied the database
 
 cdef enum:                       # what somebody wants to hear of; kept in Keyspace.wanted
     WANT_TOUCHED = 1             # WATCH or CLIENT TRACKING is in use
@@ -91,6 +92,8 @@ cdef struct EncodingLimits:      # up to here values stay packed; the parameters
     uint64_t zset_entries
     uint64_t zset_value_bytes
     int64_t list_size            # list-max-listpack-size: entries, or -1 .. -5 for 4 .. 64 KiB
+    uint64_t stream_node_bytes   # of a block of a stream; 0: no limit
+    uint64_t stream_node_entries
 
 cdef struct Keyspace:
     EncodingLimits limits
@@ -232,5 +235,5 @@ cdef inline void keyspace_ready(Keyspace* keyspace, Database* database, Slice ke
 
 cdef void keyspace_ready_all(Keyspace* keyspace, Database* database) noexcept nogil
 """SWAPDB: whoever waits for a key of this database should look again (one EFFECT_READY_ALL)."""
-cdef void keyspace_touch_all(Keyspace* keyspace, Database* database) noexcept nogil
+cdef void keyspace_touch_all(Keyspace* keyspace, Database* database, bint flushed) noexcept nogil
 """FLUSHDB, SWAPDB: every key of the database is touched (one EFFECT_TOUCHED_ALL)."""

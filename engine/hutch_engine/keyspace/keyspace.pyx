@@ -9,7 +9,7 @@ from hutch_engine.base.random cimport Random, random_next, random_unit
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport (
     EMBSTR_ENTRY_MAX, ENCODING_EMBSTR, ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE,
-    ENTRY_HAS_FIELD_DEADLINES, ENTRY_HEADER_BYTES, ENTRY_INTEGER, TYPE_HASH, TYPE_STRING, Entry, Value,
+    ENTRY_HAS_FIELD_DEADLINES, ENTRY_HEADER_BYTES, ENTRY_INTEGER, TYPE_HASH, TYPE_STREAM, TYPE_STRING, Entry, Value,
     encoding_of_hash_form,
     entry_deadline_ms, entry_encoding, entry_free, entry_free_shell, entry_has_deadline, entry_key, entry_new,
     entry_node, entry_of_node, entry_pointer, entry_set_pointer, entry_type, entry_with_deadline,
@@ -57,6 +57,8 @@ cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* ra
     keyspace.limits.zset_entries = 128
     keyspace.limits.zset_value_bytes = 64
     keyspace.limits.list_size = -2
+    keyspace.limits.stream_node_bytes = 4096
+    keyspace.limits.stream_node_entries = 100
     keyspace.earliest_added_ms = INT64_MAX
     buffer_init(&keyspace.effect_keys, NULL)
     keyspace.databases = <Database*>heap_try_zeroed(heap, database_count, sizeof(Database))
@@ -330,6 +332,12 @@ cdef Entry* keyspace_change_value(Keyspace* keyspace, Database* database, TableS
     return moved
 
 
+cdef inline void _tell_of_loss(Keyspace* keyspace, Database* database, Entry* entry) noexcept nogil:
+    """A stream goes: whoever waits for it in a consumer group has waited in vain."""
+    if unlikely(keyspace.wanted & WANT_READY) and entry_type(entry) == TYPE_STREAM:
+        keyspace_ready(keyspace, database, entry_key(entry))
+
+
 cdef Entry* _overwrite_collection(Keyspace* keyspace, Database* database, TableSlot slot, Value value) noexcept nogil:
     """The old value may be large: it is disposed of, not freed on the way."""
     cdef Entry* entry = <Entry*>slot[0]
@@ -338,6 +346,7 @@ cdef Entry* _overwrite_collection(Keyspace* keyspace, Database* database, TableS
     cdef void* old_pointer = entry_pointer(entry)
     cdef Entry* moved
     keyspace_fields_detach(database, entry)
+    _tell_of_loss(keyspace, database, entry)
     entry.flags |= ENTRY_INTEGER          # the same size inside the block, and nothing to free
     moved = entry_with_value(keyspace.heap, entry, value)
     if moved == NULL:
@@ -401,6 +410,7 @@ cdef void keyspace_delete(Keyspace* keyspace, Database* database, TableSlot slot
     if entry_has_deadline(entry):
         _forget_deadline(database, entry)
     keyspace_fields_detach(database, entry)
+    _tell_of_loss(keyspace, database, entry)
     table_remove(&database.keys, slot, hash)
     if unlikely(not resizing and table_is_resizing(&database.keys)):
         keyspace.chores |= CHORE_RESIZE
@@ -623,9 +633,10 @@ cdef void keyspace_effects_clear(Keyspace* keyspace) noexcept nogil:
     keyspace.effect_keys.failed = 0
 
 
-cdef void keyspace_touch_all(Keyspace* keyspace, Database* database) noexcept nogil:
+cdef void keyspace_touch_all(Keyspace* keyspace, Database* database, bint flushed) noexcept nogil:
     if keyspace.wanted & WANT_TOUCHED:
-        _record_effect(keyspace, EFFECT_TOUCHED_ALL, database.index, slice_of(NULL, 0), 0, NULL)
+        _record_effect(keyspace, EFFECT_TOUCHED_ALL, database.index, slice_of(NULL, 0), EVENT_FLUSHED if flushed else 0,
+                       NULL)
 
 
 cdef void keyspace_ready_all(Keyspace* keyspace, Database* database) noexcept nogil:

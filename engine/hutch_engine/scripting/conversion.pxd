@@ -16,4 +16,5 @@ cdef void conversion_write_reply(lua_State* L, Reply* reply, int script_resp, bi
 setresp, which decides about booleans. *counted_out is set when the reply is an error whose statistics were
 kept already. Raises nothing: no metamethods are run."""
 cdef void conversion_write_error(Reply* reply, Slice text) noexcept nogil
-"""An error reply of a text that may lack a code; line breaks become spaces."""
+"""An error reply; line breaks at its end are dropped, others become spaces. (Redis lets those of error() through, and
+with them a script's writer may put replies of his own on the wire.)"""

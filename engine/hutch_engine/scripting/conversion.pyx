@@ -189,6 +189,11 @@ cdef inline Slice _text(lua_State* L, int index) noexcept nogil:
     return slice_of(data, length)
 
 
+cdef inline Slice _line_text(lua_State* L, int index) noexcept nogil:
+    """As Redis takes the text of an error or a status: a zero byte ends it."""
+    return slice_of_text(lua_tolstring(L, index, NULL))
+
+
 cdef void _append_line(Reply* reply, char kind, Slice text) noexcept nogil:
     """A one-line reply; CR and LF inside become spaces."""
     cdef Buffer* buffer = &reply.buffer
@@ -204,11 +209,7 @@ cdef void _append_line(Reply* reply, char kind, Slice text) noexcept nogil:
 
 
 cdef void conversion_write_error(Reply* reply, Slice text) noexcept nogil:
-    text = _without_line_end(text)
-    if text.length and text.data[0] == c'-':
-        _append_line(reply, c'-', slice_of(text.data + 1, text.length - 1))
-        return
-    _append_line(reply, c'-', text)
+    _append_line(reply, c'-', _without_line_end(text))
 
 
 cdef inline int64_t _truncated(double number) noexcept nogil:
@@ -250,7 +251,7 @@ cdef void _write_table(lua_State* L, Reply* reply, int script_resp, bint* counte
     cdef Slice format
     cdef Slice text
     if _field(L, b"err", 3, LUA_TSTRING):
-        conversion_write_error(reply, _text(L, -1))
+        conversion_write_error(reply, _line_text(L, -1))
         lua_pop(L, 1)
         if _field(L, b"ignore_error_stats_update", 25, LUA_TBOOLEAN):
             if lua_toboolean(L, -1):
@@ -258,7 +259,7 @@ cdef void _write_table(lua_State* L, Reply* reply, int script_resp, bint* counte
             lua_pop(L, 1)
         return
     if _field(L, b"ok", 2, LUA_TSTRING):
-        _append_line(reply, c'+', _text(L, -1))
+        _append_line(reply, c'+', _line_text(L, -1))
         lua_pop(L, 1)
         return
     if _field(L, b"double", 6, LUA_TNUMBER):

@@ -5,30 +5,28 @@ text's hash, checked against the text itself, is asked first. What EVAL compiled
 have run since; what SCRIPT LOAD brought stays.
 """
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 from hutch_engine.base.buffer cimport Buffer, buffer_append_text, buffer_clear, buffer_init, buffer_slice
-from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.hash cimport hash_bytes
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.sha1 cimport SHA1_BYTES, sha1_bytes, sha1_hex
 from hutch_engine.base.slice cimport Slice, ascii_lower, slice_equals, slice_of
 from hutch_engine.commands.call cimport Call, call_help, call_word, error_not_integer
-from hutch_engine.commands.command cimport CMD_MAY_REPLICATE, CMD_READONLY, CMD_WRITE, Command
 from hutch_engine.commands.reply cimport (
     reply_array, reply_bulk, reply_error, reply_error_slice, reply_integer, reply_ok)
 from hutch_engine.scripting.interpreter cimport interpreter_close, interpreter_ready
 from hutch_engine.scripting.lua_api cimport (
-    LUA_REGISTRYINDEX, lua_State, lua_isstring, lua_pcall, lua_pop, lua_pushlightuserdata, lua_pushvalue, lua_settop,
-    lua_tolstring, lua_touserdata, luaL_ref, luaL_unref, lua_cpcall, lua_error, lua_gettop, lua_type)
+    LUA_REGISTRYINDEX, lua_State, lua_cpcall, lua_error, lua_gettop, lua_isstring, lua_settop, lua_tolstring,
+    lua_touserdata, luaL_ref, luaL_unref)
 from hutch_engine.scripting.sandbox cimport sandbox_compile
 from hutch_engine.scripting.script_run cimport script_kill, script_may_run, script_run
 from hutch_engine.scripting.shebang cimport Shebang, shebang_read
 from hutch_engine.scripting.state cimport (
-    DIGEST_LENGTH, SCRIPT_NO_WRITES, TEXT_SLOTS, Interpreter, Script, ScriptRun, Scripting, script_text,
+    DIGEST_LENGTH, SCRIPT_COMPATIBLE, TEXT_SLOTS, Interpreter, Script, ScriptRun, Scripting, script_text,
     scripting_of)
-from hutch_engine.server.engine cimport Engine, Session, engine_of, session_of
+from hutch_engine.server.engine cimport Engine, engine_of, session_of
 from hutch_engine.structures.table cimport (
     TableSlot, table_clear, table_count, table_each, table_find, table_hash, table_insert, table_remove)
 
@@ -87,7 +85,6 @@ cdef inline void _used(Scripting* scripting, Script* script) noexcept nogil:
 cdef inline void _figures(Scripting* scripting) noexcept nogil:
     scripting.engine.script_figures.scripts = table_count(&scripting.scripts)
     scripting.engine.script_figures.scripts_bytes = scripting.scripts_bytes
-    scripting.engine.script_figures.scripts_evicted = scripting.evicted
 
 
 cdef void _forget(Scripting* scripting, Script* script) noexcept nogil:
@@ -172,7 +169,7 @@ cdef Script* _make(Call* call, Interpreter* interpreter, Slice text, uint64_t te
     if not read or not _compiled(call, interpreter, slice_of(text.data + shebang.length, text.length - shebang.length), &reference):
         return NULL
     while not loaded and scripting.evictable >= EVICTABLE_MAX:
-        scripting.evicted += 1
+        engine.script_figures.scripts_evicted += 1
         _forget(scripting, scripting.oldest)
     script = <Script*>heap_try_alloc(&engine.heap, bytes)
     if script == NULL:
@@ -308,6 +305,23 @@ cdef void cmd_evalsha_ro(Call* call) noexcept nogil:
     _evalsha(call, True)
 
 
+cdef uint32_t eval_script_flags(Engine* engine, Slice* argv, bint by_digest) noexcept nogil:
+    cdef Scripting* scripting = scripting_of(engine)
+    cdef Script* script
+    cdef Shebang shebang
+    cdef Buffer storage, error
+    if by_digest:
+        script = _find_digest(scripting, argv[1]) if scripting != NULL else NULL
+        return script.flags if script != NULL else SCRIPT_COMPATIBLE
+    buffer_init(&storage, NULL)
+    buffer_init(&error, NULL)
+    if not shebang_read(argv[1], &shebang, &storage, &error):
+        shebang.flags = SCRIPT_COMPATIBLE
+    buffer_clear(&storage)
+    buffer_clear(&error)
+    return shebang.flags
+
+
 # ---- SCRIPT
 
 cdef void cmd_script_load(Call* call) noexcept nogil:
@@ -326,6 +340,15 @@ cdef void cmd_script_exists(Call* call) noexcept nogil:
     reply_array(call.reply, <int64_t>call.argc - 2)
     for i in range(2, call.argc):
         reply_integer(call.reply, scripting != NULL and _find_digest(scripting, call.argv[i]) != NULL)
+
+
+cdef void cmd_script_show(Call* call) noexcept nogil:
+    cdef Scripting* scripting = scripting_of(engine_of(call))
+    cdef Script* script = _find_digest(scripting, call.argv[2]) if scripting != NULL else NULL
+    if script == NULL:
+        reply_error(call.reply, b"NOSCRIPT No matching script. Please use EVAL.")
+    else:
+        reply_bulk(call.reply, slice_of(script_text(script), script.text_length))
 
 
 cdef bint _free_script(void* context, void* entry) noexcept nogil:

@@ -1,12 +1,11 @@
 """See function_api.pxd."""
-from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.clock cimport monotonic_us
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
-from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of
+from hutch_engine.base.slice cimport Slice, slice_equals, slice_is
 from hutch_engine.scripting.conversion cimport conversion_push_error_text
 from hutch_engine.scripting.lua_api cimport (
     LUA_MASKCOUNT, LUA_REGISTRYINDEX, LUA_TFUNCTION, LUA_TNIL, LUA_TSTRING, LUA_TTABLE, lua_State, lua_cpcall, lua_error,

@@ -1,28 +1,29 @@
 """See function_commands.pxd."""
 from libc.stddef cimport size_t
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer, buffer_append_text, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.clock cimport monotonic_us
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.numbers cimport parse_integer
-from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport Call, call_help, call_word, error_subcommand
+from hutch_engine.commands.command cimport CMD_MAY_REPLICATE, CMD_WRITE, Command
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_bulk, reply_bulk_text, reply_error, reply_error_parts,
     reply_error_slice, reply_integer, reply_map, reply_mark, reply_null, reply_ok, reply_set, reply_simple)
+from hutch_engine.scripting.eval_commands cimport eval_script_flags
 from hutch_engine.scripting.function_library cimport (
     RESTORE_APPEND, RESTORE_FLUSH, RESTORE_REPLACE, function_library_add, function_library_compile,
-    function_library_find, function_library_find_function, function_library_flush, function_library_free,
-    function_library_remove)
+    function_library_find_function, function_library_flush, function_library_free, function_library_remove)
 from hutch_engine.scripting.function_payload cimport (
-    PAYLOAD_CORRUPT, PAYLOAD_END, PAYLOAD_LIBRARY, PAYLOAD_NOT_A_FUNCTION, Payload, function_payload_add,
-    function_payload_close, function_payload_next, function_payload_verify)
+    PAYLOAD_CORRUPT, PAYLOAD_END, PAYLOAD_NOT_A_FUNCTION, Payload, function_payload_add, function_payload_close,
+    function_payload_next, function_payload_verify)
 from hutch_engine.scripting.interpreter cimport interpreter_ready
 from hutch_engine.scripting.script_run cimport script_kill, script_may_run, script_run
 from hutch_engine.scripting.shebang cimport FLAG_COUNT, shebang_flag_names
 from hutch_engine.scripting.state cimport (
-    Function, Interpreter, Library, Named, ScriptRun, Scripting, scripting_of)
-from hutch_engine.server.engine cimport engine_of, session_of
+    SCRIPT_COMPATIBLE, SCRIPT_NO_WRITES, Function, Interpreter, Library, Named, ScriptRun, Scripting, scripting_of)
+from hutch_engine.server.engine cimport Session, engine_of, session_of
 from hutch_engine.structures.table cimport table_count, table_each
 
 
@@ -66,6 +67,21 @@ cdef void cmd_fcall(Call* call) noexcept nogil:
 
 cdef void cmd_fcall_ro(Call* call) noexcept nogil:
     _fcall(call, True)
+
+
+cdef uint64_t flags_of_script(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
+    cdef Scripting* scripting = scripting_of(session.engine)
+    cdef Function* function = NULL
+    cdef uint64_t flags = SCRIPT_COMPATIBLE
+    if command.handler == <void*>cmd_fcall:
+        function = function_library_find_function(scripting, argv[1]) if scripting != NULL else NULL
+        if function != NULL:
+            flags = function.flags
+    else:
+        flags = eval_script_flags(session.engine, argv, command.name_length > 4)
+    if flags & SCRIPT_COMPATIBLE:
+        return command.flags
+    return command.flags & ~<uint64_t>CMD_MAY_REPLICATE | (0 if flags & SCRIPT_NO_WRITES else CMD_WRITE)
 
 
 # ---- bringing libraries in and out

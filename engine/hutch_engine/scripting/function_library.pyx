@@ -1,20 +1,18 @@
 """See function_library.pxd."""
 from libc.stddef cimport size_t
 from libc.stdint cimport uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 from hutch_engine.base.buffer cimport (
-    Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_reserve,
-    buffer_slice)
+    Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_reserve, buffer_slice)
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
-from hutch_engine.base.slice cimport Slice, ascii_lower, slice_equals, slice_is, slice_of
+from hutch_engine.base.slice cimport Slice, ascii_lower, slice_of
 from hutch_engine.keyspace.entry cimport leb128_bytes, leb128_write
 from hutch_engine.scripting.function_api cimport function_api_forget, function_api_load
 from hutch_engine.scripting.interpreter cimport interpreter_close
 from hutch_engine.scripting.shebang cimport Shebang, shebang_read_library
 from hutch_engine.scripting.state cimport NAMED_KEY_OFFSET, Function, Interpreter, Library, Named, Scripting
 from hutch_engine.structures.table cimport (
-    Table, TableSlot, table_clear, table_count, table_each, table_find, table_hash, table_insert, table_key,
-    table_remove)
+    Table, TableSlot, table_clear, table_count, table_each, table_find, table_hash, table_insert, table_remove)
 
 cdef enum:
     NAME_SMALL = 128                     # bytes of a function's name that are made lower case on the stack

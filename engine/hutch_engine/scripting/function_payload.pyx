@@ -5,7 +5,7 @@
     11000011        the packed length, the true length, bytes packed by LZF
 """
 from libc.stddef cimport size_t
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, uint8_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_reserve, buffer_slice
 from hutch_engine.base.crc64 cimport crc64
 from hutch_engine.base.lzf cimport lzf_expand

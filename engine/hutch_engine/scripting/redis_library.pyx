@@ -1,12 +1,11 @@
 """See redis_library.pxd. Only those functions are here that run no command; these are script_run's."""
-from libc.stddef cimport size_t
 from hutch_engine.base.sha1 cimport SHA1_BYTES, sha1_bytes, sha1_hex
-from hutch_engine.base.slice cimport Slice
+from hutch_engine.base.slice cimport Slice, slice_of_text
 from hutch_engine.scripting.conversion cimport conversion_push_error, conversion_push_error_text
 from hutch_engine.scripting.lua_api cimport (
-    LUA_TNUMBER, LUA_TSTRING, lua_CFunction, lua_State, lua_createtable, lua_error, lua_gettop, lua_isnumber, lua_pushboolean,
-    lua_pushcfunction, lua_pushlstring, lua_pushnumber, lua_pushstring, lua_setfield, lua_setglobal, lua_tolstring,
-    lua_tonumber, lua_type, lua_concat, lua_pushvalue, lua_rawset)
+    LUA_TSTRING, lua_CFunction, lua_State, lua_createtable, lua_error, lua_gettop, lua_isnumber, lua_pushboolean,
+    lua_pushcfunction, lua_pushlstring, lua_pushnumber, lua_pushstring, lua_setfield, lua_setglobal,
+    lua_tolstring, lua_tonumber, lua_type, lua_concat, lua_pushvalue, lua_rawset)
 from hutch_engine.scripting.script_run cimport script_command, script_may_user_run
 from hutch_engine.scripting.state cimport DIGEST_LENGTH, Interpreter, interpreter_of
 
@@ -44,12 +43,12 @@ cdef int _error_reply(lua_State* L) noexcept nogil:
     if not _is_one_string(L):
         conversion_push_error_text(L, b"wrong number or type of arguments", False)
         return 1
-    text.data = lua_tolstring(L, 1, &text.length)
+    text = slice_of_text(lua_tolstring(L, 1, NULL))              # a zero byte ends it, as in Redis
     if text.length == 0 or text.data[0] != c'-':
         lua_pushlstring(L, b"-", 1)
         lua_pushvalue(L, 1)
         lua_concat(L, 2)
-        text.data = lua_tolstring(L, -1, &text.length)
+        text = slice_of_text(lua_tolstring(L, -1, NULL))
     conversion_push_error(L, text, False)
     return 1
 

@@ -4,16 +4,16 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.math cimport floor
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.scripting.lua_api cimport (
-    LUA_ERRSYNTAX, LUA_GLOBALSINDEX, LUA_MULTRET, LUA_REGISTRYINDEX, LUA_TBOOLEAN, LUA_TFUNCTION, LUA_TNIL,
-    LUA_TNONE, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua_CFunction, lua_Debug, lua_State, lua_call, lua_concat,
+    LUA_GLOBALSINDEX, LUA_MULTRET, LUA_REGISTRYINDEX, LUA_TBOOLEAN, LUA_TFUNCTION, LUA_TNIL, LUA_TNONE,
+    LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua_CFunction, lua_Debug, lua_State, lua_call, lua_concat,
     lua_createtable, lua_error, lua_getfield, lua_getinfo, lua_getmetatable, lua_getstack, lua_gettop, lua_insert,
     lua_isstring, lua_load, lua_newtable, lua_next, lua_pcall, lua_pop, lua_pushboolean, lua_pushcclosure,
-    lua_pushcfunction, lua_pushlstring, lua_pushnil, lua_pushnumber, lua_pushstring, lua_pushvalue, lua_rawget,
-    lua_rawset, lua_remove, lua_replace, lua_setfield, lua_setmetatable, lua_settable, lua_settop, lua_toboolean,
-    lua_tocfunction, lua_tolstring, lua_topointer, lua_type, lua_typename, lua_upvalueindex, luaL_argerror,
-    luaL_callmeta, luaL_checkany, luaL_checkinteger, luaL_checklstring, luaL_checkstack, luaL_checkstring,
-    luaL_checktype, luaL_error, luaL_optlstring, luaL_optstring, luaL_ref, luaopen_base, luaopen_math, luaopen_os,
-    luaopen_string, luaopen_table, lua_pushfstring, lua_isnil)
+    lua_pushcfunction, lua_pushnil, lua_pushnumber, lua_pushstring, lua_pushvalue, lua_rawget, lua_rawset,
+    lua_remove, lua_replace, lua_setfield, lua_setmetatable, lua_settop, lua_toboolean, lua_tocfunction,
+    lua_tolstring, lua_topointer, lua_type, lua_typename, lua_upvalueindex, luaL_argerror, luaL_callmeta,
+    luaL_checkany, luaL_checkinteger, luaL_checklstring, luaL_checkstack, luaL_checktype, luaL_error,
+    luaL_optstring, luaL_ref, luaopen_base, luaopen_math, luaopen_os, luaopen_string, luaopen_table,
+    lua_pushfstring)
 from hutch_engine.scripting.state cimport PROXIES_MAX, Interpreter, interpreter_of
 
 cdef enum:
@@ -110,7 +110,9 @@ cdef void sandbox_refuse_unknown(lua_State* L) noexcept nogil:
 
 
 cdef int _missing_global(lua_State* L) noexcept nogil:
-    return luaL_error(L, b"Script attempted to access nonexistent global variable '%s'", luaL_checkstring(L, 2))
+    if not lua_isstring(L, 2):
+        return luaL_error(L, b"Second argument to luaProtectedTableError must be a string or number")
+    return luaL_error(L, b"Script attempted to access nonexistent global variable '%s'", lua_tolstring(L, 2, NULL))
 
 
 # ---- functions that know proxies
@@ -261,7 +263,10 @@ cdef int _load(lua_State* L) noexcept nogil:
 
 cdef int _pcall(lua_State* L) noexcept nogil:
     """An error that is one of our tables is given as its text, as scripts from before Redis 7 expect."""
-    luaL_checkany(L, 1)
+    if lua_gettop(L) == 0:               # Redis's words for what it finds in the function's place
+        lua_pushboolean(L, 0)
+        lua_pushstring(L, b"attempt to call a boolean value")
+        return 2
     lua_pushboolean(L, 1)
     lua_insert(L, 1)
     if lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0):
@@ -298,6 +303,16 @@ cdef int sandbox_error_handler(lua_State* L) noexcept nogil:
     lua_settop(L, 1)
     if known and where.what[0] == c'C':
         known = lua_getstack(L, 2, &where) and lua_getinfo(L, b"nSl", &where)
+    if sandbox_is_proxy(L, 1):
+        # error(redis): a handler written in Lua, as Redis's is, could not mark that table.
+        lua_createtable(L, 0, 3)
+        lua_pushstring(L, b"ERR err_handler_def:10: Attempt to modify a readonly table")
+        lua_setfield(L, 2, b"err")
+        lua_pushstring(L, b"@err_handler_def")
+        lua_setfield(L, 2, b"source")
+        lua_pushnumber(L, 10)
+        lua_setfield(L, 2, b"line")
+        return 1
     if lua_type(L, 1) != LUA_TTABLE:
         lua_createtable(L, 0, 3)
         lua_pushstring(L, b"ERR ")

@@ -1,12 +1,12 @@
 """See script_run.pxd."""
 from libc.math cimport isnan, signbit
 from libc.stddef cimport size_t
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from hutch_engine.base.atomics cimport atomic_load32
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_shrink, buffer_slice)
-from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
+from hutch_engine.base.clock cimport monotonic_us
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_give_way, lock_is_wanted, lock_release, signal_raise
 from hutch_engine.base.memory cimport heap_is_short
@@ -17,21 +17,20 @@ from hutch_engine.commands.command cimport CMD_DENYOOM, CMD_MAY_REPLICATE, CMD_N
 from hutch_engine.commands.reply cimport reply_error, reply_mark, reply_ok, reply_rewind
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_now
 from hutch_engine.scripting.conversion cimport (
-    conversion_push_error, conversion_push_error_text, conversion_push_reply, conversion_write_error,
-    conversion_write_reply)
+    conversion_push_error_text, conversion_push_reply, conversion_write_error, conversion_write_reply)
 from hutch_engine.scripting.lua_api cimport (
-    LUA_GCRESTART, LUA_GCSTEP, LUA_MASKCOUNT, LUA_MASKLINE, LUA_REGISTRYINDEX, LUA_TBOOLEAN, LUA_TNUMBER, LUA_TSTRING,
+    LUA_GCSTEP, LUA_MASKCOUNT, LUA_MASKLINE, LUA_REGISTRYINDEX, LUA_TBOOLEAN, LUA_TNUMBER, LUA_TSTRING,
     LUA_TTABLE, lua_Debug, lua_State, lua_createtable, lua_error, lua_gc, lua_getfield, lua_gettop, lua_isstring,
-    lua_newuserdata, lua_pcall, lua_pop, lua_pushboolean, lua_pushlightuserdata, lua_pushlstring,
-    lua_pushvalue, lua_rawget, lua_rawgeti, lua_rawset, lua_rawseti, lua_sethook, lua_settop, lua_toboolean,
-    lua_tolstring, lua_tonumber, lua_touserdata, lua_type)
+    lua_newuserdata, lua_pcall, lua_pop, lua_pushboolean, lua_pushlightuserdata, lua_pushlstring, lua_pushvalue,
+    lua_rawgeti, lua_rawset, lua_rawseti, lua_replace, lua_sethook, lua_settop, lua_toboolean, lua_tolstring, lua_tonumber,
+    lua_touserdata, lua_type)
 from hutch_engine.scripting.state cimport (
     SCRIPT_ALLOW_OOM, SCRIPT_COMPATIBLE, SCRIPT_NO_WRITES, Interpreter, ScriptRun, Scripting, interpreter_of,
     scripting_of)
 from hutch_engine.server.command_table cimport command_find_subcommand
 from hutch_engine.server.engine cimport (
-    BUSY_EVAL, BUSY_FUNCTION, BUSY_NOT, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_IN_SCRIPT, SESSION_MASTER, SESSION_NO_TOUCH,
-    Engine, Session, engine_poke_housekeeping, session_select)
+    BUSY_EVAL, BUSY_FUNCTION, BUSY_NOT, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_IN_SCRIPT,
+    SESSION_NO_TOUCH, Engine, Session, engine_poke_housekeeping, session_select)
 from hutch_engine.server.eviction cimport evict_until_it_fits
 from hutch_engine.server.executor cimport act_on_effects, count_error, run_command
 
@@ -64,12 +63,12 @@ cdef bint _is_short_of_memory(Engine* engine) noexcept nogil:
 cdef bint script_may_run(Session* caller, uint64_t flags, bint read_only) noexcept nogil:
     if flags & SCRIPT_COMPATIBLE:
         return True
+    # The executor would refuse such a command before it runs; only here it is known what the script says of itself.
+    if not flags & (SCRIPT_ALLOW_OOM | SCRIPT_NO_WRITES) and _is_short_of_memory(caller.engine):
+        reply_error(&caller.reply, b"OOM command not allowed when used memory > 'maxmemory'.")
+        return False
     if read_only and not flags & SCRIPT_NO_WRITES:
         reply_error(&caller.reply, b"ERR Can not execute a script with write flag using *_ro command.")
-        return False
-    if not flags & (SCRIPT_ALLOW_OOM | SCRIPT_NO_WRITES) and _is_short_of_memory(caller.engine):
-        reply_error(&caller.reply, b"OOM allow-oom flag is not set on the script, can not run it when used memory > "
-                                   b"'maxmemory'")
         return False
     return True
 
@@ -118,6 +117,7 @@ cdef int script_runner(lua_State* L) noexcept nogil:
         lua_rawgeti(L, LUA_REGISTRYINDEX, prepared.reference)
         status = lua_pcall(L, 0, 1, 2)
     if likely(status == 0):
+        lua_replace(L, 2)            # as many slots below it as in Redis: how deep a reply may be hangs on that
         conversion_write_reply(L, &run.caller.reply, interpreter.scripting.session.reply.resp, &prepared.counted)
     else:
         _write_failure(L, run, &prepared.counted)
@@ -130,7 +130,7 @@ cdef inline bint _text_field(lua_State* L, const char* name, Slice* text_out) no
     if not lua_isstring(L, -1):
         lua_pop(L, 1)
         return False
-    text_out.data = lua_tolstring(L, -1, &text_out.length)
+    text_out[0] = slice_of_text(lua_tolstring(L, -1, NULL))      # a zero byte ends it, as in Redis
     return True
 
 
@@ -273,14 +273,12 @@ cdef int _refuse(lua_State* L, Engine* engine, const Command* command, const cha
 
 
 cdef inline size_t _spell(double number, char* out) noexcept nogil:
-    """A number as a word: digits when it is whole, else the shortest text that reads back as it."""
-    if number >= -9007199254740992.0 and number <= 9007199254740992.0 and <double><int64_t>number == number:
+    """A number as a word, as Redis 8.2 spells it: digits when it is whole and not too big, else the shortest text that
+    reads back as it."""
+    if number > -4611686018427387904.0 and number < 4611686018427387904.0 and <double><int64_t>number == number:
         return format_integer(<int64_t>number, out)
     if isnan(number):
-        memcpy(out, b"-nan", 4)
-        return 4 if signbit(number) else _copied(out, b"nan", 3)
-    if number >= -9223372036854775808.0 and number < 9223372036854775807.0 and <double><int64_t>number == number:
-        return format_integer(<int64_t>number, out)
+        return _copied(out, b"-nan", 4) if signbit(number) else _copied(out, b"nan", 3)
     return format_double(number, out)
 
 

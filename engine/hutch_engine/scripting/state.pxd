@@ -22,7 +22,7 @@ cdef enum:
     NAMED_KEY_OFFSET = 8                # ... in a Named
     DIGEST_LENGTH = 40
     TEXT_SLOTS = 256                    # Scripting.by_text
-    VM_BYTES_MAX = 1 << 30              # what one interpreter may hold
+    VM_BYTES_MAX = 1 << 29              # what one interpreter may hold
     PROXIES_MAX = 24
 
 cdef struct ScriptRun                   # one execution; on the C stack of its command
@@ -92,7 +92,6 @@ cdef struct Scripting:
     Script* newest                      # EVAL'ed, evictable
     Script* oldest
     uint32_t evictable
-    uint64_t evicted
     Table libraries                     # Named of Library* by name
     Table function_table                # Named of Function* by name in lower case
     uint64_t libraries_bytes

@@ -18,7 +18,7 @@ from hutch_engine.commands.reply cimport (
 from hutch_engine.keyspace.entry cimport Entry, entry_memory
 from hutch_engine.keyspace.keyspace cimport Database
 from hutch_engine.server.engine cimport (SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_of,
-                                         engine_used_memory, engine_wake_listener, session_memory, session_of)
+                                         engine_used_memory, session_memory, session_notice, session_of)
 from hutch_engine.server.info cimport resident_bytes
 from hutch_engine.structures.table cimport (
     Bucket, Table, TableSlot, table_count, table_find, table_is_resizing, table_memory)
@@ -175,7 +175,7 @@ cdef void cmd_shutdown(Call* call) noexcept nogil:
     engine.shutdown_asked = True
     session.flags |= SESSION_CLOSE_NOW
     signal_raise(&engine.pause_over)     # what waits for a shutdown waits here
-    engine_wake_listener(engine)
+    session_notice(session)
 
 
 # ---- MEMORY

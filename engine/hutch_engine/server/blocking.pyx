@@ -20,7 +20,7 @@ from hutch_engine.keyspace.keyspace cimport (
 from hutch_engine.server.engine cimport (
     BLOCKED_KEY_OFFSET, SESSION_BLOCKED, SESSION_CLOSE_NOW, SESSION_NO_TOUCH, Engine, Session, engine_poke_housekeeping,
     session_notice)
-from hutch_engine.server.executor cimport act_on_effects, mute_reply, run_command, uncount_command
+from hutch_engine.server.executor cimport act_on_effects, mute_reply, run_command, take_inbox, uncount_command
 from hutch_engine.structures.table cimport Table, TableSlot, table_each, table_find, table_hash, table_insert, table_remove
 from hutch_engine.structures.wheel cimport Wheel, WheelNode, wheel_add, wheel_cancel, wheel_init, wheel_next_ms, wheel_take
 
@@ -41,6 +41,7 @@ cdef struct BlockedKey:                  # one block; the name for the table lie
     Waiter* last
     BlockedKey* next_ready
     bint is_ready                        # in the engine's chain
+    uint32_t until_gone                  # waiters that want to hear of it when the key is gone
 
 cdef struct Blocked:                     # one block, with the waiters, the words and their bytes behind
     WheelNode node                       # in the wheel when there is a deadline; first, so that it finds us
@@ -53,6 +54,7 @@ cdef struct Blocked:                     # one block, with the waiters, the word
     size_t waiter_count
     int64_t deadline_ms
     uint8_t type
+    bint until_gone
 
 
 # ---- the table of keys
@@ -105,6 +107,7 @@ cdef BlockedKey* _key_find(Engine* engine, int32_t database_index, Slice key, bi
             found.last = NULL
             found.next_ready = NULL
             found.is_ready = False
+            found.until_gone = 0
             memcpy(leb128_write(<char*>found + sizeof(BlockedKey), name.length), name.data, name.length)
             table_insert(&engine.blocked, found, hash)
     _name_free(engine, name, stack)
@@ -135,6 +138,7 @@ cdef void _leave_queue(Engine* engine, Waiter* waiter) noexcept nogil:
         waiter.next.previous = waiter.previous
     else:
         key.last = waiter.previous
+    key.until_gone -= waiter.owner.until_gone
     _drop_if_unwanted(engine, key)
 
 
@@ -165,11 +169,12 @@ cdef Blocked* _copy_words(Session* session) noexcept nogil:
     """A Blocked with room for its waiters, and a copy of the call's words; NULL when refused."""
     cdef Call* call = &session.call
     cdef size_t bytes = sizeof(Blocked) + call.block_keys * sizeof(Waiter) + call.argc * sizeof(Slice)
+    cdef Slice* words = call.block_words if call.block_words != NULL else call.argv
     cdef size_t i
     cdef char* at
     cdef Blocked* blocked
     for i in range(call.argc):
-        bytes += call.argv[i].length
+        bytes += words[i].length
     blocked = <Blocked*>heap_try_alloc(&session.engine.heap, bytes)
     if blocked == NULL:
         return NULL
@@ -179,10 +184,10 @@ cdef Blocked* _copy_words(Session* session) noexcept nogil:
     blocked.argc = call.argc
     at = <char*>(blocked.argv + call.argc)
     for i in range(call.argc):
-        blocked.argv[i] = slice_of(at, call.argv[i].length)
-        if call.argv[i].length:
-            memcpy(at, call.argv[i].data, call.argv[i].length)
-        at += call.argv[i].length
+        blocked.argv[i] = slice_of(at, words[i].length)
+        if words[i].length:
+            memcpy(at, words[i].data, words[i].length)
+        at += words[i].length
     return blocked
 
 
@@ -208,10 +213,20 @@ cdef bint _join_queues(Engine* engine, Blocked* blocked, size_t first, size_t co
         else:
             key.first = waiter
         key.last = waiter
+        key.until_gone += blocked.until_gone
     return True
 
 
 cdef bint _block(Session* session) noexcept nogil:
+    cdef Call* call = &session.call
+    cdef bint waits = _begin_wait(session)
+    if call.block_words != NULL:
+        heap_free(&session.engine.heap, call.block_words, call.block_words_bytes)
+        call.block_words = NULL
+    return waits
+
+
+cdef bint _begin_wait(Session* session) noexcept nogil:
     """What the session's call asked for with call_block. False when memory was refused: nothing happened."""
     cdef Engine* engine = session.engine
     cdef Call* call = &session.call
@@ -227,6 +242,7 @@ cdef bint _block(Session* session) noexcept nogil:
     blocked.session = session
     blocked.command = call.command
     blocked.type = call.block_type
+    blocked.until_gone = call.block_until_gone
     blocked.deadline_ms = call.block_deadline_ms
     blocked.waiter_count = 0
     blocked.node.next = NULL
@@ -307,6 +323,8 @@ cdef void _run_again(Session* session) noexcept nogil:
     cdef Call* call = &session.call
     cdef size_t mark = session.reply.buffer.length
     cdef Blocked* blocked = _detach(session)
+    cdef Session* running = engine.current
+    engine.current = session
     call.flags = CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0
     run_command(session, blocked.command, blocked.argv, blocked.argc, False, 0)
     if call.block_keys:
@@ -315,18 +333,22 @@ cdef void _run_again(Session* session) noexcept nogil:
             call.block_keys = 0
             uncount_command(session, blocked.command)
             _free(engine, blocked)
+            engine.current = running
             return
         call.block_keys = 0
         reply_error(&session.reply, b"OOM command not allowed when used memory > 'maxmemory'.")
     # Its own effects: keys it emptied, and others it made ready, which come after those that are ready already.
     act_on_effects(engine)
     mute_reply(session, mark)
+    engine.current = running
+    take_inbox(session)
     _free(engine, blocked)
     session_notice(session)
 
 
 cdef void _serve_key(Engine* engine, BlockedKey* key) noexcept nogil:
-    """Run the commands of those who wait for this key, as long as it has what they wait for."""
+    """Run the commands of those who wait for this key, as long as it has what they wait for; and when it is gone, of
+    those who wait for that too."""
     cdef Slice name = _name_of(key)
     cdef Slice bytes = slice_of(name.data + 4, name.length - 4)
     cdef uint64_t hash = keyspace_hash(&engine.keyspace, bytes)
@@ -342,9 +364,10 @@ cdef void _serve_key(Engine* engine, BlockedKey* key) noexcept nogil:
         at_end = waiter == last
         entry = keyspace_find(&engine.keyspace, &engine.keyspace.databases[database_index], bytes, hash,
                               FIND_NO_STATS | FIND_NO_TOUCH)
-        if entry == NULL:
+        if entry == NULL and key.until_gone == 0:
             return
-        if entry_type(entry) == waiter.owner.type and not waiter.owner.session.flags & SESSION_CLOSE_NOW:
+        if (((entry != NULL and entry_type(entry) == waiter.owner.type) or waiter.owner.until_gone)
+                and not waiter.owner.session.flags & SESSION_CLOSE_NOW):
             if at_end:
                 # The key may be gone with its last waiter.
                 _run_again(waiter.owner.session)

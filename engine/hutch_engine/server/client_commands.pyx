@@ -15,7 +15,8 @@ from hutch_engine.server.engine cimport (
     PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW,
     SESSION_DIRTY_CAS, SESSION_EMBEDDED, SESSION_MASTER, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_EVICT,
     SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
-    SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING, SESSION_UNIX_SOCKET, Engine, Session, engine_of, engine_poke_housekeeping,
+    SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING, SESSION_UNIX_SOCKET, TOPIC_CHANNEL, TOPIC_PATTERN,
+    TOPIC_SHARD, Engine, Session, engine_of, engine_poke_housekeeping,
     engine_wake_listener, session_memory, session_notice, session_of)
 
 cdef enum:                       # client types, as TYPE filters name them
@@ -117,7 +118,9 @@ cdef void session_describe(const Session* session, Buffer* out) noexcept nogil:
     buffer_append_text(out, b" flags=")
     _append_flags(session.flags, out)
     _field(out, b" db=", session.database_index)
-    buffer_append_text(out, b" sub=0 psub=0 ssub=0")
+    _field(out, b" sub=", session.topic_counts[TOPIC_CHANNEL])
+    _field(out, b" psub=", session.topic_counts[TOPIC_PATTERN])
+    _field(out, b" ssub=", session.topic_counts[TOPIC_SHARD])
     _field(out, b" multi=", <int64_t>session.queue_length if session.flags & SESSION_MULTI else -1)
     _field(out, b" watch=", session.watch_count)
     _field(out, b" qbuf=", <int64_t>session.query_bytes)
@@ -139,7 +142,8 @@ cdef void session_describe(const Session* session, Buffer* out) noexcept nogil:
         buffer_append_text(out, b"NULL")
     else:
         buffer_append(out, session.last_command.name, session.last_command.name_length)
-    _field(out, b" user=default redir=-1 resp=", session.reply.resp)
+    _field(out, b" user=default redir=", <int64_t>session.tracking_redirect if session.flags & SESSION_TRACKING else -1)
+    _field(out, b" resp=", session.reply.resp)
     _text_field(out, b" lib-name=", &session.library_name)
     _text_field(out, b" lib-ver=", &session.library_version)
     _field(out, b" io-thread=0 tot-net-in=", <int64_t>session.bytes_in)
@@ -210,7 +214,6 @@ cdef void _kill(Engine* engine, Session* session, Session* me) noexcept nogil:
     else:
         session.flags |= SESSION_CLOSE_NOW
         # The listener closes sockets; an embedded caller meets the flag with its next call, or when it waits.
-        engine_wake_listener(engine)
         session_notice(session)
 
 
@@ -444,8 +447,10 @@ cdef void cmd_client_unpause(Call* call) noexcept nogil:
     reply_ok(call.reply)
 
 
-cdef const char* _help_lines[46]
+cdef const char* _help_lines[55]
 _help_lines[:] = [
+    b"CACHING (YES|NO)", b"    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+    b"GETREDIR", b"    Return the client ID we are redirecting to when tracking is enabled.",
     b"GETNAME", b"    Return the name of the current connection.",
     b"ID", b"    Return the ID of the current connection.",
     b"INFO", b"    Return information about the current client connection.",
@@ -467,11 +472,14 @@ _help_lines[:] = [
     b"SETINFO <option> <value>", b"    Set client meta attr. Options are:",
     b"    * LIB-NAME: the client lib name.", b"    * LIB-VER: the client lib version.",
     b"UNBLOCK <clientid> [TIMEOUT|ERROR]", b"    Unblock the specified blocked client.",
+    b"TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+    b"         [OPTIN] [OPTOUT] [NOLOOP]",
+    b"    Control server assisted client side caching.",
+    b"TRACKINGINFO", b"    Report tracking status for the current connection.",
     b"NO-EVICT (ON|OFF)", b"    Protect current client connection from eviction.",
     b"NO-TOUCH (ON|OFF)", b"    Will not touch LRU/LFU stats when this mode is on.",
 ]
 
 
 cdef void cmd_client_help(Call* call) noexcept nogil:
-    # Redis's list without the commands that are not there yet.
-    call_help(call, _help_lines, 46)
+    call_help(call, _help_lines, 55)

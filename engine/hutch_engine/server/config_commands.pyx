@@ -54,6 +54,8 @@ cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil:
     keyspace.limits.zset_entries = <uint64_t>config.zset_max_listpack_entries
     keyspace.limits.zset_value_bytes = <uint64_t>config.zset_max_listpack_value
     keyspace.limits.list_size = config.list_max_listpack_size
+    keyspace.limits.stream_node_bytes = <uint64_t>config.stream_node_max_bytes
+    keyspace.limits.stream_node_entries = <uint64_t>config.stream_node_max_entries
     if changed & CHANGED_KEYSPACE:
         keyspace.lfu = config.maxmemory_policy == POLICY_ALLKEYS_LFU or config.maxmemory_policy == POLICY_VOLATILE_LFU
         # The keyspace keeps these in a byte; beyond, both formulas have long stopped changing anything.
@@ -276,6 +278,7 @@ cdef void cmd_config_resetstat(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     memset(engine.stats, 0, engine.command_ids * sizeof(CommandStats))
     memset(engine.errors, 0, sizeof(engine.errors))
+    engine.script_figures.scripts_evicted = 0
     engine.error_count = 0
     engine.error_replies = 0
     engine.commands_processed = 0

@@ -4,10 +4,11 @@ from libc.string cimport memset
 from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, INTEGER_TEXT_MAX, format_double
 from hutch_engine.base.sha1 cimport SHA1_BYTES, sha1_bytes
 from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.commands.stream_words cimport ID_TEXT_MAX, id_text
 from hutch_engine.commands.zset cimport zset_of
 from hutch_engine.keyspace.entry cimport (
-    ENCODING_LISTPACK, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STRING, TYPE_ZSET, Entry, entry_bytes, entry_encoding,
-    entry_has_deadline, entry_pointer, entry_type)
+    ENCODING_LISTPACK, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET, Entry, entry_bytes,
+    entry_encoding, entry_has_deadline, entry_pointer, entry_type)
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_open_hash
 from hutch_engine.structures.hash cimport Hash, hash_deadline, hash_each
 from hutch_engine.structures.listpack cimport Listpack
@@ -15,6 +16,13 @@ from hutch_engine.structures.quicklist cimport (
     Quicklist, QuicklistCursor, quicklist_next, quicklist_seek, quicklist_text, quicklist_view)
 from hutch_engine.structures.set cimport set_each, set_of
 from hutch_engine.structures.sorted_set cimport SortedCursor, SortedSet, sorted_set_at, sorted_set_next
+from hutch_engine.structures.id_map cimport id_of
+from hutch_engine.structures.stream cimport Stream
+from hutch_engine.structures.stream_log cimport (
+    StreamCursor, StreamPairs, stream_log_first, stream_log_next, stream_pairs, stream_pairs_next)
+
+cdef enum:
+    REDIS_STREAM = 6             # its number of the type: modules' values come in between
 
 
 cdef void digest_clear(Digest* digest) noexcept nogil:
@@ -112,12 +120,35 @@ cdef void _hash(Digest* digest, Keyspace* keyspace, const Entry* entry) noexcept
     hash_each(&hash, _field, &fields)
 
 
+cdef void _stream(Digest* digest, const Entry* entry) noexcept nogil:
+    """Groups are not looked at, as in Redis."""
+    cdef Stream* stream = <Stream*>entry_pointer(entry)
+    cdef char[ID_TEXT_MAX] text
+    cdef StreamCursor cursor
+    cdef StreamPairs pairs
+    cdef Slice name, value
+    cdef size_t length, i
+    cdef bint more = stream_log_first(&stream.log, id_of(0, 0), &cursor)
+    while more:
+        length = id_text(cursor.id, text)
+        for i in range(length):
+            if text[i] == 45:            # a point stands for the dash here
+                text[i] = 46
+        digest_mix(digest, slice_of(text, length))
+        stream_pairs(&cursor, &pairs)
+        while pairs.count:
+            stream_pairs_next(&pairs, &name, &value)
+            digest_mix(digest, name)
+            digest_mix(digest, value)
+        more = stream_log_next(&cursor)
+
+
 cdef bint digest_mix_value(Digest* digest, Keyspace* keyspace, const Entry* entry) noexcept nogil:
     cdef char[INTEGER_TEXT_MAX] scratch
     cdef uint8_t type = entry_type(entry)
-    if type > TYPE_HASH:
+    if type > TYPE_STREAM:
         return False
-    digest_mix_number(digest, type)
+    digest_mix_number(digest, type if type != TYPE_STREAM else REDIS_STREAM)
     if type == TYPE_STRING:
         digest_mix(digest, entry_bytes(entry, scratch))
     elif type == TYPE_LIST:
@@ -126,6 +157,8 @@ cdef bint digest_mix_value(Digest* digest, Keyspace* keyspace, const Entry* entr
         set_each(set_of(entry_encoding(entry), entry_pointer(entry)), _member, digest)
     elif type == TYPE_ZSET:
         _sorted_set(digest, keyspace, entry)
+    elif type == TYPE_STREAM:
+        _stream(digest, entry)
     else:
         _hash(digest, keyspace, entry)
     if entry_has_deadline(entry):

@@ -47,8 +47,26 @@ cdef enum:                              # Session.flags
     SESSION_OF_SCRIPTS = 1 << 27        # no client: as it scripts run their commands
     SESSION_ERROR_COUNTED = 1 << 28     # INFO knows the error that the present command answers
 
+cdef enum:                              # kinds of topics: Engine.topics, Session.topic_counts (server/pubsub)
+    TOPIC_CHANNEL = 0
+    TOPIC_PATTERN = 1
+    TOPIC_SHARD = 2
+    TOPIC_TRACKED = 3                   # a key that sessions with CLIENT TRACKING have read
+    TOPIC_PREFIX = 4                    # of keys, CLIENT TRACKING BCAST
+    TOPIC_KINDS = 5
+
+cdef enum:                              # Session.tracking
+    TRACKING_BCAST = 1 << 0
+    TRACKING_OPTIN = 1 << 1
+    TRACKING_OPTOUT = 1 << 2
+    TRACKING_NOLOOP = 1 << 3
+    TRACKING_CACHING = 1 << 4           # CLIENT CACHING was given for the next command
+    TRACKING_BROKEN_REDIRECT = 1 << 5   # whom the messages should go to is gone
+
 cdef enum:
     BLOCKED_KEY_OFFSET = 32             # of the name in server/blocking's BlockedKey
+    TOPIC_NAME_OFFSET = 40              # of the name in server/pubsub's Topic
+    SUBSCRIPTION_NAME_OFFSET = 39       # of session and topic in its Subscription
 
 cdef enum:                              # Engine.busy
     BUSY_NOT = 0
@@ -122,6 +140,17 @@ cdef struct Session:
     uint64_t bell_number                # how the bell calls it
     uint64_t bell_round                 # of its last ringing
     void* connection                    # the listener's own, NULL for embedded sessions
+    Buffer inbox                        # messages to an embedded session; to a socket, those that its own command sent
+    int64_t inbox_over_since_us         # the soft limit's clock for an embedded inbox; 0 = below it
+    Session* next_noticed               # Engine.noticed_first
+    bint noticed                        # in that list
+    void* subscriptions                 # owned: the first of server/pubsub's Subscriptions, NULL without
+    void* last_subscription
+    uint32_t[5] topic_counts            # TOPIC_KINDS
+    uint32_t tracking                   # TRACKING_ bits, while SESSION_TRACKING is set
+    uint64_t tracking_redirect          # session id of whom its invalidation messages go to, 0 = to itself
+    Session* tracking_target            # borrowed: that session; NULL when it is gone
+    uint32_t redirected_to_it           # how many sessions have it as their target
     uint64_t query_bytes                # figures the listener keeps for CLIENT LIST and INFO
     uint64_t query_free
     uint64_t argument_bytes
@@ -194,6 +223,21 @@ cdef struct Engine:
     AllReadyNoter note_all_ready
     ReadyServer serve_ready
 
+    Session* current                    # its command runs, and it has no reply yet; NULL between commands
+    Session* noticed_first              # sockets that the listener has something to do for
+    Session* noticed_last
+    bint listener_awake                 # it will look at them without being woken
+    Table[5] topics                     # TOPIC_KINDS: name -> server/pubsub's Topic*
+    Table subscriptions                 # its Subscription* by session and topic
+    void* first_pattern                 # Topics of the kinds that are gone through one by one
+    void* first_prefix
+    Buffer message                      # the message being sent, in RESP
+    size_t announced                    # effects of the running commands that subscribers have heard of
+    bint sweep_wanted                   # an embedded session was cut off at its limit
+    uint32_t tracking_count             # sessions with CLIENT TRACKING
+    SessionForgetter forget_topics      # server/pubsub, which lies above
+
+    uint32_t monitor_count              # sessions in MONITOR
     void* scripting                     # its own; NULL before the first script
     const char* lua_path                # borrowed: the file that has Lua's C API; NULL: there is none
     ScriptingFreer free_scripting
@@ -268,9 +312,6 @@ cdef void session_free(Session* session) noexcept nogil
 """Requires the lock. Forgets its watches, queue and buffers."""
 cdef void session_reset(Session* session) noexcept nogil
 """RESET: back to what a fresh connection has, except the socket, its addresses and counters."""
-cdef void session_notice(Session* session) noexcept nogil
-"""Its wait is over, or there is something else for it to see: whoever waits for that, a thread, an event loop or the
-listener, is woken. Requires the lock."""
 cdef void session_use_bell(Session* session, Bell* bell) noexcept nogil
 """From now on session_notice rings this one; NULL: none. Requires the lock."""
 cdef void session_resemble(Session* session, const Session* model) noexcept nogil
@@ -293,6 +334,11 @@ cdef uint64_t session_memory(const Session* session) noexcept nogil
 cdef uint64_t engine_used_memory(const Engine* engine) noexcept nogil
 """used_memory: the heap and the clients' buffers."""
 cdef void engine_wake_listener(Engine* engine) noexcept nogil
-"""Any thread. The listener looks at sessions' flags soon."""
+"""Any thread. The listener looks soon at what was noticed, and at pauses."""
+cdef void session_notice(Session* session) noexcept nogil
+"""There is something for it: bytes to send, the end of a wait, its own end. The listener is woken, once for all
+that it has not looked at yet; so are a thread and an event loop that wait. Requires the lock."""
+cdef Buffer* session_inbox(Session* session) noexcept nogil
+"""Where to append a message for it that is not a reply; call session_notice afterwards."""
 cdef void engine_sample(Engine* engine) noexcept nogil
 """Ten times a second: instantaneous figures of INFO."""

@@ -52,6 +52,7 @@ cdef enum:
 # ---- engine
 
 cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept nogil:
+    cdef int kind
     memset(engine, 0, sizeof(Engine))
     lock_init(&engine.lock)
     signal_init(&engine.housekeeping)
@@ -74,6 +75,10 @@ cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept
         return False
     table_init(&engine.watched, &engine.heap, &engine.keyspace.hash_key, WATCHED_KEY_OFFSET)
     table_init(&engine.blocked, &engine.heap, &engine.keyspace.hash_key, BLOCKED_KEY_OFFSET)
+    for kind in range(TOPIC_KINDS):
+        table_init(&engine.topics[kind], &engine.heap, &engine.keyspace.hash_key, TOPIC_NAME_OFFSET)
+    table_init(&engine.subscriptions, &engine.heap, &engine.keyspace.hash_key, SUBSCRIPTION_NAME_OFFSET)
+    buffer_init(&engine.message, NULL)
     engine.keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
     return True
 
@@ -88,12 +93,17 @@ cdef void engine_set_commands(Engine* engine, CommandFinder find, CommandLister 
 
 
 cdef void engine_clear(Engine* engine) noexcept nogil:
+    cdef int kind
     if engine.scripting != NULL:
         engine.free_scripting(engine)
     while engine.sessions != NULL:
         session_free(engine.sessions)
     table_clear(&engine.watched)
     table_clear(&engine.blocked)
+    for kind in range(TOPIC_KINDS):
+        table_clear(&engine.topics[kind])
+    table_clear(&engine.subscriptions)
+    buffer_clear(&engine.message)
     heap_free(&engine.heap, engine.waits, sizeof(Wheel))
     engine.waits = NULL
     keyspace_clear(&engine.keyspace)
@@ -115,6 +125,50 @@ cdef uint64_t engine_used_memory(const Engine* engine) noexcept nogil:
 cdef void engine_wake_listener(Engine* engine) noexcept nogil:
     if engine.wake_fd >= 0:
         hutch_wake_descriptor(engine.wake_fd)
+
+
+cdef void session_notice(Session* session) noexcept nogil:
+    cdef Engine* engine = session.engine
+    if session.bell != NULL:
+        bell_ring(session.bell, session.bell_number, &session.bell_round)
+    if session.flags & SESSION_EMBEDDED:
+        if session.served != NULL:
+            signal_raise(session.served)
+        return
+    if not session.noticed:
+        session.noticed = True
+        session.next_noticed = NULL
+        if engine.noticed_last != NULL:
+            engine.noticed_last.next_noticed = session
+        else:
+            engine.noticed_first = session
+        engine.noticed_last = session
+    if not engine.listener_awake:
+        engine.listener_awake = True
+        engine_wake_listener(engine)
+
+
+cdef void _unnotice(Session* session) noexcept nogil:
+    """Out of the list: the session goes. O(those noticed), and hardly ever needed."""
+    cdef Engine* engine = session.engine
+    cdef Session** link = &engine.noticed_first
+    cdef Session* previous = NULL
+    if not session.noticed:
+        return
+    while link[0] != session:
+        previous = link[0]
+        link = &previous.next_noticed
+    link[0] = session.next_noticed
+    if engine.noticed_last == session:
+        engine.noticed_last = previous
+    session.noticed = False
+
+
+cdef Buffer* session_inbox(Session* session) noexcept nogil:
+    # What a command sends to its own client comes behind the command's reply, which is being written.
+    if session.flags & SESSION_EMBEDDED or session.engine.current == session:
+        return &session.inbox
+    return &session.reply.buffer
 
 
 cdef void engine_poke_housekeeping(Engine* engine) noexcept nogil:
@@ -162,6 +216,7 @@ cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
     session.used_us = session.created_us
     session.queue_end = &session.queue
     buffer_init(&session.reply.buffer, &engine.client_bytes)
+    buffer_init(&session.inbox, &engine.client_bytes)
     buffer_init(&session.name, &engine.client_bytes)
     buffer_init(&session.library_name, &engine.client_bytes)
     buffer_init(&session.library_version, &engine.client_bytes)
@@ -192,9 +247,16 @@ cdef void session_free(Session* session) noexcept nogil:
     cdef Engine* engine = session.engine
     if session.blocked != NULL:
         engine.forget_blocked(session)
+    session.flags |= SESSION_CLOSE_NOW           # nothing is sent to it any more
+    if engine.forget_topics != NULL:
+        engine.forget_topics(session)
+    _unnotice(session)
+    if engine.current == session:
+        engine.current = NULL
     session_use_bell(session, NULL)
     session_discard(session)
     buffer_clear(&session.reply.buffer)
+    buffer_clear(&session.inbox)
     buffer_clear(&session.name)
     buffer_clear(&session.library_name)
     buffer_clear(&session.library_version)
@@ -212,15 +274,6 @@ cdef void session_free(Session* session) noexcept nogil:
     if not session.flags & SESSION_EMBEDDED:
         engine.socket_count -= 1
     heap_free(&engine.heap, session, sizeof(Session))
-
-
-cdef void session_notice(Session* session) noexcept nogil:
-    if session.bell != NULL:
-        bell_ring(session.bell, session.bell_number, &session.bell_round)
-    if session.served != NULL:
-        signal_raise(session.served)
-    elif not session.flags & SESSION_EMBEDDED:
-        engine_wake_listener(session.engine)
 
 
 cdef void session_use_bell(Session* session, Bell* bell) noexcept nogil:
@@ -258,6 +311,8 @@ cdef void session_select(Session* session, int32_t database_index) noexcept nogi
 
 cdef void session_reset(Session* session) noexcept nogil:
     session_discard(session)
+    if session.engine.forget_topics != NULL:
+        session.engine.forget_topics(session)
     session_select(session, 0)
     session.reply.resp = 2
     buffer_clear(&session.name)
@@ -269,7 +324,7 @@ cdef void session_reset(Session* session) noexcept nogil:
 
 
 cdef uint64_t session_memory(const Session* session) noexcept nogil:
-    return (sizeof(Session) + session.reply.buffer.capacity + session.name.capacity + session.library_name.capacity
+    return (sizeof(Session) + session.reply.buffer.capacity + session.inbox.capacity + session.name.capacity + session.library_name.capacity
             + session.library_version.capacity + session.address.capacity + session.local_address.capacity
             + session.queue_bytes + session.watch_count * sizeof(Watch) + session.query_bytes + session.query_free
             + session.output_bytes)
@@ -438,7 +493,7 @@ cdef void session_unwatch(Session* session) noexcept nogil:
     session.watches = NULL
     session.watch_count = 0
     engine.watching_sessions -= 1
-    if engine.watching_sessions == 0:
+    if engine.watching_sessions == 0 and engine.tracking_count == 0:
         engine.keyspace.wanted &= ~<uint32_t>WANT_TOUCHED
 
 

@@ -24,6 +24,8 @@ cdef void count_error(Engine* engine, Slice text) noexcept nogil
 """INFO errorstats: an error that no run_command sees; `text` begins with its code."""
 cdef void act_on_effects(Engine* engine) noexcept nogil
 """WATCH, keyspace events, blocked clients. After each top-level command, and by housekeeping."""
+cdef void take_inbox(Session* session) noexcept nogil
+"""A socket's command has its reply: what it sent to its own client follows."""
 cdef void uncount_command(Session* session, const Command* command) noexcept nogil
 """It waits: it has not been executed yet, after all."""
 cdef void mute_reply(Session* session, size_t mark) noexcept nogil

@@ -9,19 +9,25 @@ from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.call cimport (
     CALL_IN_MULTI, CALL_NO_TOUCH, Call, CommandHandler, error_arity, error_memory)
 from hutch_engine.commands.command cimport (
-    ACL_SCRIPTING, CMD_ALLOW_BUSY, CMD_DENYOOM, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED, CMD_WRITE, Command)
+    ACL_SCRIPTING, CMD_ALLOW_BUSY, CMD_DENYOOM, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED,
+    CMD_READONLY, CMD_SKIP_MONITOR, CMD_WRITE, Command)
 from hutch_engine.commands.reply cimport (
     Reply, reply_error, reply_error_parts, reply_error_slice, reply_mark, reply_rewind, reply_simple)
 from hutch_engine.keyspace.keyspace cimport (
-    EFFECT_EVENT, EFFECT_READY, EFFECT_READY_ALL, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Effect, Keyspace, keyspace_effects_clear,
+    EFFECT_READY, EFFECT_READY_ALL, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Effect, Keyspace, keyspace_effects_clear,
     keyspace_expire_due, keyspace_now)
 from hutch_engine.server.command_table cimport command_find_subcommand
 from hutch_engine.server.engine cimport (
-    BUSY_EVAL, BUSY_NOT, PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_ERROR_COUNTED, SESSION_AUTHENTICATED, SESSION_DIRTY_EXEC, SESSION_EMBEDDED,
-    SESSION_MULTI, SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
-    SESSION_REPLY_SKIP_NEXT, SESSION_UNIX_SOCKET, CommandStats, Engine, ErrorStat, QueuedCommand, Session, engine_poke_housekeeping,
+    BUSY_EVAL, BUSY_NOT, PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_ERROR_COUNTED, SESSION_AUTHENTICATED,
+    SESSION_DIRTY_EXEC, SESSION_EMBEDDED, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_TOUCH, SESSION_OF_SCRIPTS,
+    SESSION_POSTPONED,
+    SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED,
+    SESSION_TRACKING, SESSION_UNIX_SOCKET, TRACKING_CACHING, CommandStats, Engine, ErrorStat, QueuedCommand, Session,
+    engine_poke_housekeeping,
     engine_touch_watched, engine_touch_watched_all, engine_used_memory, session_discard, session_queue)
 from hutch_engine.server.eviction cimport evict_until_it_fits
+from hutch_engine.server.monitor cimport monitor_feed
+from hutch_engine.server.tracking cimport announce_effects, tracking_remember
 
 cdef enum:
     NAME_SHOWN = 128             # bytes of a client's words that an error repeats
@@ -144,6 +150,31 @@ cdef uint64_t _flags_with_queue(Session* session, const Command* command) noexce
     return flags
 
 
+cdef bint _is_out_of_place(Session* session, const Command* command) noexcept nogil:
+    """What a RESP2 subscriber, and a monitor, cannot ask for; then the error is written."""
+    cdef Buffer text
+    if session.flags & SESSION_MONITOR and command.flags & (CMD_READONLY | CMD_WRITE | CMD_MAY_REPLICATE):
+        _reject_text(session, command, b"ERR Replica can't interact with the keyspace")
+        return True
+    if not session.flags & SESSION_SUBSCRIBED or session.reply.resp >= 3 or _serves_subscribers(command):
+        return False
+    buffer_init(&text, NULL)
+    buffer_append_text(&text, b"ERR Can't execute '")
+    buffer_append(&text, command.name, command.name_length)
+    buffer_append_text(&text, b"': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
+                              b"context")
+    _reject(session, command, buffer_slice(&text))
+    buffer_clear(&text)
+    return True
+
+
+cdef bint _serves_subscribers(const Command* command) noexcept nogil:
+    return (_names(command, b"ping", 4) or _names(command, b"quit", 4) or _names(command, b"reset", 5)
+            or _names(command, b"subscribe", 9) or _names(command, b"unsubscribe", 11)
+            or _names(command, b"psubscribe", 10) or _names(command, b"punsubscribe", 12)
+            or _names(command, b"ssubscribe", 10) or _names(command, b"sunsubscribe", 12))
+
+
 cdef uint64_t _flags_with_script(Session* session, const Command* command, Slice* argv, size_t argc, uint64_t flags) noexcept nogil:
     """A script that says it does not write is not held by CLIENT PAUSE WRITE."""
     if flags & CMD_MAY_REPLICATE and command.acl_categories & ACL_SCRIPTING and session.engine.flags_of_script != NULL \
@@ -221,6 +252,14 @@ cdef void _count_error(Engine* engine, const Reply* reply, size_t mark) noexcept
     count_error(engine, slice_of(reply.buffer.data + mark + 1, reply.buffer.length - mark - 1))
 
 
+cdef void _remember(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
+    """What a script reads, its caller has read."""
+    if session.flags & SESSION_OF_SCRIPTS:
+        session = session.engine.current
+    if session != NULL and session.flags & SESSION_TRACKING:
+        tracking_remember(session, command, argv, argc)
+
+
 cdef void run_command(Session* session, const Command* command, Slice* argv, size_t argc, bint hashed,
                       uint64_t key_hash) noexcept nogil:
     cdef Call* call = &session.call
@@ -235,7 +274,14 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
     call.command = command
     call.key_hashed = hashed
     call.key_hash = key_hash
+    # Scripts show themselves before the commands that they call; all others when they have run.
+    if unlikely(engine.monitor_count != 0) and command.flags & CMD_SKIP_MONITOR and command.acl_categories & ACL_SCRIPTING:
+        monitor_feed(session, command, argv, argc)
     (<CommandHandler>command.handler)(call)
+    if unlikely(engine.monitor_count != 0) and not command.flags & CMD_SKIP_MONITOR and not engine.serving:
+        monitor_feed(session, command, argv, argc)
+    if unlikely(engine.tracking_count != 0) and command.flags & CMD_READONLY:
+        _remember(session, command, argv, argc)
     ended = ticks()
     if engine.batch_ticks:
         engine.batch_ticks = ended
@@ -261,6 +307,9 @@ cdef void act_on_effects(Engine* engine) noexcept nogil:
     if keyspace.earliest_added_ms != INT64_MAX and not engine.cron_paused and engine.busy == BUSY_NOT \
             and keyspace.earliest_added_ms < keyspace_now(keyspace):
         keyspace_expire_due(keyspace, PAST_DEADLINES)
+    if engine.announced < keyspace.effect_count:
+        announce_effects(engine)
+    engine.announced = 0
     for i in range(keyspace.effect_count):
         effect = &keyspace.effects[i]
         key = slice_of(keyspace.effect_keys.data + effect.key_start, effect.key_length)
@@ -291,6 +340,16 @@ cdef inline void _after_command(Session* session, size_t mark) noexcept nogil:
     if unlikely(keyspace.effect_count != 0 or keyspace.chores != 0 or keyspace.earliest_added_ms != INT64_MAX):
         act_on_effects(session.engine)
     mute_reply(session, mark)
+    session.engine.current = NULL
+    if unlikely(session.inbox.length != 0):
+        take_inbox(session)
+
+
+cdef void take_inbox(Session* session) noexcept nogil:
+    if session.flags & SESSION_EMBEDDED or session.inbox.length == 0:
+        return
+    buffer_append_slice(&session.reply.buffer, buffer_slice(&session.inbox))
+    buffer_clear(&session.inbox)
 
 
 cdef void mute_reply(Session* session, size_t mark) noexcept nogil:
@@ -349,6 +408,8 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
             and _memory_forbids(session, flags):
         _reject_text(session, command, b"OOM command not allowed when used memory > 'maxmemory'.")
         return _refused(session, mark)
+    if unlikely(session.flags & (SESSION_SUBSCRIBED | SESSION_MONITOR)) and _is_out_of_place(session, command):
+        return _refused(session, mark)
     if unlikely(engine.pause_kind != PAUSE_NONE) and _is_paused(session, _flags_with_script(session, command, argv, argc, flags)):
         session.flags |= SESSION_POSTPONED
         return EXECUTE_POSTPONED
@@ -360,13 +421,22 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
         _after_command(session, mark)
         return EXECUTED
     session.call.flags = CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0
+    engine.current = session
     run_command(session, command, argv, argc, hashed, key_hash)
     if unlikely(session.call.block_keys != 0):
         return _wait(session, command, mark)
     if unlikely(session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) and _names(command, b"exec", 4):
         mark = session.reply.buffer.length      # EXEC has muted what is to be muted
+    if unlikely(session.flags & SESSION_TRACKING) and session.tracking & TRACKING_CACHING:
+        _end_caching(session, command)
     _after_command(session, mark)
     return EXECUTED
+
+
+cdef void _end_caching(Session* session, const Command* command) noexcept nogil:
+    """CLIENT CACHING is for the next command, or transaction."""
+    if not session.flags & SESSION_MULTI and not (command.parent != NULL and _names(command.parent, b"client", 6)):
+        session.tracking &= ~<uint32_t>TRACKING_CACHING
 
 
 cdef void uncount_command(Session* session, const Command* command) noexcept nogil:
@@ -384,6 +454,8 @@ cdef Executed _wait(Session* session, const Command* command, size_t mark) noexc
         error_memory(&session.call)
         return _refused(session, mark)
     uncount_command(session, command)
+    engine.current = NULL
+    take_inbox(session)
     if engine.keyspace.effect_count != 0 or engine.keyspace.chores != 0 or engine.keyspace.earliest_added_ms != INT64_MAX:
         act_on_effects(engine)
     return EXECUTE_BLOCKED

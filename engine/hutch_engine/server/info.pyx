@@ -13,8 +13,10 @@ from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport reply_verbatim
 from hutch_engine.keyspace.keyspace cimport Database, Keyspace, keyspace_deadlines
 from hutch_engine.server.config cimport Parameter, config_find, config_text
-from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, CommandStats, Engine,
-                                         ErrorStat, ScriptFigures, Session, engine_of, engine_used_memory, session_memory)
+from hutch_engine.server.engine cimport (
+    SESSION_BLOCKED, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_CHANNEL, TOPIC_PATTERN,
+    TOPIC_PREFIX, TOPIC_SHARD, TOPIC_TRACKED, CommandStats, Engine, ErrorStat, ScriptFigures, Session, engine_of,
+    engine_used_memory, session_memory)
 from hutch_engine.structures.table cimport table_count, table_memory
 
 cdef extern from "<sys/resource.h>" nogil:
@@ -244,6 +246,15 @@ cdef void _mend_last_colon(Buffer* out) noexcept nogil:
             return
 
 
+cdef int64_t _subscriptions(Engine* engine, int kind) noexcept nogil:
+    cdef Session* session = engine.sessions
+    cdef int64_t found = 0
+    while session != NULL:
+        found += session.topic_counts[kind]
+        session = session.next
+    return found
+
+
 cdef void _clients(Engine* engine, Buffer* out) noexcept nogil:
     cdef Session* session = engine.sessions
     cdef int64_t blocked = 0, tracking = 0, subscribed = 0, watching = 0
@@ -409,10 +420,16 @@ cdef void _stats(Engine* engine, Buffer* out) noexcept nogil:
     _zeros(out, b"total_eviction_exceeded_time current_eviction_exceeded_time")
     _number(out, b"keyspace_hits", <int64_t>engine.keyspace.hits)
     _number(out, b"keyspace_misses", <int64_t>engine.keyspace.misses)
-    _zeros(out, b"pubsub_channels pubsub_patterns pubsubshard_channels latest_fork_usec total_forks "
+    _number(out, b"pubsub_channels", <int64_t>table_count(&engine.topics[TOPIC_CHANNEL]))
+    _number(out, b"pubsub_patterns", <int64_t>table_count(&engine.topics[TOPIC_PATTERN]))
+    _number(out, b"pubsubshard_channels", <int64_t>table_count(&engine.topics[TOPIC_SHARD]))
+    _zeros(out, b"latest_fork_usec total_forks "
                 b"migrate_cached_sockets slave_expires_tracked_keys active_defrag_hits active_defrag_misses "
-                b"active_defrag_key_hits active_defrag_key_misses total_active_defrag_time current_active_defrag_time "
-                b"tracking_total_keys tracking_total_items tracking_total_prefixes unexpected_error_replies")
+                b"active_defrag_key_hits active_defrag_key_misses total_active_defrag_time current_active_defrag_time")
+    _number(out, b"tracking_total_keys", <int64_t>table_count(&engine.topics[TOPIC_TRACKED]))
+    _number(out, b"tracking_total_items", _subscriptions(engine, TOPIC_TRACKED))
+    _number(out, b"tracking_total_prefixes", <int64_t>table_count(&engine.topics[TOPIC_PREFIX]))
+    _number(out, b"unexpected_error_replies", 0)
     _number(out, b"total_error_replies", <int64_t>engine.error_replies)
     _zeros(out, b"dump_payload_sanitizations total_reads_processed total_writes_processed io_threaded_reads_processed "
                 b"io_threaded_writes_processed io_threaded_total_prefetch_batches io_threaded_total_prefetch_entries")

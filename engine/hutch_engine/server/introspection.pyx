@@ -3,126 +3,17 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport strlen
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
-from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, slice_of_text
 from hutch_engine.commands.call cimport Call, call_help, call_word, error_memory, error_syntax
 from hutch_engine.commands.command cimport (
-    KEY_ACCESS, KEY_BEGIN_INDEX, KEY_BEGIN_KEYWORD, KEY_BEGIN_UNKNOWN, KEY_DELETE, KEY_FIND_KEYNUM, KEY_FIND_RANGE,
-    KEY_INCOMPLETE, KEY_INSERT, KEY_NOT_KEY, KEY_OW, KEY_RM, KEY_RO, KEY_RW, KEY_UPDATE, KEY_VARIABLE_FLAGS, Command, KeySpec)
+    KEY_ACCESS, KEY_DELETE, KEY_INCOMPLETE, KEY_INSERT, KEY_NOT_KEY, KEY_OW, KEY_RM, KEY_RO, KEY_RW, KEY_UPDATE,
+    KEY_VARIABLE_FLAGS, Command)
 from hutch_engine.commands.reply cimport (reply_array, reply_array_at, reply_bulk, reply_error, reply_integer,
                                           reply_map_at, reply_mark, reply_null, reply_raw, reply_set,
                                           reply_simple)
+from hutch_engine.server.command_keys cimport KeyPosition, command_keys
 from hutch_engine.server.engine cimport Engine, engine_of
 from hutch_engine.server.executor cimport resolve_command
-
-
-# ---- keys
-
-cdef int64_t _spec_begin(const KeySpec* spec, const Slice* argv, size_t argc) noexcept nogil:
-    """Where the specification's keys begin; -1: its keyword is not there."""
-    cdef int64_t at, step, end
-    if spec.begin_kind == KEY_BEGIN_INDEX:
-        return spec.begin_index
-    if spec.begin_kind != KEY_BEGIN_KEYWORD:
-        return -1
-    if spec.begin_from > 0:
-        at = spec.begin_from
-        step = 1
-        end = <int64_t>argc
-    else:
-        at = <int64_t>argc + spec.begin_from
-        step = -1
-        end = 0
-    while at > 0 and at < <int64_t>argc and at != end:
-        # A keyword as the last word has no key behind it.
-        if at + 1 < <int64_t>argc and slice_is(argv[at], spec.begin_keyword):
-            return at + 1
-        at += step
-    return -1
-
-
-cdef uint32_t _flags_here(const Command* command, const KeySpec* spec, const Slice* argv, size_t argc) noexcept nogil:
-    """What this request does to the keys, where that depends on its words."""
-    cdef size_t i
-    if not spec.flags & KEY_VARIABLE_FLAGS or not slice_is(slice_of(command.name, command.name_length), b"set"):
-        return spec.flags
-    for i in range(3, argc):
-        if slice_is(argv[i], b"GET"):
-            return KEY_RW | KEY_ACCESS | KEY_UPDATE
-    return KEY_OW | KEY_UPDATE
-
-
-cdef int64_t _sort_store(const Command* command, const Slice* argv, size_t argc) noexcept nogil:
-    """Where the key of SORT's last STORE is, -1 without one: its specification says no more than that it may be
-    anywhere. What BY and GET name is no key of the request."""
-    cdef int64_t found = -1
-    cdef size_t at = 2
-    if not slice_is(slice_of(command.name, command.name_length), b"sort"):
-        return -1
-    while at < argc:
-        if slice_is(argv[at], b"limit"):
-            at += 2
-        elif slice_is(argv[at], b"get") or slice_is(argv[at], b"by"):
-            at += 1
-        elif at + 1 < argc and slice_is(argv[at], b"store"):
-            found = <int64_t>at + 1
-        at += 1
-    return found
-
-
-cdef int64_t command_keys(const Command* command, const Slice* argv, size_t argc, KeyPosition* positions,
-                          size_t capacity) noexcept nogil:
-    cdef int64_t found = 0
-    cdef int64_t begin, last, step, at, number
-    cdef const KeySpec* spec
-    cdef uint32_t i
-    for i in range(command.key_spec_count):
-        spec = &command.key_specs[i]
-        if spec.flags & KEY_NOT_KEY:
-            continue
-        if spec.begin_kind == KEY_BEGIN_UNKNOWN and spec.flags & KEY_OW:
-            begin = _sort_store(command, argv, argc)
-            if begin >= 0:
-                if <size_t>found < capacity:
-                    positions[found].index = <uint32_t>begin
-                    positions[found].flags = spec.flags
-                found += 1
-            continue
-        begin = _spec_begin(spec, argv, argc)
-        if begin < 0:
-            continue
-        if begin >= <int64_t>argc:
-            return -1
-        step = spec.key_step
-        if spec.find_kind == KEY_FIND_RANGE:
-            if spec.last_key >= 0:
-                last = begin + spec.last_key
-            elif spec.limit <= 1:
-                last = <int64_t>argc + spec.last_key
-            else:
-                last = begin + (<int64_t>argc - begin) // spec.limit + spec.last_key
-        elif spec.find_kind == KEY_FIND_KEYNUM:
-            at = begin + spec.keynum_index
-            if at >= <int64_t>argc or not parse_integer(argv[at], &number) or number < 0:
-                return -1
-            if number == 0:
-                continue
-            begin += spec.first_key
-            if number > <int64_t>argc:
-                return -1
-            last = begin + (number - 1) * step
-        else:
-            continue
-        if begin >= <int64_t>argc or last >= <int64_t>argc or last < begin or step < 1:
-            return -1
-        at = begin
-        while at <= last:
-            if <size_t>found < capacity:
-                positions[found].index = <uint32_t>at
-                positions[found].flags = _flags_here(command, spec, argv, argc)
-            found += 1
-            at += step
-    return found
 
 
 cdef void _reply_key_flags(Call* call, uint32_t flags) noexcept nogil:

@@ -14,37 +14,37 @@ replies of a client that does not read them, its further requests are left in th
 STALL_BYTES are waiting; a hard output limit in the configuration takes the place of that.
 """
 from libc.stddef cimport size_t
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdio cimport snprintf
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memmove
 from hutch_engine.base.atomics cimport atomic_load32, atomic_store32
-from hutch_engine.base.buffer cimport (
-    Buffer, buffer_append, buffer_clear, buffer_init, buffer_reserve, buffer_shrink)
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_reserve, buffer_shrink
 from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, prefetch, ticks, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_give_way, lock_is_wanted, lock_release
-from hutch_engine.base.slice cimport Slice, slice_is, slice_of
-from hutch_engine.commands.command cimport ACL_HASH, ACL_LIST, ACL_SET, ACL_SORTEDSET
+from hutch_engine.base.slice cimport Slice, slice_is
+from hutch_engine.commands.command cimport ACL_HASH, ACL_LIST, ACL_SET, ACL_SORTEDSET, Command
 from hutch_engine.commands.reply cimport reply_error
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_hash
 from hutch_engine.keyspace.prefetch cimport prefetch_member_bucket, prefetch_value
+from hutch_engine.server.connections cimport (
+    ARENA_BYTES, BATCH_REQUESTS, ENDING_AFTER_REPLY, ENDING_CLOSED, ENDING_NOT, ENDING_NOW, ENDING_PROTOCOL_ERROR,
+    HELD_BLOCKED, HELD_NOT, HELD_POSTPONED, HELD_STALLED, READ_BYTES, Batch, Connection, ListeningSocket, Request,
+    connections_accept, connections_authenticated, connections_close_sockets, connections_copy_limits,
+    connections_count_bytes, connections_doom, connections_free_doomed, connections_grow_list, connections_hold,
+    connections_join_round, connections_listen_for, connections_open, connections_release, connections_reserve, connections_resume,
+    connections_watch_for)
 from hutch_engine.server.engine cimport (
-    PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_MASTER,
-    SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
-    SESSION_POSTPONED, SESSION_REPLICA, SESSION_SUBSCRIBED, SESSION_UNIX_SOCKET, engine_sample, session_free,
-    session_new)
+    PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT, SESSION_MASTER,
+    SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_SUBSCRIBED, Session,
+    engine_sample)
 from hutch_engine.server.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, Executed, execute_known
 from hutch_engine.server.poller cimport (
-    POLL_READ, POLL_WRITE, POLLER_EVENTS_MAX, PollerEvent, poller_add, poller_change, poller_clear, poller_init, poller_remove, poller_wait,
-    poller_wake)
+    POLL_READ, POLL_WRITE, POLLER_EVENTS_MAX, PollerEvent, poller_clear, poller_init, poller_wait, poller_wake)
 from hutch_engine.server.resp_parser cimport (
-    PARSE_ERROR, PARSE_FULL, PARSE_MORE, PARSE_NO_MEMORY, PARSE_REQUEST, ParseOutcome, parser_clear, parser_init,
-    parser_missing, parser_moved, parser_next, parser_rewind, words_clear, words_init, words_reset)
-from hutch_engine.server.sockets cimport (
-    ACCEPT_AGAIN, ACCEPT_NO_DESCRIPTOR, ACCEPTED, ADDRESS_TEXT_MAX, SOCKET_FAILED, SOCKET_WAIT, AcceptOutcome,
-    socket_accept, socket_address, socket_close, socket_listen_tcp, socket_listen_unix, socket_peer_is_loopback,
-    socket_port, socket_read, socket_tune, socket_write)
+    PARSE_ERROR, PARSE_FULL, PARSE_MORE, PARSE_REQUEST, ParseOutcome, parser_missing, parser_moved, parser_next,
+    parser_rewind, words_init, words_reset)
+from hutch_engine.server.sockets cimport SOCKET_FAILED, SOCKET_WAIT, socket_read, socket_write
 from hutch_engine.structures.table cimport Table, table_prefetch_bucket, table_prefetch_entries
 
 cdef extern from * nogil:
@@ -60,11 +60,16 @@ cdef extern from * nogil:
     static int hutch_listener_thread(void *context, uint64_t *thread_out) {
         sigset_t all, before;
         pthread_t thread;
+        pthread_attr_t attributes;
         int failed;
+        if (pthread_attr_init(&attributes)) return 0;
+        /* Scripts run here: their nested calls and replies want what a main thread has. Some systems give 128 KiB. */
+        pthread_attr_setstacksize(&attributes, 8u << 20);
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        failed = pthread_create(&thread, NULL, hutch_listener_main, context);
+        failed = pthread_create(&thread, &attributes, hutch_listener_main, context);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
+        pthread_attr_destroy(&attributes);
         if (failed) return 0;
     #ifdef __linux__
         pthread_setname_np(thread, "hutch-listener");
@@ -76,7 +81,6 @@ cdef extern from * nogil:
     """
     bint hutch_listener_thread(void* context, uint64_t* thread_out) noexcept
     void hutch_listener_join(uint64_t thread) noexcept
-    int unlink(const char* path) noexcept
 
 cdef enum:
     TICK_US = 100000                # statistics, time-outs, memory of idle clients
@@ -98,6 +102,10 @@ cdef enum:
 
 # ---- making, opening, ending
 
+cdef bint listener_open(Listener* listener, char* error_out, size_t error_size) noexcept nogil:
+    return connections_open(listener, error_out, error_size)
+
+
 cdef Listener* listener_new(Engine* engine, bint portable_poller) noexcept nogil:
     cdef Listener* listener = <Listener*>calloc(1, sizeof(Listener))
     if listener == NULL:
@@ -107,182 +115,11 @@ cdef Listener* listener_new(Engine* engine, bint portable_poller) noexcept nogil
     listener.arena = <char*>malloc(ARENA_BYTES)
     listener.requests = <Request*>malloc(BATCH_REQUESTS * sizeof(Request))
     words_init(&listener.words, &engine.client_bytes)
-    if listener.arena == NULL or listener.requests == NULL or not _connections_reserve(listener) or \
+    if listener.arena == NULL or listener.requests == NULL or not connections_reserve(listener) or \
             not poller_init(&listener.poller, portable_poller):
-        _release_arrays(listener)
+        connections_release(listener)
         return NULL
     return listener
-
-
-cdef void _release_arrays(Listener* listener) noexcept nogil:
-    free(listener.spare.arena)
-    free(listener.spare.requests)
-    free(listener.spare.round)
-    free(listener.spare.resumed)
-    words_clear(&listener.spare.words)
-    free(listener.arena)
-    free(listener.requests)
-    free(listener.connections)
-    free(listener.round)
-    free(listener.resumed)
-    free(listener.doomed)
-    words_clear(&listener.words)
-    free(listener)
-
-
-cdef bint _grow_list(Connection*** list, uint32_t capacity) noexcept nogil:
-    cdef void* block = realloc(list[0], capacity * sizeof(Connection*))
-    if block == NULL:
-        return False
-    list[0] = <Connection**>block
-    return True
-
-
-cdef bint _connections_reserve(Listener* listener) noexcept nogil:
-    """Room for one more connection in every list, so that listing one never fails. `resumed` may name a
-    connection twice while it is being worked off."""
-    cdef uint32_t used = listener.connection_count + listener.doomed_count
-    cdef uint32_t capacity = listener.connection_capacity * 2 if listener.connection_capacity else 64
-    if used < listener.connection_capacity:
-        return True
-    if not (_grow_list(&listener.connections, capacity) and _grow_list(&listener.round, capacity)
-            and _grow_list(&listener.resumed, 2 * capacity) and _grow_list(&listener.doomed, capacity)):
-        return False
-    listener.connection_capacity = capacity
-    return True
-
-
-cdef bint _add_socket(Listener* listener, int fd, bint unix_socket) noexcept nogil:
-    cdef ListeningSocket* place = &listener.sockets[listener.socket_count]
-    place.fd = fd
-    place.unix_socket = unix_socket
-    listener.socket_count += 1
-    return poller_add(&listener.poller, fd, POLL_READ, place)
-
-
-cdef bint _open_tcp(Listener* listener, const char* addresses, int32_t port, int backlog, int32_t* port_out,
-                    char* error_out, size_t error_size) noexcept nogil:
-    """Listen on each of the blank-separated addresses; '-' in front: it may be missing on this machine."""
-    cdef const char* p = addresses
-    cdef char[256] host
-    cdef size_t length
-    cdef bint optional
-    cdef int fd
-    port_out[0] = port
-    while True:
-        while p[0] == 32 or p[0] == 9:
-            p += 1
-        if p[0] == 0:
-            break
-        length = 0
-        while p[length] != 0 and p[length] != 32 and p[length] != 9:
-            length += 1
-        optional = p[0] == 45
-        if length >= sizeof(host) or listener.socket_count == LISTENER_SOCKETS_MAX:
-            snprintf(error_out, error_size, b"Too many or too long bind addresses")
-            return False
-        memcpy(host, p + optional, length - optional)
-        host[length - optional] = 0
-        p += length
-        fd = socket_listen_tcp(host, port_out[0], backlog, optional, error_out, error_size)
-        if fd < 0:
-            if error_out[0]:
-                return False
-            continue
-        if not _add_socket(listener, fd, False):
-            snprintf(error_out, error_size, b"Failed to watch a listening socket")
-            return False
-        # An ephemeral port is chosen by the first address, the others follow.
-        port_out[0] = socket_port(fd)
-    if listener.socket_count == 0:
-        snprintf(error_out, error_size, b"Failed listening on port %d (tcp): none of the bind addresses exists here", <int>port)
-        return False
-    return True
-
-
-cdef void _close_sockets(Listener* listener) noexcept nogil:
-    cdef uint32_t i
-    for i in range(listener.socket_count):
-        poller_remove(&listener.poller, listener.sockets[i].fd)
-        socket_close(listener.sockets[i].fd)
-    listener.socket_count = 0
-    if listener.unix_path[0]:
-        unlink(listener.unix_path)
-        listener.unix_path[0] = 0
-
-
-cdef bint _text_of(const Buffer* buffer, char* out, size_t size) noexcept nogil:
-    if buffer.length >= size:
-        return False
-    if buffer.length:
-        memcpy(out, buffer.data, buffer.length)
-    out[buffer.length] = 0
-    return True
-
-
-cdef bint listener_open(Listener* listener, char* error_out, size_t error_size) noexcept nogil:
-    cdef Engine* engine = listener.engine
-    cdef char[4096] addresses
-    cdef char[4096] path
-    cdef int32_t port
-    cdef int32_t bound_port = 0
-    cdef int64_t permissions
-    cdef int backlog
-    cdef int attempts = 0
-    cdef int fd
-    cdef bint fits
-    error_out[0] = 0
-    lock_acquire(&engine.lock)
-    port = <int32_t>engine.config.port
-    backlog = <int>engine.config.tcp_backlog
-    permissions = engine.config.unixsocketperm
-    fits = _text_of(&engine.config.bind, addresses, sizeof(addresses))
-    if not _text_of(&engine.config.unixsocket, path, sizeof(path)):
-        fits = False
-    _copy_limits(listener)
-    lock_release(&engine.lock)
-    if not fits:
-        snprintf(error_out, error_size, b"The bind addresses or the Unix socket's path are too long")
-        return False
-    if path[0]:
-        fd = socket_listen_unix(_slice_of_path(path), permissions, backlog, error_out, error_size)
-        if fd < 0:
-            return False
-        # It fits: the system's limit is below this array's size.
-        memcpy(listener.unix_path, path, sizeof(listener.unix_path))
-        if not _add_socket(listener, fd, True):
-            snprintf(error_out, error_size, b"Failed to watch a listening socket")
-            _close_sockets(listener)
-            return False
-    if listener.any_port:
-        port = 0
-    if port or listener.any_port:
-        while not _open_tcp(listener, addresses, port, backlog, &bound_port, error_out, error_size):
-            _close_tcp_sockets(listener)
-            attempts += 1
-            # A free port of the first address may be taken on the second: ask for another one.
-            if not listener.any_port or attempts == 8:
-                _close_sockets(listener)
-                return False
-    lock_acquire(&engine.lock)
-    engine.tcp_port = bound_port
-    engine.wake_fd = listener.poller.wake_write_fd
-    lock_release(&engine.lock)
-    return True
-
-
-cdef Slice _slice_of_path(const char* path) noexcept nogil:
-    cdef size_t length = 0
-    while path[length]:
-        length += 1
-    return slice_of(path, length)
-
-
-cdef void _close_tcp_sockets(Listener* listener) noexcept nogil:
-    while listener.socket_count and not listener.sockets[listener.socket_count - 1].unix_socket:
-        listener.socket_count -= 1
-        poller_remove(&listener.poller, listener.sockets[listener.socket_count].fd)
-        socket_close(listener.sockets[listener.socket_count].fd)
 
 
 cdef void* _thread_main "hutch_listener_main"(void* context) noexcept nogil:
@@ -308,9 +145,9 @@ cdef void listener_free(Listener* listener) noexcept nogil:
     cdef Engine* engine = listener.engine
     listener_stop(listener)
     while listener.connection_count:
-        _doom(listener, listener.connections[listener.connection_count - 1])
-    _free_doomed(listener)
-    _close_sockets(listener)
+        connections_doom(listener, listener.connections[listener.connection_count - 1])
+    connections_free_doomed(listener)
+    connections_close_sockets(listener)
     lock_acquire(&engine.lock)
     engine.wake_fd = -1
     engine.tcp_port = 0
@@ -319,205 +156,7 @@ cdef void listener_free(Listener* listener) noexcept nogil:
     atomic_store32(&engine.socket_scripts_stop, 0)
     lock_release(&engine.lock)
     poller_clear(&listener.poller)
-    _release_arrays(listener)
-
-
-# ---- connections
-
-cdef void _accept(Listener* listener, ListeningSocket* where) noexcept nogil:
-    cdef int64_t i
-    cdef int fd = -1
-    cdef AcceptOutcome outcome
-    # Bounded, so that a flood of connections does not starve those that are there.
-    for i in range(listener.accepts_per_turn):
-        outcome = socket_accept(where.fd, &fd)
-        if outcome == ACCEPTED:
-            _welcome(listener, fd, where.unix_socket)
-        elif outcome == ACCEPT_NO_DESCRIPTOR:
-            # The waiting connection stays readable: without a pause this would be a busy loop.
-            _listen_for(listener, 0)
-            listener.accept_paused = True
-            return
-        elif outcome != ACCEPT_AGAIN:
-            return
-
-
-cdef void _listen_for(Listener* listener, uint32_t interest) noexcept nogil:
-    cdef uint32_t i
-    for i in range(listener.socket_count):
-        poller_change(&listener.poller, listener.sockets[i].fd, interest, &listener.sockets[i])
-
-
-cdef void _turn_away(int fd, const char* why, size_t length) noexcept nogil:
-    socket_write(fd, why, length)
-    socket_close(fd)
-
-
-cdef const char* _DENIED = (
-    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
-    b"default user. In this mode connections are only accepted from the loopback interface. If you want to connect "
-    b"from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode "
-    b"sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the "
-    b"same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. "
-    b"Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by "
-    b"editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the "
-    b"server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' "
-    b"option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above "
-    b"things in order for the server to start accepting connections from the outside.\r\n")
-cdef const char* _FULL = b"-ERR max number of clients reached\r\n"
-
-
-cdef void _welcome(Listener* listener, int fd, bint unix_socket) noexcept nogil:
-    """A new client: refuse it as Redis would, or make its connection and session."""
-    cdef Engine* engine = listener.engine
-    cdef char[ADDRESS_TEXT_MAX] peer
-    cdef char[ADDRESS_TEXT_MAX] here
-    cdef size_t peer_length
-    cdef size_t here_length = socket_address(fd, False, here)
-    cdef bint local = unix_socket or socket_peer_is_loopback(fd)
-    cdef const char* refusal = NULL
-    cdef Connection* connection = <Connection*>calloc(1, sizeof(Connection))
-    cdef Session* session = NULL
-    cdef int64_t keepalive_s = 0
-    if unix_socket:
-        # The other end of a Unix socket has no name; Redis shows the path twice.
-        memcpy(peer, here, sizeof(peer))
-        peer_length = here_length
-    else:
-        peer_length = socket_address(fd, True, peer)
-    if connection != NULL and not _connections_reserve(listener):
-        free(connection)
-        connection = NULL
-    lock_acquire(&engine.lock)
-    if <int64_t>engine.socket_count >= engine.config.maxclients:
-        refusal = _FULL
-        engine.connections_rejected += 1
-    elif not local and engine.config.protected_mode and engine.config.requirepass.length == 0:
-        refusal = _DENIED
-        engine.connections_rejected += 1
-    elif connection != NULL:
-        keepalive_s = engine.config.tcp_keepalive_s
-        session = session_new(engine, SESSION_UNIX_SOCKET if unix_socket else 0, fd)
-        if session != NULL:
-            engine.connections_received += 1
-            session.connection = connection
-            buffer_append(&session.address, peer, peer_length)
-            buffer_append(&session.local_address, here, here_length)
-            connection.authenticated = _is_authenticated(engine, session)
-    lock_release(&engine.lock)
-    if refusal != NULL:
-        _turn_away(fd, refusal, _slice_of_path(refusal).length)
-        free(connection)
-        return
-    if session == NULL:
-        socket_close(fd)
-        free(connection)
-        return
-    if not unix_socket:
-        socket_tune(fd, keepalive_s)
-    connection.session = session
-    connection.born_busy = listener.nested
-    connection.fd = fd
-    connection.interest = POLL_READ
-    parser_init(&connection.parser, &engine.client_bytes)
-    buffer_init(&connection.query, &engine.client_bytes)
-    buffer_init(&connection.sending, &engine.client_bytes)
-    connection.index = listener.connection_count
-    listener.connections[listener.connection_count] = connection
-    listener.connection_count += 1
-    if not poller_add(&listener.poller, fd, POLL_READ, connection):
-        _doom(listener, connection)
-
-
-cdef inline bint _is_authenticated(Engine* engine, Session* session) noexcept nogil:
-    return session.flags & SESSION_AUTHENTICATED or engine.config.requirepass.length == 0
-
-
-cdef void _doom(Listener* listener, Connection* connection) noexcept nogil:
-    """Close it. The struct stays until the turn is over: lists and events may still name it."""
-    cdef Connection* moved
-    if connection.ending == ENDING_CLOSED:
-        return
-    connection.ending = ENDING_CLOSED
-    _hold(listener, connection, HELD_NOT)
-    poller_remove(&listener.poller, connection.fd)
-    listener.connection_count -= 1
-    moved = listener.connections[listener.connection_count]
-    listener.connections[connection.index] = moved
-    moved.index = connection.index
-    listener.doomed[listener.doomed_count] = connection
-    listener.doomed_count += 1
-
-
-cdef void _forget_resumed(Listener* listener, Connection* connection) noexcept nogil:
-    cdef uint32_t i
-    for i in range(listener.resumed_count):
-        if listener.resumed[i] == connection:
-            listener.resumed_count -= 1
-            listener.resumed[i] = listener.resumed[listener.resumed_count]
-            return
-
-
-cdef inline bint _is_named(Listener* listener, Connection* connection) noexcept nogil:
-    """May a list or an event of the turn around this one still name it?"""
-    return listener.nested and not connection.born_busy
-
-
-cdef void _free_doomed(Listener* listener) noexcept nogil:
-    cdef Engine* engine = listener.engine
-    cdef Connection* connection
-    cdef uint32_t i
-    cdef uint32_t kept = 0
-    if listener.doomed_count == 0:
-        return
-    lock_acquire(&engine.lock)
-    for i in range(listener.doomed_count):
-        if not _is_named(listener, listener.doomed[i]):
-            _count_bytes(engine, listener.doomed[i])
-            session_free(listener.doomed[i].session)
-    lock_release(&engine.lock)
-    for i in range(listener.doomed_count):
-        connection = listener.doomed[i]
-        if _is_named(listener, connection):
-            listener.doomed[kept] = connection
-            kept += 1
-            continue
-        if connection.in_resumed:
-            _forget_resumed(listener, connection)
-        # Not before the session is gone: the number may be another connection's right away.
-        socket_close(connection.fd)
-        parser_clear(&connection.parser)
-        buffer_clear(&connection.query)
-        buffer_clear(&connection.sending)
-        free(connection)
-    listener.doomed_count = kept
-
-
-cdef void _watch_for(Listener* listener, Connection* connection, uint32_t interest) noexcept nogil:
-    if connection.interest != interest and connection.ending != ENDING_CLOSED:
-        connection.interest = interest
-        poller_change(&listener.poller, connection.fd, interest, connection)
-
-
-cdef inline void _join_round(Listener* listener, Connection* connection) noexcept nogil:
-    if not connection.in_round:
-        connection.in_round = True
-        listener.round[listener.round_count] = connection
-        listener.round_count += 1
-
-
-cdef inline void _hold(Listener* listener, Connection* connection, uint8_t why) noexcept nogil:
-    listener.postponed_count += (why == HELD_POSTPONED) - <int>(connection.held == HELD_POSTPONED)
-    connection.held = why
-
-
-cdef void _resume(Listener* listener, Connection* connection) noexcept nogil:
-    """Its kept requests may run again, at the beginning of the next turn."""
-    _hold(listener, connection, HELD_NOT)
-    if not connection.in_resumed and connection.ending == ENDING_NOT:
-        connection.in_resumed = True
-        listener.resumed[listener.resumed_count] = connection
-        listener.resumed_count += 1
+    connections_release(listener)
 
 
 # ---- collecting
@@ -539,7 +178,7 @@ cdef void _read(Listener* listener, Connection* connection) noexcept nogil:
             if missing < room:
                 room = missing
         if not buffer_reserve(query, room):
-            _doom(listener, connection)
+            connections_doom(listener, connection)
             return
         room = query.capacity - query.length
         if missing <= READ_BYTES and room > READ_BYTES:
@@ -560,7 +199,7 @@ cdef void _read(Listener* listener, Connection* connection) noexcept nogil:
             listener.arena_used += (<size_t>got + 63) & ~<size_t>63
     if likely(got > 0):
         connection.received += <uint64_t>got
-        _join_round(listener, connection)
+        connections_join_round(listener, connection)
         if unlikely(<int64_t>(connection.parser.length - connection.parser.start) > listener.limits.query_bytes):
             connection.ending = ENDING_NOW
             lock_acquire(&listener.engine.lock)
@@ -569,7 +208,7 @@ cdef void _read(Listener* listener, Connection* connection) noexcept nogil:
             return
         _decode(listener, connection)
     elif got != SOCKET_WAIT:
-        _doom(listener, connection)
+        connections_doom(listener, connection)
 
 
 cdef inline const Command* _find_command(Listener* listener, Connection* connection, Slice name) noexcept nogil:
@@ -640,27 +279,6 @@ cdef void _decode(Listener* listener, Connection* connection) noexcept nogil:
 
 # ---- running
 
-cdef void _copy_limits(Listener* listener) noexcept nogil:
-    cdef Engine* engine = listener.engine
-    listener.limits.bulk_bytes = engine.config.proto_max_bulk_len
-    listener.limits.query_bytes = engine.config.client_query_buffer_limit
-    listener.accepts_per_turn = engine.config.max_new_connections
-    if listener.limits.query_bytes <= 0:
-        listener.limits.query_bytes = INT64_MAX
-    listener.stall_bytes = INT64_MAX if engine.config.output_limits[CLASS_NORMAL].hard_bytes else STALL_BYTES
-    if unlikely(listener.postponed_count != 0):
-        listener.pause_left_ms = engine.pause_end_ms - clock_now_ms(&engine.clock)
-
-
-cdef inline void _count_bytes(Engine* engine, Connection* connection) noexcept nogil:
-    connection.session.bytes_in += connection.received
-    connection.session.bytes_out += connection.delivered
-    engine.bytes_in += connection.received
-    engine.bytes_out += connection.delivered
-    connection.received = 0
-    connection.delivered = 0
-
-
 cdef inline size_t _unsent(const Connection* connection) noexcept nogil:
     """Bytes of replies that are not out yet. Requires the lock."""
     return connection.session.reply.buffer.length + connection.sending.length - connection.sent
@@ -720,34 +338,37 @@ cdef void _prefetch(Listener* listener) noexcept nogil:
         _prefetch_collections(listener)
 
 
+cdef inline void _execute_one(Listener* listener, Request* request) noexcept nogil:
+    cdef Connection* connection = request.connection
+    cdef Session* session = connection.session
+    cdef Executed executed
+    if unlikely(connection.held != HELD_NOT) or unlikely(session.flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)):
+        return
+    session.argument_bytes = request.end - request.start
+    executed = execute_known(session, request.command, listener.words.items + request.first_word,
+                             request.word_count, request.hashed, request.key_hash)
+    if unlikely(executed != 0):
+        if executed == EXECUTE_POSTPONED:
+            connections_hold(listener, connection, HELD_POSTPONED)
+            parser_rewind(&connection.parser, request.start)
+        elif executed == EXECUTE_BLOCKED:
+            connections_hold(listener, connection, HELD_BLOCKED)
+            parser_rewind(&connection.parser, request.end)
+    elif unlikely(<int64_t>_unsent(connection) > listener.stall_bytes):
+        connections_hold(listener, connection, HELD_STALLED)
+        parser_rewind(&connection.parser, request.end)
+
+
 cdef void _execute_all(Listener* listener) noexcept nogil:
     cdef Engine* engine = listener.engine
     cdef uint32_t i
-    cdef Request* request
-    cdef Connection* connection
-    cdef Session* session
-    cdef Executed executed
     engine.keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)
     engine.batch_ticks = ticks()
     for i in range(listener.request_count):
-        request = &listener.requests[i]
-        connection = request.connection
-        session = connection.session
-        if unlikely(connection.held != HELD_NOT) or unlikely(session.flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)):
-            continue
-        session.argument_bytes = request.end - request.start
-        executed = execute_known(session, request.command, listener.words.items + request.first_word,
-                                 request.word_count, request.hashed, request.key_hash)
-        if unlikely(executed != 0):
-            if executed == EXECUTE_POSTPONED:
-                _hold(listener, connection, HELD_POSTPONED)
-                parser_rewind(&connection.parser, request.start)
-            elif executed == EXECUTE_BLOCKED:
-                _hold(listener, connection, HELD_BLOCKED)
-                parser_rewind(&connection.parser, request.end)
-        elif unlikely(<int64_t>_unsent(connection) > listener.stall_bytes):
-            _hold(listener, connection, HELD_STALLED)
-            parser_rewind(&connection.parser, request.end)
+        if unlikely(listener.requests[i].connection == NULL):
+            continue                           # was run while a script let others in
+        listener.request_at = i
+        _execute_one(listener, &listener.requests[i])
         if unlikely(i % GIVE_WAY_EVERY == GIVE_WAY_EVERY - 1) and lock_is_wanted(&engine.lock):
             engine.batch_ticks = 0             # others' commands are not this batch's
             lock_give_way(&engine.lock)
@@ -790,7 +411,7 @@ cdef inline void _take_replies(Connection* connection) noexcept nogil:
 cdef void _before(Listener* listener, Connection* connection) noexcept nogil:
     """What CLIENT LIST and INFO are to see while this batch runs. Requires the lock."""
     cdef Session* session = connection.session
-    _count_bytes(listener.engine, connection)
+    connections_count_bytes(listener.engine, connection)
     if connection.waiting_requests:
         session.used_us = listener.now_us
     session.query_bytes = connection.parser.length
@@ -808,7 +429,7 @@ cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) 
             reply_error(&session.reply, connection.parser.error)
         engine.error_replies += 1
         session.flags |= SESSION_CLOSE_AFTER_REPLY
-    connection.authenticated = _is_authenticated(engine, session)
+    connection.authenticated = connections_authenticated(engine, session)
     session.argument_bytes = 0
     if unlikely(session.reply.buffer.failed):
         # A reply that memory was refused for: what follows would be garbage.
@@ -822,12 +443,37 @@ cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) 
     if turn_is_over:
         session.query_bytes = connection.parser.length - connection.parser.start
         session.query_free = 0
-    session.output_bytes = 0
+    # What a full socket has not taken. What is swapped out just now most often leaves at once.
+    session.output_bytes = connection.sending.length - connection.sent if session.reply.buffer.length else 0
     if unlikely(session.flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)):
         if session.flags & SESSION_CLOSE_NOW:
             connection.ending = ENDING_NOW
         elif connection.ending != ENDING_NOW:
             connection.ending = ENDING_AFTER_REPLY
+
+
+cdef void _take_noticed(Listener* listener) noexcept nogil:
+    """Sessions that somebody has something for, this batch's commands not least: they join the round. Those of a
+    batch around this one stay in the list. Requires the lock."""
+    cdef Engine* engine = listener.engine
+    cdef Session** link = &engine.noticed_first
+    cdef Session* session
+    cdef Connection* connection
+    engine.noticed_last = NULL
+    while link[0] != NULL:
+        session = link[0]
+        connection = <Connection*>session.connection
+        if unlikely(connection.in_outer_round):
+            engine.noticed_last = session
+            link = &session.next_noticed
+            continue
+        link[0] = session.next_noticed
+        session.noticed = False
+        if connection.ending == ENDING_CLOSED:
+            continue
+        if connection.held == HELD_BLOCKED and not session.flags & SESSION_BLOCKED:
+            connections_resume(listener, connection)
+        connections_join_round(listener, connection)
 
 
 cdef void _run(Listener* listener, Connection* current) noexcept nogil:
@@ -840,7 +486,9 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
             listener.arena_used = 0
         return
     lock_acquire(&engine.lock)
-    _copy_limits(listener)
+    listener.current = current
+    engine.listener_awake = True
+    connections_copy_limits(listener)
     if listener.request_count > 1:
         for i in range(listener.round_count):
             prefetch(listener.round[i].session)
@@ -848,6 +496,8 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
     for i in range(listener.round_count):
         _before(listener, listener.round[i])
     _execute_all(listener)
+    _take_noticed(listener)
+    engine.listener_awake = False
     for i in range(listener.round_count):
         connection = listener.round[i]
         if likely(connection.ending != ENDING_CLOSED):
@@ -865,14 +515,14 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
     if current == NULL:
         listener.arena_used = 0
     elif current.ending != ENDING_CLOSED:
-        _join_round(listener, current)
+        connections_join_round(listener, current)
 
 
 # ---- settling
 
 cdef void _settle(Listener* listener, Connection* connection, bint turn_is_over) noexcept nogil:
     if unlikely(connection.ending == ENDING_NOW):
-        _doom(listener, connection)
+        connections_doom(listener, connection)
         return
     if likely(connection.sending.length != 0) and not connection.interest & POLL_WRITE:
         _send(listener, connection)
@@ -882,17 +532,17 @@ cdef void _settle(Listener* listener, Connection* connection, bint turn_is_over)
         return
     if unlikely(connection.ending == ENDING_AFTER_REPLY):
         if connection.sending.length == 0:
-            _doom(listener, connection)
+            connections_doom(listener, connection)
         else:
-            _watch_for(listener, connection, POLL_WRITE)
+            connections_watch_for(listener, connection, POLL_WRITE)
         return
     _keep_rest(listener, connection)
     if unlikely(connection.held == HELD_STALLED):
         if connection.sending.length == 0:
             # The socket took it all: it only answered much at once.
-            _resume(listener, connection)
+            connections_resume(listener, connection)
         else:
-            _watch_for(listener, connection, POLL_WRITE)
+            connections_watch_for(listener, connection, POLL_WRITE)
 
 
 cdef void _keep_rest(Listener* listener, Connection* connection) noexcept nogil:
@@ -912,7 +562,7 @@ cdef void _keep_rest(Listener* listener, Connection* connection) noexcept nogil:
     else:
         # The next read needs this much, so that it does not move again what was kept here.
         if not buffer_reserve(query, rest + _expected(connection)):
-            _doom(listener, connection)
+            connections_doom(listener, connection)
             return
         buffer_append(query, connection.parser.data + start, rest)
     parser_moved(&connection.parser, query.data, rest, 0)
@@ -932,7 +582,7 @@ cdef void _send(Listener* listener, Connection* connection) noexcept nogil:
         connection.delivered += <uint64_t>put
         connection.sent += <size_t>put
     elif put == SOCKET_FAILED:
-        _doom(listener, connection)
+        connections_doom(listener, connection)
         return
     if likely(connection.sent == sending.length):
         sending.length = 0
@@ -940,9 +590,9 @@ cdef void _send(Listener* listener, Connection* connection) noexcept nogil:
         if unlikely(sending.capacity > KEEP_BUFFER_BYTES):
             buffer_clear(sending)
         if unlikely(connection.interest & POLL_WRITE):
-            _watch_for(listener, connection, connection.interest & ~<uint32_t>POLL_WRITE)
+            connections_watch_for(listener, connection, connection.interest & ~<uint32_t>POLL_WRITE)
     else:
-        _watch_for(listener, connection, connection.interest | POLL_WRITE)
+        connections_watch_for(listener, connection, connection.interest | POLL_WRITE)
 
 
 cdef void _writable(Listener* listener, Connection* connection) noexcept nogil:
@@ -952,16 +602,16 @@ cdef void _writable(Listener* listener, Connection* connection) noexcept nogil:
     if connection.ending == ENDING_CLOSED or connection.sending.length:
         return
     lock_acquire(&engine.lock)
-    _count_bytes(engine, connection)
+    connections_count_bytes(engine, connection)
     _take_replies(connection)
     lock_release(&engine.lock)
     if connection.sending.length:
-        _watch_for(listener, connection, connection.interest | POLL_WRITE)
+        connections_watch_for(listener, connection, connection.interest | POLL_WRITE)
     elif connection.ending == ENDING_AFTER_REPLY:
-        _doom(listener, connection)
+        connections_doom(listener, connection)
     elif connection.held == HELD_STALLED:
-        _watch_for(listener, connection, POLL_READ)
-        _resume(listener, connection)
+        connections_watch_for(listener, connection, POLL_READ)
+        connections_resume(listener, connection)
 
 
 # ---- the loop
@@ -974,23 +624,21 @@ cdef bint _wants_attention(Engine* engine, Connection* connection) noexcept nogi
     return session.reply.buffer.length != 0 and connection.sending.length == 0
 
 
-cdef void _look_at_all(Listener* listener) noexcept nogil:
-    """Somebody woke the loop: replies from elsewhere, kills, ends of pauses and of blocking."""
+cdef void _look_around(Listener* listener) noexcept nogil:
+    """Somebody woke the loop: messages and replies from elsewhere, kills, ends of pauses and of blocking."""
     cdef Engine* engine = listener.engine
     cdef Connection* connection
-    cdef bint paused
     cdef uint32_t i
     lock_acquire(&engine.lock)
-    paused = engine.pause_kind != PAUSE_NONE and clock_now_ms(&engine.clock) < engine.pause_end_ms
-    for i in range(listener.connection_count):
-        connection = listener.connections[i]
-        if connection.held == HELD_POSTPONED and not paused:
-            connection.session.flags &= ~<uint32_t>SESSION_POSTPONED
-            _resume(listener, connection)
-        elif connection.held == HELD_BLOCKED and not connection.session.flags & SESSION_BLOCKED:
-            _resume(listener, connection)
-        if _wants_attention(engine, connection):
-            _join_round(listener, connection)
+    _take_noticed(listener)
+    engine.listener_awake = False
+    if listener.postponed_count and (engine.pause_kind == PAUSE_NONE
+                                     or clock_now_ms(&engine.clock) >= engine.pause_end_ms):
+        for i in range(listener.connection_count):
+            connection = listener.connections[i]
+            if connection.held == HELD_POSTPONED:
+                connection.session.flags &= ~<uint32_t>SESSION_POSTPONED
+                connections_resume(listener, connection)
     lock_release(&engine.lock)
     _run(listener, NULL)
 
@@ -1000,7 +648,7 @@ cdef void _visit(Listener* listener, Connection* connection) noexcept nogil:
     cdef Engine* engine = listener.engine
     cdef Session* session = connection.session
     cdef int64_t idle_us = listener.now_us - session.used_us
-    _count_bytes(engine, connection)
+    connections_count_bytes(engine, connection)
     session.output_bytes = connection.sending.length - connection.sent
     if engine.config.timeout_s and idle_us > engine.config.timeout_s * 1000000 and \
             not session.flags & (SESSION_BLOCKED | SESSION_POSTPONED | SESSION_SUBSCRIBED | SESSION_REPLICA
@@ -1015,7 +663,7 @@ cdef void _visit(Listener* listener, Connection* connection) noexcept nogil:
         if connection.sending.length == 0 and connection.sending.capacity:
             buffer_clear(&connection.sending)
     if _wants_attention(engine, connection):
-        _join_round(listener, connection)
+        connections_join_round(listener, connection)
 
 
 cdef void _tick(Listener* listener) noexcept nogil:
@@ -1025,10 +673,10 @@ cdef void _tick(Listener* listener) noexcept nogil:
     listener.tick_us = listener.now_us + TICK_US
     if listener.accept_paused:
         listener.accept_paused = False
-        _listen_for(listener, POLL_READ)
+        connections_listen_for(listener, POLL_READ)
     lock_acquire(&engine.lock)
     engine_sample(engine)
-    _copy_limits(listener)
+    connections_copy_limits(listener)
     for i in range(visits):
         if listener.visited >= listener.connection_count:
             listener.visited = 0
@@ -1038,7 +686,7 @@ cdef void _tick(Listener* listener) noexcept nogil:
     lock_release(&engine.lock)
     _run(listener, NULL)
     if listener.postponed_count:
-        _look_at_all(listener)
+        _look_around(listener)
 
 
 cdef int _timeout_ms(Listener* listener) noexcept nogil:
@@ -1059,7 +707,7 @@ cdef void _serve_resumed(Listener* listener) noexcept nogil:
         connection = listener.resumed[i]
         connection.in_resumed = False
         if connection.ending == ENDING_NOT and connection.held == HELD_NOT:
-            _join_round(listener, connection)
+            connections_join_round(listener, connection)
             _decode(listener, connection)
     # Some may have been held and resumed again by the batches run meanwhile.
     listener.resumed_count -= count
@@ -1081,7 +729,7 @@ cdef void _serve(Listener* listener, Connection* connection, uint32_t ready) noe
         # An error or a hang-up is learnt by reading, behind what was sent before it.
         _read(listener, connection)
     elif ready & ~<uint32_t>(POLL_READ | POLL_WRITE):
-        _doom(listener, connection)
+        connections_doom(listener, connection)
 
 
 # ---- a script of one of our clients overruns its time: the others are served from inside of it
@@ -1097,10 +745,46 @@ cdef bint _spare_ready(Listener* listener) noexcept nogil:
     if listener.spare_capacity == listener.connection_capacity:
         return True
     listener.spare_capacity = 0
-    if not _grow_list(&spare.round, listener.connection_capacity) or not _grow_list(&spare.resumed, 2 * listener.connection_capacity):
+    if not connections_grow_list(&spare.round, listener.connection_capacity) or not connections_grow_list(&spare.resumed, 2 * listener.connection_capacity):
         return False
     listener.spare_capacity = listener.connection_capacity
     return True
+
+
+cdef inline bint _stays(Listener* listener, Connection* connection) noexcept nogil:
+    """In the batch around a script: whose script it is, and who is in the middle of its turn."""
+    return connection == listener.current or connection.session.flags & SESSION_IN_SCRIPT != 0
+
+
+cdef void _release_others(Listener* listener) noexcept nogil:
+    """Whoever else is in the batch around the script has the rest of its requests answered now, and may send more."""
+    cdef Engine* engine = listener.engine
+    cdef Connection* connection
+    cdef uint32_t i
+    cdef uint32_t kept = 0
+    lock_acquire(&engine.lock)
+    for i in range(listener.request_at + 1, listener.request_count):
+        connection = listener.requests[i].connection
+        if connection != NULL and not _stays(listener, connection):
+            _execute_one(listener, &listener.requests[i])
+            listener.requests[i].connection = NULL
+    for i in range(listener.round_count):
+        connection = listener.round[i]
+        connection.in_outer_round = _stays(listener, connection)
+        if not connection.in_outer_round and connection.ending != ENDING_CLOSED:
+            _after(listener, connection, True)
+    lock_release(&engine.lock)
+    for i in range(listener.round_count):
+        connection = listener.round[i]
+        if connection.in_outer_round:
+            listener.round[kept] = connection
+            kept += 1
+            continue
+        connection.waiting_requests = 0
+        connection.in_round = False
+        if connection.ending != ENDING_CLOSED:
+            _settle(listener, connection, True)
+    listener.round_count = kept
 
 
 cdef void _exchange(Listener* listener) noexcept nogil:
@@ -1159,6 +843,8 @@ cdef bint _serve_others(Engine* engine) noexcept nogil:
     cdef PollerEvent[POLLER_EVENTS_MAX] events
     cdef Connection* connection
     cdef void* owner
+    cdef Connection* current = listener.current
+    cdef uint32_t request_at = listener.request_at
     cdef uint32_t capacity
     cdef int count, i
     if atomic_load32(&listener.stop_asked):
@@ -1167,15 +853,14 @@ cdef bint _serve_others(Engine* engine) noexcept nogil:
         return False
     capacity = listener.connection_capacity
     memcpy(events, listener.poller.events, sizeof(events))
-    for i in range(<int>listener.round_count):
-        listener.round[i].in_outer_round = True
-    _exchange(listener)
     listener.nested = True
+    _release_others(listener)
+    _exchange(listener)
     count = poller_wait(&listener.poller, 0)
     for i in range(count):
         owner = listener.poller.events[i].owner
         if _is_listening(listener, owner):
-            _accept(listener, <ListeningSocket*>owner)
+            connections_accept(listener, <ListeningSocket*>owner)
             continue
         connection = <Connection*>owner
         if not connection.in_outer_round:
@@ -1183,9 +868,11 @@ cdef bint _serve_others(Engine* engine) noexcept nogil:
     _run(listener, NULL)
     if listener.poller.woken:
         listener.missed_wake = True          # looked at when the script is over
-    _free_doomed(listener)
+    connections_free_doomed(listener)
     _return(listener, capacity)
     listener.nested = False
+    listener.current = current
+    listener.request_at = request_at
     for i in range(<int>listener.round_count):
         listener.round[i].in_outer_round = False
     memcpy(listener.poller.events, events, sizeof(events))
@@ -1203,22 +890,23 @@ cdef void listener_run(Listener* listener) noexcept nogil:
     listener.tick_us = listener.now_us
     while not atomic_load32(&listener.stop_asked):
         count = poller_wait(&listener.poller, _timeout_ms(listener))
+        listener.turn += 1
         listener.now_us = monotonic_us()
         if listener.resumed_count:
             _serve_resumed(listener)
         for i in range(count):
             owner = listener.poller.events[i].owner
             if unlikely(_is_listening(listener, owner)):
-                _accept(listener, <ListeningSocket*>owner)
+                connections_accept(listener, <ListeningSocket*>owner)
             else:
                 _serve(listener, <Connection*>owner, listener.poller.events[i].ready)
         _run(listener, NULL)
         if unlikely(listener.poller.woken or listener.missed_wake):
             listener.missed_wake = False
-            _look_at_all(listener)
+            _look_around(listener)
         if unlikely(listener.now_us >= listener.tick_us):
             _tick(listener)
-        _free_doomed(listener)
+        connections_free_doomed(listener)
     # What was answered before the end was asked for should still arrive.
-    _look_at_all(listener)
-    _free_doomed(listener)
+    _look_around(listener)
+    connections_free_doomed(listener)

@@ -6,6 +6,7 @@ from hutch_engine.server.engine cimport (
     SESSION_DIRTY_CAS, SESSION_DIRTY_EXEC, SESSION_IN_EXEC, SESSION_MULTI, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
     QueuedCommand, Session, session_discard, session_of, session_unwatch, session_watch, session_watches_expired)
 from hutch_engine.server.executor cimport run_command
+from hutch_engine.server.tracking cimport announce_effects
 
 
 cdef void cmd_multi(Call* call) noexcept nogil:
@@ -70,6 +71,8 @@ cdef bint _exec(Call* call, bint muted) noexcept nogil:
         run_command(session, queued.command, queued.argv, queued.argc, False, 0)
         if _is_muted(session):
             reply_rewind(call.reply, mark)
+        if session.engine.announced < session.engine.keyspace.effect_count:
+            announce_effects(session.engine)     # in the order of the commands
         queued = queued.next
     call.flags = call_flags
     session.flags &= ~<uint32_t>SESSION_IN_EXEC

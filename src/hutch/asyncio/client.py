@@ -163,6 +163,12 @@ class Redis(HotAsync, redis.asyncio.Redis):
             raise response
         return response
 
+    async def aclose(self, close_connection_pool=None):
+        """End this client; and its store, if it has one to itself or was the last of the store's name."""
+        await super().aclose(close_connection_pool)
+        if close_connection_pool or (close_connection_pool is None and self.auto_close_connection_pool):
+            await self.connection_pool.aclose()      # older redis-py only disconnects
+
     def pipeline(self, transaction=True, shard_hint=None):
         """Commands that are gathered and run together; with `transaction` (the default), atomically."""
         return Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)

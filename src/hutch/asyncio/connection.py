@@ -59,6 +59,8 @@ class EmbeddedConnection(AbstractConnection):
         self._live = False
         self._replies = deque()          # Submissions whose replies were not all read
         kwargs["parser_class"] = Parser
+        if kwargs.get("protocol", 0) is None:
+            del kwargs["protocol"]       # redis-py's own choice
         super().__init__(**{**_NO_MAINTENANCE, **kwargs})
 
     def set_parser(self, parser_class):
@@ -307,7 +309,7 @@ class EmbeddedConnectionPool(redis.asyncio.ConnectionPool):
             self._in_use_connections.remove(connection)
         except KeyError:
             return               # not ours, or released before
-        if connection.should_reconnect():
+        if getattr(connection, "_should_reconnect", False):     # redis-py 7 and later mark connections so
             await connection.disconnect()
         self._available_connections.append(connection)
 

@@ -4,7 +4,7 @@ import select
 import threading
 import weakref
 
-from hutch_engine.door_async import DONE, WAITING, Doorbell
+from hutch_engine.door_async import DONE, WAITING, Doorbell, listen
 
 from .give_back import give_back
 
@@ -84,6 +84,23 @@ async def finish(submission) -> bool:
         except BaseException as reason:
             if submission.withdraw() or _given_back(submission) or isinstance(reason, GeneratorExit):
                 raise
+        finally:
+            bell.unpark(number)
+
+
+async def noticed(session, look):
+    """Wait until `look` finds something, and return it. It is asked whenever there is something new for the session:
+    a message, or its end (then it raises, as every call of a session does)."""
+    while True:
+        loop = asyncio.get_running_loop()
+        bell = doorbell(loop)
+        future = loop.create_future()
+        number = listen(session, bell, future)
+        try:
+            found = look()
+            if found:
+                return found
+            await future
         finally:
             bell.unpark(number)
 

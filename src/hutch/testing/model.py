@@ -30,6 +30,9 @@ class Refused(Exception):
         self.text = text.encode() if isinstance(text, str) else text
 
 
+# An answer that depends on how an engine keeps a value (OBJECT ENCODING of a collection), which the model does not say.
+UNMODELLED = b"(not modelled)"
+
 NOT_AN_INTEGER = "ERR value is not an integer or out of range"
 OUT_OF_INT = "ERR value is out of range, value must between -2147483648 and 2147483647"
 NOT_A_FLOAT = "ERR value is not a valid float"

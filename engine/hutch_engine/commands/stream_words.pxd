@@ -1,0 +1,51 @@
+"""What the stream commands share: IDs in and out, finding a stream and a group, writing an entry."""
+from libc.stdint cimport int64_t, uint64_t
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.call cimport Call
+from hutch_engine.commands.reply cimport Reply
+from hutch_engine.structures.id_map cimport StreamId
+from hutch_engine.structures.stream cimport Stream
+from hutch_engine.structures.stream_group cimport StreamConsumer, StreamGroup
+from hutch_engine.structures.stream_log cimport StreamCursor
+
+cdef enum:
+    ID_TEXT_MAX = 42             # two numbers of 20 digits, a dash; rounded up
+
+# ---- IDs
+cdef Slice c_string(Slice text) noexcept nogil
+"""Up to its first NUL: so Redis reads IDs, and prints names."""
+cdef size_t id_text(StreamId id, char* out) noexcept nogil
+"""ms-seq; ID_TEXT_MAX bytes at `out`, no terminator. Returns how many."""
+cdef void reply_id(Reply* reply, StreamId id) noexcept nogil
+cdef bint id_parse(Slice text, uint64_t missing_seq, StreamId* id_out) noexcept nogil
+"""ms or ms-seq."""
+cdef bint id_parse_new(Slice text, StreamId* id_out, bint* seq_given_out) noexcept nogil
+"""The same, and ms-*."""
+cdef void error_id(Call* call) noexcept nogil                    # ERR Invalid stream ID ...
+cdef bint call_id(Call* call, size_t index, uint64_t missing_seq, StreamId* id_out) noexcept nogil
+"""argv[index]; False after an error."""
+cdef bint call_id_or_end(Call* call, size_t index, StreamId* id_out) noexcept nogil
+"""Also "-" and "+", the lowest and the highest."""
+cdef bint call_range_start(Call* call, size_t index, StreamId* id_out) noexcept nogil
+"""Also "-", "+" and "(id": the ID a range begins with. False after an error."""
+cdef bint call_range_end(Call* call, size_t index, StreamId* id_out) noexcept nogil
+
+# ---- streams and groups
+cdef Stream* stream_find_read(Call* call, size_t index, bint* wrong_type_out) noexcept nogil
+"""The stream of key argv[index], or NULL; on the wrong type the error is written."""
+cdef Stream* stream_find_write(Call* call, size_t index, bint* wrong_type_out) noexcept nogil
+cdef StreamGroup* stream_find_group(Call* call, size_t index, bint for_writing, Stream** stream_out) noexcept nogil
+"""Key argv[index] and group argv[index + 1]; NULL after an error: wrong type, or NOGROUP."""
+cdef void error_no_group(Call* call, Slice key, Slice group, const char* after) noexcept nogil
+cdef void error_no_such_group(Call* call) noexcept nogil
+"""Of XGROUP and XINFO, whose key is argv[2] and group argv[3]."""
+cdef StreamConsumer* stream_open_consumer(Call* call, size_t key, StreamGroup* group, Slice name) noexcept nogil
+"""The consumer, made if need be, seen now; NULL when memory was refused (the error is written)."""
+cdef void stream_wait_over(Call* call, size_t key) noexcept nogil
+"""Whoever waits for the stream at argv[key] should look again."""
+
+# ---- entries
+cdef void reply_entry(Reply* reply, const StreamCursor* cursor) noexcept nogil
+"""An array of the ID and an array of names and values."""
+cdef int64_t reply_range(Reply* reply, const Stream* stream, StreamId start, StreamId end, int64_t count, bint reverse) noexcept nogil
+"""An array of the entries from start to end, at most `count` (0: all); how many they were."""

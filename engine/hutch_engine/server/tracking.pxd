@@ -1,0 +1,23 @@
+"""What others are told about changes: keyspace notifications, and the invalidation messages of CLIENT TRACKING.
+
+Commands record effects (keyspace/keyspace.pxd). announce_effects tells those who asked: after every command, also of a
+transaction, so that messages come in the order of what happened. The keys that tracking sessions have read, and the
+prefixes they gave, are topics of server/pubsub.
+"""
+from libc.stddef cimport size_t
+from libc.stdint cimport uint32_t, uint64_t
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.command cimport Command
+from hutch_engine.server.engine cimport Engine, Session
+
+cdef void messaging_install(Engine* engine) noexcept nogil
+"""Called once by the engine's maker: sessions that go are forgotten by all that is sent here."""
+cdef void announce_effects(Engine* engine) noexcept nogil
+"""Tell of the effects that are new since the last call. O(effects, and who hears of them)."""
+cdef void tracking_remember(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil
+"""A tracking session ran a command: the keys that it read are its keys now."""
+cdef void tracking_enable(Session* session, uint32_t options, Session* target) noexcept nogil
+"""`target`: whom the messages go to, NULL for the session itself. Prefixes are subscribed to by the caller."""
+cdef void tracking_disable(Session* session) noexcept nogil
+cdef void tracking_limit(Engine* engine) noexcept nogil
+"""tracking-table-max-keys: tell of random keys until no more are tracked than allowed."""

@@ -1,0 +1,288 @@
+"""redis-py's pubsub() and monitor() on a store inside the process, and across to clients of a listener."""
+import gc
+import signal
+import threading
+import time
+
+import pytest
+import redis
+
+import hutch
+from hutch_engine.door import Engine
+
+PATIENCE_S = 10
+
+
+@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
+def client(request):
+    with hutch.Redis(protocol=request.param, decode_responses=True) as client:
+        yield client
+
+
+def everything(pubsub, timeout=0.0):
+    """All messages that have come, as (type, pattern, channel, data)."""
+    found = []
+    while True:
+        message = pubsub.get_message(timeout=timeout)
+        if message is None:
+            return found
+        found.append((message["type"], message["pattern"], message["channel"], message["data"]))
+
+
+def test_messages_come_in_order(client):
+    with client.pubsub() as pubsub:
+        pubsub.subscribe("a", "b")
+        pubsub.psubscribe("a*")
+        assert client.publish("a", "1") == 2
+        assert client.publish("b", "2") == 1
+        assert client.publish("c", "3") == 0
+        pubsub.unsubscribe("a")
+        assert client.publish("a", "4") == 1
+        assert everything(pubsub) == [
+            ("subscribe", None, "a", 1), ("subscribe", None, "b", 2), ("psubscribe", None, "a*", 3),
+            ("message", None, "a", "1"), ("pmessage", "a*", "a", "1"), ("message", None, "b", "2"),
+            ("unsubscribe", None, "a", 2), ("pmessage", "a*", "a", "4")]
+        assert client.pubsub_channels() == ["b"]
+        assert client.pubsub_numsub("a", "b") == [("a", 0), ("b", 1)]
+        assert client.pubsub_numpat() == 1
+    assert client.pubsub_numpat() == 0
+
+
+def test_shard_channels(client):
+    with client.pubsub() as pubsub:
+        pubsub.ssubscribe("s")
+        assert client.spublish("s", "x") == 1
+        assert [message[0] for message in everything(pubsub)] == ["ssubscribe", "smessage"]
+        assert client.pubsub_shardchannels() == ["s"]
+
+
+def test_handlers_and_ignored_confirmations(client):
+    seen = []
+    with client.pubsub(ignore_subscribe_messages=True) as pubsub:
+        pubsub.subscribe(a=seen.append)
+        pubsub.psubscribe(**{"b*": seen.append})
+        client.publish("a", "1")
+        client.publish("bb", "2")
+        for _ in range(6):
+            assert pubsub.get_message() is None
+    assert [(message["channel"], message["data"]) for message in seen] == [("a", "1"), ("bb", "2")]
+
+
+def test_run_in_thread(client):
+    seen = []
+    done = threading.Event()
+
+    def hear(message):
+        seen.append(message["data"])
+        if message["data"] == "99":
+            done.set()
+
+    pubsub = client.pubsub()
+    pubsub.subscribe(a=hear)
+    thread = pubsub.run_in_thread(sleep_time=0.05)
+    for number in range(100):
+        client.publish("a", number)
+    assert done.wait(PATIENCE_S)
+    thread.stop()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    assert seen == [str(number) for number in range(100)]
+    assert client.pubsub_channels() == []
+
+
+def test_get_message_waits(client):
+    with client.pubsub(ignore_subscribe_messages=True) as pubsub:
+        pubsub.subscribe("a")
+        assert pubsub.get_message() is None
+        begin = time.monotonic()
+        assert pubsub.get_message(timeout=0.1) is None
+        assert 0.09 < time.monotonic() - begin < 2
+        threading.Timer(0.05, client.publish, ("a", "x")).start()
+        assert pubsub.get_message(timeout=PATIENCE_S)["data"] == "x"
+        threading.Timer(0.05, client.publish, ("a", "y")).start()
+        assert next(pubsub.listen())["data"] == "y"
+
+
+def test_a_killed_subscriber_subscribes_again(client):
+    with client.pubsub() as pubsub:
+        pubsub.subscribe("a")
+        pubsub.psubscribe("p*")
+        everything(pubsub)
+        assert client.client_kill_filter(_type="pubsub", skipme=False) == 1
+        everything(pubsub)
+        assert client.publish("a", "again") == 1
+        assert everything(pubsub)[-1] == ("message", None, "a", "again")
+        assert client.publish("p1", "x") == 1
+
+
+def test_ctrl_c_ends_a_wait(client):
+    """And nothing is lost by it."""
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with client.pubsub() as pubsub:
+            pubsub.subscribe("a")
+            everything(pubsub)
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(KeyboardInterrupt):
+                pubsub.get_message(timeout=PATIENCE_S)
+            client.publish("a", "after")
+            assert everything(pubsub) == [("message", None, "a", "after")]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_subscriber_that_does_not_read_is_cut_off():
+    with hutch.Redis() as client:
+        client.config_set("client-output-buffer-limit", "pubsub 1mb 0 0")
+        slow, quick = client.pubsub(), client.pubsub()
+        slow.subscribe("a")
+        quick.subscribe("a")
+        message = b"x" * 10000
+        heard = 0
+        for _ in range(200):
+            client.publish("a", message)
+            while quick.get_message() is not None:
+                heard += 1
+        assert heard == 201
+        assert client.info("stats")["client_output_buffer_limit_disconnections"] == 1
+        assert client.pubsub_numsub("a") == [(b"a", 1)]
+        slow.close()
+        quick.close()
+
+
+def test_soft_limit():
+    with hutch.Redis() as client:
+        client.config_set("client-output-buffer-limit", "pubsub 0 100kb 1")
+        pubsub = client.pubsub()
+        pubsub.subscribe("a")
+        for _ in range(30):
+            client.publish("a", b"x" * 10000)
+        assert client.info("stats")["client_output_buffer_limit_disconnections"] == 0
+        time.sleep(1.1)
+        client.publish("a", b"x")
+        assert client.info("stats")["client_output_buffer_limit_disconnections"] == 1
+        pubsub.close()
+
+
+def test_between_sockets_and_the_inside():
+    with hutch.Server(port=0) as server, hutch.Redis(store=server.store) as inside:
+        outside = redis.Redis(port=server.port)
+        here, there = inside.pubsub(), outside.pubsub()
+        here.subscribe("a")
+        there.subscribe("a")
+        assert there.get_message(timeout=PATIENCE_S)["type"] == "subscribe"
+        here.get_message()
+        for number in range(300):
+            assert (inside if number % 2 else outside).publish("a", number) == 2
+        for pubsub in here, there:
+            heard = [int(pubsub.get_message(timeout=PATIENCE_S)["data"]) for _ in range(300)]
+            assert heard == list(range(300))
+        here.close()
+        there.close()
+        outside.close()
+
+
+def test_order_of_each_publisher():
+    with hutch.Server(port=0) as server, hutch.Redis(store=server.store) as inside:
+        pubsub = inside.pubsub(ignore_subscribe_messages=True)
+        pubsub.subscribe("a")
+        outside = redis.Redis(port=server.port)
+
+        def publish(name, publisher):
+            for number in range(500):
+                publisher.publish("a", f"{name} {number}")
+
+        threads = [threading.Thread(target=publish, args=(name, publisher))
+                   for name, publisher in (("i1", inside), ("i2", inside), ("o1", outside), ("o2", outside))]
+        for thread in threads:
+            thread.start()
+        heard = {}
+        while sum(map(len, heard.values())) < 2000:
+            message = pubsub.get_message(timeout=PATIENCE_S)
+            if message is None:
+                continue
+            name, number = message["data"].split()
+            heard.setdefault(name, []).append(int(number))
+        for thread in threads:
+            thread.join()
+        assert all(numbers == list(range(500)) for numbers in heard.values()) and len(heard) == 4
+        pubsub.close()
+        outside.close()
+
+
+def test_monitor(client):
+    with client.monitor() as monitor:
+        client.set("k", 'a "quoted" word')
+        client.get("k")
+        with pytest.raises(redis.AuthenticationError):
+            client.execute_command("AUTH", "secret")
+        seen = []
+        while len(seen) < 3:
+            command = monitor.next_command()
+            if command["command"].split()[0] not in ("HELLO", "CLIENT"):     # a new connection's greetings
+                seen.append(command)
+        assert [command["command"] for command in seen] == ['SET k a "quoted" word', "GET k", "AUTH (redacted)"]
+        assert seen[0]["client_address"] == "embedded" and seen[0]["client_port"].isdigit()
+        assert seen[0]["db"] == 0
+        threading.Timer(0.05, client.incr, ("n",)).start()
+        assert monitor.next_command()["command"] in ("INCRBY n 1", "INCR n")
+    client.set("k", 1)
+
+
+def test_keyspace_notifications(client):
+    client.config_set("notify-keyspace-events", "KEA")
+    with client.pubsub() as pubsub:
+        pubsub.psubscribe("__keyevent@0__:*")
+        client.set("k", 1)
+        client.lpush("l", 1)
+        client.delete("k", "l")
+        client.pipeline().set("x", 1).incr("x").execute()
+        assert [(channel[15:], data) for _, _, channel, data in everything(pubsub)[1:]] == [
+            ("set", "k"), ("lpush", "l"), ("del", "k"), ("del", "l"), ("set", "x"), ("incrby", "x")]
+
+
+def test_publish_in_a_transaction(client):
+    with client.pubsub() as pubsub:
+        pubsub.subscribe("a")
+        assert client.pipeline().publish("a", 1).set("k", 2).publish("a", 3).execute() == [1, True, 1]
+        assert [message[3] for message in everything(pubsub)] == [1, "1", "3"]
+
+
+def test_memory_comes_back():
+    engine = Engine(1)
+    before = engine.used_memory
+    sessions = [engine.session() for _ in range(20)]
+    for number, session in enumerate(sessions):
+        session.execute(["SUBSCRIBE", *(f"c{i}" for i in range(number, number + 50))])
+        session.execute(["PSUBSCRIBE", f"p{number}*", "q*"])
+        session.execute(["SSUBSCRIBE", "s"])
+    sessions[0].protocol = 3
+    for i in range(70):
+        sessions[0].execute(["PUBLISH", f"c{i}", "x"])
+    while sessions:
+        sessions.pop().close()
+    gc.collect()
+    fresh = engine.session()
+    fresh.close()
+    assert engine.used_memory - before < 4096      # tables keep an array or two
+    engine.close()
+
+
+def test_client_tracking_inside():
+    with hutch.Redis(protocol=3, decode_responses=True) as client:
+        connection = client.connection_pool.get_connection()
+        heard = []
+        connection._parser.set_invalidation_push_handler(heard.append)
+        connection.send_command("CLIENT", "TRACKING", "ON")
+        assert connection.read_response() == "OK"
+        connection.send_command("GET", "k")
+        connection.read_response()
+        client.set("k", 1)
+        assert connection.can_read(PATIENCE_S)
+        connection.read_response(push_request=True, timeout=0)
+        assert heard == [["invalidate", ["k"]]]
+        connection.disconnect()
+        client.connection_pool.release(connection)

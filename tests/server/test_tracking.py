@@ -1,0 +1,139 @@
+"""CLIENT TRACKING and MONITOR, beside Redis 8.2, and redis-py's client-side caching over it."""
+import re
+import shlex
+import time
+
+import pytest
+import redis
+from redis.cache import CacheConfig
+
+import hutch
+from resp_client import RespClient
+from scenes import same
+
+PATIENCE_S = 10
+
+SCENES = {
+    "default": [
+        "2: CLIENT TRACKING ON", "2: GET k", "2: MGET a b", "0: SET k 1", "0: SET k 2", "0: MSET a 1 b 2", "2: GET k", "2: SET k 3",
+        "2: GET k", "2: SET k 4", "3: GET k", "0: DEL k", "2: GET k", "0: SWAPDB 0 1", "0: SET k 1", "2: HGET h f", "0: HSET h f v",
+        "2: SMEMBERS s", "0: SADD s 1", "0: SADD s 1", "2: EXISTS s", "0: RENAME s s2", "2: CLIENT TRACKINGINFO", "2: CLIENT GETREDIR",
+        "2: CLIENT TRACKING OFF", "2: GET k", "0: SET k 1", "2: CLIENT TRACKINGINFO"],
+    "transactions": [
+        "2: CLIENT TRACKING ON", "2: GET k", "2: MULTI", "2: SET k 1", "2: GET k", "2: EXEC", "0: SET k 2", "2: MULTI", "2: GET k",
+        "2: SET k 3", "2: EXEC", "0: SET k 4", "0: MULTI", "0: SET k 5", "0: SET k 6", "0: EXEC", "2: MULTI", "2: GET z", "2: DISCARD",
+        "0: SET z 1"],
+    "flush": ["2: CLIENT TRACKING ON", "3: CLIENT TRACKING ON BCAST", "2: GET k", "0: FLUSHALL", "0: SET k 1", "2: GET k",
+              "0: SELECT 5", "0: FLUSHDB", "0: SET k 1", "0: FLUSHDB ASYNC"],
+    "no loop": ["2: CLIENT TRACKING ON NOLOOP", "2: GET k", "2: SET k 1", "2: GET k", "0: SET k 2", "0: SET k 3",
+                "2: CLIENT TRACKINGINFO", "3: CLIENT TRACKING ON BCAST NOLOOP", "3: SET q 1", "0: SET q 1"],
+    "broadcast": [
+        "2: CLIENT TRACKING ON BCAST PREFIX x", "3: CLIENT TRACKING ON BCAST", "0: SET x1 1", "0: SET y 1", "2: SET x2 2",
+        "0: DEL x1 x2", "0: MSET x5 1 x6 2 y 3", "2: CLIENT TRACKINGINFO", "0: EXPIRE x5 100", "0: GET x5", "0: INCR x5", "0: SETNX x5 1",
+        "0: LPUSH xl 1", "0: LPUSH x5 1", "2: CLIENT TRACKING OFF", "0: SET x1 1"],
+    "opt in": [
+        "2: CLIENT TRACKING ON OPTIN", "2: GET k", "0: SET k 1", "2: CLIENT CACHING YES", "2: CLIENT TRACKINGINFO", "2: GET k", "2: GET q",
+        "0: MSET k 1 q 2", "2: CLIENT CACHING YES", "2: MULTI", "2: GET k", "2: GET q", "2: EXEC", "0: MSET k 1 q 2", "2: CLIENT CACHING NO",
+        "2: CLIENT CACHING MAYBE", "2: CLIENT CACHING", "2: CLIENT CACHING YES", "2: CLIENT ID", "2: GET k", "0: SET k 1"],
+    "opt out": [
+        "2: CLIENT TRACKING ON OPTOUT", "2: GET k", "0: SET k 1", "2: CLIENT CACHING NO", "2: CLIENT TRACKINGINFO", "2: GET k", "2: GET q",
+        "0: MSET k 1 q 2", "2: CLIENT CACHING YES"],
+    "redirected to RESP2": [
+        "1: SUBSCRIBE __redis__:invalidate", "0: CLIENT TRACKING ON REDIRECT {1}", "0: GET k", "3: SET k 1", "0: CLIENT GETREDIR",
+        "0: CLIENT TRACKINGINFO", "3: FLUSHALL", "0: GET k", "0: SET k 1", "2: CLIENT TRACKING ON REDIRECT {1}", "2: GET k", "3: SET k 1",
+        "0: GET k", "1: UNSUBSCRIBE", "3: SET k 2", "0: GET k", "1: close", "3: PING", "3: SET k 2", "0: CLIENT TRACKINGINFO", "2: GET k",
+        "3: SET k 3", "2: CLIENT TRACKINGINFO"],
+    "redirected to RESP3": ["0: CLIENT TRACKING ON REDIRECT {2}", "0: GET k", "1: SET k 1", "0: CLIENT TRACKING ON REDIRECT {3}", "0: GET k",
+                            "1: SET k 2", "0: CLIENT TRACKING ON", "0: GET k", "1: SET k 3", "0: CLIENT GETREDIR"],
+    "errors": [
+        "2: CLIENT TRACKING", "2: CLIENT TRACKING MAYBE", "2: CLIENT TRACKING ON WHAT", "2: CLIENT TRACKING ON PREFIX a",
+        "2: CLIENT TRACKING ON BCAST OPTIN", "2: CLIENT TRACKING ON OPTIN OPTOUT", "2: CLIENT TRACKING ON REDIRECT 99999999",
+        "2: CLIENT TRACKING ON REDIRECT x", "2: CLIENT TRACKING ON REDIRECT", "2: CLIENT TRACKING ON REDIRECT {0} REDIRECT {1}",
+        "2: CLIENT TRACKING ON BCAST PREFIX a PREFIX ab", "2: CLIENT TRACKING ON BCAST PREFIX aa PREFIX b", "2: CLIENT TRACKING ON",
+        "2: CLIENT TRACKING ON BCAST PREFIX a", "2: CLIENT TRACKING ON BCAST PREFIX b", "2: CLIENT TRACKING ON BCAST PREFIX c",
+        "2: CLIENT TRACKING OFF", "2: CLIENT TRACKING ON OPTIN", "2: CLIENT TRACKING ON OPTOUT", "2: CLIENT TRACKING OFF WHAT",
+        "2: CLIENT CACHING YES", "2: CLIENT TRACKING OFF", "2: CLIENT CACHING YES", "2: CLIENT GETREDIR", "2: CLIENT GETREDIR x"],
+    "reset": ["2: CLIENT TRACKING ON", "2: GET k", "2: RESET", "2: CLIENT TRACKINGINFO", "0: SET k 1"],
+    "no RESP3": ["0: CLIENT TRACKING ON", "0: GET k", "1: SET k 1", "0: HELLO 3", "0: GET k", "1: SET k 2"],
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_scene(hutch_server, oracle, name):
+    # Keys of one message, and prefixes, come in hash order there.
+    same(hutch_server, oracle, SCENES[name], "2233", ("MSET", "DEL x1", "TRACKINGINFO"))
+
+
+def test_expired_and_evicted_keys_are_told_of():
+    with hutch.Server(port=0) as server:
+        client, other = RespClient("127.0.0.1", server.port), RespClient("127.0.0.1", server.port)
+        client.execute("HELLO", "3")
+        client.execute("CLIENT", "TRACKING", "ON")
+        other.execute("SET", "k", "1", "PX", "40")
+        client.execute("GET", "k")
+        assert client.read().raw == b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n"
+        other.execute("SET", "big", "x" * 1000)
+        client.execute("GET", "big")
+        other.execute("CONFIG", "SET", "maxmemory-policy", "allkeys-random", "maxmemory", "1")
+        other.execute("SET", "more", "1")
+        assert b"$3\r\nbig" in client.read().raw
+        other.execute("CONFIG", "SET", "maxmemory", "0")
+
+
+def test_the_table_is_bounded(hutch_server):
+    client, other = (RespClient("127.0.0.1", hutch_server.port) for _ in range(2))
+    other.execute("CONFIG", "SET", "tracking-table-max-keys", "10")
+    client.execute("HELLO", "3")
+    client.execute("CLIENT", "TRACKING", "ON")
+    client.send_raw(b"".join(b"GET t%d\r\n" % number for number in range(30)))
+    pushes = [raw for raw in (client.read().raw for _ in range(50)) if raw[:1] == b">"]
+    assert len(pushes) == 20
+    info = other.execute("INFO", "stats").value.decode()
+    assert "tracking_total_keys:10\r" in info and "tracking_total_items:10\r" in info
+    other.execute("CONFIG", "SET", "tracking-table-max-keys", "1000000")
+    client.close()
+
+
+def test_caching_of_redis_py():
+    with hutch.Server(port=0) as server:
+        client = redis.Redis(port=server.port, protocol=3, cache_config=CacheConfig(), decode_responses=True)
+        other = redis.Redis(port=server.port)
+        other.set("k", "1")
+        assert client.get("k") == "1"
+        calls = other.info("commandstats")["cmdstat_get"]["calls"]
+        assert [client.get("k") for _ in range(5)] == ["1"] * 5
+        assert other.info("commandstats")["cmdstat_get"]["calls"] == calls
+        other.set("k", "2")
+        end = time.monotonic() + PATIENCE_S
+        while client.get("k") != "2":
+            assert time.monotonic() < end
+        other.flushall()
+        while client.get("k") is not None:
+            assert time.monotonic() < end
+        client.close()
+        other.close()
+
+
+LINES = ["SET k 'a b'", "AUTH secret", "AUTH default secret", "HELLO 3 AUTH default x SETNAME me", "HELLO 2", "CONFIG GET port", "GET", "NOSUCH",
+         "MULTI", "SET q 1", "GET q", "EXEC", "MULTI", "GET q", "DISCARD", "PUBLISH a b", "SELECT 2", "GET k", "CLIENT ID", "CLIENT LIST",
+         "BLPOP none 0.01", "OBJECT HELP", "LPUSH none 1 2", "BLPOP none 1", "SUBSCRIBE a", "PING", "RESET", "COMMAND COUNT", "CLIENT SETNAME x"]
+
+
+def test_monitor(hutch_server, oracle):
+    def play(host, port):
+        monitor, client = RespClient(host, port), RespClient(host, port)
+        client.execute("FLUSHALL")
+        assert monitor.execute("MONITOR").raw == b"+OK\r\n"
+        for line in LINES:
+            client.execute(*shlex.split(line))
+        client.execute("SET", "\\x\"\n\x01\xff".encode("latin-1"), "\a\b\t\r")
+        client.execute("PING", "end")
+        lines = []
+        while b'"end"' not in (lines[-1] if lines else b""):
+            lines.append(re.sub(rb"^\+\d+\.\d{6} \[(\d+) 127.0.0.1:\d+\]", rb"\1", monitor.read().raw))
+        refused = monitor.execute("GET", "x").raw
+        monitor.execute("RESET")
+        client.execute("PING")
+        monitor.send_raw(b"PING\r\n")
+        return [*lines, refused, monitor.read().raw]
+    assert play("127.0.0.1", hutch_server.port) == play(oracle.host, oracle.port)
