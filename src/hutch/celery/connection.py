@@ -9,7 +9,7 @@ import time
 
 from redis.exceptions import ConnectionError
 
-from hutch_engine.door_async import LATER, WAITING, Doorbell, Submission
+from hutch_engine.door_async import LATER, WAITING, Doorbell, Submission, listen
 
 from ..connection import EmbeddedConnection, Line
 from ..exceptions import StoreClosedError
@@ -39,6 +39,7 @@ class WatchedLine(Line):
             return -1
         if self.bell is None:
             self.bell = Doorbell()
+            listen(self._session, self.bell, _Watcher)
         return self.bell.fileno()
 
     def close(self):
@@ -51,9 +52,51 @@ class WatchedLine(Line):
 class WatchedConnection(EmbeddedConnection):
     """One session of a store, to be waited for by its descriptor."""
 
+    def __init__(self, *args, **kwargs):
+        self._later = False      # what was submitted can go on at another time
+        super().__init__(*args, **kwargs)
+
     def _connect(self):
         super()._connect()
         return WatchedLine(self.session)
+
+    # ---- the descriptor
+
+    def _advance(self):
+        """Go on with what was submitted. Is there a reply?"""
+        replies = self._replies
+        self._later = False
+        while replies:
+            first = replies[0]
+            if isinstance(first, Submission) and not first.is_done:
+                state = first.step()
+                if state is LATER:
+                    self._later = True
+                    return False
+                if state is WAITING:
+                    if first.park(self._sock.bell, _Watcher):
+                        return False
+                    continue     # served between the two
+            if first:
+                return True
+            replies.popleft()
+        return False
+
+    def _look(self):
+        """Leave the descriptor readable exactly if there is something to read, or to do."""
+        bell = self._sock.bell
+        if bell is None:
+            return               # nobody watches
+        bell.answer()            # silent first: what comes while we look is heard
+        try:
+            if self._advance() or self._later or self.has_messages():
+                bell.ring()
+        except (StoreClosedError, ConnectionError):
+            bell.ring()          # who reads is told
+
+    def _wait(self, timeout=None):
+        """Until the descriptor is readable. Other threads run meanwhile."""
+        select.select([self._sock], [], [], timeout)
 
     # ---- sending
 
@@ -62,8 +105,7 @@ class WatchedConnection(EmbeddedConnection):
             self._submit(command, check_health)
         else:
             super().send_packed_command(command, check_health)
-        if self._sock.bell is not None:
-            self._look()
+        self._look()
 
     def _submit(self, command, check_health):
         if self._sock is None:
@@ -75,67 +117,43 @@ class WatchedConnection(EmbeddedConnection):
 
     # ---- reading
 
-    def _advance(self):
-        """Go on with what was submitted: (is there a reply, is it worth another look soon)."""
-        replies = self._replies
-        while replies:
-            first = replies[0]
-            if isinstance(first, Submission) and not first.is_done:
-                state = first.step()
-                if state is LATER:
-                    return False, True
-                if state is WAITING:
-                    if first.park(self._sock.bell, _Watcher):
-                        return False, False
-                    continue     # served between the two
-            if first:
-                return True, True
-            replies.popleft()
-        return False, False
-
-    def _look(self):
-        """As _advance; leaves the descriptor readable if it is worth another look."""
-        line = self._sock
-        if line is None:
-            return False, False
-        bell = line.bell
-        if bell is not None:
-            bell.answer()        # silent first: what comes while we look is heard
+    def has_replies(self):
+        if self._sock is None:
+            return False
         try:
-            found, again = self._advance()
+            return self._advance()
         except StoreClosedError as error:
             self.disconnect()
             raise ConnectionError(str(error)) from None
         except BaseException:
             self.disconnect()
             raise
-        if again and bell is not None:
-            bell.ring()
-        return found, again
-
-    def has_replies(self):
-        return self._look()[0]
 
     def can_read(self, timeout=0):
         if self._sock is None:
             self.connect()
-        if self.has_replies():
-            return True
-        return bool(timeout) and self._wait(timeout) and self.has_replies()
+        found = self.has_replies() or self.has_messages()
+        if not found and timeout != 0:
+            self._sock.fileno()
+            self._look()
+            self._wait(timeout)
+            found = self.has_replies() or self.has_messages()
+        if self._sock is not None:
+            self._look()
+        return found
 
-    def _wait(self, timeout=None):
-        return bool(select.select([self._sock], [], [], timeout)[0])
-
-    def next_reply(self, disable_decoding=False):
-        while self._replies:
-            found, again = self._look()
-            if found:
-                break
-            if again:
+    def _next_response(self, *args):
+        while not self.has_replies() and self._replies:
+            if self._later:
                 time.sleep(_LATER_S)
             else:
+                self._look()
                 self._wait()
-        reply = super().next_reply(disable_decoding)
-        if self._sock is not None and self._sock.bell is not None:
-            self._look()         # the descriptor is silent after the last one
-        return reply
+        return super()._next_response(*args)
+
+    def read_response(self, *args, **kwargs):
+        try:
+            return super().read_response(*args, **kwargs)
+        finally:
+            if self._sock is not None:
+                self._look()     # the descriptor is silent after the last one
