@@ -1,6 +1,7 @@
 """A Celery application. Worker processes run it with $BROKER, $BACKEND and $NOTES; tests call `make`."""
 import os
 import time
+from contextlib import contextmanager
 
 import redis
 from celery import Celery
@@ -75,6 +76,19 @@ def make(broker, backend, **options):
     app.task(stubborn, name="proof.stubborn", shared=False, bind=True, max_retries=3)
     app.task(long_work, name="proof.long_work", shared=False, bind=True, acks_late=True)
     return app
+
+
+@contextmanager
+def connected(broker, backend):
+    """The application in a test's process."""
+    app = make(broker, backend, set_as_current=False)
+    try:
+        yield app
+    finally:
+        consumer = app.backend.result_consumer
+        consumer.subscribed_to.clear()       # results that are collected later have nothing to unsubscribe from
+        consumer.stop()
+        app.close()
 
 
 if "BROKER" in os.environ:

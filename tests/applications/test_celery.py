@@ -17,10 +17,6 @@ from places import until
 WAIT = 60
 
 
-def application(broker, backend):
-    return celery_app.make(broker, backend, set_as_current=False)
-
-
 def start_worker(processes, place, *arguments, broker=None, backend=None, queues="proof", **environment):
     name = f"w{uuid.uuid4().hex[:6]}@here"
     process = processes.start(
@@ -46,9 +42,8 @@ def worker(place, processes):
 
 @pytest.fixture(scope="module")
 def app(place):
-    app = application(place.url(0), place.url(1))
-    yield app
-    app.close()
+    with celery_app.connected(place.url(0), place.url(1)) as app:
+        yield app
 
 
 @pytest.fixture
@@ -110,7 +105,7 @@ def test_results_expire(tasks, worker, place):
 
 def test_remote_control(app, tasks, worker):
     """Fanout: the control exchange is PUBLISH and PSUBSCRIBE, the answers come through a queue."""
-    assert app.control.ping(destination=[worker.name], timeout=5) == [{worker.name: {"ok": "pong"}}]
+    assert until(lambda: app.control.ping(destination=[worker.name], timeout=5)) == [{worker.name: {"ok": "pong"}}]
     inspect = app.control.inspect([worker.name], timeout=5)
     assert "proof.add" in inspect.registered()[worker.name]
     assert [queue["name"] for queue in inspect.active_queues()[worker.name]] == ["proof"]
@@ -201,23 +196,23 @@ def test_warm_shutdown(tasks, place, own_processes):
 def test_password(guarded, own_processes, way):
     """With a password, over TCP and over a Unix socket (redis+socket://)."""
     url = guarded.url if way == "tcp" else guarded.socket_url
-    with application(url(0), url(1)) as app:
+    with celery_app.connected(url(0), url(1)) as app:
         start_worker(own_processes, guarded, "-c", "1", broker=url(0), backend=url(1))
         add, total = app.tasks["proof.add"], app.tasks["proof.total"]
         assert chord((add.s(n, n) for n in range(10)), total.s())().get(timeout=WAIT) == 90
         assert app.tasks["proof.stubborn"].delay(7, 1).get(timeout=WAIT) == [7, 1]
-        assert len(app.control.ping(timeout=1)) == 1
+        assert len(until(lambda: app.control.ping(timeout=1))) == 1
 
 
 def test_wrong_password(guarded):
     url = guarded.url(0).replace("open", "close")
-    with application(url, url) as app, pytest.raises(OperationalError, match="invalid username-password pair"):
+    with celery_app.connected(url, url) as app, pytest.raises(OperationalError, match="invalid username-password pair"):
         app.connection().ensure_connection(max_retries=1)
 
 
 def test_unix_socket(place, own_processes):
     broker, backend = place.socket_url(0), place.socket_url(1)
-    with application(broker, backend) as app:
+    with celery_app.connected(broker, backend) as app:
         start_worker(own_processes, place, "-c", "1", broker=broker, backend=backend, queues="socket")
         results = [app.tasks["proof.add"].apply_async((n, n), queue="socket") for n in range(20)]
         assert [one.get(timeout=WAIT) for one in results] == [2 * n for n in range(20)]

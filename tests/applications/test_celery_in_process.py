@@ -26,17 +26,16 @@ WAIT = 30
 
 @pytest.fixture
 def name():
-    """A store of the test's own. It is not closed: results that are collected later still unsubscribe."""
+    """A store of the test's own."""
     return f"Celery-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture(params=["threads", "solo"])
 def app(request, name):
     """An application whose worker runs in a thread."""
-    app = celery_app.make(f"hutch://{name}/0", f"hutch://{name}/1", set_as_current=False)
-    with start_worker(app, perform_ping_check=False, pool=request.param, concurrency=2, queues=["proof"], shutdown_timeout=20):
+    with (celery_app.connected(f"hutch://{name}/0", f"hutch://{name}/1") as app,
+          start_worker(app, perform_ping_check=False, pool=request.param, concurrency=2, queues=["proof"], shutdown_timeout=20)):
         yield app
-    app.close()
 
 
 @pytest.fixture
@@ -85,7 +84,7 @@ def test_producers_in_many_threads(tasks):
 
 
 def test_remote_control(app, tasks):
-    [answer] = app.control.ping(timeout=1)
+    [answer] = until(lambda: app.control.ping(timeout=1))
     [[worker, pong]] = answer.items()
     assert pong == {"ok": "pong"}
     inspect = app.control.inspect([worker], timeout=5)
@@ -99,9 +98,9 @@ def test_remote_control(app, tasks):
 
 def test_messages_outlive_connections(name):
     """A producer that went away before the first worker came."""
-    with celery_app.make(f"hutch://{name}/0", f"hutch://{name}/1", set_as_current=False) as app:
+    with celery_app.connected(f"hutch://{name}/0", f"hutch://{name}/1") as app:
         sent = [app.tasks["proof.add"].delay(n, n).id for n in range(5)]
-    with celery_app.make(f"hutch://{name}/0", f"hutch://{name}/1", set_as_current=False) as app:
+    with celery_app.connected(f"hutch://{name}/0", f"hutch://{name}/1") as app:
         with start_worker(app, perform_ping_check=False, pool="solo", queues=["proof"], shutdown_timeout=20):
             assert [app.AsyncResult(one).get(timeout=WAIT) for one in sent] == [0, 2, 4, 6, 8]
 

@@ -31,7 +31,7 @@ def test_flower(server, own_processes):
         with urllib.request.urlopen(request, timeout=20) as answer:
             return json.load(answer)
 
-    with celery_app.make(where["BROKER"], where["BACKEND"], set_as_current=False) as app:
+    with celery_app.connected(where["BROKER"], where["BACKEND"]) as app:
         results = [app.tasks["proof.add"].delay(n, n) for n in range(5)]
         assert [one.get(timeout=20) for one in results] == [0, 2, 4, 6, 8]
         unheard = [app.tasks["proof.add"].apply_async((1, 1), queue="celery") for _ in range(3)]
