@@ -1,6 +1,6 @@
 """Celery's tasks per second with its broker and results on Redis 8.2 and on Hutch's listener, in turn within one run.
 
-    python bench/celery_tasks.py [--rounds 5] [--tasks 1000] [--pool solo|prefork]
+    python bench/celery_tasks.py [--rounds 30] [--tasks 200] [--pool solo|prefork]
 
 Each server has a worker process of its own, ready before the first round. A round sends small tasks from this process and
 waits for all of their results, on one server and then on the other; the first alternates. The ratio is the median of the
@@ -67,8 +67,8 @@ class Side:
 def main():
     from peers import hutch_peer, redis_peer
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tasks", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--tasks", type=int, default=200)
     parser.add_argument("--pool", default="solo")
     options = parser.parse_args()
     sides = []

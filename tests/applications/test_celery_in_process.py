@@ -105,6 +105,16 @@ def test_messages_outlive_connections(name):
             assert [app.AsyncResult(one).get(timeout=WAIT) for one in sent] == [0, 2, 4, 6, 8]
 
 
+def test_a_closed_store_is_noticed_at_once(name):
+    with celery_app.connected(f"hutch://{name}/0", f"hutch://{name}/1") as app:
+        result = app.tasks["proof.add"].delay(1, 1)
+        store_for(name).close()
+        start = time.monotonic()
+        with pytest.raises((RuntimeError, hutch.StoreClosedError)):
+            result.get(timeout=WAIT)
+        assert time.monotonic() - start < 10
+
+
 # ---- kombu alone
 
 def connect(url, **options):

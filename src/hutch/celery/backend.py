@@ -23,3 +23,7 @@ class HutchBackend(RedisBackend):
 
     def _get_pool(self, **params):
         return pool_for(**params)
+
+    def ensure(self, fun, args, **policy):
+        # A server may come back, so RedisBackend tries for twenty seconds. A store that is closed, or another process's, does not.
+        return fun(*args)

@@ -21,7 +21,7 @@ class Channel(kombu_redis.Channel):
                 if channel._registered:
                     channel._on_connection_disconnect(self)
 
-        return {"client_name": self.client_name, "db": 0, **options, "name": name,
+        return {"client_name": getattr(self, "client_name", None), "db": 0, **options, "name": name,
                 "connection_class": Watched if asynchronous else WatchedConnection}
 
     def _get_pool(self, asynchronous=False):
