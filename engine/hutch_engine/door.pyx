@@ -21,7 +21,7 @@ from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_co
 from hutch_engine.server.blocking cimport blocking_forget, blocking_install, blocking_time_out
 from hutch_engine.scripting.function_commands cimport flags_of_script
 from hutch_engine.scripting.script_run cimport script_is_of_this_thread
-from hutch_engine.server.config cimport config_parse_line
+from hutch_engine.server.config_lines cimport config_parse_line
 from hutch_engine.server.config_commands cimport config_apply, config_configure
 from hutch_engine.server.command_table cimport (command_table_at, command_table_count, command_table_find,
                                                 command_table_ids)

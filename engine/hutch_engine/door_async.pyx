@@ -9,7 +9,7 @@ from hutch_engine.base.lock cimport lock_acquire, lock_release, lock_try
 from hutch_engine.door cimport Engine, Session, Taken, run_commands, take_reply, taken_init
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply)
-from hutch_engine.server.bell cimport bell_drop, bell_new, bell_take
+from hutch_engine.server.bell cimport bell_drop, bell_new, bell_ring, bell_take
 from hutch_engine.server.blocking cimport blocking_forget
 from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
                                          Session as SessionStruct, engine_is_ours, session_free, session_resemble, session_use_bell)
@@ -93,6 +93,12 @@ cdef class Doorbell:
         else:                                # several tasks wait for one session: each looks for itself
             self.waiting[number] = [found, future]
         return 0
+
+    def ring(self):
+        """Make `fileno` readable, as a session would. Any thread."""
+        cdef uint64_t round_seen = 0
+        with nogil:
+            bell_ring(self.core, 0, &round_seen)
 
     def unpark(self, number, future):
         """The future is not to be completed any more."""

@@ -12,6 +12,7 @@ from redis.retry import Retry
 
 from hutch_engine.door_hot import quick_methods
 from hutch_engine.door_hot_collections import HotCollections
+from hutch_engine.door_hot_pipeline import HotPipeline, quick_pipeline_methods
 
 from .connection import EmbeddedConnection, EmbeddedConnectionPool
 from .exceptions import StoreClosedError
@@ -26,6 +27,23 @@ _KNOWN = frozenset(inspect.signature(AbstractConnection.__init__).parameters) - 
 
 # Attributes that decide whether the compiled methods may answer.
 _DECISIVE = frozenset({"execute_command", "parse_response", "response_callbacks", "connection_pool", "connection"})
+
+
+# What redis-py makes of SET's reply, unless somebody puts another callback in its place.
+try:
+    from redis._parsers.helpers import parse_set_result as _SET_SHAPED
+except ImportError:
+    _SET_SHAPED = None
+
+
+_QUEUED = frozenset(("OK", b"OK", "QUEUED", b"QUEUED"))
+
+
+def _all_queued(replies):
+    try:
+        return _QUEUED.issuperset(replies)
+    except TypeError:            # a list: after a DISCARD among the commands, say
+        return False
 
 
 class _Callbacks(CaseInsensitiveDict):
@@ -80,7 +98,7 @@ class Redis(HotCollections, redis.Redis):
                  encoding="utf-8", encoding_errors="strict", decode_responses=False, client_name=None,
                  single_connection_client=False, max_connections=None, protocol=None, retry=None,
                  retry_on_error=None, health_check_interval=0, redis_connect_func=None, credential_provider=None,
-                 **options):
+                 cache=None, cache_config=None, **options):
         self._hot_pending = False
         own_pool = connection_pool is None
         if own_pool:
@@ -88,6 +106,8 @@ class Redis(HotCollections, redis.Redis):
             if unknown:
                 raise TypeError(_refusal(sorted(unknown)))
             kwargs = {key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED}
+            if cache is not None or cache_config is not None:
+                kwargs.update(cache=cache, cache_config=cache_config)
             connection_pool = EmbeddedConnectionPool(
                 name, store=store, max_connections=max_connections, db=db, username=username, password=password,
                 encoding=encoding, encoding_errors=encoding_errors, decode_responses=decode_responses,
@@ -135,7 +155,8 @@ class Redis(HotCollections, redis.Redis):
                  and kind._execute_command is redis.Redis._execute_command
                  and kind.parse_response is redis.Redis.parse_response and "parse_response" not in mine
                  and self.response_callbacks is mine.get("_own_callbacks")
-                 and type(pool) is EmbeddedConnectionPool and pool.connection_class is EmbeddedConnection)
+                 and type(pool) is EmbeddedConnectionPool and pool.connection_class is EmbeddedConnection
+                 and getattr(pool, "cache", None) is None)
         self._plain = plain
         self._hot_enable(plain)
         self._hot_pending = plain
@@ -210,7 +231,10 @@ class Redis(HotCollections, redis.Redis):
 
     def pipeline(self, transaction=True, shard_hint=None):
         """Commands that are gathered and run together; with `transaction` (the default), atomically."""
-        return Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        pipeline = Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        if self._plain and type(pipeline) is Pipeline and self.connection is None:
+            pipeline._hot_prepare(self)
+        return pipeline
 
 
 for _name, _method in quick_methods(Redis).items():
@@ -225,24 +249,19 @@ def _refusal(names):
     return f"hutch.Redis() got unexpected keyword arguments: {', '.join(names)}"
 
 
-class Pipeline(RedisPipeline):
+class Pipeline(HotPipeline, RedisPipeline):
     """redis-py's pipeline; what was gathered goes through the session in one piece."""
 
     def _runs_plainly(self, connection, commands):
-        kind = type(self)
-        if kind.parse_response is not RedisPipeline.parse_response or not isinstance(connection, EmbeddedConnection):
+        if type(self).parse_response is not RedisPipeline.parse_response or not isinstance(connection, EmbeddedConnection):
             return False
-        for args, options in commands:
+        for _, options in commands:
             if options and (NEVER_DECODE in options or EMPTY_RESPONSE in options):
                 return False
-            if args[0][:1] in ("H", "h", b"H", b"h") and str(args[0]).upper().startswith("HIMPORT"):
+        for name in {args[0] for args, _ in commands}:
+            if name[:1] in ("H", "h", b"H", b"h") and str(name).upper().startswith("HIMPORT"):
                 return False
         return True
-
-    def set(self, name, value, *args, **options):
-        if args or options:
-            return super().set(name, value, *args, **options)
-        return self.execute_command("SET", name, value)     # without redis-py's sorting out of options
 
     def _shaped(self, response, args, options):
         callback = self.response_callbacks.get(args[0])
@@ -250,6 +269,27 @@ class Pipeline(RedisPipeline):
             return response
         options.pop("keys", None)
         return callback(response, **options)
+
+    def _shape_all(self, responses, commands):
+        """What redis-py makes of the replies of a transaction. Most of a long one's commands are alike: each name's
+        callback is looked up once, and OK, of which the stock callback makes True, does not go through it."""
+        callbacks = self.response_callbacks
+        known = {}
+        shaped = []
+        for response, (args, options) in zip(responses, commands):
+            name = args[0]
+            try:
+                callback = known[name]
+            except (KeyError, TypeError):
+                callback = known[name] = callbacks.get(name)
+            if callback is None or isinstance(response, Exception):
+                shaped.append(response)
+            elif callback is _SET_SHAPED and not options and (response == "OK" or response == b"OK"):
+                shaped.append(True)
+            else:
+                options.pop("keys", None)
+                shaped.append(callback(response, **options))
+        return shaped
 
     def _execute_pipeline(self, connection, commands, raise_on_error):
         if not self._runs_plainly(connection, commands):
@@ -278,7 +318,8 @@ class Pipeline(RedisPipeline):
             return super()._execute_transaction(connection, commands, raise_on_error)
         replies = connection.execute_many([("MULTI",), *[args for args, _ in commands], ("EXEC",)])
         errors = []
-        for i, reply in enumerate(replies[:-1]):
+        # As a rule all were queued, and nothing needs to be looked at one by one.
+        for i, reply in enumerate(() if _all_queued(replies[:-1]) else replies[:-1]):
             if isinstance(reply, ConnectionError):
                 raise reply
             if isinstance(reply, Exception):
@@ -300,8 +341,11 @@ class Pipeline(RedisPipeline):
             raise ResponseError("Wrong number of response items from pipeline execution")
         if raise_on_error:
             self.raise_first_error(commands, response)
-        return [reply if isinstance(reply, Exception) else self._shaped(reply, args, options)
-                for reply, (args, options) in zip(response, commands)]
+        return self._shape_all(response, commands)
+
+
+for _name, _method in quick_pipeline_methods(Pipeline).items():
+    setattr(Pipeline, _name, _method)
 
 
 def from_url(url, **kwargs):

@@ -93,6 +93,9 @@ class Parser(BaseParser):
 class EmbeddedConnection(AbstractConnection):
     """One session of a store."""
 
+    host = "embedded"            # redis-py's cache asks where a connection leads
+    port = 0
+
     def __init__(self, store: Store, **kwargs):
         self.store = store
         self.session = None
@@ -289,7 +292,8 @@ class EmbeddedConnectionPool(ConnectionPool):
                 connection = self.make_connection()
         self._in_use_connections.add(connection)
         try:
-            if not connection.is_usable:
+            # Behind a proxy of redis-py's, when replies are cached on this side.
+            if not getattr(connection, "_conn", connection).is_usable:
                 connection.disconnect()
                 connection.connect()
         except BaseException:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 import redis
+from redis.cache import CacheConfig
 
 import hutch
 from hutch_engine.door import Engine
@@ -286,3 +287,18 @@ def test_client_tracking_inside():
         assert heard == [["invalidate", ["k"]]]
         connection.disconnect()
         client.connection_pool.release(connection)
+
+
+def test_client_side_caching():
+    """redis-py's cache before the embedded store. Inside it gains nothing; programs that ask for it get it."""
+    with hutch.Redis(protocol=3, decode_responses=True, cache_config=CacheConfig()) as client, \
+            hutch.Redis(store=client.store) as other:
+        other.set("k", "1")
+        assert [client.get("k") for _ in range(3)] == ["1"] * 3
+        assert client.get_cache().size == 1
+        assert other.info("commandstats")["cmdstat_get"]["calls"] == 1
+        other.set("k", "2")
+        assert client.get("k") == "2"
+        other.flushall()
+        assert client.get("k") is None
+        assert client.pipeline().set("k", 3).get("k").execute() == [True, "3"]

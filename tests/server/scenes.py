@@ -67,7 +67,13 @@ class Scene:
                 if self.clients[other] is None or (other in self.queueing and other != at):
                     continue
                 try:
-                    heard[other] = [self.clients[at].read().raw] if other in self.queueing else self._until_sign(other)
+                    if other in self.queueing:
+                        heard[other] = [self.clients[at].read().raw]
+                        continue
+                    heard[other] = self._until_sign(other)
+                    if other == at:
+                        # Redis broadcasts at the end of a turn of its loop, which may have taken in the sign as well.
+                        heard[other] += self._until_sign(other)
                     if words[0] == b"HELLO":
                         heard[other] = []            # the modules are each server's own
                 except (Closed, ConnectionError):

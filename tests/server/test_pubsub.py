@@ -12,7 +12,8 @@ from resp_client import RespClient
 from scenes import same
 
 PATIENCE_S = 10
-UNORDERED = ("unsubscribe", "PUBSUB CHANNELS", "SHARDCHANNELS")
+# In hash order on Redis; of several patterns that fit, too.
+UNORDERED = ("unsubscribe", "PUBSUB CHANNELS", "SHARDCHANNELS", "PUBLISH ab")
 
 SCENES = {
     "channels": [
@@ -45,6 +46,12 @@ SCENES = {
     "kills": [
         "0: SUBSCRIBE a", "2: SUBSCRIBE a", "1: CLIENT KILL ID {0}", "1: PUBSUB NUMSUB a", "1: CLIENT KILL TYPE pubsub",
         "1: PUBSUB NUMSUB a", "1: PUBLISH a x"],
+    "scripts": [
+        "0: CONFIG SET notify-keyspace-events KEA", "2: PSUBSCRIBE *", "0: SUBSCRIBE a",
+        "1: EVAL \"redis.call('SET', 'k', 1) redis.call('PUBLISH', 'a', 'x') redis.call('DEL', 'k') return redis.call('PUBLISH', 'a', 'y')\" 0",
+        "2: EVAL \"redis.call('SET', 'k', 1) redis.call('PUBLISH', 'a', 'x') return redis.call('INCR', 'k')\" 0",
+        "1: EVAL \"return redis.call('SUBSCRIBE', 'a')\" 0", "1: EVAL \"return redis.call('MONITOR')\" 0",
+        "1: EVAL \"return redis.call('PUBSUB', 'NUMPAT')\" 0", "3: CONFIG SET notify-keyspace-events ''"],
     "events": [
         "0: CONFIG SET notify-keyspace-events KEA", "2: PSUBSCRIBE __key*", "3: SUBSCRIBE __keyevent@0__:set", "1: SET k v",
         "1: MULTI", "1: SET k 2", "1: PUBLISH __key x", "1: DEL k", "1: EXEC", "2: SET own 1", "2: MULTI", "2: PUBLISH __keyq y",
@@ -206,3 +213,15 @@ def test_subscribers_come_and_go_under_fire():
         stop.set()
         threads[0].join()
         assert not any(thread.is_alive() for thread in threads)
+
+
+def test_the_next_listener_is_woken_as_well():
+    with hutch.Redis() as inside:
+        for _ in range(20):
+            with hutch.Server(port=0, store=inside.store) as server:
+                client = RespClient("127.0.0.1", server.port)
+                client.execute("SUBSCRIBE", "a")
+                inside.publish("a", "x")
+                assert client.read().value[2] == b"x"
+                for _ in range(20):
+                    inside.publish("a", "last words")

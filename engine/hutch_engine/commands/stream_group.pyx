@@ -8,8 +8,8 @@ from hutch_engine.commands.reply cimport (
     reply_null, reply_null_array, reply_ok, reply_one, reply_zero)
 from hutch_engine.commands.stream cimport stream_delete_options
 from hutch_engine.commands.stream_words cimport (
-    call_id, call_id_or_end, call_range_end, call_range_start, error_no_such_group, reply_id, stream_find_group, stream_find_write,
-    stream_open_consumer, stream_wait_over)
+    call_id, call_id_or_end, call_range_end, call_range_start, error_no_such_group, reply_id, stream_find_group, stream_find_read,
+    stream_find_write, stream_open_consumer, stream_wait_over)
 from hutch_engine.keyspace.entry cimport ENCODING_STREAM, TYPE_STREAM, value_of_pointer
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_STREAM, keyspace_add, keyspace_event, keyspace_now, keyspace_touched)
@@ -218,7 +218,7 @@ cdef void cmd_xgroup_help(Call* call) noexcept nogil:
 
 cdef void cmd_xack(Call* call) noexcept nogil:
     cdef bint wrong_type
-    cdef Stream* stream = stream_find_write(call, 1, &wrong_type)
+    cdef Stream* stream = stream_find_read(call, 1, &wrong_type)
     cdef StreamGroup* group = NULL
     cdef StreamId id
     cdef int64_t acknowledged = 0
@@ -251,7 +251,7 @@ cdef void cmd_xackdel(Call* call) noexcept nogil:
     cdef StreamGroup* group = NULL
     cdef StreamId id
     cdef bint deleted = False
-    stream = stream_find_write(call, 1, &wrong_type)
+    stream = stream_find_read(call, 1, &wrong_type)
     if wrong_type or not stream_delete_options(call, 3, &refs, &ids, &count):
         return
     if stream != NULL:

@@ -33,6 +33,7 @@ from hutch_engine.server.engine cimport (
     SESSION_NO_TOUCH, Engine, Session, engine_poke_housekeeping, session_select)
 from hutch_engine.server.eviction cimport evict_until_it_fits
 from hutch_engine.server.executor cimport act_on_effects, count_error, run_command
+from hutch_engine.server.tracking cimport announce_effects
 
 cdef extern from "<pthread.h>" nogil:
     unsigned long pthread_self() noexcept
@@ -355,6 +356,8 @@ cdef int script_command(lua_State* L, bint raises) noexcept nogil:
     session.call.flags = CALL_IN_SCRIPT | (CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0)
     run_command(session, command, argv, <size_t>count, False, 0)
     session.call.block_keys = 0
+    if engine.announced < keyspace.effect_count:
+        announce_effects(engine)         # in the order of the commands
     if unlikely(keyspace.effect_count > EFFECTS_KEPT):
         act_on_effects(engine)
     if unlikely(session.reply.buffer.failed):

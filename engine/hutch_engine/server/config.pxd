@@ -4,171 +4,25 @@ Names, ranges, defaults and error texts are those of Redis 8.2.3 built without T
 promise something Hutch does not do (an append-only file, a cluster, a master to follow) is refused with
 a text that says so; its default is accepted, so that a stock redis.conf loads.
 
-The table is filled when this module is imported and never changes. Setting a value only stores it: the
+The rows are in config_table, lines and files in config_lines. Setting a value only stores it: the
 caller acts on the CHANGED_ bits that come back.
 """
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from hutch_engine.base.buffer cimport Buffer
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from hutch_engine.base.buffer cimport Buffer, buffer_append_text
 from hutch_engine.base.slice cimport Slice
-
-cdef enum:                       # maxmemory-policy
-    POLICY_VOLATILE_LRU = 0
-    POLICY_VOLATILE_LFU = 1
-    POLICY_VOLATILE_RANDOM = 2
-    POLICY_VOLATILE_TTL = 3
-    POLICY_ALLKEYS_LRU = 4
-    POLICY_ALLKEYS_LFU = 5
-    POLICY_ALLKEYS_RANDOM = 6
-    POLICY_NOEVICTION = 7
-
-cdef enum:                       # loglevel
-    LOG_DEBUG = 0
-    LOG_VERBOSE = 1
-    LOG_NOTICE = 2
-    LOG_WARNING = 3
-    LOG_NOTHING = 4
-
-cdef enum:                       # enable-debug-command, enable-protected-configs
-    ENABLE_NO = 0
-    ENABLE_YES = 1
-    ENABLE_LOCAL = 2             # connections from this machine
-
-cdef enum:                       # shutdown-on-sigint, shutdown-on-sigterm: 0, or bits
-    ON_SIGNAL_SAVE = 1
-    ON_SIGNAL_NOSAVE = 2
-    ON_SIGNAL_NOW = 4
-    ON_SIGNAL_FORCE = 8
-
-cdef enum:                       # what a change touches
-    CHANGED_LISTENER = 1 << 0    # port, bind: the listener's own sockets
-    CHANGED_CLIENTS = 1 << 1     # maxclients
-    CHANGED_MEMORY = 1 << 2      # maxmemory and how it is kept
-    CHANGED_KEYSPACE = 1 << 3    # LFU, lazy freeing, resizing: copied into the Keyspace
-    CHANGED_EVENTS = 1 << 4      # notify-keyspace-events
-    CHANGED_PASSWORD = 1 << 5    # requirepass
-    CHANGED_DIR = 1 << 6
-    CHANGED_CRON = 1 << 7        # hz and whatever housekeeping goes by
-    CHANGED_OTHER = 1 << 8
-
-cdef enum:                       # Parameter.flags
-    PARAMETER_IMMUTABLE = 1      # only before the start
-    PARAMETER_SENSITIVE = 2      # not to be logged
-    PARAMETER_MULTI = 4          # several words on a line of a redis.conf
-    PARAMETER_PROTECTED = 8      # CONFIG SET needs enable-protected-configs
-    PARAMETER_UNSIGNED = 16      # Redis keeps it in an unsigned type: other wording of its range error
-    PARAMETER_DEFAULT_ONLY = 32  # stands for something Hutch does not do
-
-cdef enum:                       # config_set flags
-    CONFIG_AT_START = 1          # immutable parameters may be set too
-    CONFIG_PROTECTED_OK = 2
-    CONFIG_ROLLBACK = 4          # the value was in force before: no refusals
-
-cdef struct OutputLimit:         # one class of client-output-buffer-limit
-    int64_t hard_bytes
-    int64_t soft_bytes
-    int64_t soft_seconds
-
-cdef struct Parameter:
-    const char* name             # constant, as are the next two
-    const char* alias            # an older name for the same value, or NULL
-    const char* choices          # enumerations: "no,yes,local"
-    uint32_t kind
-    uint32_t flags
-    size_t offset                # of the value in Config: int64_t, or Buffer for texts
-    int64_t low
-    int64_t high
-    int64_t preset               # the default of numbers ...
-    const char* preset_text      # ... and of texts
-    uint64_t changed             # CHANGED_ bits
-
-cdef enum:
-    CONFIG_SPARE_NUMBERS = 112
-    CONFIG_SPARE_TEXTS = 32
-
-cdef struct Config:
-    # network
-    int64_t port
-    int64_t tcp_backlog
-    int64_t timeout_s
-    int64_t tcp_keepalive_s
-    int64_t maxclients
-    int64_t protected_mode
-    int64_t unixsocketperm       # 0: as the umask says
-    int64_t max_new_connections  # per turn of the event loop
-    Buffer bind                  # addresses, space between; "-" in front: may be missing; "*" and "::*": all
-    Buffer unixsocket
-    # protocol
-    int64_t proto_max_bulk_len
-    int64_t client_query_buffer_limit
-    OutputLimit[3] output_limits # normal, replica, pubsub
-    # security
-    Buffer requirepass
-    int64_t enable_debug_command # ENABLE_
-    int64_t enable_protected_configs
-    # memory
-    int64_t maxmemory
-    int64_t maxmemory_policy     # POLICY_
-    int64_t maxmemory_samples
-    int64_t maxmemory_clients    # bytes; negative: percent of maxmemory
-    int64_t maxmemory_eviction_tenacity
-    int64_t lfu_log_factor
-    int64_t lfu_decay_time
-    int64_t lazyfree_lazy_eviction
-    int64_t lazyfree_lazy_expire
-    int64_t lazyfree_lazy_server_del
-    int64_t lazyfree_lazy_user_del
-    int64_t lazyfree_lazy_user_flush
-    int64_t activerehashing
-    int64_t active_expire_effort
-    # thresholds of encodings
-    int64_t hash_max_listpack_entries
-    int64_t hash_max_listpack_value
-    int64_t list_max_listpack_size       # negative: -1 .. -5 stand for 4, 8, 16, 32, 64 KiB
-    int64_t list_compress_depth
-    int64_t set_max_intset_entries
-    int64_t set_max_listpack_entries
-    int64_t set_max_listpack_value
-    int64_t zset_max_listpack_entries
-    int64_t zset_max_listpack_value
-    int64_t hll_sparse_max_bytes
-    int64_t stream_node_max_bytes
-    int64_t stream_node_max_entries
-    # keys
-    int64_t databases
-    int64_t notify_keyspace_events       # EVENT_ bits of keyspace/keyspace.pxd
-    int64_t hz
-    int64_t tracking_table_max_keys
-    int64_t busy_reply_threshold_ms
-    # process
-    int64_t daemonize
-    Buffer pidfile
-    Buffer logfile
-    int64_t loglevel             # LOG_
-    Buffer dir                   # empty: the working directory
-    Buffer dbfilename
-    int64_t always_show_logo
-    int64_t shutdown_on_sigint   # ON_SIGNAL_
-    int64_t shutdown_on_sigterm
-    int64_t shutdown_timeout_s
-    # diagnosis
-    int64_t slowlog_log_slower_than_us   # -1: nothing
-    int64_t slowlog_max_len
-    int64_t latency_monitor_threshold_ms
-    int64_t latency_tracking
-    int64_t acllog_max_len
-    int64_t[3] oom_score_adj_values
-    # what nobody reads yet, only CONFIG GET and SET
-    int64_t[CONFIG_SPARE_NUMBERS] spare_numbers
-    Buffer[CONFIG_SPARE_TEXTS] spare_texts
-    Buffer config_file           # absolute path of the file that was loaded, or empty
+# Who reads the values needs one name only: this module's.
+from hutch_engine.server.config_table cimport (CHANGED_CLIENTS, CHANGED_CRON, CHANGED_DIR, CHANGED_EVENTS,
+    CHANGED_KEYSPACE, CHANGED_LISTENER, CHANGED_MEMORY, CHANGED_OTHER, CHANGED_PASSWORD, CONFIG_AT_START,
+    CONFIG_PROTECTED_OK, CONFIG_ROLLBACK, CONFIG_SPARE_NUMBERS, CONFIG_SPARE_TEXTS, ENABLE_LOCAL, ENABLE_NO,
+    ENABLE_YES, LOG_DEBUG, LOG_NOTHING, LOG_NOTICE, LOG_VERBOSE, LOG_WARNING, ON_SIGNAL_FORCE, ON_SIGNAL_NOSAVE,
+    ON_SIGNAL_NOW, ON_SIGNAL_SAVE, PARAMETER_DEFAULT_ONLY, PARAMETER_IMMUTABLE, PARAMETER_MULTI, PARAMETER_PROTECTED,
+    PARAMETER_SENSITIVE, PARAMETER_UNSIGNED, POLICY_ALLKEYS_LFU, POLICY_ALLKEYS_LRU, POLICY_ALLKEYS_RANDOM,
+    POLICY_NOEVICTION, POLICY_VOLATILE_LFU, POLICY_VOLATILE_LRU, POLICY_VOLATILE_RANDOM, POLICY_VOLATILE_TTL,
+    OutputLimit, Parameter, Config)
 
 cdef void config_init(Config* config) noexcept nogil
 """Every value at its default."""
 cdef void config_clear(Config* config) noexcept nogil
-cdef uint32_t config_count() noexcept nogil
-cdef const Parameter* config_parameter(uint32_t index) noexcept nogil
-cdef const Parameter* config_find(Slice name) noexcept nogil
-"""By name or alias, any case; NULL when there is none. O(parameters)."""
 cdef void config_text(const Config* config, const Parameter* parameter, Buffer* out) noexcept nogil
 """Append the value as CONFIG GET spells it."""
 cdef bint config_set(Config* config, const Parameter* parameter, Slice value, uint32_t flags, uint64_t* changed_out,
@@ -178,14 +32,10 @@ its code, is in error_out."""
 cdef bint config_set_named(Config* config, Slice name, Slice value, uint32_t flags, uint64_t* changed_out,
                            Buffer* error_out) noexcept nogil
 """The same by name, with the error of an unknown one."""
-cdef bint config_parse_line(Config* config, Slice line, uint64_t* changed_out, Buffer* error_out) noexcept nogil
-"""One line of a redis.conf (CONFIG_AT_START); blank lines and comments do nothing."""
-cdef bint config_load_file(Config* config, const char* path, uint64_t* changed_out, Buffer* error_out) noexcept nogil
-"""All lines of a file; it becomes Config.config_file. The error names the line."""
-cdef bint config_split_words(Slice line, Buffer* storage, Slice* words, size_t limit, size_t* count_out) noexcept nogil
-"""Cut a line into words by Redis's quoting rules; the words lie in `storage`. False on unbalanced quotes or
-more than `limit` words."""
-cdef void config_quote(Slice text, Buffer* out) noexcept nogil
-"""Append `text` in double quotes, as config_split_words reads it back."""
 cdef bint config_parse_memory(Slice text, int64_t* bytes_out) noexcept nogil
 """\"100mb\" and the like: decimal digits and one of b k kb m mb g gb. -1 stands for too much."""
+
+cdef inline bint config_refuse(Buffer* error_out, const char* text) noexcept nogil:
+    """Always False, with the reason behind what error_out holds."""
+    buffer_append_text(error_out, text)
+    return False

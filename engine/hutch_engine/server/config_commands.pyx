@@ -12,12 +12,12 @@ from hutch_engine.commands.call cimport Call, call_help, error_arity, error_synt
 from hutch_engine.commands.reply cimport (reply_bulk, reply_bulk_text, reply_error, reply_error_parts,
                                           reply_error_slice, reply_map_at, reply_mark, reply_ok)
 from hutch_engine.keyspace.keyspace cimport Keyspace, WANT_EVENTS
-from hutch_engine.server.config cimport (
-    CHANGED_CLIENTS, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE, CHANGED_LISTENER, CHANGED_PASSWORD, CONFIG_AT_START,
-    CONFIG_PROTECTED_OK, CONFIG_ROLLBACK, ENABLE_LOCAL, ENABLE_YES, PARAMETER_IMMUTABLE, PARAMETER_MULTI,
-    PARAMETER_PROTECTED, POLICY_ALLKEYS_LFU,
-    POLICY_VOLATILE_LFU, Config, Parameter, config_clear, config_count, config_find, config_init, config_parameter,
-    config_quote, config_set, config_set_named, config_split_words, config_text)
+from hutch_engine.server.config cimport (CHANGED_CLIENTS, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE,
+    CHANGED_LISTENER, CHANGED_PASSWORD, CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK, ENABLE_LOCAL,
+    ENABLE_YES, PARAMETER_IMMUTABLE, PARAMETER_MULTI, PARAMETER_PROTECTED, POLICY_ALLKEYS_LFU, POLICY_VOLATILE_LFU,
+    Config, Parameter, config_clear, config_init, config_set, config_set_named, config_text)
+from hutch_engine.server.config_lines cimport config_quote, config_split_words
+from hutch_engine.server.config_table cimport config_count, config_find, config_parameter
 from hutch_engine.server.engine cimport (
     SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_UNIX_SOCKET, CommandStats, Engine, ErrorStat, Session, engine_of,
     engine_poke_housekeeping, engine_used_memory, session_of)

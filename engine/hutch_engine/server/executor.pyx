@@ -278,7 +278,8 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
     if unlikely(engine.monitor_count != 0) and command.flags & CMD_SKIP_MONITOR and command.acl_categories & ACL_SCRIPTING:
         monitor_feed(session, command, argv, argc)
     (<CommandHandler>command.handler)(call)
-    if unlikely(engine.monitor_count != 0) and not command.flags & CMD_SKIP_MONITOR and not engine.serving:
+    if unlikely(engine.monitor_count != 0) and not command.flags & CMD_SKIP_MONITOR \
+            and (not engine.serving or session.flags & SESSION_OF_SCRIPTS):     # not those that waited, a second time
         monitor_feed(session, command, argv, argc)
     if unlikely(engine.tracking_count != 0) and command.flags & CMD_READONLY:
         _remember(session, command, argv, argc)

@@ -12,7 +12,8 @@ from hutch_engine.commands.call cimport Call
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport reply_verbatim
 from hutch_engine.keyspace.keyspace cimport Database, Keyspace, keyspace_deadlines
-from hutch_engine.server.config cimport Parameter, config_find, config_text
+from hutch_engine.server.config cimport Parameter, config_text
+from hutch_engine.server.config_table cimport config_find
 from hutch_engine.server.engine cimport (
     SESSION_BLOCKED, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_CHANNEL, TOPIC_PATTERN,
     TOPIC_PREFIX, TOPIC_SHARD, TOPIC_TRACKED, CommandStats, Engine, ErrorStat, ScriptFigures, Session, engine_of,

@@ -198,7 +198,6 @@ cdef void cmd_command_list(Call* call) noexcept nogil:
     cdef int64_t count = 0
     cdef uint32_t i
     cdef size_t mark
-    cdef Slice name
     if call.argc != 2 and (call.argc != 5 or not call_word(call, 2, b"FILTERBY")):
         error_syntax(call)
         return
@@ -218,13 +217,7 @@ cdef void cmd_command_list(Call* call) noexcept nogil:
             return
     mark = reply_mark(call.reply)
     for i in range(engine.command_count):
-        if pattern == NULL and categories == 0:
-            # Without a filter Redis lists top-level names only.
-            name = slice_of(engine.list_command(i).name, engine.list_command(i).name_length)
-            reply_bulk(call.reply, name)
-            count += 1
-        else:
-            count += _list(call, engine.list_command(i), pattern, categories)
+        count += _list(call, engine.list_command(i), pattern, categories)
     reply_array_at(call.reply, mark, count)
 
 

@@ -150,6 +150,7 @@ cdef void listener_free(Listener* listener) noexcept nogil:
     connections_close_sockets(listener)
     lock_acquire(&engine.lock)
     engine.wake_fd = -1
+    engine.listener_awake = False        # what came after its last look wakes the next one again
     engine.tcp_port = 0
     engine.serve_others = NULL
     engine.listening = NULL

@@ -1,0 +1,329 @@
+"""See config_table.pxd."""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memset
+from hutch_engine.base.slice cimport Slice, slice_is
+
+cdef enum:
+    PARAMETERS_MAX = 192
+
+cdef int64_t LONG_MAX = 9223372036854775807
+cdef int64_t INT_MAX = 2147483647
+cdef int64_t INT_MIN = -2147483648
+cdef int64_t UNSIGNED_MAX = 4294967295
+
+cdef Parameter[PARAMETERS_MAX] _table
+cdef uint32_t _count = 0
+cdef uint32_t _spare_numbers = 0
+cdef uint32_t _spare_texts = 0
+cdef Config _layout              # never read or written: gives the offsets of fields
+
+
+cdef Parameter* _add(const char* name, uint32_t kind, const void* field) noexcept nogil:
+    """A new row; without a field of its own the value goes to the next spare one."""
+    global _count, _spare_numbers, _spare_texts
+    cdef Parameter* parameter = &_table[_count]
+    if _count == PARAMETERS_MAX - 1 or _spare_numbers == CONFIG_SPARE_NUMBERS or _spare_texts == CONFIG_SPARE_TEXTS:
+        return parameter         # the check at the end of this module reports it
+    _count += 1
+    memset(parameter, 0, sizeof(Parameter))
+    parameter.name = name
+    parameter.kind = kind
+    parameter.changed = CHANGED_OTHER
+    parameter.low = 0
+    parameter.high = LONG_MAX
+    parameter.preset_text = b""
+    if field == NULL and kind < KIND_TEXT:
+        field = &_layout.spare_numbers[_spare_numbers]
+        _spare_numbers += 1
+    elif field == NULL:
+        field = &_layout.spare_texts[_spare_texts]
+        _spare_texts += 1
+    parameter.offset = <size_t>(<const char*>field - <const char*>&_layout)
+    return parameter
+
+
+cdef Parameter* _yes_no(const char* name, bint preset, const void* field=NULL) noexcept nogil:
+    cdef Parameter* parameter = _add(name, KIND_YES_NO, field)
+    parameter.preset = preset
+    return parameter
+
+
+cdef Parameter* _integer(const char* name, int64_t low, int64_t high, int64_t preset, const void* field=NULL) noexcept nogil:
+    cdef Parameter* parameter = _add(name, KIND_INTEGER, field)
+    parameter.low = low
+    parameter.high = high
+    parameter.preset = preset
+    return parameter
+
+
+cdef Parameter* _memory(const char* name, int64_t low, int64_t preset, const void* field=NULL) noexcept nogil:
+    cdef Parameter* parameter = _add(name, KIND_MEMORY, field)
+    parameter.low = low
+    parameter.preset = preset
+    return parameter
+
+
+cdef Parameter* _choice(const char* name, const char* choices, int64_t preset, const void* field=NULL) noexcept nogil:
+    cdef Parameter* parameter = _add(name, KIND_CHOICE, field)
+    parameter.choices = choices
+    parameter.preset = preset
+    return parameter
+
+
+cdef Parameter* _text(const char* name, const char* preset, const void* field=NULL) noexcept nogil:
+    cdef Parameter* parameter = _add(name, KIND_TEXT, field)
+    parameter.preset_text = preset
+    return parameter
+
+
+cdef Parameter* _also(Parameter* parameter, const char* alias) noexcept nogil:
+    parameter.alias = alias
+    return parameter
+
+
+cdef Parameter* _flag(Parameter* parameter, uint32_t flags) noexcept nogil:
+    parameter.flags |= flags
+    return parameter
+
+
+cdef Parameter* _touches(Parameter* parameter, uint64_t changed) noexcept nogil:
+    parameter.changed |= changed
+    return parameter
+
+
+cdef void _fill_network() noexcept nogil:
+    cdef Config* c = &_layout
+    cdef Parameter* parameter
+    _touches(_integer(b"port", 0, 65535, 6379, &c.port), CHANGED_LISTENER)
+    parameter = _flag(_touches(_text(b"bind", b"127.0.0.1 -::1", &c.bind), CHANGED_LISTENER), PARAMETER_MULTI)
+    parameter.kind = KIND_ADDRESSES
+    _text(b"bind-source-addr", b"")
+    _flag(_text(b"unixsocket", b"", &c.unixsocket), PARAMETER_IMMUTABLE)
+    parameter = _flag(_integer(b"unixsocketperm", 0, 0o777, 0, &c.unixsocketperm), PARAMETER_IMMUTABLE)
+    parameter.kind = KIND_OCTAL
+    _flag(_integer(b"tcp-backlog", 0, INT_MAX, 511, &c.tcp_backlog), PARAMETER_IMMUTABLE)
+    _integer(b"tcp-keepalive", 0, INT_MAX, 300, &c.tcp_keepalive_s)
+    _integer(b"timeout", 0, INT_MAX, 0, &c.timeout_s)
+    _flag(_touches(_integer(b"maxclients", 1, UNSIGNED_MAX, 10000, &c.maxclients), CHANGED_CLIENTS), PARAMETER_UNSIGNED)
+    _yes_no(b"protected-mode", True, &c.protected_mode)
+    _flag(_integer(b"max-new-connections-per-cycle", 1, 1000, 10, &c.max_new_connections), PARAMETER_UNSIGNED)
+    _flag(_integer(b"socket-mark-id", 0, UNSIGNED_MAX, 0), PARAMETER_IMMUTABLE | PARAMETER_UNSIGNED)
+    _flag(_integer(b"io-threads", 1, 128, 1), PARAMETER_IMMUTABLE)
+    _memory(b"proto-max-bulk-len", 1024 * 1024, 512 * 1024 * 1024, &c.proto_max_bulk_len)
+    _flag(_memory(b"client-query-buffer-limit", 1024 * 1024, 1024 * 1024 * 1024, &c.client_query_buffer_limit),
+          PARAMETER_UNSIGNED)
+    _flag(_add(b"client-output-buffer-limit", KIND_OUTPUT_LIMITS, c.output_limits), PARAMETER_MULTI)
+    _flag(_touches(_text(b"requirepass", b"", &c.requirepass), CHANGED_PASSWORD), PARAMETER_SENSITIVE)
+    _flag(_choice(b"enable-debug-command", b"no,yes,local", ENABLE_NO, &c.enable_debug_command), PARAMETER_IMMUTABLE)
+    _flag(_choice(b"enable-module-command", b"no,yes,local", 0), PARAMETER_IMMUTABLE | PARAMETER_DEFAULT_ONLY)
+    _flag(_choice(b"enable-protected-configs", b"no,yes,local", 0, &c.enable_protected_configs), PARAMETER_IMMUTABLE)
+    _flag(_text(b"aclfile", b""), PARAMETER_IMMUTABLE | PARAMETER_DEFAULT_ONLY)
+    _integer(b"acllog-max-len", 0, LONG_MAX, 128, &c.acllog_max_len)
+    _choice(b"acl-pubsub-default", b"allchannels,resetchannels", 1)
+
+
+cdef void _fill_memory() noexcept nogil:
+    cdef Config* c = &_layout
+    cdef Parameter* parameter
+    _touches(_flag(_memory(b"maxmemory", 0, 0, &c.maxmemory), PARAMETER_UNSIGNED), CHANGED_MEMORY)
+    _touches(_choice(b"maxmemory-policy",
+                     b"volatile-lru,volatile-lfu,volatile-random,volatile-ttl,allkeys-lru,allkeys-lfu,allkeys-random,"
+                     b"noeviction", POLICY_NOEVICTION, &c.maxmemory_policy), CHANGED_MEMORY | CHANGED_KEYSPACE)
+    _integer(b"maxmemory-samples", 1, 64, 5, &c.maxmemory_samples)
+    _integer(b"maxmemory-eviction-tenacity", 0, 100, 10, &c.maxmemory_eviction_tenacity)
+    parameter = _memory(b"maxmemory-clients", 0, 0, &c.maxmemory_clients)
+    parameter.kind = KIND_MEMORY_OR_PERCENT
+    _touches(_integer(b"lfu-log-factor", 0, INT_MAX, 10, &c.lfu_log_factor), CHANGED_KEYSPACE)
+    _touches(_integer(b"lfu-decay-time", 0, INT_MAX, 1, &c.lfu_decay_time), CHANGED_KEYSPACE)
+    _touches(_yes_no(b"lazyfree-lazy-eviction", False, &c.lazyfree_lazy_eviction), CHANGED_KEYSPACE)
+    _touches(_yes_no(b"lazyfree-lazy-expire", False, &c.lazyfree_lazy_expire), CHANGED_KEYSPACE)
+    _touches(_yes_no(b"lazyfree-lazy-server-del", False, &c.lazyfree_lazy_server_del), CHANGED_KEYSPACE)
+    _touches(_yes_no(b"lazyfree-lazy-user-del", False, &c.lazyfree_lazy_user_del), CHANGED_KEYSPACE)
+    _touches(_yes_no(b"lazyfree-lazy-user-flush", False, &c.lazyfree_lazy_user_flush), CHANGED_KEYSPACE)
+    _touches(_yes_no(b"activerehashing", True, &c.activerehashing), CHANGED_CRON)
+    _touches(_integer(b"active-expire-effort", 1, 10, 1, &c.active_expire_effort), CHANGED_CRON)
+    # Nothing needs defragmenting by hand here: what Redis built without jemalloc does is right for us.
+    _flag(_yes_no(b"activedefrag", False), PARAMETER_DEFAULT_ONLY)
+    _integer(b"active-defrag-cycle-max", 1, 99, 25)
+    _integer(b"active-defrag-cycle-min", 1, 99, 1)
+    _flag(_memory(b"active-defrag-ignore-bytes", 1, 100 * 1024 * 1024), PARAMETER_UNSIGNED)
+    _integer(b"active-defrag-max-scan-fields", 1, LONG_MAX, 1000)
+    _integer(b"active-defrag-threshold-lower", 0, 1000, 10)
+    _integer(b"active-defrag-threshold-upper", 0, 1000, 100)
+    _yes_no(b"jemalloc-bg-thread", True)
+    _flag(_yes_no(b"disable-thp", True), PARAMETER_IMMUTABLE)
+    # It would change the host process's standing with the kernel.
+    _flag(_choice(b"oom-score-adj", b"no,yes,relative,absolute", 0), PARAMETER_DEFAULT_ONLY)
+    _flag(_add(b"oom-score-adj-values", KIND_OOM_VALUES, c.oom_score_adj_values), PARAMETER_MULTI)
+
+
+cdef void _fill_types() noexcept nogil:
+    cdef Config* c = &_layout
+    _also(_flag(_integer(b"hash-max-listpack-entries", 0, LONG_MAX, 512, &c.hash_max_listpack_entries), PARAMETER_UNSIGNED),
+          b"hash-max-ziplist-entries")
+    _also(_flag(_memory(b"hash-max-listpack-value", 0, 64, &c.hash_max_listpack_value), PARAMETER_UNSIGNED),
+          b"hash-max-ziplist-value")
+    _also(_integer(b"list-max-listpack-size", INT_MIN, INT_MAX, -2, &c.list_max_listpack_size), b"list-max-ziplist-size")
+    _integer(b"list-compress-depth", 0, INT_MAX, 0, &c.list_compress_depth)
+    _flag(_integer(b"set-max-intset-entries", 0, LONG_MAX, 512, &c.set_max_intset_entries), PARAMETER_UNSIGNED)
+    _flag(_integer(b"set-max-listpack-entries", 0, LONG_MAX, 128, &c.set_max_listpack_entries), PARAMETER_UNSIGNED)
+    _flag(_integer(b"set-max-listpack-value", 0, LONG_MAX, 64, &c.set_max_listpack_value), PARAMETER_UNSIGNED)
+    _also(_flag(_integer(b"zset-max-listpack-entries", 0, LONG_MAX, 128, &c.zset_max_listpack_entries), PARAMETER_UNSIGNED),
+          b"zset-max-ziplist-entries")
+    _also(_flag(_memory(b"zset-max-listpack-value", 0, 64, &c.zset_max_listpack_value), PARAMETER_UNSIGNED),
+          b"zset-max-ziplist-value")
+    _flag(_memory(b"hll-sparse-max-bytes", 0, 3000, &c.hll_sparse_max_bytes), PARAMETER_UNSIGNED)
+    _flag(_memory(b"stream-node-max-bytes", 0, 4096, &c.stream_node_max_bytes), PARAMETER_UNSIGNED)
+    _integer(b"stream-node-max-entries", 0, LONG_MAX, 100, &c.stream_node_max_entries)
+    _yes_no(b"vset-force-single-threaded-execution", False)
+
+
+cdef void _fill_process() noexcept nogil:
+    cdef Config* c = &_layout
+    cdef Parameter* parameter
+    _flag(_integer(b"databases", 1, INT_MAX, 16, &c.databases), PARAMETER_IMMUTABLE)
+    parameter = _touches(_add(b"notify-keyspace-events", KIND_EVENTS, &c.notify_keyspace_events), CHANGED_EVENTS)
+    _touches(_integer(b"hz", 0, INT_MAX, 10, &c.hz), CHANGED_CRON)
+    _yes_no(b"dynamic-hz", True)
+    _flag(_integer(b"tracking-table-max-keys", 0, LONG_MAX, 1000000, &c.tracking_table_max_keys), PARAMETER_UNSIGNED)
+    _also(_integer(b"busy-reply-threshold", 0, LONG_MAX, 5000, &c.busy_reply_threshold_ms), b"lua-time-limit")
+    _flag(_yes_no(b"daemonize", False, &c.daemonize), PARAMETER_IMMUTABLE)
+    _flag(_choice(b"supervised", b"upstart,systemd,auto,no", 3), PARAMETER_IMMUTABLE)
+    _flag(_text(b"pidfile", b"", &c.pidfile), PARAMETER_IMMUTABLE)
+    _flag(_text(b"logfile", b"", &c.logfile), PARAMETER_IMMUTABLE)
+    _choice(b"loglevel", b"debug,verbose,notice,warning,nothing", LOG_NOTICE, &c.loglevel)
+    _flag(_yes_no(b"syslog-enabled", False), PARAMETER_IMMUTABLE | PARAMETER_DEFAULT_ONLY)
+    _flag(_text(b"syslog-ident", b"redis"), PARAMETER_IMMUTABLE)
+    _flag(_choice(b"syslog-facility", b"user,local0,local1,local2,local3,local4,local5,local6,local7", 1),
+          PARAMETER_IMMUTABLE)
+    parameter = _touches(_flag(_text(b"dir", b"", &c.dir), PARAMETER_PROTECTED), CHANGED_DIR)
+    parameter.kind = KIND_DIRECTORY
+    parameter = _flag(_text(b"dbfilename", b"dump.rdb", &c.dbfilename), PARAMETER_PROTECTED)
+    parameter.kind = KIND_FILE_NAME
+    _flag(_yes_no(b"always-show-logo", False, &c.always_show_logo), PARAMETER_IMMUTABLE)
+    _flag(_yes_no(b"set-proc-title", True), PARAMETER_IMMUTABLE)
+    parameter = _text(b"proc-title-template", b"{title} {listen-addr} {server-mode}")
+    parameter.kind = KIND_TITLE
+    parameter = _text(b"locale-collate", b"")
+    parameter.kind = KIND_LOCALE
+    parameter = _flag(_choice(b"shutdown-on-sigint", b"default,save,nosave,now,force", 0, &c.shutdown_on_sigint), PARAMETER_MULTI)
+    parameter.kind = KIND_CHOICES
+    parameter = _flag(_choice(b"shutdown-on-sigterm", b"default,save,nosave,now,force", 0, &c.shutdown_on_sigterm), PARAMETER_MULTI)
+    parameter.kind = KIND_CHOICES
+    _integer(b"shutdown-timeout", 0, INT_MAX, 10, &c.shutdown_timeout_s)
+    _yes_no(b"crash-log-enabled", True)
+    _yes_no(b"crash-memcheck-enabled", True)
+    _yes_no(b"hide-user-data-from-log", False)
+    _flag(_text(b"ignore-warnings", b""), PARAMETER_MULTI)
+    _also(_flag(_text(b"server-cpulist", b""), PARAMETER_IMMUTABLE), b"server_cpulist")
+    _also(_flag(_text(b"bio-cpulist", b""), PARAMETER_IMMUTABLE), b"bio_cpulist")
+    _also(_flag(_text(b"aof-rewrite-cpulist", b""), PARAMETER_IMMUTABLE), b"aof_rewrite_cpulist")
+    _also(_flag(_text(b"bgsave-cpulist", b""), PARAMETER_IMMUTABLE), b"bgsave_cpulist")
+    _integer(b"slowlog-log-slower-than", -1, LONG_MAX, 10000, &c.slowlog_log_slower_than_us)
+    _integer(b"slowlog-max-len", 0, LONG_MAX, 128, &c.slowlog_max_len)
+    _integer(b"latency-monitor-threshold", 0, LONG_MAX, 0, &c.latency_monitor_threshold_ms)
+    _yes_no(b"latency-tracking", True, &c.latency_tracking)
+    parameter = _flag(_text(b"latency-tracking-info-percentiles", b"50 99 99.9"), PARAMETER_MULTI)
+    parameter.kind = KIND_PERCENTILES
+    _choice(b"propagation-error-behavior", b"ignore,panic,panic-on-replicas", 0)
+    _choice(b"sanitize-dump-payload", b"no,yes,clients", 0)
+
+
+cdef void _fill_persistence() noexcept nogil:
+    cdef Parameter* parameter
+    parameter = _flag(_text(b"save", b""), PARAMETER_MULTI)
+    parameter.kind = KIND_SAVE
+    _flag(_yes_no(b"appendonly", False), PARAMETER_DEFAULT_ONLY)
+    parameter = _flag(_text(b"appendfilename", b"appendonly.aof"), PARAMETER_IMMUTABLE)
+    parameter.kind = KIND_FILE_NAME
+    parameter = _flag(_text(b"appenddirname", b"appendonlydir"), PARAMETER_IMMUTABLE)
+    parameter.kind = KIND_FILE_NAME
+    _choice(b"appendfsync", b"everysec,always,no", 0)
+    _yes_no(b"no-appendfsync-on-rewrite", False)
+    _integer(b"auto-aof-rewrite-percentage", 0, INT_MAX, 100)
+    _memory(b"auto-aof-rewrite-min-size", 0, 64 * 1024 * 1024)
+    _yes_no(b"aof-load-truncated", True)
+    _yes_no(b"aof-use-rdb-preamble", True)
+    _yes_no(b"aof-timestamp-enabled", False)
+    _yes_no(b"aof-rewrite-incremental-fsync", True)
+    _yes_no(b"rdbcompression", True)
+    _flag(_yes_no(b"rdbchecksum", True), PARAMETER_IMMUTABLE)
+    _yes_no(b"rdb-del-sync-files", False)
+    _yes_no(b"rdb-save-incremental-fsync", True)
+    _yes_no(b"stop-writes-on-bgsave-error", True)
+
+
+cdef void _fill_replication() noexcept nogil:
+    cdef Parameter* parameter
+    _also(_flag(_text(b"replicaof", b""), PARAMETER_IMMUTABLE | PARAMETER_MULTI | PARAMETER_DEFAULT_ONLY), b"slaveof")
+    _flag(_text(b"masterauth", b""), PARAMETER_SENSITIVE)
+    _text(b"masteruser", b"")
+    _also(_yes_no(b"replica-serve-stale-data", True), b"slave-serve-stale-data")
+    _also(_yes_no(b"replica-read-only", True), b"slave-read-only")
+    _also(_yes_no(b"replica-lazy-flush", False), b"slave-lazy-flush")
+    _also(_yes_no(b"replica-ignore-maxmemory", True), b"slave-ignore-maxmemory")
+    _yes_no(b"replica-ignore-disk-write-errors", False)
+    _yes_no(b"replica-announced", True)
+    _also(_text(b"replica-announce-ip", b""), b"slave-announce-ip")
+    _also(_integer(b"replica-announce-port", 0, 65535, 0), b"slave-announce-port")
+    _also(_integer(b"replica-priority", 0, INT_MAX, 100), b"slave-priority")
+    _memory(b"replica-full-sync-buffer-limit", 0, 0)
+    _also(_integer(b"min-replicas-to-write", 0, INT_MAX, 0), b"min-slaves-to-write")
+    _also(_integer(b"min-replicas-max-lag", 0, INT_MAX, 10), b"min-slaves-max-lag")
+    _also(_integer(b"repl-ping-replica-period", 1, INT_MAX, 10), b"repl-ping-slave-period")
+    _integer(b"repl-timeout", 1, INT_MAX, 60)
+    _memory(b"repl-backlog-size", 1, 1024 * 1024)
+    _integer(b"repl-backlog-ttl", 0, LONG_MAX, 3600)
+    _yes_no(b"repl-disable-tcp-nodelay", False)
+    _yes_no(b"repl-diskless-sync", True)
+    _integer(b"repl-diskless-sync-delay", 0, INT_MAX, 5)
+    _integer(b"repl-diskless-sync-max-replicas", 0, INT_MAX, 0)
+    _choice(b"repl-diskless-load", b"disabled,on-empty-db,swapdb", 0)
+    _flag(_yes_no(b"cluster-enabled", False), PARAMETER_IMMUTABLE | PARAMETER_DEFAULT_ONLY)
+    _flag(_text(b"cluster-config-file", b"nodes.conf"), PARAMETER_IMMUTABLE)
+    _flag(_integer(b"cluster-port", 0, 65535, 0), PARAMETER_IMMUTABLE)
+    _text(b"cluster-announce-ip", b"")
+    parameter = _text(b"cluster-announce-hostname", b"")
+    parameter.kind = KIND_HOST_NAME
+    _text(b"cluster-announce-human-nodename", b"")
+    _integer(b"cluster-announce-port", 0, 65535, 0)
+    _integer(b"cluster-announce-bus-port", 0, 65535, 0)
+    _integer(b"cluster-announce-tls-port", 0, 65535, 0)
+    _integer(b"cluster-node-timeout", 0, LONG_MAX, 15000)
+    _integer(b"cluster-migration-barrier", 0, INT_MAX, 1)
+    _also(_integer(b"cluster-replica-validity-factor", 0, INT_MAX, 10), b"cluster-slave-validity-factor")
+    _also(_yes_no(b"cluster-replica-no-failover", False), b"cluster-slave-no-failover")
+    _yes_no(b"cluster-require-full-coverage", True)
+    _yes_no(b"cluster-allow-reads-when-down", False)
+    _yes_no(b"cluster-allow-pubsubshard-when-down", True)
+    _yes_no(b"cluster-allow-replica-migration", True)
+    _yes_no(b"cluster-slot-stats-enabled", False)
+    _integer(b"cluster-compatibility-sample-ratio", 0, 100, 0)
+    _flag(_memory(b"cluster-link-sendbuf-limit", 0, 0), PARAMETER_UNSIGNED)
+    _choice(b"cluster-preferred-endpoint-type", b"ip,hostname,unknown-endpoint", 0)
+
+
+cdef uint32_t config_count() noexcept nogil:
+    return _count
+
+
+cdef const Parameter* config_parameter(uint32_t index) noexcept nogil:
+    return &_table[index]
+
+
+cdef const Parameter* config_find(Slice name) noexcept nogil:
+    cdef uint32_t i
+    for i in range(_count):
+        if slice_is(name, _table[i].name) or (_table[i].alias != NULL and slice_is(name, _table[i].alias)):
+            return &_table[i]
+    return NULL
+
+
+_fill_network()
+_fill_memory()
+_fill_types()
+_fill_process()
+_fill_persistence()
+_fill_replication()
+if _count >= PARAMETERS_MAX - 1 or _spare_numbers >= CONFIG_SPARE_NUMBERS or _spare_texts >= CONFIG_SPARE_TEXTS:
+    raise SystemError("the table of parameters is too small")
