@@ -122,11 +122,11 @@ class Redis(HotAsync, redis.asyncio.Redis):
         if self._hot_pending:
             self._hot_pending = False
             self._hot_attach(connection.session, connection.db)
-        if self._scripts_pending and args[0] in ("EVAL", "EVALSHA"):
-            self._scripts_pending = False
-            if self._hot:
-                self._hot_attach_scripts(self.connection_pool.script_session(connection.session))
         try:
+            if self._scripts_pending and args[0] in ("EVAL", "EVALSHA"):
+                if self._hot:
+                    self._hot_attach_scripts(self.connection_pool.script_session(connection.session))
+                self._scripts_pending = False
             response = run_now(connection.session, args)
             while response is LATER:
                 await asyncio.sleep(LATER_S)
