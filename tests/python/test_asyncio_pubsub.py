@@ -332,7 +332,9 @@ def test_a_killed_subscriber_subscribes_again(loop_kind, protocol):
                 task = reading(pubsub, 2)
                 await asyncio.sleep(0.01)
                 assert await r.client_kill_filter(_type="pubsub", skipme=False) == 1
-                await asyncio.sleep(0.01)
+                plain = hutch.Redis(store=r.store)
+                assert plain.pubsub_numpat() == plain.publish("a", "to nobody") == 0
+                await until(lambda: plain.pubsub_numpat() == 1)      # the last of the subscriptions
                 assert await r.publish("a", "again") == 1
                 assert await r.publish("p1", "x") == 1
                 assert await asyncio.wait_for(task, PATIENCE_S) == ["again", "x"]

@@ -213,7 +213,10 @@ cdef void _kill(Engine* engine, Session* session, Session* me) noexcept nogil:
         session.flags |= SESSION_CLOSE_AFTER_REPLY
     else:
         session.flags |= SESSION_CLOSE_NOW
-        # The listener closes sockets; an embedded caller meets the flag with its next call, or when it waits.
+        # The listener closes sockets; an embedded caller meets the flag with its next call, or when it waits. Until
+        # then nobody is to count it as a subscriber.
+        if session.flags & SESSION_EMBEDDED and engine.forget_topics != NULL:
+            engine.forget_topics(session)
         session_notice(session)
 
 
