@@ -312,7 +312,8 @@ cdef class Submission:
 
 
 def run_now(Session session not None, tuple words not None, decode=None):
-    """Run one command, given as redis-py gives it, and return its reply; an error reply is raised.
+    """Run one command, given as redis-py gives it, and return its reply; an error reply is raised. For sessions whose
+    messages nobody receives: they are let go.
 
     WAITING, and nothing happened: it is a blocking command that would wait. LATER, and nothing happened: it cannot run
     now.
@@ -330,6 +331,11 @@ def run_now(Session session not None, tuple words not None, decode=None):
         if core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or core.reply.buffer.length:
             session.engine.leave()
             return LATER
+        if core.inbox.length:
+            # Messages that nobody asks for here, of CLIENT TRACKING say: over a socket, too, they would be read and
+            # let go before the reply.
+            buffer_clear(&core.inbox)
+            core.inbox_over_since_us = 0
         session.run_round(arguments.argv, &arguments.count, 1, &taken)
         if taken.outcome == EXECUTE_POSTPONED:
             return LATER

@@ -15,11 +15,11 @@ class _Tokens:
             os.register_at_fork(after_in_child=self.renew)
 
     def renew(self):
-        self.prefix = os.urandom(16).hex()
+        self.prefix = os.urandom(16).hex().encode()
         self.numbers = itertools.count()
 
     def new(self):
-        return b"%b-%x-%x" % (self.prefix.encode(), threading.get_ident(), next(self.numbers))
+        return b"%b-%x-%x" % (self.prefix, threading.get_ident(), next(self.numbers))
 
 
 _tokens = _Tokens()

@@ -110,7 +110,7 @@ class Redis(HotAsync, redis.asyncio.Redis):
         # A connection of one's own may be amid anything, and tasks take turns on it.
         plain = plain and not self.single_connection_client
         self._hot_enable(plain)
-        self._hot_pending = plain
+        self._hot_pending = self._scripts_pending = plain
 
     async def execute_command(self, *args, **options):
         """Run a command and return its reply, shaped as redis-py shapes it."""
@@ -123,6 +123,10 @@ class Redis(HotAsync, redis.asyncio.Redis):
             self._hot_pending = False
             self._hot_attach(connection.session, connection.db)
         try:
+            if self._scripts_pending and args[0] in ("EVAL", "EVALSHA"):
+                if self._hot:
+                    self._hot_attach_scripts(self.connection_pool.script_session(connection.session))
+                self._scripts_pending = False
             response = run_now(connection.session, args)
             while response is LATER:
                 await asyncio.sleep(LATER_S)

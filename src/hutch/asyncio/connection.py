@@ -248,6 +248,15 @@ class EmbeddedConnection(AbstractConnection):
         answer = await self._parser.handle_push(message)
         return answer if push_request else None
 
+    def message_at_hand(self):
+        """A pub/sub message that was received and needs no handler of ours, or None. It is what reading would give."""
+        if (not self._messages or self._replies or self._unbroken >= MESSAGES_IN_A_ROW or self.health_check_interval
+                or self._parser.pubsub_push_handler_func is not None):
+            return None
+        self._unbroken += 1
+        message = self._messages.read()
+        return None if message[0] in ("invalidate", b"invalidate") else message
+
     async def _something(self, timeout):
         """Is there a reply or a message to read? Waits `timeout` seconds for it, or without end. Nothing suspends
         the task between the answer and the reading, so a task that is cancelled has taken nothing."""
@@ -358,6 +367,7 @@ class EmbeddedConnectionPool(redis.asyncio.ConnectionPool):
             store = private_store() if name is None else named_store(name)
         self.store = store
         self._shared = None
+        self._scripts = None             # a session for scripts: others are let in while one runs
         self._spare = []
         self._waiting = set()
         super().__init__(connection_class=connection_class, max_connections=max_connections or MANY, store=store,
@@ -390,6 +400,8 @@ class EmbeddedConnectionPool(redis.asyncio.ConnectionPool):
             return self._shared
         if not connection.is_usable:
             await self._make_usable(connection)
+            if self._scripts is not None:
+                twin(connection.session, self._scripts)          # it was closed with the others
         return connection
 
     async def _make_usable(self, connection):
@@ -423,6 +435,12 @@ class EmbeddedConnectionPool(redis.asyncio.ConnectionPool):
         if not connection.is_awaited:            # else a task will hear there that it was closed, and nobody else may use it
             self._available_connections.append(connection)
 
+    def script_session(self, model):
+        """The session that compiled eval and evalsha of all this pool's clients run in: one like `model`."""
+        if self._scripts is None:
+            self._scripts = twin(model)
+        return self._scripts
+
     # ---- sessions that wait
 
     def lend_session(self, model):
@@ -451,6 +469,8 @@ class EmbeddedConnectionPool(redis.asyncio.ConnectionPool):
         sessions, self._spare = self._spare, []
         if self._shared is not None:
             connections.append(self._shared)
+        if self._scripts is not None:
+            sessions.append(self._scripts)
         if inuse_connections:
             connections += list(self._in_use_connections)
             sessions += list(self._waiting)

@@ -2,6 +2,8 @@
 from redis.asyncio.client import PubSub as RedisPubSub
 from redis.exceptions import ConnectionError, TimeoutError
 
+from .connection import EmbeddedConnection
+
 
 class PubSub(RedisPubSub):
     """A redis.asyncio.client.PubSub: the same methods, messages and handlers.
@@ -10,6 +12,15 @@ class PubSub(RedisPubSub):
     meanwhile is read by the next. A subscriber whose session was killed, or cut off by `client-output-buffer-limit pubsub`,
     subscribes again, as one of redis-py does; one that was closed ends with ConnectionError where it waits.
     """
+
+    async def parse_response(self, block=True, timeout=0):
+        """The next message as it came; see redis.asyncio.client.PubSub.parse_response."""
+        conn = self.connection
+        if type(conn) is EmbeddedConnection:
+            message = conn.message_at_hand()
+            if message is not None:
+                return message
+        return await super().parse_response(block, timeout)
 
     async def _execute(self, conn, command, *args, **kwargs):
         try:
