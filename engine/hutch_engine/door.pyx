@@ -394,6 +394,12 @@ cdef class Engine:
                 signal_wait(&self.core.pause_over, ticket, left_us)
             PyErr_CheckSignals()
 
+    def log_to_output(self):
+        """Lines for the log go to standard output where `logfile` is empty: for processes that are servers."""
+        self.enter()
+        self.core.logs_to_output = True
+        self.leave()
+
     @property
     def used_memory(self):
         """Bytes: the keyspace and the clients' buffers, as INFO's used_memory."""

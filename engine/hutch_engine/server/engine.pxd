@@ -264,6 +264,7 @@ cdef struct Engine:
     bint cron_paused                    # DEBUG PAUSE-CRON: housekeeping neither expires, frees nor resizes
 
     int wake_fd                         # the listener's eventfd or pipe; -1 without a listener
+    bint logs_to_output                 # the process is a server: without a logfile, lines go to standard output
     bint shutdown_asked                 # SHUTDOWN: whoever runs the program ends it
     int32_t tcp_port                    # what the listener really has, for INFO and CONFIG GET
     char[41] run_id

@@ -555,12 +555,23 @@ cdef bint _touch_visited(void* context, void* entry) noexcept nogil:
     cdef Slice key
     cdef Database* database = _database_of(engine, watched, &key)
     cdef Watch* watch = watched.watches
-    cdef bint present
+    cdef TableSlot slot
+    cdef bint due
     if wanted >= 0 and database.index != wanted:
         return True
-    present = table_find(&database.keys, key, keyspace_hash(&engine.keyspace, key)) != NULL
+    slot = table_find(&database.keys, key, keyspace_hash(&engine.keyspace, key))
+    due = slot != NULL and _is_due(engine, <Entry*>slot[0])
     while watch != NULL:
-        if wanted < 0 or present or (watch.existed and not watch.expired):
+        if wanted < 0:
+            watch.session.flags |= SESSION_DIRTY_CAS
+        elif slot == NULL:
+            if watch.existed and not watch.expired:
+                watch.session.flags |= SESSION_DIRTY_CAS
+            watch.existed = watch.expired = False
+        elif due and (watch.expired or not watch.existed):
+            # For the watcher there was no key before and is none now; that this one goes will not disturb it.
+            watch.existed = watch.expired = True
+        else:
             watch.session.flags |= SESSION_DIRTY_CAS
         watch = watch.next_of_key
     return True
