@@ -5,7 +5,8 @@
                                                    deadline first and the fields without one last (as RDB has it)
     HASH_TABLE       pointer -> HashTable          a table of field blocks, and a heap of the deadlines
 
-Fields of the table are blocks of their own: hash_field.pxd. Both forms that may know deadlines begin with a HashAlarm, by which the keyspace's wheel finds the hash
+Fields of the table are blocks of their own: hash_field.pxd. Both forms that may know deadlines begin with a HashAlarm,
+by which the keyspace's wheel finds the hash
 when its earliest deadline comes.
 
 Callers work through a `Hash`, a handle on their stack: functions that change the hash may change its form and
