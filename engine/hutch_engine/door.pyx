@@ -12,8 +12,8 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_shrink
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
-from hutch_engine.base.lock cimport (lock_acquire, lock_give_way, lock_init, lock_is_wanted, lock_release, lock_try,
-                                     signal_init, signal_prepare, signal_raise, signal_wait)
+from hutch_engine.base.lock cimport (lock_acquire, lock_clear, lock_give_way, lock_is_wanted, lock_release, lock_try,
+                                     signal_clear, signal_init, signal_prepare, signal_raise, signal_wait)
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
@@ -154,6 +154,9 @@ cdef class Engine:
             grave = self.graves
             self.graves = grave.next
             free(grave)
+        signal_clear(&self.core.housekeeping)      # now nobody can wait for them any more
+        signal_clear(&self.core.pause_over)
+        lock_clear(&self.core.lock)
         free(self.core)
 
     cdef int enter(self) except -1:
@@ -205,8 +208,6 @@ cdef class Engine:
             session_free(self.core.sessions)   # their objects see `closed` before they look at them
         lock_release(&self.core.lock)
         engine_clear(self.core)
-        # A thread may still be on its way to the lock, to find the engine closed: it stays usable.
-        lock_init(&self.core.lock)
 
     def close(self):
         """Stop the listener, end all sessions, free everything. May be called again. O(keys)."""

@@ -5,7 +5,7 @@ from libc.string cimport memcpy, memset
 from hutch_engine.base.atomics cimport atomic_load64
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_clear, buffer_init
 from hutch_engine.base.clock cimport clock_coarse_ms, clock_init, clock_now_ms, monotonic_us
-from hutch_engine.base.lock cimport lock_clear, lock_init, signal_clear, signal_init, signal_raise
+from hutch_engine.base.lock cimport lock_init, signal_init, signal_raise
 from hutch_engine.base.memory cimport Heap, heap_clear, heap_free, heap_init, heap_try_alloc, heap_try_zeroed
 from hutch_engine.base.random cimport random_hex, random_init
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_of
@@ -111,9 +111,7 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     heap_free(&engine.heap, engine.stats, engine.command_ids * sizeof(CommandStats))
     engine.stats = NULL
     heap_clear(&engine.heap)
-    signal_clear(&engine.housekeeping)
-    signal_clear(&engine.pause_over)
-    lock_clear(&engine.lock)
+    # The lock and the signals stay usable: threads may still wait for them, to find the engine closed.
 
 
 cdef uint64_t engine_used_memory(const Engine* engine) noexcept nogil:
