@@ -1,4 +1,6 @@
 """COMMAND: names, key extraction and filters as Redis has them."""
+import random
+
 import pytest
 
 SAME = [
@@ -13,6 +15,22 @@ SAME = [
 
 def test_same_words(same_as_redis):
     same_as_redis(*SAME)
+
+
+WORDS = [b"0", b"1", b"2", b"3", b"-1", b"a", b"key", b"STREAMS", b"GROUP", b"COUNT", b"BLOCK", b"BY", b"STORE", b"GET", b"LIMIT", b"WEIGHTS", b"LEFT",
+         b"MIN", b"*", b""]
+
+
+def test_keys_of_random_words(client, oracle):
+    """Requests that mostly make no sense: what their keys are, or which complaint there is."""
+    client, real = both_sides(client, oracle)
+    chosen = random.Random(8)
+    for name in every_name(client):
+        for _ in range(25):
+            words = [b"COMMAND", chosen.choice([b"GETKEYS", b"GETKEYSANDFLAGS"]), *name.split(b"|"), *chosen.choices(WORDS, k=chosen.randrange(8))]
+            mine, its = (side.run([words])[0].raw for side in (client, real))
+            assert mine == its, words
+    real.close()
 
 
 def test_info_of_subcommands(client):

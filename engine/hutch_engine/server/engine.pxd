@@ -124,7 +124,7 @@ cdef struct Session:
     int fd                              # -1 for embedded sessions
     int64_t created_us                  # monotonic
     int64_t used_us                     # monotonic, of the last command
-    const Command* last_command         # for CLIENT LIST, NULL before the first
+    const Command* last_command         # for CLIENT LIST: NULL before the first and after an unknown one
     uint64_t commands
     uint64_t bytes_in
     uint64_t bytes_out

@@ -518,11 +518,18 @@ cdef bint session_watches_expired(Session* session) noexcept nogil:
     return False
 
 
+cdef inline void _break_watches(Session* session) noexcept nogil:
+    """It cannot EXEC any more, so what else it watches is of no interest."""
+    session.flags |= SESSION_DIRTY_CAS
+    session_unwatch(session)
+
+
 cdef void engine_touch_watched(Engine* engine, int32_t database_index, Slice key) noexcept nogil:
     cdef char stack[WATCHED_STACK_BYTES]
     cdef Slice name
     cdef TableSlot slot
     cdef Watch* watch
+    cdef Watch* following
     cdef bint present
     cdef Database* database = &engine.keyspace.databases[database_index]
     if table_count(&engine.watched) == 0:
@@ -536,13 +543,14 @@ cdef void engine_touch_watched(Engine* engine, int32_t database_index, Slice key
         watch = (<WatchedKey*>slot[0]).watches
         present = table_find(&database.keys, key, keyspace_hash(&engine.keyspace, key)) != NULL
         while watch != NULL:
+            following = watch.next_of_key
             # Due when it was watched, and gone now: for the watcher it was gone all the time.
             if watch.expired and not present:
                 watch.expired = False
                 watch.existed = False
             else:
-                watch.session.flags |= SESSION_DIRTY_CAS
-            watch = watch.next_of_key
+                _break_watches(watch.session)
+            watch = following           # another session's: one session watches a key once
     _watched_name_free(engine, name, stack)
 
 
@@ -576,5 +584,6 @@ cdef bint _touch_visited(void* context, void* entry) noexcept nogil:
 
 
 cdef void engine_touch_watched_all(Engine* engine, int32_t database_index) noexcept nogil:
-    """database_index -1: all of them, whether the keys exist or not."""
+    """database_index -1: all of them, whether the keys exist or not. Broken watches stay till
+    EXEC, since nothing may leave the table while it is walked (and in Redis they stay, too)."""
     table_each(&engine.watched, _touch_visited, &database_index)
