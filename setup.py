@@ -116,8 +116,8 @@ if os.environ.get("HUTCH_PREBUILT") == "1":      # make installs what it has bui
 setup(
     version=version(),
     packages=["hutch_engine", "hutch_engine.base", "hutch_engine.structures", "hutch_engine.keyspace",
-              "hutch_engine.commands", "hutch_engine.server", "hutch_engine.scripting", "hutch", "hutch.asyncio",
-              "hutch.testing"],
+              "hutch_engine.commands", "hutch_engine.server", "hutch_engine.persistence", "hutch_engine.scripting", "hutch",
+              "hutch.asyncio", "hutch.testing"],
     package_dir={"": "src", "hutch_engine": "engine/hutch_engine", "hutch": "src/hutch",
                  "shims": "tests/shims"},
     package_data={"hutch": ["py.typed", "*.pyi"], "hutch_engine": ["py.typed", "*.pyi"]},
