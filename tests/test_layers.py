@@ -10,7 +10,7 @@ import pytest
 
 ENGINE = Path(__file__).resolve().parents[1] / "engine"
 # Lowest first. The command table names every handler, so it lies above the server's own modules.
-FLOORS = ["base", "structures", "keyspace", "commands", "server", "scripting", "table of commands", "door"]
+FLOORS = ["base", "structures", "keyspace", "commands", "server", "persistence", "scripting", "table of commands", "door"]
 CORE = FLOORS[:-2]
 FILLED_AT_IMPORT = "hutch_engine.server.command_table"     # Python runs its filling, once
 

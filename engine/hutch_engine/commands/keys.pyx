@@ -87,11 +87,8 @@ cdef void cmd_type(Call* call) noexcept nogil:
 
 # ---- a value under another key
 
-cdef bint _put(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, Value value,
-               int64_t deadline_ms) noexcept nogil:
-    """Write the value under the key, over what is there, with this deadline (-1: none): all of it, or
-    nothing (False, and an owned pointer stays the caller's). "new" is said even of a key that was there, and
-    who waits for it is woken: Redis deletes that first."""
+cdef bint key_put(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, Value value,
+                  int64_t deadline_ms) noexcept nogil:
     cdef TableSlot slot = keyspace_find_slot(keyspace, database, key, hash, FIND_WRITE | FIND_NO_TOUCH)
     cdef bint present = slot != NULL
     cdef bint had_deadline = present and entry_has_deadline(slot_entry(slot))
@@ -145,7 +142,7 @@ cdef bint _transfer(Call* call, Database* to, Slice key, uint64_t hash) noexcept
     if value.type == TYPE_STRING:
         value.encoding = object_encoding(entry)
     keyspace_fields_detach(call.database, entry)
-    if not _put(keyspace, to, key, hash, value, entry_deadline_ms(entry)):
+    if not key_put(keyspace, to, key, hash, value, entry_deadline_ms(entry)):
         if value.type == TYPE_HASH:
             keyspace_fields_changed(keyspace, call.database, entry)
         return False
@@ -285,7 +282,7 @@ cdef void cmd_copy(Call* call) noexcept nogil:
         return
     if value.type == TYPE_STRING:
         value.encoding = object_encoding(entry)
-    if not _put(keyspace, to, target, hash, value, entry_deadline_ms(entry)):
+    if not key_put(keyspace, to, target, hash, value, entry_deadline_ms(entry)):
         if value.owned:
             value_free(keyspace.heap, value.type, value.encoding, value.pointer)
         error_memory(call)

@@ -11,13 +11,13 @@ from hutch_engine.commands.command cimport CMD_MAY_REPLICATE, CMD_WRITE, Command
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_bulk, reply_bulk_text, reply_error, reply_error_parts,
     reply_error_slice, reply_integer, reply_map, reply_mark, reply_null, reply_ok, reply_set, reply_simple)
+from hutch_engine.persistence.rdb cimport rdb_verify_footer, rdb_write_footer
 from hutch_engine.scripting.eval_commands cimport eval_script_flags
 from hutch_engine.scripting.function_library cimport (
     RESTORE_APPEND, RESTORE_FLUSH, RESTORE_REPLACE, function_library_add, function_library_compile,
     function_library_find_function, function_library_flush, function_library_free, function_library_remove)
 from hutch_engine.scripting.function_payload cimport (
-    PAYLOAD_CORRUPT, PAYLOAD_END, PAYLOAD_NOT_A_FUNCTION, Payload, function_payload_add, function_payload_close,
-    function_payload_next, function_payload_verify)
+    PAYLOAD_CORRUPT, PAYLOAD_END, PAYLOAD_NOT_A_FUNCTION, Payload, function_payload_add, function_payload_next)
 from hutch_engine.scripting.interpreter cimport interpreter_ready
 from hutch_engine.scripting.script_run cimport script_kill, script_may_run, script_run
 from hutch_engine.scripting.shebang cimport FLAG_COUNT, shebang_flag_names
@@ -133,18 +133,27 @@ cdef void cmd_function_flush(Call* call) noexcept nogil:
     reply_ok(call.reply)
 
 
+cdef struct Dumping:
+    Buffer* payload
+    bint compress
+
+
 cdef bint _dump_library(void* context, void* entry) noexcept nogil:
-    function_payload_add(<Buffer*>context, buffer_slice(&(<Library*>(<Named*>entry).named).code))
+    cdef Dumping* dumping = <Dumping*>context
+    function_payload_add(dumping.payload, buffer_slice(&(<Library*>(<Named*>entry).named).code), dumping.compress)
     return True
 
 
 cdef void cmd_function_dump(Call* call) noexcept nogil:
     cdef Scripting* scripting = scripting_of(engine_of(call))
     cdef Buffer payload
+    cdef Dumping dumping
     buffer_init(&payload, &engine_of(call).client_bytes)
+    dumping.payload = &payload
+    dumping.compress = engine_of(call).config.rdbcompression != 0
     if scripting != NULL:
-        table_each(&scripting.libraries, _dump_library, &payload)
-    function_payload_close(&payload)
+        table_each(&scripting.libraries, _dump_library, &dumping)
+    rdb_write_footer(&payload)
     if payload.failed:
         reply_error(call.reply, b"OOM no memory for the payload")
     else:
@@ -200,7 +209,7 @@ cdef void cmd_function_restore(Call* call) noexcept nogil:
         elif not call_word(call, 3, b"APPEND"):
             reply_error(call.reply, b"ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")
             return
-    if not function_payload_verify(call.argv[2]):
+    if not rdb_verify_footer(call.argv[2]):
         reply_error(call.reply, b"ERR DUMP payload version or checksum are wrong")
         return
     interpreter = interpreter_ready(session_of(call), True)

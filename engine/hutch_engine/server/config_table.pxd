@@ -113,6 +113,7 @@ cdef struct Config:
     int64_t lazyfree_lazy_server_del
     int64_t lazyfree_lazy_user_del
     int64_t lazyfree_lazy_user_flush
+    int64_t rdbcompression
     int64_t activerehashing
     int64_t active_expire_effort
     # thresholds of encodings

@@ -230,6 +230,7 @@ cdef void _fill_process() noexcept nogil:
 
 
 cdef void _fill_persistence() noexcept nogil:
+    cdef Config* c = &_layout
     cdef Parameter* parameter
     parameter = _flag(_text(b"save", b""), PARAMETER_MULTI)
     parameter.kind = KIND_SAVE
@@ -246,7 +247,7 @@ cdef void _fill_persistence() noexcept nogil:
     _yes_no(b"aof-use-rdb-preamble", True)
     _yes_no(b"aof-timestamp-enabled", False)
     _yes_no(b"aof-rewrite-incremental-fsync", True)
-    _yes_no(b"rdbcompression", True)
+    _yes_no(b"rdbcompression", True, &c.rdbcompression)
     _flag(_yes_no(b"rdbchecksum", True), PARAMETER_IMMUTABLE)
     _yes_no(b"rdb-del-sync-files", False)
     _yes_no(b"rdb-save-incremental-fsync", True)

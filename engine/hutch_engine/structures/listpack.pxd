@@ -28,6 +28,7 @@ cdef enum:
     LISTPACK_HEADER_BYTES = 6
     LISTPACK_END = 0xFF
     LISTPACK_SAFE_BYTES = 1 << 30
+    LISTPACK_ELEMENT_EXTRA = 14          # what an element takes beside its bytes, at most
     LISTPACK_BEFORE = 0
     LISTPACK_AFTER = 1
 
@@ -74,6 +75,11 @@ cdef Listpack* listpack_copy(Heap* heap, const Listpack* pack) noexcept nogil
 """NULL when refused."""
 cdef size_t listpack_element_bytes(Slice text) noexcept nogil
 """What text would take as an element."""
+cdef size_t listpack_write(uint8_t* out, Slice text) noexcept nogil
+"""The element that text would be, to `out`, which has room for text and LISTPACK_ELEMENT_EXTRA bytes; its size. For whoever
+writes a listpack somewhere else than in the heap."""
+cdef size_t listpack_write_integer(uint8_t* out, int64_t value) noexcept nogil
+"""The same for a number."""
 cdef bint listpack_is_valid(const uint8_t* bytes, size_t size, bint deep) noexcept nogil
 """Bytes from a file or peer: is this a listpack? With deep every element is walked, both ways."""
 cdef void listpack_check(const Listpack* pack) noexcept nogil

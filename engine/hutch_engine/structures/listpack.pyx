@@ -440,6 +440,19 @@ cdef uint8_t* listpack_find(const Listpack* pack, uint8_t* start, Slice text, ui
             left -= 1
 
 
+cdef size_t listpack_write(uint8_t* out, Slice text) noexcept nogil:
+    cdef Encoded form
+    _encode(text, &form)
+    _write(&form, out)
+    return form.total_bytes
+
+
+cdef size_t listpack_write_integer(uint8_t* out, int64_t value) noexcept nogil:
+    cdef uint32_t head = _encode_integer(value, out)
+    _encode_back(head, out + head, 1)
+    return head + 1
+
+
 cdef size_t listpack_element_bytes(Slice text) noexcept nogil:
     cdef uint8_t[HEAD_MAX] head
     cdef Slice body

@@ -63,6 +63,8 @@ cdef Quicklist* quicklist_of_pack(Heap* heap, Listpack* pack, int64_t fill) noex
 """A list of this one node, which it owns from now on. The pack may not be empty. Never NULL."""
 cdef Listpack* quicklist_take_pack(Heap* heap, Quicklist* list) noexcept nogil
 """The only node of the list, the caller's from now on; the list is gone. Requires quicklist_fits_pack."""
+cdef bint quicklist_is_short(const Quicklist* list, int64_t fill) noexcept nogil
+"""Is it one listpack within the limit (as a list that was just read is looked at)?"""
 cdef bint quicklist_fits_pack(const Quicklist* list, int64_t fill) noexcept nogil
 """Has a list that shrank become one listpack of at most half the limit?"""
 cdef Quicklist* quicklist_copy(Heap* heap, const Quicklist* list) noexcept nogil
@@ -93,6 +95,10 @@ cdef uint64_t quicklist_memory(const Quicklist* list) noexcept nogil
 # ---- changing
 cdef bint quicklist_push(Heap* heap, Quicklist* list, Slice text, bint at_head) noexcept nogil
 """O(1), and the bytes of one node at most."""
+cdef bint quicklist_append_pack(Heap* heap, Quicklist* list, Listpack* pack) noexcept nogil
+"""A node behind the last one, whatever the limits say; the list owns the pack, which is not empty. For readers of files."""
+cdef bint quicklist_append_plain(Heap* heap, Quicklist* list, Slice text) noexcept nogil
+"""The same, a node of this one element."""
 cdef void quicklist_delete(Heap* heap, Quicklist* list, int64_t index, uint64_t count) noexcept nogil
 """Elements [index, index + count), both in range. O(nodes touched)."""
 cdef bint quicklist_insert(Heap* heap, Quicklist* list, const QuicklistCursor* cursor, Slice text, bint after) noexcept nogil

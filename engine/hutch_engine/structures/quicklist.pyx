@@ -35,15 +35,23 @@ cdef bint quicklist_is_plain_size(int64_t fill, size_t bytes) noexcept nogil:
     return bytes > (_size_limit(fill) if fill < 0 else QUICKLIST_SAFE_BYTES)
 
 
-cdef bint quicklist_fits_pack(const Quicklist* list, int64_t fill) noexcept nogil:
-    # Half the limit, so that a list at the border does not change to and fro. Redis bounds by size or by number
-    # here, never by both.
+cdef inline bint _is_pack_within(const Quicklist* list, int64_t fill, int part) noexcept nogil:
+    # Redis bounds by size or by number here, never by both.
     cdef const QuicklistItem* item = &list.items[list.first]
     if list.count != 1 or item.tagged & 1:
         return False
     if fill < 0:
-        return listpack_bytes(<Listpack*>item.tagged) <= _size_limit(fill) // 2
-    return list.end - item.start <= (fill if fill else 1) // 2
+        return listpack_bytes(<Listpack*>item.tagged) <= _size_limit(fill) // part
+    return list.end - item.start <= (fill if fill else 1) // part
+
+
+cdef bint quicklist_is_short(const Quicklist* list, int64_t fill) noexcept nogil:
+    return _is_pack_within(list, fill, 1)
+
+
+cdef bint quicklist_fits_pack(const Quicklist* list, int64_t fill) noexcept nogil:
+    # Half the limit, so that a list at the border does not change to and fro.
+    return _is_pack_within(list, fill, 2)
 
 
 # ---- nodes and their directory
@@ -656,6 +664,24 @@ cdef bint quicklist_replace(Heap* heap, Quicklist* list, const QuicklistCursor* 
 
 
 # ---- removing
+
+cdef bint quicklist_append_pack(Heap* heap, Quicklist* list, Listpack* pack) noexcept nogil:
+    if not _reserve(heap, list, 1):
+        return False
+    _put_node(list, list.count, <size_t>pack, <int64_t>listpack_length(pack))
+    return True
+
+
+cdef bint quicklist_append_plain(Heap* heap, Quicklist* list, Slice text) noexcept nogil:
+    cdef size_t tagged
+    if not _reserve(heap, list, 1):
+        return False
+    tagged = _plain_new(heap, text)
+    if tagged == 0:
+        return False
+    _put_node(list, list.count, tagged, 1)
+    return True
+
 
 cdef void quicklist_delete(Heap* heap, Quicklist* list, int64_t index, uint64_t count) noexcept nogil:
     cdef int64_t position = index + list.items[list.first].start if list.count else 0

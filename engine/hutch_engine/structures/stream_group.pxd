@@ -77,6 +77,11 @@ cdef Pending* stream_pending_find(const StreamGroup* group, StreamId id) noexcep
 """NULL if it is not pending. O(log n)."""
 cdef Pending* stream_pending_add(Heap* heap, StreamGroup* group, StreamConsumer* consumer, StreamId id, int64_t now_ms) noexcept nogil
 """Delivered once, now. An ID known not to be pending."""
+cdef Pending* stream_pending_load(Heap* heap, StreamGroup* group, StreamId id) noexcept nogil
+"""An ID known not to be pending, which is nobody's yet: the caller sets the figures, and has stream_pending_own called
+before anything else is done with the group (but for freeing it). For readers of files."""
+cdef bint stream_pending_own(Heap* heap, Pending* pending, StreamId id, StreamConsumer* consumer) noexcept nogil
+"""Nobody's becomes this consumer's."""
 cdef bint stream_pending_give(Heap* heap, Pending* pending, StreamId id, StreamConsumer* consumer) noexcept nogil
 """It is somebody else's from now on (or the same one's still)."""
 cdef bint stream_pending_remove(Heap* heap, StreamGroup* group, StreamId id) noexcept nogil

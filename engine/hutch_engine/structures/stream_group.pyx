@@ -229,6 +229,22 @@ cdef Pending* stream_pending_add(Heap* heap, StreamGroup* group, StreamConsumer*
     return NULL
 
 
+cdef Pending* stream_pending_load(Heap* heap, StreamGroup* group, StreamId id) noexcept nogil:
+    cdef Pending* pending = <Pending*>heap_alloc(heap, sizeof(Pending))
+    pending.consumer = NULL
+    if id_map_put(heap, &group.pending, id, pending):
+        return pending
+    heap_free(heap, pending, sizeof(Pending))
+    return NULL
+
+
+cdef bint stream_pending_own(Heap* heap, Pending* pending, StreamId id, StreamConsumer* consumer) noexcept nogil:
+    if not id_map_put(heap, &consumer.pending, id, pending):
+        return False
+    pending.consumer = consumer
+    return True
+
+
 cdef bint stream_pending_give(Heap* heap, Pending* pending, StreamId id, StreamConsumer* consumer) noexcept nogil:
     if pending.consumer != consumer:
         if not id_map_put(heap, &consumer.pending, id, pending):

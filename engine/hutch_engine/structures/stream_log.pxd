@@ -83,6 +83,18 @@ cdef Outcome stream_log_append(Heap* heap, StreamLog* log, StreamId id, const Sl
 """`count` names and values, in turn, under an ID behind last_id; a block takes so many bytes and entries at most (0:
 no limit). OVERFLOW: too large an entry; NO_MEMORY: refused. Nothing is changed then."""
 
+cdef Outcome stream_log_begin(Heap* heap, StreamLog* log, StreamId first, const Slice* pairs, uint64_t count) noexcept nogil
+"""A new last block, without a record yet, whose first entry has this ID and these names (every other slice; the
+values do not matter). `first` is behind all there is. What is read from a file is put in by this and the next function:
+blocks end where they ended there, and deleted entries keep their places."""
+cdef Outcome stream_log_put(Heap* heap, StreamLog* log, StreamId id, const Slice* pairs, uint64_t count, bint same, bint deleted) noexcept nogil
+"""One more record of the last block; `same`: its names are those of the block. Of the log's figures only `length` is kept: the
+others are the caller's, and a block all of whose entries are deleted, too."""
+cdef void stream_block_first(const StreamLog* log, StreamBlock* block, StreamCursor* cursor) noexcept nogil
+"""Stand on the first record, which may be a deleted one (cursor.flags)."""
+cdef bint stream_block_next(StreamCursor* cursor) noexcept nogil
+"""On to the next record of the block, deleted or not; False at its end."""
+
 cdef bint stream_log_first(const StreamLog* log, StreamId start, StreamCursor* cursor) noexcept nogil
 """Stand on the first entry with this ID or a later one; False when there is none."""
 cdef bint stream_log_last(const StreamLog* log, StreamId end, StreamCursor* cursor) noexcept nogil

@@ -297,6 +297,13 @@ cdef bint stream_log_copy(Heap* heap, const StreamLog* log, StreamLog* copy_out)
     return True
 
 
+cdef inline void _count_deleted(StreamBlock* block) noexcept nogil:
+    block.listpack_bytes += _listpack_of_integer(block.count - 1) - _listpack_of_integer(block.count)
+    block.listpack_bytes += _listpack_of_integer(block.deleted + 1) - _listpack_of_integer(block.deleted)
+    block.count -= 1
+    block.deleted += 1
+
+
 # ---- appending
 
 cdef StreamBlock* _resized(Heap* heap, StreamLog* log, StreamBlock* block, uint64_t capacity) noexcept nogil:
@@ -482,6 +489,42 @@ cdef Outcome stream_log_append(Heap* heap, StreamLog* log, StreamId id, const Sl
     return OK
 
 
+cdef Outcome stream_log_begin(Heap* heap, StreamLog* log, StreamId first, const Slice* pairs, uint64_t count) noexcept nogil:
+    cdef StreamBlock* before = _last_block(log)
+    if before != NULL:
+        _seal(heap, log, before)
+    return OK if _block_new(heap, log, NULL, first, pairs, count, 0) != NULL else NO_MEMORY
+
+
+cdef inline uint64_t _record_room(const Slice* pairs, uint64_t count, bint same) noexcept nogil:
+    """What the record takes at most."""
+    cdef uint64_t bytes = RECORD_OVERHEAD_BYTES + (VALUE_OVERHEAD_BYTES if same else VALUE_OVERHEAD_BYTES + 10) * count
+    cdef uint64_t i
+    for i in range(count):
+        bytes += pairs[2 * i + 1].length + (0 if same else pairs[2 * i].length)
+    return bytes
+
+
+cdef Outcome stream_log_put(Heap* heap, StreamLog* log, StreamId id, const Slice* pairs, uint64_t count, bint same, bint deleted) noexcept nogil:
+    cdef StreamBlock* block = _last_block(log)
+    cdef uint64_t room = _record_room(pairs, count, same)
+    cdef uint8_t* at
+    if block.capacity - block.bytes < room:
+        block = _resized(heap, log, block, _next_capacity(block.capacity, block.bytes + room))
+        if block == NULL:
+            return NO_MEMORY
+    _write_record(block, id, pairs, count, same, room)
+    if not deleted:
+        log.length += 1
+        return OK
+    at = _record(block, block.last)
+    while at[0] >= 0x80:                 # the flags stand behind the size
+        at += 1
+    at[1] |= RECORD_DELETED
+    _count_deleted(block)
+    return OK
+
+
 # ---- walking
 
 cdef inline void _open(StreamCursor* cursor, uint8_t* at) noexcept nogil:
@@ -542,6 +585,20 @@ cdef bint _previous_block(StreamCursor* cursor) noexcept nogil:
         if _back(cursor, _record(cursor.block, cursor.block.bytes)):
             return True
     return False
+
+
+cdef void stream_block_first(const StreamLog* log, StreamBlock* block, StreamCursor* cursor) noexcept nogil:
+    cursor.log = log
+    cursor.block = block
+    _open(cursor, _record(block, block.records))
+
+
+cdef bint stream_block_next(StreamCursor* cursor) noexcept nogil:
+    cdef uint8_t* at = cursor.at + cursor.size + _back_bytes(cursor.size)
+    if at == _record(cursor.block, cursor.block.bytes):
+        return False
+    _open(cursor, at)
+    return True
 
 
 cdef bint stream_log_next(StreamCursor* cursor) noexcept nogil:
@@ -643,10 +700,7 @@ cdef bint stream_log_take_out(Heap* heap, StreamLog* log, StreamCursor* cursor) 
         _block_free(heap, log, block)
         return False
     at[1] |= RECORD_DELETED
-    block.listpack_bytes += _listpack_of_integer(block.count - 1) - _listpack_of_integer(block.count)
-    block.listpack_bytes += _listpack_of_integer(block.deleted + 1) - _listpack_of_integer(block.deleted)
-    block.count -= 1
-    block.deleted += 1
+    _count_deleted(block)
     return True
 
 
