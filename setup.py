@@ -116,14 +116,9 @@ if os.environ.get("HUTCH_PREBUILT") == "1":      # make installs what it has bui
 setup(
     version=version(),
     packages=["hutch_engine", "hutch_engine.base", "hutch_engine.structures", "hutch_engine.keyspace",
-<<<<<<< HEAD
-              "hutch_engine.commands", "hutch_engine.server", "hutch_engine.scripting", "hutch", "hutch.asyncio",
-              "hutch.celery", "hutch.testing"],
-    py_modules=["hutch_kombu"],
-=======
               "hutch_engine.commands", "hutch_engine.server", "hutch_engine.persistence", "hutch_engine.scripting", "hutch",
-              "hutch.asyncio", "hutch.testing"],
->>>>>>> dump
+              "hutch.asyncio", "hutch.celery", "hutch.testing"],
+    py_modules=["hutch_kombu"],
     package_dir={"": "src", "hutch_engine": "engine/hutch_engine", "hutch": "src/hutch",
                  "shims": "tests/shims"},
     package_data={"hutch": ["py.typed", "*.pyi"], "hutch_engine": ["py.typed", "*.pyi"]},
