@@ -189,12 +189,21 @@ cdef class Engine:
 
     cdef void _close(self) noexcept nogil:
         cdef Listener* listener
+        cdef SessionStruct* session
         self.core.stop_scripts = True    # an endless one would never give the lock away, if busy-reply-threshold is 0
         lock_acquire(&self.core.lock)
         if self.closed:
             lock_release(&self.core.lock)
             return
         self.closed = True
+        # Whoever waits in a session goes with an exception, and the session's object with the signal may go, too.
+        session = self.core.sessions
+        while session != NULL:
+            if session.served != NULL:
+                if session.flags & SESSION_BLOCKED:
+                    signal_raise(session.served)
+                session.served = NULL
+            session = session.next
         listener = self.listener
         self.listener = NULL
         lock_release(&self.core.lock)

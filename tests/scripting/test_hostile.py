@@ -121,3 +121,35 @@ def test_patterns_that_people_write_are_not_too_complex(engine):
     assert run(engine, "local s = ('ab'):rep(5000) return {s:find(s)}") == b"*2\r\n:1\r\n:10000\r\n"
     assert run(engine, "return ('a'):rep(900):match(('a?'):rep(900) .. '$')") == b"$900\r\n" + b"a" * 900 + b"\r\n"
     assert b"pattern too complex" in run(engine, "return ('a'):find(('a?'):rep(2000))")
+
+
+def test_a_payload_that_names_a_library_twice_is_refused(engine):
+    session = engine.session()
+    for name in ("l1", "l2"):
+        session.execute(("FUNCTION", "LOAD", f"#!lua name={name}\nredis.register_function('{name}f', function() return 1 end)"))
+    payload = bytearray(session.execute(("FUNCTION", "DUMP")))
+    body = payload[:-8].replace(b"name=l2", b"name=l1")
+    payload = bytes(body + crc64(body).to_bytes(8, "little"))
+    for policy in ("FLUSH", "REPLACE", "APPEND"):
+        assert b" already exists\r\n" in bytes(session.execute_raw(["FUNCTION", "RESTORE", payload, policy]))
+    assert len(session.execute(("FUNCTION", "LIST"))) == 2
+    assert session.execute(("FCALL", "l2f", 0)) == 1
+
+
+def test_functions_that_differ_in_case_only_are_refused(engine):
+    session = engine.session()
+    text = "#!lua name=l\nredis.register_function('f', function() return 1 end)\nredis.register_function('F', function() return 2 end)"
+    assert b"-ERR Function f already exists" in bytes(session.execute_raw(["FUNCTION", "LOAD", text]))
+    assert session.execute(("FUNCTION", "LIST")) == []
+    session.execute(("FUNCTION", "LOAD", text.replace("'F'", "'g'")))
+    assert session.execute(("FCALL", "G", 0)) == 2
+
+
+def crc64(data):
+    """Redis's: reflected, polynomial ad93d23594c935a9."""
+    total = 0
+    for byte in data:
+        total ^= byte
+        for _ in range(8):
+            total = total >> 1 ^ (0x95AC9329AC4BC9B5 if total & 1 else 0)
+    return total

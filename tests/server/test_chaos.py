@@ -121,6 +121,7 @@ class Round:
 
     def call(self, pick):
         """One session within the process."""
+        history = []
         try:
             session = self.engine.session()
             for _ in range(pick.randrange(1, 30)):
@@ -130,14 +131,17 @@ class Round:
                 if "0" in words:                              # nobody interrupts a wait without end, but the engine's end
                     words = tuple("0.2" if word == "0" else word for word in words)
                 if pick.random() < 0.1:
-                    session.execute_many([a_command(pick) for _ in range(3)])
+                    words = [a_command(pick) for _ in range(3)]
+                    history.append(words)
+                    session.execute_many(words)
                 else:
+                    history.append(words)
                     session.execute(words)
             if pick.random() < 0.5:
                 session.close()
         except Exception as error:
-            if type(error).__name__ not in ("ClosedError", "ReplyError"):
-                raise
+            if type(error).__name__ not in ("ClosedError", "ReplyError", "ValueError"):  # CLIENT REPLY in MULTI garbles EXEC, as in Redis
+                raise AssertionError(f"{error!r} after {history[-12:]}") from error
 
     def kill(self, pick):
         """Somebody who keeps scripts from running for ever."""
@@ -190,6 +194,7 @@ class Round:
         stuck = [thread for thread in self.threads if thread.is_alive()]
         if stuck:
             faulthandler.dump_traceback(sys.__stderr__)
+        print(*self.surprises, sep="\n", file=sys.__stderr__, end="")
         assert not stuck and not self.surprises, (stuck, self.surprises)
 
 

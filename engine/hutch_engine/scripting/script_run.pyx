@@ -247,7 +247,7 @@ cdef void script_collect(Interpreter* interpreter) noexcept nogil:
     cdef lua_State* L = interpreter.L
     cdef Prepared prepared
     interpreter.runs_since_step += 1
-    prepared.collect_all = interpreter.bytes > VM_BYTES_MAX // 2
+    prepared.collect_all = interpreter.bytes > VM_BYTES_MAX // 2 or heap_is_short(&interpreter.engine.heap)
     if likely(interpreter.runs_since_step < RUNS_BETWEEN_STEPS and not prepared.collect_all):
         return
     interpreter.runs_since_step = 0
