@@ -49,7 +49,7 @@ def simple(client, *argv) -> str:
 SAME = [
     ("DEBUG", "SLEEP", "0"), ("DEBUG", "SLEEP", "x"), ("DEBUG", "SLEEP", "-1"), ("DEBUG", "SLEEP"),
     ("DEBUG", "SLEEP", "0", "0"), ("DEBUG", "OBJECT"), ("DEBUG", "OBJECT", "no such"), ("DEBUG", "OBJECT", "k", "x"),
-    ("DEBUG", "no such"), ("DEBUG", "JMAP"), ("DEBUG", "dump", "x"), ("DEBUG",), ("DEBUG", ""), ("DEBUG", "HELP", "x"),
+    ("DEBUG", "no such"), ("DEBUG", "JMAP"), ("DEBUG", "dump", "x"), ("DEBUG",), ("DEBUG", ""), ("DEBUG", "", "k"), ("DEBUG", "HELP", "x"),
     ("DEBUG", "ERROR", "hello x"), ("DEBUG", "ERROR", "-x\r\ny\0z"), ("DEBUG", "ERROR", ""), ("DEBUG", "ERROR"),
     ("DEBUG", "LOG", "hi"), ("DEBUG", "LOG"), ("DEBUG", "SET-ACTIVE-EXPIRE", "1"), ("DEBUG", "SET-ACTIVE-EXPIRE"),
     ("DEBUG", "PAUSE-CRON", "0"), ("DEBUG", "PAUSE-CRON"), ("DEBUG", "DICT-RESIZING", "1"), ("DEBUG", "DICT-RESIZING"),
