@@ -9,7 +9,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_shrink
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
 from hutch_engine.base.lock cimport (lock_acquire, lock_clear, lock_give_way, lock_is_wanted, lock_release, lock_try,
@@ -490,9 +490,11 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
 
 
 cdef inline bint _may_take_long(const Command* command, size_t argc) noexcept nogil:
-    """Worth giving up the GIL for, though it may be long until we get it back?"""
+    """Worth giving up the GIL for, though it may be long until we get it back? A script must: it gives the engine's lock
+    away now and then, and nobody may wait for that with the GIL in hand. EXEC may have one in its queue."""
     return argc > 1024 or (command != NULL and
-                           command.acl_categories & (ACL_DANGEROUS | ACL_SCRIPTING | ACL_BLOCKING) != 0)
+                           (command.acl_categories & (ACL_DANGEROUS | ACL_SCRIPTING | ACL_BLOCKING) != 0
+                            or (command.name_length == 4 and memcmp(command.name, b"exec", 4) == 0)))
 
 
 @cython.auto_pickle(False)

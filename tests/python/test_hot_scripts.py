@@ -74,6 +74,36 @@ def test_others_are_let_in_and_may_kill():
     assert r.eval("return 3", 0) == 3 and r.get("k") is None
 
 
+def test_a_script_of_a_transaction_lets_others_in():
+    """It must not hold the GIL while it waits to get the engine back."""
+    r = hutch.Redis()
+    r.config_set("busy-reply-threshold", 20)
+    ended, stop = [], threading.Event()
+
+    def run():
+        pipe = r.pipeline()
+        pipe.execute_command("EVAL", "while true do end", 0)
+        ended.append(outcome(lambda: pipe.execute(raise_on_error=False)))
+
+    def ask():
+        client = hutch.Redis(store=r.store)
+        while not stop.is_set():
+            outcome(lambda: client.get("k"))
+
+    runner = threading.Thread(target=run)
+    others = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in (runner, *others):
+        thread.start()
+    end = time.monotonic() + 20
+    while runner.is_alive() and time.monotonic() < end:
+        time.sleep(0.05)
+        outcome(r.script_kill)
+    stop.set()
+    for thread in (runner, *others):
+        thread.join(20)
+    assert not runner.is_alive() and "killed by user" in ended[0][0].args[0]
+
+
 def test_disconnecting_under_a_running_script():
     r = hutch.Redis()
     other = hutch.Redis(store=r.store)
