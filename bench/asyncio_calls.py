@@ -22,8 +22,13 @@ CALLS = {
     "strlen": lambda x: x.strlen("foo"),
     "pipeline of 100": lambda x: _pipeline(x),
     "blpop, ready": lambda x: _ready(x),
+    "lock, unlock": lambda x: _lock(x),
+    "publish, hear": lambda x: _hear(x),
+    "publish of 100": lambda x: _publish(x),
+    "100 published, heard": lambda x: _flood(x),
 }
 BURNER = {"get", "set"}
+EMBEDDED_ONLY = {"publish of 100"}
 
 
 async def _pipeline(x):
@@ -36,6 +41,48 @@ async def _pipeline(x):
 async def _ready(x):
     await x.rpush("ready", "a")
     await x.blpop("ready")
+
+
+async def _lock(x):
+    lock = x.lock("lock")
+    await lock.acquire()
+    await lock.release()
+
+
+pubsubs = {}                     # client -> its one subscriber
+
+
+async def _subscriber(x):
+    if x not in pubsubs:
+        pubsubs[x] = x.pubsub(ignore_subscribe_messages=True)
+        await pubsubs[x].subscribe("channel")
+        await pubsubs[x].get_message(timeout=1)
+    return pubsubs[x]
+
+
+async def _hear(x):
+    """One message from one task to another, which waits for it: the loop goes round in between."""
+    pubsub = await _subscriber(x)
+    heard = asyncio.ensure_future(pubsub.get_message(timeout=None))
+    await asyncio.sleep(0)
+    await x.publish("channel", "message")
+    await heard
+
+
+async def _publish(x):
+    """To one subscriber; what it got is let go of undecoded: this is the publisher's part."""
+    pubsub = await _subscriber(x)
+    for _ in range(100):
+        await x.publish("channel", "message")
+    pubsub.connection.session.receive(0)
+
+
+async def _flood(x):
+    pubsub = await _subscriber(x)
+    for _ in range(100):
+        await x.publish("channel", "message")
+    for _ in range(100):
+        await pubsub.get_message(timeout=None)
 
 
 async def timed(name, x, count):
@@ -121,14 +168,17 @@ async def measure(options):
         subjects["redis.asyncio, TCP"] = redis.asyncio.Redis(port=peer.port)
     for x in subjects.values():
         await x.set("foo", "bar")
-    print(f"{'ns a call':<18}" + "".join(f"{name:>20}" for name in subjects) + f"{'burner/hutch':>16}")
+    print(f"{'ns a call':<22}" + "".join(f"{name:>20}" for name in subjects) + f"{'burner/hutch':>16}")
     for name in CALLS:
-        able = {key: x for key, x in subjects.items() if key != "burner-redis" or name in BURNER}
+        able = {key: x for key, x in subjects.items() if (key != "burner-redis" or name in BURNER)
+                and (key == "hutch" or name not in EMBEDDED_ONLY)}
         found = await nanoseconds(name, able, options.seconds)
         for x in able.values():
             await x.delete("list")
         ratio = f"{found['burner-redis'] / found['hutch']:>16.1f}" if "burner-redis" in found else ""
-        print(f"{name:<18}" + "".join(f"{found[key]:>20.0f}" if key in found else f"{'':>20}" for key in subjects) + ratio)
+        print(f"{name:<22}" + "".join(f"{found[key]:>20.0f}" if key in found else f"{'':>20}" for key in subjects) + ratio)
+    for pubsub in pubsubs.values():
+        await pubsub.aclose()
     if peer:
         await subjects["redis.asyncio, TCP"].aclose()
         peer.stop()

@@ -1,5 +1,10 @@
 """Shared fixtures: a real Redis to compare with, and Hutch's own listener. One of each per xdist worker."""
 import importlib.util
+import sys
+
+# Some applications bring hiredis along, with which redis-py over TCP spells words in another way, and refuses others. What
+# Hutch is compared with is redis-py's own; the applications' processes have their hiredis.
+sys.modules.setdefault("hiredis", None)
 
 import pytest
 

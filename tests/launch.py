@@ -25,13 +25,18 @@ LINE = re.compile(r"^(\d+):([CMX]) (\d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3}) ([.\
 
 
 class Launched:
-    """A process whose output goes to a file that can be watched."""
+    """A process whose output goes to a file that can be watched.
 
-    def __init__(self, command, *arguments, cwd=None, stdin=None, env=None):
+    Python processes get the modules that the tests have, unless `environment` is given.
+    """
+
+    def __init__(self, command, *arguments, cwd=None, stdin=None, env=None, environment=None, start_new_session=False):
         self.output = tempfile.NamedTemporaryFile(mode="r", suffix=".log")
-        environment = dict(HUTCH_ENVIRONMENT if command[0] == sys.executable else PLAIN, **(env or {}))
+        if environment is None:
+            environment = HUTCH_ENVIRONMENT if command[0] == sys.executable else PLAIN
         self.process = subprocess.Popen(
-            [*command, *map(str, arguments)], cwd=cwd, env=environment,
+            [*command, *map(str, arguments)], cwd=cwd, env=dict(environment, **(env or {})),
+            start_new_session=start_new_session,
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=open(self.output.name, "ab"), stderr=subprocess.STDOUT)
         if stdin is not None:
@@ -59,9 +64,9 @@ class Launched:
     def ended(self, seconds=15):
         return self.process.wait(seconds * SLOW)
 
-    def terminate(self, number=signal.SIGTERM):
+    def terminate(self, number=signal.SIGTERM, seconds=15):
         self.process.send_signal(number)
-        return self.ended()
+        return self.ended(seconds)
 
     def __enter__(self):
         return self

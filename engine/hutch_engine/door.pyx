@@ -12,8 +12,8 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_shrink
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
-from hutch_engine.base.lock cimport (lock_acquire, lock_give_way, lock_init, lock_is_wanted, lock_release, lock_try,
-                                     signal_init, signal_prepare, signal_raise, signal_wait)
+from hutch_engine.base.lock cimport (lock_acquire, lock_clear, lock_give_way, lock_is_wanted, lock_release, lock_try,
+                                     signal_clear, signal_init, signal_prepare, signal_raise, signal_wait)
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
@@ -154,6 +154,9 @@ cdef class Engine:
             grave = self.graves
             self.graves = grave.next
             free(grave)
+        signal_clear(&self.core.housekeeping)      # now nobody can wait for them any more
+        signal_clear(&self.core.pause_over)
+        lock_clear(&self.core.lock)
         free(self.core)
 
     cdef int enter(self) except -1:
@@ -186,12 +189,21 @@ cdef class Engine:
 
     cdef void _close(self) noexcept nogil:
         cdef Listener* listener
+        cdef SessionStruct* session
         self.core.stop_scripts = True    # an endless one would never give the lock away, if busy-reply-threshold is 0
         lock_acquire(&self.core.lock)
         if self.closed:
             lock_release(&self.core.lock)
             return
         self.closed = True
+        # Whoever waits in a session goes with an exception, and the session's object with the signal may go, too.
+        session = self.core.sessions
+        while session != NULL:
+            if session.served != NULL:
+                if session.flags & SESSION_BLOCKED:
+                    signal_raise(session.served)
+                session.served = NULL
+            session = session.next
         listener = self.listener
         self.listener = NULL
         lock_release(&self.core.lock)
@@ -205,8 +217,6 @@ cdef class Engine:
             session_free(self.core.sessions)   # their objects see `closed` before they look at them
         lock_release(&self.core.lock)
         engine_clear(self.core)
-        # A thread may still be on its way to the lock, to find the engine closed: it stays usable.
-        lock_init(&self.core.lock)
 
     def close(self):
         """Stop the listener, end all sessions, free everything. May be called again. O(keys)."""
@@ -394,6 +404,12 @@ cdef class Engine:
                 signal_wait(&self.core.pause_over, ticket, left_us)
             PyErr_CheckSignals()
 
+    def log_to_output(self):
+        """Lines for the log go to standard output where `logfile` is empty: for processes that are servers."""
+        self.enter()
+        self.core.logs_to_output = True
+        self.leave()
+
     @property
     def used_memory(self):
         """Bytes: the keyspace and the clients' buffers, as INFO's used_memory."""
@@ -508,7 +524,14 @@ cdef class Replies:
                 raise EOFError("no reply is left")
             cursor.at = self.buffer.data + self.offset
             cursor.end = self.buffer.data + self.buffer.length
-            found = decode_reply(&cursor, self.codec, text, 0)
+            try:
+                found = decode_reply(&cursor, self.codec, text, 0)
+            except UnicodeDecodeError:
+                # The next one may be read all the same.
+                cursor.at = self.buffer.data + self.offset
+                decode_reply(&cursor, self.codec, False, 0)
+                self.offset = cursor.at - self.buffer.data
+                raise
             self.offset = cursor.at - self.buffer.data
         return found
 

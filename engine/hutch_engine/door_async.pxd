@@ -17,7 +17,9 @@ cdef class Doorbell:
     cdef Bell* core                  # held
     cdef uint64_t pid                # of the process that made it
     cdef object __weakref__
-    cdef dict waiting                # a session's number -> future; the loop's thread only
+    cdef dict waiting                # a session's number -> future, or a list of them; the loop's thread only
+
+    cdef int _expect(self, uint64_t number, object future) except -1
 
 cdef class Submission:
     """Commands on their way through a session."""

@@ -9,7 +9,7 @@ from hutch_engine.base.lock cimport lock_acquire, lock_release, lock_try
 from hutch_engine.door cimport Engine, Session, Taken, run_commands, take_reply, taken_init
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply)
-from hutch_engine.server.bell cimport bell_drop, bell_new, bell_take
+from hutch_engine.server.bell cimport bell_drop, bell_new, bell_ring, bell_take
 from hutch_engine.server.blocking cimport blocking_forget
 from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
                                          Session as SessionStruct, engine_is_ours, session_free, session_resemble, session_use_bell)
@@ -57,7 +57,7 @@ cdef class Doorbell:
     @property
     def waits(self):
         """How many futures are pending."""
-        return len(self.waiting)
+        return sum([len(found) if type(found) is list else 1 for found in self.waiting.values()])
 
     def answer(self):
         """Complete the futures of those that rang. O(sessions that rang)"""
@@ -80,12 +80,35 @@ cdef class Doorbell:
                     futures.append(future)
         free(ringing)
         for future in futures:
-            if not future.done():
-                future.set_result(None)
+            for one in future if type(future) is list else (future,):
+                if not one.done():
+                    one.set_result(None)
 
-    def unpark(self, number):
+    cdef int _expect(self, uint64_t number, object future) except -1:
+        cdef object found = self.waiting.get(number)
+        if found is None:
+            self.waiting[number] = future
+        elif type(found) is list:
+            (<list>found).append(future)
+        else:                                # several tasks wait for one session: each looks for itself
+            self.waiting[number] = [found, future]
+        return 0
+
+    def ring(self):
+        """Make `fileno` readable, as a session would. Any thread."""
+        cdef uint64_t round_seen = 0
+        with nogil:
+            bell_ring(self.core, 0, &round_seen)
+
+    def unpark(self, number, future):
         """The future is not to be completed any more."""
-        self.waiting.pop(number, None)
+        cdef object found = self.waiting.get(number)
+        if found is future:
+            del self.waiting[number]
+        elif type(found) is list and future in <list>found:
+            (<list>found).remove(future)
+            if not found:
+                del self.waiting[number]
 
 
 @cython.auto_pickle(False)
@@ -223,7 +246,7 @@ cdef class Submission:
             number = session.core.bell_number
         session.engine.leave()
         if number:
-            bell.waiting[number] = future
+            bell._expect(number, future)
         return number
 
     def withdraw(self):
@@ -289,7 +312,8 @@ cdef class Submission:
 
 
 def run_now(Session session not None, tuple words not None, decode=None):
-    """Run one command, given as redis-py gives it, and return its reply; an error reply is raised.
+    """Run one command, given as redis-py gives it, and return its reply; an error reply is raised. For sessions whose
+    messages nobody receives: they are let go.
 
     WAITING, and nothing happened: it is a blocking command that would wait. LATER, and nothing happened: it cannot run
     now.
@@ -307,6 +331,11 @@ def run_now(Session session not None, tuple words not None, decode=None):
         if core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or core.reply.buffer.length:
             session.engine.leave()
             return LATER
+        if core.inbox.length:
+            # Messages that nobody asks for here, of CLIENT TRACKING say: over a socket, too, they would be read and
+            # let go before the reply.
+            buffer_clear(&core.inbox)
+            core.inbox_over_since_us = 0
         session.run_round(arguments.argv, &arguments.count, 1, &taken)
         if taken.outcome == EXECUTE_POSTPONED:
             return LATER
@@ -345,7 +374,7 @@ def listen(Session session not None, Doorbell bell not None, future):
     session_use_bell(session.core, bell.core)
     number = session.core.bell_number
     session.engine.leave()
-    bell.waiting[number] = future
+    bell._expect(number, future)
     return number
 
 

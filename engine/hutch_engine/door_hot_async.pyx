@@ -91,6 +91,11 @@ cdef class HotAsync:
             if self.short_way is None:
                 self.short_way = short
 
+    def _hot_attach_scripts(self, Session session not None):
+        """From now on compiled eval and evalsha run in this session, where only scripts run."""
+        if self.short_way is not None:
+            self.short_way._hot_attach_scripts(session)
+
     def _hot_enable(self, bint enabled):
         """Off: every call takes the general way."""
         self.hot_enabled = enabled

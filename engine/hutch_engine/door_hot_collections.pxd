@@ -5,28 +5,11 @@ callback would have made of it, in one go. As in door_hot, everything out of the
 are no words, a session inside MULTI) takes the general way.
 """
 from cpython.object cimport PyObject
-from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.commands.command cimport Command
 from hutch_engine.door cimport Session
 from hutch_engine.door_codec cimport Arguments
 from hutch_engine.door_hot cimport HotMethods
-
-cdef enum:
-    HOT_REPLY_SMALL = 8192           # bytes copied to the stack under the lock: a range of some hundred elements
-
-cdef enum Shape:                     # what becomes of a reply
-    AS_IT_IS                         # integers, bulk strings, lists of them, nulls
-    DONE                             # +OK as True, a null as None
-    TRUTH                            # an integer as bool
-    NUMBER                           # a double, or its text, as float
-    UNIQUE                           # a list as set
-    PAIRS                            # a map, or a flat list of pairs, as dict
-
-cdef struct HotReply:
-    size_t length
-    const char* data                 # `small`, or big.data
-    Buffer big                       # owned; empty unless the reply was long
-    char[HOT_REPLY_SMALL] small
+from hutch_engine.door_hot_replies cimport Shape
 
 cdef class HotCollections(HotMethods):
     cdef Session hot_scripts         # runs scripts, and nothing else; None until the first of them

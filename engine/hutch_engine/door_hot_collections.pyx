@@ -1,24 +1,18 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic
 """See door_hot_collections.pxd."""
 cimport cython
-from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.dict cimport PyDict_SetItem
-from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
-from cpython.set cimport PySet_Add
-from libc.stdint cimport int64_t
-from libc.string cimport memcpy
-from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init
+from hutch_engine.base.buffer cimport buffer_clear
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.lock cimport lock_release
-from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, INTEGER_TEXT_MAX, format_double, format_integer
+from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, format_double
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.command cimport Command
-from hutch_engine.door_codec cimport (SCRATCH_SMALL, Arguments, Codec, Cursor, arguments_add, arguments_clear,
-                                      arguments_init, decode_reply)
+from hutch_engine.door_codec cimport SCRATCH_SMALL, Arguments, Codec, Cursor, arguments_clear, arguments_init, decode_reply
 from hutch_engine.door cimport Session, raise_interrupt
-from hutch_engine.door_hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, hot_begin, hot_end, hot_word
+from hutch_engine.door_hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, hot_begin, hot_end
+from hutch_engine.door_hot_replies cimport (AS_IT_IS, DONE, NUMBER, PAIRS, TRUTH, UNIQUE, HotReply, Shape, hot_add, hot_shaped,
+                                           hot_take)
 from hutch_engine.server.command_table cimport command_table_find
 from hutch_engine.server.engine cimport Session as SessionStruct
 from hutch_engine.server.executor cimport run_command
@@ -26,9 +20,6 @@ from hutch_engine.server.executor cimport run_command
 cdef extern from "Python.h":
     bint PyLong_CheckExact(object value)
     bint PyFloat_CheckExact(object value)
-    long long PyLong_AsLongLongAndOverflow(object value, int* overflow) except? -1
-    double PyOS_string_to_double(const char* text, char** end, object overflow_error) except? -1.0
-    object PyUnicode_FromStringAndSize(const char* data, Py_ssize_t length)
     bint PyDict_CheckExact(object value)
     bint PyList_CheckExact(object value)
     bint PyTuple_CheckExact(object value)
@@ -66,34 +57,12 @@ cdef frozenset _SET_OPTIONS = frozenset(("ex", "px", "nx", "xx", "keepttl", "get
 
 # ---- words
 
-cdef inline int _add(Arguments* arguments, Codec codec, object value) except -1:
-    """arguments_add, with what is commonest at hand."""
-    cdef Slice word
-    cdef int overflow = 0
-    cdef long long number
-    cdef char* room
-    if unlikely(arguments.count == arguments.capacity):
-        return arguments_add(arguments, codec, value)
-    if not hot_word(value, codec, &word):
-        if not PyLong_CheckExact(value) or arguments.scratch_used + INTEGER_TEXT_MAX > SCRATCH_SMALL:
-            return arguments_add(arguments, codec, value)
-        number = PyLong_AsLongLongAndOverflow(value, &overflow)
-        if unlikely(overflow):
-            return arguments_add(arguments, codec, value)
-        room = arguments.scratch + arguments.scratch_used
-        word = slice_of(room, format_integer(number, room))
-        arguments.scratch_used += word.length
-    arguments.argv[arguments.count] = word
-    arguments.count += 1
-    return 0
-
-
 cdef inline int _add_score(Arguments* arguments, Codec codec, object value) except -1:
     """A number whose text nobody will see: it only has to read back as the same."""
     cdef char* room
     if not PyFloat_CheckExact(value) or arguments.scratch_used + DOUBLE_TEXT_MAX > SCRATCH_SMALL \
             or arguments.count == arguments.capacity:
-        return _add(arguments, codec, value)
+        return hot_add(arguments, codec, value)
     room = arguments.scratch + arguments.scratch_used
     arguments.argv[arguments.count] = slice_of(room, format_double(<double>value, room))
     arguments.scratch_used += arguments.argv[arguments.count].length
@@ -101,146 +70,16 @@ cdef inline int _add_score(Arguments* arguments, Codec codec, object value) exce
     return 0
 
 
-# ---- replies
-
-cdef inline void _take(SessionStruct* core, HotReply* reply) noexcept nogil:
-    """The reply, out of the session, so that another thread may use it. Requires the lock."""
-    cdef Buffer* buffer = &core.reply.buffer
-    reply.big.data = NULL
-    reply.length = buffer.length
-    if likely(buffer.length <= HOT_REPLY_SMALL):
-        memcpy(reply.small, buffer.data, buffer.length)
-        reply.data = reply.small
-        buffer.length = 0
-    else:
-        reply.big = buffer[0]
-        reply.data = reply.big.data
-        buffer_init(buffer, reply.big.account)
-
-
-cdef inline int64_t _count_of(Cursor* cursor) noexcept nogil:
-    """The number of the line at the cursor, which moves behind it: digits the engine wrote."""
-    cdef const char* at = cursor.at + 1
-    cdef bint negative = at[0] == b'-'
-    cdef int64_t value = 0
-    if negative:
-        at += 1
-    while at < cursor.end and at[0] != b'\r':
-        value = value * 10 + (at[0] - 48)
-        at += 1
-    cursor.at = at + 2
-    return -value if negative else value
-
-
-cdef inline object _element(Cursor* cursor, Codec codec, bint decode):
-    """A bulk string; anything else by the general decoder."""
-    cdef int64_t length
-    cdef const char* start
-    if likely(cursor.at < cursor.end and cursor.at[0] == b'$'):
-        length = _count_of(cursor)
-        if length < 0:
-            return None
-        start = cursor.at
-        if unlikely(cursor.end - start < length + 2):
-            raise ValueError("truncated or malformed reply")
-        cursor.at = start + length + 2
-        if decode:
-            if codec.utf8 and codec.strict:
-                return PyUnicode_FromStringAndSize(start, <Py_ssize_t>length)
-            return codec.text(start, <size_t>length)
-        return PyBytes_FromStringAndSize(start, <Py_ssize_t>length)
-    return decode_reply(cursor, codec, decode, 0)
-
-
-cdef object _list(Cursor* cursor, Codec codec, bint decode):
-    cdef int64_t count = _count_of(cursor)
-    cdef int64_t i
-    cdef list found
-    if count < 0:
-        return None
-    if unlikely(count > cursor.end - cursor.at):
-        raise ValueError("truncated or malformed reply")
-    found = PyList_New(<Py_ssize_t>count)
-    for i in range(count):
-        element = _element(cursor, codec, decode)
-        Py_INCREF(element)
-        PyList_SET_ITEM(found, <Py_ssize_t>i, element)
-    return found
-
-
-cdef object _set(Cursor* cursor, Codec codec, bint decode):
-    cdef int64_t count = _count_of(cursor)
-    cdef set found = set()
-    while count > 0:
-        PySet_Add(found, _element(cursor, codec, decode))
-        count -= 1
-    return found
-
-
-cdef object _dict(Cursor* cursor, Codec codec, bint decode):
-    cdef bint flat = cursor.at[0] == b'*'
-    cdef int64_t pairs = _count_of(cursor)
-    cdef dict found = {}
-    if flat:
-        pairs //= 2
-    while pairs > 0:
-        name = _element(cursor, codec, decode)
-        PyDict_SetItem(found, name, _element(cursor, codec, decode))
-        pairs -= 1
-    return found
-
-
-cdef object _double(Cursor* cursor, Codec codec):
-    """A double, or the bulk string of one; nan and inf as Python reads them."""
-    cdef const char* at
-    cdef char* end
-    cdef int64_t digits = 0
-    cdef bint negative
-    if cursor.at[0] == b'$':
-        if _count_of(cursor) < 0:
-            return None
-        at = cursor.at
-    elif cursor.at[0] == b',':
-        at = cursor.at + 1
-    else:
-        return decode_reply(cursor, codec, False, 0)
-    end = <char*>at
-    negative = end[0] == b'-'
-    if negative:
-        end += 1
-    while b'0' <= end[0] <= b'9' and end - at < 16:
-        digits = digits * 10 + (end[0] - 48)
-        end += 1
-    if end[0] == b'\r' and end - at < 16 and (digits or not negative):
-        return <double>(-digits if negative else digits)     # exact: below 2 to the 53rd
-    return PyOS_string_to_double(at, &end, None)
-
-
-cdef object _shaped(const HotReply* reply, Shape shape, Codec codec):
+cdef inline object _shaped(const HotReply* reply, Shape shape, Codec codec):
+    """The reply as redis-py's callback would shape it; an error reply is raised."""
     cdef Cursor cursor
-    cdef char kind
-    cursor.at = reply.data
-    cursor.end = reply.data + reply.length
     if unlikely(reply.length == 0):
         return None
-    kind = reply.data[0]
-    if unlikely(kind == b'-'):
-        raise decode_reply(&cursor, codec, codec.decode, 0)
-    if shape == TRUTH:
-        return kind == b':' and reply.data[1] != b'0'
-    if shape == DONE:
-        return True if kind == b'+' else None
-    if shape == NUMBER:
-        return _double(&cursor, codec)
-    if shape == UNIQUE:
-        return _set(&cursor, codec, codec.decode)
-    if shape == PAIRS:
-        return _dict(&cursor, codec, codec.decode)
-    if kind == b':':
-        return _count_of(&cursor)
-    if kind == b'*':
-        return _list(&cursor, codec, codec.decode)
-    return _element(&cursor, codec, codec.decode)
+    cursor.at = reply.data
+    cursor.end = reply.data + reply.length
+    if unlikely(reply.data[0] == b'-'):
+        raise hot_shaped(&cursor, shape, codec)
+    return hot_shaped(&cursor, shape, codec)
 
 
 cdef dict _given(ref_policy, idmpauto, idmp):
@@ -264,7 +103,7 @@ cdef class HotCollections(HotMethods):
             return NotImplemented
         core.call.flags = 0
         run_command(core, command, words.argv, words.count, False, 0)
-        _take(core, &reply)
+        hot_take(core, &reply)
         refused = core.reply.buffer.failed or (reply.big.data != NULL and reply.big.failed)
         core.reply.buffer.failed = False
         hot_end(core)
@@ -300,10 +139,10 @@ cdef class HotCollections(HotMethods):
         words.count = 1
         reply.big.data = NULL
         try:
-            _add(&words, codec, script)
-            _add(&words, codec, key_count)
+            hot_add(&words, codec, script)
+            hot_add(&words, codec, key_count)
             for word in more:
-                _add(&words, codec, word)
+                hot_add(&words, codec, word)
             core = hot_begin(self, self.hot_scripts, command, 0)
             if core == NULL:
                 return NotImplemented
@@ -314,7 +153,7 @@ cdef class HotCollections(HotMethods):
             with nogil:
                 core.call.flags = 0
                 run_command(core, command, words.argv, words.count, False, 0)
-                _take(core, &reply)
+                hot_take(core, &reply)
                 refused = core.reply.buffer.failed or (reply.big.data != NULL and reply.big.failed)
                 core.reply.buffer.failed = False
                 self.hot_scripts_run = False
@@ -346,14 +185,14 @@ cdef class HotCollections(HotMethods):
         words.argv[0] = slice_of(command.name, command.name_length)
         words.count = 1
         try:
-            _add(&words, codec, <object>first)
+            hot_add(&words, codec, <object>first)
             if second != NULL:
-                _add_score(&words, codec, <object>second) if command == ZINCRBY else _add(&words, codec, <object>second)
+                _add_score(&words, codec, <object>second) if command == ZINCRBY else hot_add(&words, codec, <object>second)
             if third != NULL:
-                _add(&words, codec, <object>third)
+                hot_add(&words, codec, <object>third)
             if more is not None:
                 for word in more:
-                    _add(&words, codec, word)
+                    hot_add(&words, codec, word)
             return self._run(command, shape, &words)
         finally:
             arguments_clear(&words)
@@ -385,14 +224,14 @@ cdef class HotCollections(HotMethods):
         words.argv[0] = slice_of(SET.name, SET.name_length)
         words.count = 1
         try:
-            _add(&words, codec, <object>args[0])
-            _add(&words, codec, <object>args[1])
+            hot_add(&words, codec, <object>args[0])
+            hot_add(&words, codec, <object>args[1])
             for i in range(len(options)):
                 value = <object>args[2 + i]
                 if value is not None and value is not False:
-                    _add(&words, codec, options[i])
+                    hot_add(&words, codec, options[i])
                     if value is not True:
-                        _add(&words, codec, value)
+                        hot_add(&words, codec, value)
             return self._run(SET, DONE, &words)
         finally:
             arguments_clear(&words)
@@ -408,18 +247,18 @@ cdef class HotCollections(HotMethods):
         words.argv[0] = slice_of(XADD.name, XADD.name_length)
         words.count = 1
         try:
-            _add(&words, codec, name)
+            hot_add(&words, codec, name)
             if only_present:
-                _add(&words, codec, "NOMKSTREAM")
+                hot_add(&words, codec, "NOMKSTREAM")
             if maxlen is not None:
-                _add(&words, codec, "MAXLEN")
+                hot_add(&words, codec, "MAXLEN")
                 if approximate:
-                    _add(&words, codec, "~")
-                _add(&words, codec, maxlen)
-            _add(&words, codec, id)
+                    hot_add(&words, codec, "~")
+                hot_add(&words, codec, maxlen)
+            hot_add(&words, codec, id)
             for field, value in fields.items():
-                _add(&words, codec, field)
-                _add(&words, codec, value)
+                hot_add(&words, codec, field)
+                hot_add(&words, codec, value)
             return self._run(XADD, AS_IT_IS, &words)
         finally:
             arguments_clear(&words)
@@ -573,10 +412,10 @@ cdef class HotCollections(HotMethods):
             words.argv[0] = slice_of(ZADD.name, ZADD.name_length)
             words.count = 1
             try:
-                _add(&words, codec, name)
+                hot_add(&words, codec, name)
                 for member, score in (<dict>mapping).items():
                     _add_score(&words, codec, score)
-                    _add(&words, codec, member)
+                    hot_add(&words, codec, member)
                 answer = self._run(ZADD, AS_IT_IS, &words)
             finally:
                 arguments_clear(&words)

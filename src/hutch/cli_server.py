@@ -204,6 +204,7 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
     engine = Engine(databases=cli_config.databases_of(directives))
     try:
         cli_config.prepare(directives, engine)
+        engine.log_to_output()
         served = _listen_until_told(engine, settings, port, log)
         if served:
             log("notice", "User requested shutdown...")

@@ -12,6 +12,7 @@ from redis.retry import Retry
 
 from hutch_engine.door_hot import quick_methods
 from hutch_engine.door_hot_collections import HotCollections
+from hutch_engine.door_hot_pipeline import HotPipeline, quick_pipeline_methods
 
 from .connection import EmbeddedConnection, EmbeddedConnectionPool
 from .exceptions import StoreClosedError
@@ -230,7 +231,10 @@ class Redis(HotCollections, redis.Redis):
 
     def pipeline(self, transaction=True, shard_hint=None):
         """Commands that are gathered and run together; with `transaction` (the default), atomically."""
-        return Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        pipeline = Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        if self._plain and type(pipeline) is Pipeline and self.connection is None:
+            pipeline._hot_prepare(self)
+        return pipeline
 
 
 for _name, _method in quick_methods(Redis).items():
@@ -245,7 +249,7 @@ def _refusal(names):
     return f"hutch.Redis() got unexpected keyword arguments: {', '.join(names)}"
 
 
-class Pipeline(RedisPipeline):
+class Pipeline(HotPipeline, RedisPipeline):
     """redis-py's pipeline; what was gathered goes through the session in one piece."""
 
     def _runs_plainly(self, connection, commands):
@@ -258,14 +262,6 @@ class Pipeline(RedisPipeline):
             if name[:1] in ("H", "h", b"H", b"h") and str(name).upper().startswith("HIMPORT"):
                 return False
         return True
-
-    def set(self, name, value, *args, **options):
-        if args or options:
-            return super().set(name, value, *args, **options)
-        if self.watching or type(self) is not Pipeline:
-            return self.execute_command("SET", name, value)     # without redis-py's sorting out of options
-        self.command_stack.append((("SET", name, value), {}))
-        return self
 
     def _shaped(self, response, args, options):
         callback = self.response_callbacks.get(args[0])
@@ -346,6 +342,10 @@ class Pipeline(RedisPipeline):
         if raise_on_error:
             self.raise_first_error(commands, response)
         return self._shape_all(response, commands)
+
+
+for _name, _method in quick_pipeline_methods(Pipeline).items():
+    setattr(Pipeline, _name, _method)
 
 
 def from_url(url, **kwargs):

@@ -15,14 +15,15 @@ class _Tokens:
             os.register_at_fork(after_in_child=self.renew)
 
     def renew(self):
-        self.prefix = os.urandom(16).hex()
+        self.prefix = os.urandom(16).hex().encode()
         self.numbers = itertools.count()
 
     def new(self):
-        return b"%b-%x-%x" % (self.prefix.encode(), threading.get_ident(), next(self.numbers))
+        return b"%b-%x-%x" % (self.prefix, threading.get_ident(), next(self.numbers))
 
 
 _tokens = _Tokens()
+new_token = _tokens.new
 
 
 class Lock(RedisLock):
@@ -32,7 +33,7 @@ class Lock(RedisLock):
         """Take the lock; see redis.lock.Lock.acquire. Returns whether it was taken."""
         if token is None:
             # Most locks are free: one try before redis-py sorts out how to wait.
-            token = _tokens.new()
+            token = new_token()
             if self.do_acquire(token):
                 self.local.token = token
                 return True

@@ -3,10 +3,11 @@ and in Redis, and says what came of it, down to the bits of a number, the order 
 import json
 import locale
 import random
+import re
 import struct
 
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import assume, example, given, settings, strategies as st
 
 from resp_client import RespClient
 
@@ -335,6 +336,8 @@ MANY = settings(max_examples=400, deadline=None)
 @given(st.one_of(VALUES, USUAL_VALUES, RARE_VALUES), st.integers(1, 14), st.sampled_from(["true", "false", "'null'"]),
        st.sampled_from(["true", "false"]), st.sampled_from([0, 1, 2, 3, 17]), st.sampled_from([0, 3, 10]), st.sampled_from([2, 1000]))
 def test_encode_with_settings(both, value, precision, invalid, convert, ratio, safe, depth):
+    # Without a ratio {[2^31] = 1} is an array of two thousand million, in Redis too.
+    assume(ratio or not re.search(r"""\[(?!-?\d{1,2}\]|["'])""", value))
     both(f"local c = cjson.new() c.encode_number_precision({precision}) c.encode_invalid_numbers({invalid}) "
          f"c.encode_sparse_array({convert}, {ratio}, {safe}) c.encode_max_depth({depth}) return c.encode({value})")
 

@@ -380,3 +380,18 @@ def test_a_lock_that_is_not_ours():
         r.set("l", "another")
         with pytest.raises(LockNotOwnedError):
             lock.release()
+
+
+def test_the_log(tmp_path):
+    """redis.log and DEBUG LOG write Redis's lines, from loglevel on, where there is a place for them."""
+    path = tmp_path / "hutch.log"
+    store = hutch.Store(logfile=str(path))
+    r = hutch.Redis(store=store)
+    r.eval("redis.log(redis.LOG_WARNING, 'one', 2, {}, 'three') redis.log(redis.LOG_DEBUG, 'unseen')", 0)
+    r.eval("redis.log(redis.LOG_NOTICE, 'cut\\0off') redis.log(redis.LOG_NOTICE, string.rep('x', 5000))", 0)
+    r.execute_command("DEBUG", "LOG", "four")
+    r.config_set("loglevel", "nothing")
+    r.eval("redis.log(redis.LOG_WARNING, 'unseen')", 0)
+    lines = path.read_text().splitlines()
+    assert [line.split(" ", 5)[5] for line in lines] == ["# one 2  three", "* cut", "* " + "x" * 1023, "# DEBUG LOG: four"]
+    hutch.Redis().eval("redis.log(redis.LOG_WARNING, 'nowhere')", 0)

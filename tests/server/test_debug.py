@@ -49,7 +49,7 @@ def simple(client, *argv) -> str:
 SAME = [
     ("DEBUG", "SLEEP", "0"), ("DEBUG", "SLEEP", "x"), ("DEBUG", "SLEEP", "-1"), ("DEBUG", "SLEEP"),
     ("DEBUG", "SLEEP", "0", "0"), ("DEBUG", "OBJECT"), ("DEBUG", "OBJECT", "no such"), ("DEBUG", "OBJECT", "k", "x"),
-    ("DEBUG", "no such"), ("DEBUG", "JMAP"), ("DEBUG", "dump", "x"), ("DEBUG",), ("DEBUG", ""), ("DEBUG", "HELP", "x"),
+    ("DEBUG", "no such"), ("DEBUG", "JMAP"), ("DEBUG", "dump", "x"), ("DEBUG",), ("DEBUG", ""), ("DEBUG", "", "k"), ("DEBUG", "HELP", "x"),
     ("DEBUG", "ERROR", "hello x"), ("DEBUG", "ERROR", "-x\r\ny\0z"), ("DEBUG", "ERROR", ""), ("DEBUG", "ERROR"),
     ("DEBUG", "LOG", "hi"), ("DEBUG", "LOG"), ("DEBUG", "SET-ACTIVE-EXPIRE", "1"), ("DEBUG", "SET-ACTIVE-EXPIRE"),
     ("DEBUG", "PAUSE-CRON", "0"), ("DEBUG", "PAUSE-CRON"), ("DEBUG", "DICT-RESIZING", "1"), ("DEBUG", "DICT-RESIZING"),
@@ -439,3 +439,11 @@ def test_debug_needs_permission_over_a_socket():
         client = RespClient(server.host, server.port)
         assert raw(client, "DEBUG", "SLEEP", "0").startswith(b"-ERR DEBUG command not allowed.")
         client.close()
+
+
+@pytest.mark.parametrize("score", ["1e7", "1e8", "12e12", "1e17", "-1e17", "1152921504606846976", "0", "-0", "inf", "3.5", "1e22"])
+def test_digests_of_scores_agree(hutch, redis, score):
+    for client in (hutch, redis):
+        client.execute("DEL", "z")
+        client.execute("ZADD", "z", score, "m")
+    assert raw(hutch, "DEBUG", "DIGEST-VALUE", "z") == raw(redis, "DEBUG", "DIGEST-VALUE", "z")

@@ -36,6 +36,12 @@ SCENES = {
     "watched keys that fall due": [
         "0: SET k 1 PXAT 1", "0: WATCH k", "0: MULTI", "0: PING", "0: EXEC", "0: SET k 1", "0: WATCH k", "1: PEXPIREAT k 1", "0: MULTI", "0: PING",
         "0: EXEC", "0: SET k 1 EX 1000", "0: WATCH k", "1: EXPIRE k -1", "0: MULTI", "0: PING", "0: EXEC"],
+    "watched keys that fall due and databases that change places": [
+        "0: DEBUG SET-ACTIVE-EXPIRE 0", "0: SET k 1 PXAT 1", "0: WATCH k none", "1: SWAPDB 0 1", "1: SWAPDB 0 1", "0: MULTI", "0: PING", "0: EXEC",
+        "0: WATCH k", "1: SWAPDB 0 1", "1: SET k 2", "0: MULTI", "0: PING", "0: EXEC",
+        "0: FLUSHALL", "0: SET k 1 PXAT 1", "0: WATCH k", "1: FLUSHDB", "1: FLUSHDB", "0: MULTI", "0: PING", "0: EXEC",
+        "1: SELECT 1", "1: SET k 1", "0: SET k 1 PXAT 1", "0: WATCH k", "1: SWAPDB 0 1", "0: MULTI", "0: PING", "0: EXEC",
+        "0: WATCH k", "1: SWAPDB 0 1", "0: MULTI", "0: PING", "0: EXEC", "0: DEBUG SET-ACTIVE-EXPIRE 1"],
 }
 
 

@@ -22,6 +22,8 @@ cdef bint parse_long_double(Slice text, long double* value_out) noexcept nogil
 
 cdef size_t format_integer(int64_t value, char* out) noexcept nogil
 """Digits to `out` (INTEGER_TEXT_MAX bytes, no terminator needed); returns how many."""
+cdef size_t format_double_short(double value, char* out) noexcept nogil
+"""As format_double, but whole numbers are no exception: 1e8 is "1e+8". DEBUG DIGEST writes scores so."""
 cdef size_t format_double(double value, char* out) noexcept nogil
 """Text that reads back as `value`, spelled as Redis 8.2's replies spell doubles (RESP2 and RESP3 alike).
 Redis uses Grisu2, which for some 2 % of random doubles is not the shortest or not the closest such text;

@@ -352,10 +352,6 @@ cdef size_t _spell(const char* digits, int count, int exponent, char* out) noexc
 
 
 cdef size_t format_double(double value, char* out) noexcept nogil:
-    cdef char[DIGITS_MAX] digits
-    cdef int exponent
-    cdef int count
-    cdef size_t sign = 0
     if isnan(value):
         memcpy(out, b"nan", 3)
         return 3
@@ -369,6 +365,16 @@ cdef size_t format_double(double value, char* out) noexcept nogil:
         # Redis prints what fits half the range of an int64 digit by digit; beyond it, 2**62 + 1024 ends
         # in zeros that the shortest text does not tell.
         return format_integer(<int64_t>value, out)
+    return format_double_short(value, out)
+
+
+cdef size_t format_double_short(double value, char* out) noexcept nogil:
+    cdef char[DIGITS_MAX] digits
+    cdef int exponent
+    cdef int count
+    cdef size_t sign = 0
+    if isnan(value) or value == 0:
+        return format_double(value, out)
     if value < 0:
         out[0] = 45
         sign = 1

@@ -18,7 +18,7 @@ cdef void reply_error(Reply* reply, const char* text) noexcept nogil
 """-text: with its code ("ERR syntax error"), line breaks become spaces."""
 cdef void reply_error_slice(Reply* reply, Slice text) noexcept nogil
 cdef void reply_error_parts(Reply* reply, const char* before, Slice middle, const char* after) noexcept nogil
-"""-before middle after, with CR and LF of the middle made spaces."""
+"""-before middle after. The middle ends at a NUL; its CR and LF become spaces, or go where nothing follows them."""
 cdef void reply_null(Reply* reply) noexcept nogil
 """$-1 or _"""
 cdef void reply_null_array(Reply* reply) noexcept nogil

@@ -4,7 +4,7 @@ When the system refuses memory the buffer says so (`Buffer.failed`) and drops wh
 or decodes the reply looks at that once, so nothing here has a failure path.
 """
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcpy, strlen
+from libc.string cimport memchr, memcpy, strlen
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_insert, buffer_reserve
 from hutch_engine.base.compiler cimport likely
 from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, INTEGER_TEXT_MAX, format_double, format_integer
@@ -118,6 +118,12 @@ cdef void reply_error_slice(Reply* reply, Slice text) noexcept nogil:
 
 
 cdef void reply_error_parts(Reply* reply, const char* before, Slice middle, const char* after) noexcept nogil:
+    cdef const void* end = memchr(middle.data, 0, middle.length) if middle.length else NULL
+    # Redis quotes with printf's %s, which ends at a NUL, and takes line ends off the end of the whole text.
+    if end != NULL:
+        middle.length = <size_t>(<const char*>end - middle.data)
+    while after[0] == 0 and middle.length and middle.data[middle.length - 1] in (CR, LF):
+        middle.length -= 1
     buffer_append(&reply.buffer, b"-", 1)
     _append_line(&reply.buffer, slice_of_text(before))
     _append_line(&reply.buffer, middle)

@@ -1,5 +1,5 @@
 """See stream_read.pxd. The order of the checks is Redis's: which of two errors wins is part of the protocol."""
-from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint32_t, uint64_t
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_of
@@ -172,10 +172,10 @@ cdef bint _check_streams(Call* call, const Reading* reading) noexcept nogil:
     return True
 
 
-cdef Stream* _stream(Call* call, size_t index) noexcept nogil:
-    """The same once more, after _check_streams; NULL when there is none."""
+cdef Stream* _stream(Call* call, size_t index, uint32_t how) noexcept nogil:
+    """The same once more, after _check_streams, found with the flags `how`; NULL when there is none."""
     cdef Entry* entry = keyspace_find(call.keyspace, call.database, call.argv[index],
-                                      keyspace_hash(call.keyspace, call.argv[index]), FIND_NO_STATS | FIND_NO_TOUCH)
+                                      keyspace_hash(call.keyspace, call.argv[index]), how)
     return <Stream*>entry_pointer(entry) if entry != NULL else NULL
 
 
@@ -337,6 +337,7 @@ cdef void _wait(Call* call, const Reading* reading) noexcept nogil:
     cdef size_t ids = reading.first + reading.streams
     cdef size_t i
     cdef size_t resolved = 0
+    cdef Stream* stream
     cdef Slice* words
     cdef char* text
     call_block(call, TYPE_STREAM, reading.first, reading.streams, reading.deadline_ms)
@@ -351,7 +352,8 @@ cdef void _wait(Call* call, const Reading* reading) noexcept nogil:
     text = <char*>(words + call.argc)
     for i in range(ids, call.argc):
         if _is_char(words[i], b'$'):
-            words[i] = slice_of(text, id_text(_start_after(call, i, _stream(call, i - reading.streams)), text))
+            stream = _stream(call, i - reading.streams, FIND_NO_STATS | FIND_NO_TOUCH)
+            words[i] = slice_of(text, id_text(_start_after(call, i, stream), text))
             text += ID_TEXT_MAX
 
 
@@ -366,7 +368,7 @@ cdef void _read(Call* call, bint in_group) noexcept nogil:
         return
     mark = reply_mark(call.reply)
     for i in range(reading.first, reading.first + reading.streams):
-        stream = _stream(call, i)
+        stream = _stream(call, i, 0)        # which counts as a hit or miss of its own, as in Redis
         if stream == NULL:
             continue
         if in_group:

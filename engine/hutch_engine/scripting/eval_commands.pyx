@@ -21,7 +21,7 @@ from hutch_engine.scripting.lua_api cimport (
     LUA_REGISTRYINDEX, lua_State, lua_cpcall, lua_error, lua_gettop, lua_isstring, lua_settop, lua_tolstring,
     lua_touserdata, luaL_ref, luaL_unref)
 from hutch_engine.scripting.sandbox cimport sandbox_compile
-from hutch_engine.scripting.script_run cimport script_kill, script_may_run, script_run
+from hutch_engine.scripting.script_run cimport script_collect, script_kill, script_may_run, script_run
 from hutch_engine.scripting.shebang cimport Shebang, shebang_read
 from hutch_engine.scripting.state cimport (
     DIGEST_LENGTH, SCRIPT_COMPATIBLE, TEXT_SLOTS, Interpreter, Script, ScriptRun, Scripting, script_text,
@@ -139,6 +139,7 @@ cdef bint _compiled(Call* call, Interpreter* interpreter, Slice text, int* refer
     lua_settop(L, top)
     reply_error_slice(call.reply, buffer_slice(&error))
     buffer_clear(&error)
+    script_collect(interpreter)
     return False
 
 

@@ -9,12 +9,12 @@ from hutch_engine.base.slice cimport Slice, slice_equals, slice_is
 from hutch_engine.scripting.conversion cimport conversion_push_error_text
 from hutch_engine.scripting.lua_api cimport (
     LUA_MASKCOUNT, LUA_REGISTRYINDEX, LUA_TFUNCTION, LUA_TNIL, LUA_TSTRING, LUA_TTABLE, lua_State, lua_cpcall, lua_error,
-    lua_getfield, lua_gettop, lua_isstring, lua_next, lua_newtable, lua_pcall, lua_pop, lua_pushcfunction, lua_pushnil,
-    lua_pushvalue, lua_rawgeti, lua_replace, lua_setfield, lua_sethook, lua_settop, lua_tolstring, lua_touserdata, lua_type,
+    lua_gettop, lua_isstring, lua_next, lua_newtable, lua_pcall, lua_pop, lua_pushcfunction, lua_pushlstring,
+    lua_pushnil, lua_pushvalue, lua_rawget, lua_rawgeti, lua_replace, lua_setfield, lua_sethook, lua_settop, lua_tolstring, lua_touserdata, lua_type,
     luaL_ref, luaL_unref)
 from hutch_engine.scripting.redis_library cimport redis_library_open_loading
 from hutch_engine.scripting.sandbox cimport sandbox_compile, sandbox_push_proxy, sandbox_refuse_unknown
-from hutch_engine.scripting.script_run cimport script_hook
+from hutch_engine.scripting.script_run cimport script_collect, script_hook
 from hutch_engine.scripting.shebang cimport shebang_flag, shebang_is_name
 from hutch_engine.scripting.state cimport Function, Interpreter, Library, interpreter_of
 
@@ -193,7 +193,8 @@ cdef struct Loading:
 
 
 cdef void _see(lua_State* L, Interpreter* interpreter, int globals) noexcept nogil:
-    """What the proxy of the globals looks up in."""
+    """What the proxy of the globals looks up in. Allocates nothing, hence raises nothing: the field is there already, and
+    its name is one that Lua never collects."""
     lua_rawgeti(L, LUA_REGISTRYINDEX, interpreter.globals_metatable)
     lua_rawgeti(L, LUA_REGISTRYINDEX, globals)
     lua_setfield(L, -2, b"__index")
@@ -209,13 +210,11 @@ cdef int _load(lua_State* L) noexcept nogil:
     loading.compiled = True
     _see(L, interpreter, interpreter.load_globals)
     if lua_pcall(L, 0, 0, 2) != 0:
+        # Here, where it may raise: the text that the error handler put into a table.
+        if lua_type(L, -1) == LUA_TTABLE:
+            lua_pushlstring(L, b"err", 3)
+            lua_rawget(L, -2)
         return lua_error(L)
-    return 0
-
-
-cdef int _see_all(lua_State* L) noexcept nogil:
-    cdef Interpreter* interpreter = interpreter_of(L)
-    _see(L, interpreter, interpreter.globals)
     return 0
 
 
@@ -234,17 +233,15 @@ cdef bint function_api_load(Interpreter* interpreter, Library* library, Slice te
     if not loaded:
         _describe(L, loading.compiled, error)
     lua_settop(L, top)
-    lua_cpcall(L, _see_all, NULL)
-    lua_settop(L, top)
+    _see(L, interpreter, interpreter.globals)
+    script_collect(interpreter)
     return loaded
 
 
 cdef void _describe(lua_State* L, bint compiled, Buffer* error) noexcept nogil:
-    """The error on the top: its text, or what the error handler made of it."""
+    """The error on the top."""
     cdef Slice text
     buffer_append_text(error, b"ERR Error registering functions: " if compiled else b"ERR Error compiling function: ")
-    if lua_type(L, -1) == LUA_TTABLE:
-        lua_getfield(L, -1, b"err")
     if lua_type(L, -1) == LUA_TSTRING:
         text = _text(L, -1)
         buffer_append_slice(error, text)

@@ -159,10 +159,35 @@ cdef void _link(Scripting* scripting, Library* library) noexcept nogil:
     _put(scripting, &scripting.libraries, buffer_slice(&library.name), library, False)
 
 
+cdef bint _is_named_twice(const Function* function) noexcept nogil:
+    """Does a later one of its library differ in case only?"""
+    cdef const Function* other = function.next
+    cdef size_t i
+    while other != NULL:
+        if other.name.length == function.name.length:
+            i = 0
+            while i < other.name.length and ascii_lower(other.name.data[i]) == ascii_lower(function.name.data[i]):
+                i += 1
+            if i == other.name.length:
+                return True
+        other = other.next
+    return False
+
+
+cdef bint _library_is_there(Scripting* scripting, Library* library, Buffer* error) noexcept nogil:
+    if function_library_find(scripting, buffer_slice(&library.name)) == NULL:
+        return False
+    buffer_append_text(error, b"ERR Library ")
+    buffer_append_slice(error, buffer_slice(&library.name))
+    buffer_append_text(error, b" already exists")
+    return True
+
+
 cdef bint _function_is_there(Scripting* scripting, Library* library, Buffer* error) noexcept nogil:
     cdef Function* function = library.functions
     while function != NULL:
-        if function_library_find_function(scripting, buffer_slice(&function.name)) != NULL:
+        if (function_library_find_function(scripting, buffer_slice(&function.name)) != NULL
+                or _is_named_twice(function)):
             buffer_append_text(error, b"ERR Function ")
             buffer_append_slice(error, buffer_slice(&function.name))
             buffer_append_text(error, b" already exists")
@@ -235,17 +260,15 @@ cdef bint function_library_add(Interpreter* interpreter, Library* libraries, int
     while library != NULL and not refused:
         there = function_library_find(scripting, buffer_slice(&library.name))
         if there != NULL and policy != RESTORE_REPLACE:
-            buffer_append_text(error, b"ERR Library ")
-            buffer_append_slice(error, buffer_slice(&library.name))
-            buffer_append_text(error, b" already exists")
-            refused = True
+            refused = _library_is_there(scripting, library, error)
         elif there != NULL:
             _unlink(scripting, there)
             there.next = old
             old = there
         library = library.next
     while libraries != NULL and not refused:
-        refused = _function_is_there(scripting, libraries, error)
+        # One payload may name a library twice.
+        refused = _library_is_there(scripting, libraries, error) or _function_is_there(scripting, libraries, error)
         if not refused:
             library = libraries
             libraries = libraries.next

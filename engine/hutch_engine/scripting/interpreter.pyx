@@ -2,7 +2,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport uint64_t
 from libc.stdio cimport snprintf
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from hutch_engine.base.buffer cimport buffer_clear, buffer_init
 from hutch_engine.base.compiler cimport likely
 from hutch_engine.base.memory cimport (
@@ -26,9 +26,83 @@ from hutch_engine.structures.table cimport table_clear, table_each, table_init
 
 cdef enum:
     HOOK_INSTRUCTIONS = 100000
+    HEADER_BYTES = 8
+    HEADED_BYTES = 720               # the smallest stack there is, and ...
+    FIRST_STACK_BYTES = 720          # ... every new one: 45 slots of 16 bytes
+    FIRST_CALLS_BYTES = 320          # 8 records of calls, of 40 bytes
+    STACK_SPARE_MAX = 1024 * 16
+    STACK_EXTRA_BYTES = 16 * 16      # what Lua pushes without looking, which it reckons with inside the stack
 
 
 # ---- memory
+#
+# A block of HEADED_BYTES and more has a word in front: its true size, and whether it is a stack of Lua values. Stacks get
+# room behind their end, because Lua 5.1.5 writes there (CVE-2014-5461): calling a function with fixed parameters and
+# `...` it makes sure of the function's slots only, then moves these by the arguments that are missing. A frame may so
+# end past the stack by as many slots as were asked for, and the next call grows the stack too little by as many; never by
+# more slots than the stack has, nor by more than a few functions' parameters (there are up to 200), since a stack of
+# 500 slots grows by more than any function takes. What lies there moves along with the stack.
+
+cdef inline size_t _raw_bytes(size_t size, bint is_stack) noexcept nogil:
+    """What a headed block of `size` takes, a multiple of 8."""
+    cdef size_t spare = 0
+    if is_stack:
+        spare = (size if size < STACK_SPARE_MAX else STACK_SPARE_MAX) + STACK_EXTRA_BYTES
+    return (HEADER_BYTES + size + spare + 7) & ~<size_t>7
+
+
+cdef inline void* _with_header(char* raw, size_t raw_bytes, bint is_stack) noexcept nogil:
+    if raw == NULL:
+        return NULL
+    (<uint64_t*>raw)[0] = raw_bytes | <uint64_t>is_stack
+    return raw + HEADER_BYTES
+
+
+cdef inline uint64_t* _header(void* block) noexcept nogil:
+    return <uint64_t*>(<char*>block - HEADER_BYTES)
+
+
+cdef inline void _release(Heap* heap, void* block, size_t size) noexcept nogil:
+    if size < HEADED_BYTES:
+        heap_free(heap, block, size)
+    else:
+        heap_free(heap, _header(block), _header(block)[0] & ~<uint64_t>1)
+
+
+cdef void* _new_block(Interpreter* interpreter, size_t size) noexcept nogil:
+    cdef Heap* heap = &interpreter.engine.heap
+    # A new stack is the block after that of its calls; another pair of such blocks is only given too much.
+    cdef bint is_stack = size == FIRST_STACK_BYTES and interpreter.last_new_bytes == FIRST_CALLS_BYTES
+    interpreter.last_new_bytes = size
+    if size < HEADED_BYTES:
+        return heap_try_alloc(heap, size)
+    interpreter.has_stack = interpreter.has_stack or is_stack
+    return _with_header(<char*>heap_try_alloc(heap, _raw_bytes(size, is_stack)), _raw_bytes(size, is_stack), is_stack)
+
+
+cdef void* _resized(Heap* heap, void* block, size_t old_size, size_t new_size) noexcept nogil:
+    """NULL when there is no memory; hardly ever when the block shrinks, on which Lua counts."""
+    cdef bint is_stack
+    cdef uint64_t raw_bytes
+    cdef void* found
+    if old_size >= HEADED_BYTES and new_size >= HEADED_BYTES:
+        is_stack = _header(block)[0] & 1
+        raw_bytes = _header(block)[0] & ~<uint64_t>1
+        found = heap_try_resize(heap, _header(block), raw_bytes, _raw_bytes(new_size, is_stack))
+        if found != NULL:
+            return _with_header(<char*>found, _raw_bytes(new_size, is_stack), is_stack)
+        return block if new_size <= old_size else NULL       # its header knows how big it is
+    if old_size < HEADED_BYTES and new_size < HEADED_BYTES:
+        return heap_try_resize(heap, block, old_size, new_size)
+    if new_size < HEADED_BYTES:
+        found = heap_try_alloc(heap, new_size)
+    else:
+        found = _with_header(<char*>heap_try_alloc(heap, _raw_bytes(new_size, False)), _raw_bytes(new_size, False), False)
+    if found != NULL:
+        memcpy(found, block, old_size if old_size < new_size else new_size)
+        _release(heap, block, old_size)
+    return found
+
 
 cdef void* _allocate(void* context, void* block, size_t old_size, size_t new_size) noexcept nogil:
     """Lua's allocator: blocks of the engine's heap, counted, and refused past a bound or when memory is short. Lua
@@ -39,14 +113,12 @@ cdef void* _allocate(void* context, void* block, size_t old_size, size_t new_siz
     cdef void* found = NULL
     if new_size == 0:
         if block != NULL:
-            heap_free(heap, block, old_size)
+            _release(heap, block, old_size)
     elif likely(new_size <= old_size or (interpreter.bytes + new_size - old_size <= VM_BYTES_MAX and not heap_is_short(heap))):
         if block == NULL:
-            found = heap_try_alloc(heap, new_size)
+            found = _new_block(interpreter, new_size)
         else:
-            found = heap_try_resize(heap, block, old_size, new_size)
-            if found == NULL and new_size <= old_size:
-                found = block            # Lua counts on shrinking: the block is just bigger than it knows
+            found = _resized(heap, block, old_size, new_size)
     interpreter.bytes += heap.used_bytes - before
     if interpreter.for_functions:
         interpreter.engine.script_figures.functions_vm_bytes = interpreter.bytes
@@ -83,6 +155,9 @@ cdef bint _start(Scripting* scripting, Interpreter* interpreter, bint for_functi
     interpreter.for_functions = for_functions
     interpreter.L = lua_newstate(_allocate, interpreter)
     if interpreter.L == NULL:
+        return False
+    if not interpreter.has_stack:        # a Lua whose stacks we do not know: none of it may run
+        interpreter_close(interpreter)
         return False
     if lua_cpcall(interpreter.L, _open, interpreter) != 0 or lua_cpcall(interpreter.L, _push_runner, NULL) != 0:
         interpreter_close(interpreter)

@@ -3,11 +3,13 @@ from hutch_engine.base.sha1 cimport SHA1_BYTES, sha1_bytes, sha1_hex
 from hutch_engine.base.slice cimport Slice, slice_of_text
 from hutch_engine.scripting.conversion cimport conversion_push_error, conversion_push_error_text
 from hutch_engine.scripting.lua_api cimport (
-    LUA_TSTRING, lua_CFunction, lua_State, lua_createtable, lua_error, lua_gettop, lua_isnumber, lua_pushboolean,
+    LUA_TSTRING, lua_CFunction, lua_State, lua_checkstack, lua_createtable, lua_error, lua_gettop, lua_isnumber, lua_isstring, lua_pushboolean,
     lua_pushcfunction, lua_pushlstring, lua_pushnumber, lua_pushstring, lua_setfield, lua_setglobal,
     lua_tolstring, lua_tonumber, lua_type, lua_concat, lua_pushvalue, lua_rawset)
 from hutch_engine.scripting.script_run cimport script_command, script_may_user_run
 from hutch_engine.scripting.state cimport DIGEST_LENGTH, Interpreter, interpreter_of
+from hutch_engine.server.engine cimport Engine
+from hutch_engine.server.log cimport log_write
 
 cdef enum:
     LOG_DEBUG = 0
@@ -79,9 +81,11 @@ cdef int _sha1hex(lua_State* L) noexcept nogil:
 
 
 cdef int _log(lua_State* L) noexcept nogil:
-    """Checked as Redis does, and written nowhere: the log is the program's around the engine, not ours."""
+    """redis.log(level, text, ...): the texts with spaces between them."""
     cdef int count = lua_gettop(L)
-    cdef int level
+    cdef int level, i
+    cdef Slice text
+    cdef Engine* engine = interpreter_of(L).engine
     if count < 2:
         return _raise(L, b"redis.log() requires two arguments or more.")
     if not lua_isnumber(L, 1):
@@ -89,6 +93,21 @@ cdef int _log(lua_State* L) noexcept nogil:
     level = <int>lua_tonumber(L, 1)
     if level < LOG_DEBUG or level > LOG_WARNING:
         return _raise(L, b"Invalid log level.")
+    if level < engine.config.loglevel:
+        return 0
+    if not lua_checkstack(L, 2 * count):
+        return _raise(L, b"too many arguments for redis.log()")
+    for i in range(2, count + 1):
+        if i > 2:
+            lua_pushlstring(L, b" ", 1)
+        # What is neither text nor a number is nothing, as in Redis.
+        if lua_isstring(L, i):
+            lua_pushvalue(L, i)
+        else:
+            lua_pushlstring(L, b"", 0)
+    lua_concat(L, 2 * count - 3)
+    text.data = lua_tolstring(L, -1, &text.length)
+    log_write(engine, level, text)
     return 0
 
 

@@ -1,24 +1,27 @@
 """See sandbox.pxd."""
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.math cimport floor
+from hutch_engine.base.compiler cimport likely
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.scripting.lua_api cimport (
     LUA_GLOBALSINDEX, LUA_MULTRET, LUA_REGISTRYINDEX, LUA_TBOOLEAN, LUA_TFUNCTION, LUA_TNIL, LUA_TNONE,
-    LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua_CFunction, lua_Debug, lua_State, lua_call, lua_concat,
+    LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua_CFunction, lua_Debug, lua_Reader, lua_State, lua_call,
+    lua_checkstack, lua_concat,
     lua_createtable, lua_error, lua_getfield, lua_getinfo, lua_getmetatable, lua_getstack, lua_gettop, lua_insert,
-    lua_isstring, lua_load, lua_newtable, lua_next, lua_pcall, lua_pop, lua_pushboolean, lua_pushcclosure,
-    lua_pushcfunction, lua_pushnil, lua_pushnumber, lua_pushstring, lua_pushvalue, lua_rawget, lua_rawset,
+    lua_isstring, lua_load, lua_newtable, lua_next, lua_objlen, lua_pcall, lua_pop, lua_pushboolean, lua_pushcclosure,
+    lua_pushcfunction, lua_pushnil, lua_pushnumber, lua_pushstring, lua_pushvalue, lua_rawget, lua_rawgeti, lua_rawset,
     lua_remove, lua_replace, lua_setfield, lua_setmetatable, lua_settop, lua_toboolean, lua_tocfunction,
     lua_tolstring, lua_topointer, lua_type, lua_typename, lua_upvalueindex, luaL_argerror, luaL_callmeta,
     luaL_checkany, luaL_checkinteger, luaL_checklstring, luaL_checkstack, luaL_checktype, luaL_error,
-    luaL_optstring, luaL_ref, luaopen_base, luaopen_math, luaopen_os, luaopen_string, luaopen_table,
+    luaL_optinteger, luaL_optstring, luaL_ref, luaopen_base, luaopen_math, luaopen_os, luaopen_string, luaopen_table,
     lua_pushfstring)
 from hutch_engine.scripting.state cimport PROXIES_MAX, Interpreter, interpreter_of
 
 cdef enum:
     ESCAPE = 27                          # the first byte of bytecode
     RANDOM_MAX = 0x7fffffff
+    PATTERN_ITEMS_MAX = 1000             # 160 bytes of the C stack each
 
 cdef const char* READ_ONLY = b"Attempt to modify a readonly table"
 
@@ -40,6 +43,10 @@ cdef lua_CFunction _original_rawget
 cdef lua_CFunction _original_insert
 cdef lua_CFunction _original_foreach
 cdef lua_CFunction _original_maxn
+cdef lua_CFunction _original_find
+cdef lua_CFunction _original_match
+cdef lua_CFunction _original_gmatch
+cdef lua_CFunction _original_gsub
 
 
 # ---- proxies
@@ -172,6 +179,65 @@ cdef int _maxn(lua_State* L) noexcept nogil:
     return _original_maxn(L)
 
 
+# ---- functions that trust their arguments too much in Lua 5.1.5
+
+cdef int _unpack(lua_State* L) noexcept nogil:
+    """The original counts in an int, which overflows, and then writes past the stack (CVE-2025-46817)."""
+    cdef int first, last
+    cdef int64_t count
+    luaL_checktype(L, 1, LUA_TTABLE)
+    first = <int>luaL_optinteger(L, 2, 1)
+    last = <int>luaL_checkinteger(L, 3) if lua_type(L, 3) > LUA_TNIL else <int>lua_objlen(L, 1)
+    count = <int64_t>last - first + 1
+    if count <= 0:
+        return 0
+    if count > 0x7fffffff or not lua_checkstack(L, <int>count):
+        return luaL_error(L, b"too many results to unpack")
+    lua_rawgeti(L, 1, first)
+    while first < last:
+        first += 1
+        lua_rawgeti(L, 1, first)
+    return <int>count
+
+
+cdef void _bound_pattern(lua_State* L) noexcept nogil:
+    """Matching goes one call of C deeper for each repetition and capture of the pattern, whose number nothing bounds."""
+    cdef size_t length = 0, i
+    cdef int items = 0
+    cdef const char* pattern
+    if lua_type(L, 2) != LUA_TSTRING:
+        return
+    pattern = lua_tolstring(L, 2, &length)
+    if likely(length <= PATTERN_ITEMS_MAX):
+        return
+    for i in range(length):
+        if pattern[i] == c'*' or pattern[i] == c'+' or pattern[i] == c'-' or pattern[i] == c'?' or pattern[i] == c'(' or pattern[i] == c')':
+            items += 1
+            if items > PATTERN_ITEMS_MAX:
+                luaL_error(L, b"pattern too complex")
+
+
+cdef int _find(lua_State* L) noexcept nogil:
+    if not lua_toboolean(L, 4):
+        _bound_pattern(L)
+    return _original_find(L)
+
+
+cdef int _match(lua_State* L) noexcept nogil:
+    _bound_pattern(L)
+    return _original_match(L)
+
+
+cdef int _gmatch(lua_State* L) noexcept nogil:
+    _bound_pattern(L)
+    return _original_gmatch(L)
+
+
+cdef int _gsub(lua_State* L) noexcept nogil:
+    _bound_pattern(L)
+    return _original_gsub(L)
+
+
 # ---- compiling
 
 cdef struct Text:
@@ -197,7 +263,17 @@ cdef int sandbox_compile(lua_State* L, Slice text, const char* name) noexcept no
     source.data = text.data
     source.length = text.length
     source.spaced = text.length > 0 and text.data[0] == ESCAPE
-    return lua_load(L, _text_reader, &source, name)
+    return _load_named(L, _text_reader, &source, name)
+
+
+cdef int _load_named(lua_State* L, lua_Reader reader, void* context, const char* name) noexcept nogil:
+    """lua_load. Lua 5.1.5 lets the collector take the chunk's name, unless somebody holds it (CVE-2025-49844)."""
+    cdef int status
+    luaL_checkstack(L, 2, b"too many nested functions")
+    lua_pushstring(L, name)
+    status = lua_load(L, reader, context, name)
+    lua_remove(L, -2)
+    return status
 
 
 cdef int _compiled(lua_State* L, int status) noexcept nogil:
@@ -216,6 +292,7 @@ cdef int _loadstring(lua_State* L) noexcept nogil:
 
 cdef struct Pieces:
     bint begun
+    bint ended                           # Lua 5.1.5 asks again after the end, where no script of ours may run
     const char* kept                     # a first piece that goes behind a space; it is on the stack
     size_t kept_length
 
@@ -228,16 +305,20 @@ cdef const char* _pieces_reader(lua_State* L, void* context, size_t* length_out)
         pieces.kept = NULL
         length_out[0] = pieces.kept_length
         return text
+    length_out[0] = 0
+    if pieces.ended:
+        return NULL
     luaL_checkstack(L, 2, b"too many nested functions")
     lua_pushvalue(L, 1)
     lua_call(L, 0, 1)
     if lua_type(L, -1) == LUA_TNIL:
-        length_out[0] = 0
+        pieces.ended = True
         return NULL
     if not lua_isstring(L, -1):
         luaL_error(L, b"reader function must return a string")
     lua_replace(L, 3)
     text = lua_tolstring(L, 3, length_out)
+    pieces.ended = length_out[0] == 0
     if not pieces.begun and length_out[0]:
         pieces.begun = True
         if text[0] == ESCAPE:
@@ -254,9 +335,10 @@ cdef int _load(lua_State* L) noexcept nogil:
     luaL_checktype(L, 1, LUA_TFUNCTION)
     lua_settop(L, 3)
     pieces.begun = False
+    pieces.ended = False
     pieces.kept = NULL
     pieces.kept_length = 0
-    return _compiled(L, lua_load(L, _pieces_reader, &pieces, name))
+    return _compiled(L, _load_named(L, _pieces_reader, &pieces, name))
 
 
 # ---- errors
@@ -395,6 +477,7 @@ cdef void _keep_only_clock(lua_State* L) noexcept nogil:
 cdef void sandbox_open_libraries(Interpreter* interpreter) noexcept nogil:
     global _original_next, _original_getmetatable, _original_setmetatable, _original_rawset, _original_rawget
     global _original_insert, _original_foreach, _original_maxn
+    global _original_find, _original_match, _original_gmatch, _original_gsub
     cdef lua_State* L = interpreter.L
     _open(L, luaopen_base, b"")
     _open(L, luaopen_table, b"table")
@@ -414,6 +497,7 @@ cdef void sandbox_open_libraries(Interpreter* interpreter) noexcept nogil:
     _swap(L, b"load", _load)
     _swap(L, b"loadstring", _loadstring)
     _swap(L, b"pcall", _pcall)
+    _swap(L, b"unpack", _unpack)
     if not interpreter.for_functions:
         lua_pushcfunction(L, sandbox_error_handler)
         lua_setfield(L, -2, b"__redis__err__handler")
@@ -421,6 +505,13 @@ cdef void sandbox_open_libraries(Interpreter* interpreter) noexcept nogil:
     _original_insert = _swap(L, b"insert", _insert)
     _original_foreach = _swap(L, b"foreach", _foreach)
     _original_maxn = _swap(L, b"maxn", _maxn)
+    lua_pop(L, 1)
+    lua_getfield(L, -1, b"string")
+    _original_find = _swap(L, b"find", _find)
+    _original_match = _swap(L, b"match", _match)
+    _original_gsub = _swap(L, b"gsub", _gsub)
+    _original_gmatch = _swap(L, b"gmatch", _gmatch)
+    _swap(L, b"gfind", _gmatch)          # its old name
     lua_pop(L, 1)
     lua_getfield(L, -1, b"math")
     _swap(L, b"random", _random)

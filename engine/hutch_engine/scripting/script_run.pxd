@@ -17,6 +17,9 @@ cdef void script_run(ScriptRun* run, int reference, Slice* keys, size_t key_coun
                      size_t argument_count) noexcept nogil
 """Run the function that `reference` keeps and write its reply, or its error. `run` holds interpreter, caller,
 flags, is_function, read_only, name, argv and argc."""
+cdef void script_collect(Interpreter* interpreter) noexcept nogil
+"""After each run, and after each try to compile: a step of the collector now and then, and all of its work when Lua holds
+much or the system refuses memory. It never collects by itself when it has come to its bound, so what one script left would fail the next."""
 cdef int script_runner(lua_State* L) noexcept nogil
 """What lies at the bottom of an interpreter's stack; script_run calls it."""
 cdef int script_command(lua_State* L, bint raises) noexcept nogil

@@ -19,13 +19,13 @@ from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_now
 from hutch_engine.scripting.conversion cimport (
     conversion_push_error_text, conversion_push_reply, conversion_write_error, conversion_write_reply)
 from hutch_engine.scripting.lua_api cimport (
-    LUA_GCSTEP, LUA_MASKCOUNT, LUA_MASKLINE, LUA_REGISTRYINDEX, LUA_TBOOLEAN, LUA_TNUMBER, LUA_TSTRING,
+    LUA_GCCOLLECT, LUA_GCSTEP, LUA_MASKCOUNT, LUA_MASKLINE, LUA_REGISTRYINDEX, LUA_TBOOLEAN, LUA_TNUMBER, LUA_TSTRING,
     LUA_TTABLE, lua_Debug, lua_State, lua_createtable, lua_error, lua_gc, lua_getfield, lua_gettop, lua_isstring,
     lua_newuserdata, lua_pcall, lua_pop, lua_pushboolean, lua_pushlightuserdata, lua_pushlstring, lua_pushvalue,
     lua_rawgeti, lua_rawset, lua_rawseti, lua_replace, lua_sethook, lua_settop, lua_toboolean, lua_tolstring, lua_tonumber,
     lua_touserdata, lua_type)
 from hutch_engine.scripting.state cimport (
-    SCRIPT_ALLOW_OOM, SCRIPT_COMPATIBLE, SCRIPT_NO_WRITES, Interpreter, ScriptRun, Scripting, interpreter_of,
+    SCRIPT_ALLOW_OOM, SCRIPT_COMPATIBLE, SCRIPT_NO_WRITES, VM_BYTES_MAX, Interpreter, ScriptRun, Scripting, interpreter_of,
     scripting_of)
 from hutch_engine.server.command_table cimport command_find_subcommand
 from hutch_engine.server.engine cimport (
@@ -77,7 +77,8 @@ cdef bint script_may_run(Session* caller, uint64_t flags, bint read_only) noexce
 # ---- from its beginning to its end
 
 cdef struct Prepared:                # what script_runner needs; on the C stack of script_run
-    ScriptRun* run
+    ScriptRun* run                   # NULL: collect garbage instead ...
+    bint collect_all                 # ... all of it
     int reference
     Slice* keys
     size_t key_count
@@ -98,8 +99,15 @@ cdef int script_runner(lua_State* L) noexcept nogil:
     """Everything that may raise, down to the writing of the reply."""
     cdef Prepared* prepared = <Prepared*>lua_touserdata(L, 1)
     cdef ScriptRun* run = prepared.run
-    cdef Interpreter* interpreter = run.interpreter
+    cdef Interpreter* interpreter
     cdef int status
+    if run == NULL:
+        if prepared.collect_all:
+            lua_gc(L, LUA_GCCOLLECT, 0)
+        else:
+            lua_gc(L, LUA_GCSTEP, COLLECTOR_STEP)
+        return 0
+    interpreter = run.interpreter
     lua_rawgeti(L, LUA_REGISTRYINDEX, interpreter.error_handler)
     if run.is_function:
         lua_rawgeti(L, LUA_REGISTRYINDEX, prepared.reference)
@@ -235,13 +243,26 @@ cdef void script_run(ScriptRun* run, int reference, Slice* keys, size_t key_coun
     _tidy(interpreter, run)
 
 
+cdef void script_collect(Interpreter* interpreter) noexcept nogil:
+    cdef lua_State* L = interpreter.L
+    cdef Prepared prepared
+    interpreter.runs_since_step += 1
+    prepared.collect_all = interpreter.bytes > VM_BYTES_MAX // 2 or heap_is_short(&interpreter.engine.heap)
+    if likely(interpreter.runs_since_step < RUNS_BETWEEN_STEPS and not prepared.collect_all):
+        return
+    interpreter.runs_since_step = 0
+    # The collector allocates now and then, and so may raise.
+    prepared.run = NULL
+    lua_pushvalue(L, 1)
+    lua_pushlightuserdata(L, &prepared)
+    if lua_pcall(L, 1, 0, 0) != 0:
+        lua_pop(L, 1)
+
+
 cdef inline void _tidy(Interpreter* interpreter, ScriptRun* run) noexcept nogil:
     cdef Engine* engine = interpreter.engine
     cdef Session* session = interpreter.scripting.session
-    interpreter.runs_since_step += 1
-    if unlikely(interpreter.runs_since_step >= RUNS_BETWEEN_STEPS):
-        interpreter.runs_since_step = 0
-        lua_gc(interpreter.L, LUA_GCSTEP, COLLECTOR_STEP)
+    script_collect(interpreter)
     if unlikely(session.reply.buffer.capacity > KEPT_REPLY_BYTES):
         session.reply.buffer.length = 0
         buffer_shrink(&session.reply.buffer, KEPT_REPLY_BYTES)

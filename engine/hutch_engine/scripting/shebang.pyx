@@ -65,6 +65,14 @@ cdef bint _flags(Slice list, uint32_t* flags, Buffer* error) noexcept nogil:
         start = end + 1
 
 
+cdef const void* _line_end(Slice text) noexcept nogil:
+    """Where the first line ends; NULL without an end, or with a NUL before it: Redis looks no further than that."""
+    cdef const void* end = memchr(text.data, c'\n', text.length)
+    if end != NULL and memchr(text.data, 0, <size_t>(<const char*>end - text.data)) != NULL:
+        return NULL
+    return end
+
+
 cdef bint shebang_read(Slice text, Shebang* shebang, Buffer* storage, Buffer* error) noexcept nogil:
     cdef Slice[SHEBANG_WORDS] words
     cdef const void* end
@@ -75,7 +83,7 @@ cdef bint shebang_read(Slice text, Shebang* shebang, Buffer* storage, Buffer* er
     shebang.name = slice_of(NULL, 0)
     if not _begins(text, b"#!"):
         return True
-    end = memchr(text.data, c'\n', text.length)
+    end = _line_end(text)
     if end == NULL:
         return _fail(error, b"ERR Invalid script shebang", slice_of(NULL, 0))
     shebang.present = True
@@ -113,7 +121,7 @@ cdef bint shebang_read_library(Slice text, Shebang* shebang, Buffer* storage, Bu
     shebang.name = slice_of(NULL, 0)
     if not _begins(text, b"#!"):
         return _fail(error, b"ERR Missing library metadata", slice_of(NULL, 0))
-    end = memchr(text.data, c'\n', text.length)
+    end = _line_end(text)
     if end == NULL:
         return _fail(error, b"ERR Invalid library metadata", slice_of(NULL, 0))
     shebang.length = <size_t>(<const char*>end - text.data)

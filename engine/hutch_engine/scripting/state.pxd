@@ -34,6 +34,8 @@ cdef struct Interpreter:                # one lua_State; the context of its allo
     Engine* engine                      # borrowed
     Scripting* scripting                # borrowed
     uint64_t bytes                      # what Lua holds
+    uint64_t last_new_bytes             # the size of the last new block, by which the allocator knows stacks
+    bint has_stack                      # ... and knew one
     uint32_t runs_since_step            # until the collector is given a step
     int error_handler                   # references into the registry
     int globals

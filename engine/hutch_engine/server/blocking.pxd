@@ -23,3 +23,5 @@ cdef bint blocking_time_out(Engine* engine, int64_t budget) noexcept nogil
 """Answer up to `budget` of those whose time is over; True when more are due."""
 cdef int64_t blocking_next_ms(const Engine* engine) noexcept nogil
 """When blocking_time_out has something to do; INT64_MAX if never."""
+cdef int64_t blocking_keys_until_gone(Engine* engine) noexcept nogil
+"""How many keys somebody waits for who also wants to hear that one is gone (XREADGROUP). O(keys waited for)."""

@@ -440,6 +440,17 @@ cdef void _note_all_ready(Engine* engine, int32_t database_index) noexcept nogil
     table_each(&engine.blocked, _mark_if_there, &wanted)
 
 
+cdef bint _count_if_until_gone(void* context, void* visited) noexcept nogil:
+    (<int64_t*>context)[0] += (<BlockedKey*>visited).until_gone != 0
+    return True
+
+
+cdef int64_t blocking_keys_until_gone(Engine* engine) noexcept nogil:
+    cdef int64_t found = 0
+    table_each(&engine.blocked, _count_if_until_gone, &found)
+    return found
+
+
 cdef void blocking_install(Engine* engine) noexcept nogil:
     invariant(sizeof(BlockedKey) == BLOCKED_KEY_OFFSET, b"the name in a BlockedKey")
     engine.block = _block

@@ -15,7 +15,7 @@ from hutch_engine.server.engine cimport (
     PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW,
     SESSION_DIRTY_CAS, SESSION_EMBEDDED, SESSION_MASTER, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_EVICT,
     SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
-    SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING, SESSION_UNIX_SOCKET, TOPIC_CHANNEL, TOPIC_PATTERN,
+    SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING, SESSION_UNIX_SOCKET, TOPIC_CHANNEL, TOPIC_PATTERN, TRACKING_BCAST, TRACKING_BROKEN_REDIRECT,
     TOPIC_SHARD, Engine, Session, engine_of, engine_poke_housekeeping,
     engine_wake_listener, session_memory, session_notice, session_of)
 
@@ -73,7 +73,7 @@ cdef void _text_field(Buffer* out, const char* name, const Buffer* text) noexcep
     buffer_append_slice(out, buffer_slice(text))
 
 
-cdef void _append_flags(uint32_t flags, Buffer* out) noexcept nogil:
+cdef void _append_flags(uint32_t flags, uint32_t tracking, Buffer* out) noexcept nogil:
     """The letters of CLIENT LIST's flags field, in Redis's order."""
     cdef size_t before = out.length
     if flags & SESSION_REPLICA:
@@ -90,6 +90,10 @@ cdef void _append_flags(uint32_t flags, Buffer* out) noexcept nogil:
         buffer_append_text(out, b"b")
     if flags & SESSION_TRACKING:
         buffer_append_text(out, b"t")
+        if tracking & TRACKING_BROKEN_REDIRECT:
+            buffer_append_text(out, b"R")
+        if tracking & TRACKING_BCAST:
+            buffer_append_text(out, b"B")
     if flags & SESSION_DIRTY_CAS:
         buffer_append_text(out, b"d")
     if flags & SESSION_CLOSE_AFTER_REPLY:
@@ -116,7 +120,7 @@ cdef void session_describe(const Session* session, Buffer* out) noexcept nogil:
     _field(out, b" age=", (now - session.created_us) // 1000000)
     _field(out, b" idle=", (now - session.used_us) // 1000000)
     buffer_append_text(out, b" flags=")
-    _append_flags(session.flags, out)
+    _append_flags(session.flags, session.tracking, out)
     _field(out, b" db=", session.database_index)
     _field(out, b" sub=", session.topic_counts[TOPIC_CHANNEL])
     _field(out, b" psub=", session.topic_counts[TOPIC_PATTERN])
@@ -213,7 +217,10 @@ cdef void _kill(Engine* engine, Session* session, Session* me) noexcept nogil:
         session.flags |= SESSION_CLOSE_AFTER_REPLY
     else:
         session.flags |= SESSION_CLOSE_NOW
-        # The listener closes sockets; an embedded caller meets the flag with its next call, or when it waits.
+        # The listener closes sockets; an embedded caller meets the flag with its next call, or when it waits. Until
+        # then nobody is to count it as a subscriber.
+        if session.flags & SESSION_EMBEDDED and engine.forget_topics != NULL:
+            engine.forget_topics(session)
         session_notice(session)
 
 

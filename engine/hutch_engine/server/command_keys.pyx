@@ -77,10 +77,10 @@ cdef int64_t command_keys(const Command* command, const Slice* argv, size_t argc
                     positions[found].flags = spec.flags
                 found += 1
             continue
-        begin = _spec_begin(spec, argv, argc)
-        if begin < 0:
+        if spec.begin_kind == KEY_BEGIN_UNKNOWN:
             continue
-        if begin >= <int64_t>argc:
+        begin = _spec_begin(spec, argv, argc)
+        if begin < 0 or begin >= <int64_t>argc:
             return -1
         step = spec.key_step
         if spec.find_kind == KEY_FIND_RANGE:
@@ -92,10 +92,8 @@ cdef int64_t command_keys(const Command* command, const Slice* argv, size_t argc
                 last = begin + (<int64_t>argc - begin) // spec.limit + spec.last_key
         elif spec.find_kind == KEY_FIND_KEYNUM:
             at = begin + spec.keynum_index
-            if at >= <int64_t>argc or not parse_integer(argv[at], &number) or number < 0:
-                return -1
-            if number == 0:
-                continue
+            if at >= <int64_t>argc or not parse_integer(argv[at], &number) or number < 1:
+                return -1                       # of a command that takes none as well, EVAL: that makes no difference
             begin += spec.first_key
             if number > <int64_t>argc:
                 return -1

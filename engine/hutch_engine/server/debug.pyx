@@ -1,12 +1,11 @@
 """See debug.pxd."""
 from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.stdio cimport FILE, fclose, fopen, fwrite, snprintf
+from libc.stdio cimport snprintf
 from libc.stdlib cimport strtod, strtol
 from libc.string cimport memcpy, memset
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
                                        buffer_append_text, buffer_clear, buffer_init, buffer_slice)
-from hutch_engine.base.clock cimport clock_now_ms
 from hutch_engine.base.compiler cimport popcount64
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport heap_block_bytes, heap_free, heap_try_alloc
@@ -33,6 +32,7 @@ from hutch_engine.server.debug_values cimport (
 from hutch_engine.server.digest cimport (
     Digest, digest_clear, digest_mix, digest_mix_number, digest_mix_value, digest_slice, digest_xor)
 from hutch_engine.server.engine cimport Engine, Session, engine_of, engine_poke_housekeeping
+from hutch_engine.server.log cimport log_write
 from hutch_engine.structures.compact_set cimport CompactSet
 from hutch_engine.structures.table cimport (
     BUCKET_CHAINED, BUCKET_ENTRIES, Bucket, Table, TableHalf, TableSlot, table_count, table_each, table_find,
@@ -50,17 +50,8 @@ cdef extern from * nogil:
         nap.tv_nsec = (long)((seconds - (double)nap.tv_sec) * 1e9);
         nanosleep(&nap, NULL);
     }
-    static size_t hutch_log_head(int64_t now_ms, char *out, size_t room) {
-        time_t seconds = (time_t)(now_ms / 1000);
-        struct tm local;
-        char day[40];
-        localtime_r(&seconds, &local);
-        strftime(day, sizeof day, "%d %b %Y %H:%M:%S", &local);
-        return (size_t)snprintf(out, room, "%d:M %s.%03d # DEBUG LOG: ", (int)getpid(), day, (int)(now_ms % 1000));
-    }
     """
     void hutch_nap(double seconds)
-    size_t hutch_log_head(int64_t now_ms, char* out, size_t room)
 
 cdef enum:
     WORD_MAX = 64                # of a number that C's own functions read
@@ -435,25 +426,12 @@ cdef void _change_replication_id(Call* call) noexcept nogil:
 
 
 cdef void _log(Call* call) noexcept nogil:
-    """A line for the log file. Without one the message is dropped: a library keeps off its host's output."""
-    cdef Engine* engine = engine_of(call)
-    cdef char[96] head
     cdef Buffer line
-    cdef FILE* file
-    if engine.config.logfile.length and engine.config.loglevel <= LOG_WARNING:
-        buffer_init(&line, NULL)
-        buffer_append_slice(&line, buffer_slice(&engine.config.logfile))
-        buffer_append(&line, b"\0", 1)
-        file = fopen(line.data, b"a") if not line.failed else NULL
-        line.length = 0
-        buffer_append(&line, head, hutch_log_head(clock_now_ms(&engine.clock), head, sizeof(head)))
-        buffer_append_slice(&line, call.argv[2])
-        buffer_append(&line, b"\n", 1)
-        if file != NULL:
-            if not line.failed:
-                fwrite(line.data, 1, line.length, file)
-            fclose(file)
-        buffer_clear(&line)
+    buffer_init(&line, NULL)
+    buffer_append_text(&line, b"DEBUG LOG: ")
+    buffer_append_slice(&line, call.argv[2])
+    log_write(engine_of(call), LOG_WARNING, buffer_slice(&line))
+    buffer_clear(&line)
     reply_ok(call.reply)
 
 
@@ -530,7 +508,7 @@ cdef bint _named_in(Call* call, const char* names) noexcept nogil:
     while True:
         if at[0] == c' ' or at[0] == 0:
             name[length] = 0
-            if slice_is(call.argv[1], name):
+            if length and slice_is(call.argv[1], name):
                 return True
             if at[0] == 0:
                 return False
@@ -545,7 +523,7 @@ cdef void _decline(Call* call) noexcept nogil:
     cdef const char* reason
     if _named_in(call, b"SEGFAULT PANIC RESTART CRASH-AND-RECOVER OOM ASSERT LEAK"):
         reason = b" is refused: the engine lives inside a program that it must not harm"
-    elif call.argc > 2 and _named_in(call, b"AOF-FLUSH-SLEEP KEYSIZES-HIST-ASSERT REPLYBUFFER "
+    elif call.argc > 2 and _named_in(call, b"AOF-FLUSH-SLEEP KEYSIZES-HIST-ASSERT REPLYBUFFER"
                                      b" SET-DISABLE-DENY-SCRIPTS SET-SKIP-CHECKSUM-VALIDATION"):
         # They tune parts of Redis that are built differently here. Test suites set them and go on.
         reply_ok(call.reply)

@@ -1,7 +1,7 @@
 """See digest.pxd."""
 from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
-from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, INTEGER_TEXT_MAX, format_double
+from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, INTEGER_TEXT_MAX, format_double_short
 from hutch_engine.base.sha1 cimport SHA1_BYTES, sha1_bytes
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.stream_words cimport ID_TEXT_MAX, id_text
@@ -87,7 +87,7 @@ cdef void _sorted_set(Digest* digest, Keyspace* keyspace, const Entry* entry) no
     while more:
         digest_clear(&pair)
         digest_mix(&pair, cursor.member)
-        digest_mix(&pair, slice_of(text, format_double(cursor.score, text)))
+        digest_mix(&pair, slice_of(text, format_double_short(cursor.score, text)))
         digest_xor(digest, digest_slice(&pair))
         more = sorted_set_next(&cursor)
 

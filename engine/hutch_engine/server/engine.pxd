@@ -124,7 +124,7 @@ cdef struct Session:
     int fd                              # -1 for embedded sessions
     int64_t created_us                  # monotonic
     int64_t used_us                     # monotonic, of the last command
-    const Command* last_command         # for CLIENT LIST, NULL before the first
+    const Command* last_command         # for CLIENT LIST: NULL before the first and after an unknown one
     uint64_t commands
     uint64_t bytes_in
     uint64_t bytes_out
@@ -264,6 +264,7 @@ cdef struct Engine:
     bint cron_paused                    # DEBUG PAUSE-CRON: housekeeping neither expires, frees nor resizes
 
     int wake_fd                         # the listener's eventfd or pipe; -1 without a listener
+    bint logs_to_output                 # the process is a server: without a logfile, lines go to standard output
     bint shutdown_asked                 # SHUTDOWN: whoever runs the program ends it
     int32_t tcp_port                    # what the listener really has, for INFO and CONFIG GET
     char[41] run_id

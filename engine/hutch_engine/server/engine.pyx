@@ -5,7 +5,7 @@ from libc.string cimport memcpy, memset
 from hutch_engine.base.atomics cimport atomic_load64
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_clear, buffer_init
 from hutch_engine.base.clock cimport clock_coarse_ms, clock_init, clock_now_ms, monotonic_us
-from hutch_engine.base.lock cimport lock_clear, lock_init, signal_clear, signal_init, signal_raise
+from hutch_engine.base.lock cimport lock_init, signal_init, signal_raise
 from hutch_engine.base.memory cimport Heap, heap_clear, heap_free, heap_init, heap_try_alloc, heap_try_zeroed
 from hutch_engine.base.random cimport random_hex, random_init
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_of
@@ -111,9 +111,7 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     heap_free(&engine.heap, engine.stats, engine.command_ids * sizeof(CommandStats))
     engine.stats = NULL
     heap_clear(&engine.heap)
-    signal_clear(&engine.housekeeping)
-    signal_clear(&engine.pause_over)
-    lock_clear(&engine.lock)
+    # The lock and the signals stay usable: threads may still wait for them, to find the engine closed.
 
 
 cdef uint64_t engine_used_memory(const Engine* engine) noexcept nogil:
@@ -520,11 +518,18 @@ cdef bint session_watches_expired(Session* session) noexcept nogil:
     return False
 
 
+cdef inline void _break_watches(Session* session) noexcept nogil:
+    """It cannot EXEC any more, so what else it watches is of no interest."""
+    session.flags |= SESSION_DIRTY_CAS
+    session_unwatch(session)
+
+
 cdef void engine_touch_watched(Engine* engine, int32_t database_index, Slice key) noexcept nogil:
     cdef char stack[WATCHED_STACK_BYTES]
     cdef Slice name
     cdef TableSlot slot
     cdef Watch* watch
+    cdef Watch* following
     cdef bint present
     cdef Database* database = &engine.keyspace.databases[database_index]
     if table_count(&engine.watched) == 0:
@@ -538,13 +543,14 @@ cdef void engine_touch_watched(Engine* engine, int32_t database_index, Slice key
         watch = (<WatchedKey*>slot[0]).watches
         present = table_find(&database.keys, key, keyspace_hash(&engine.keyspace, key)) != NULL
         while watch != NULL:
+            following = watch.next_of_key
             # Due when it was watched, and gone now: for the watcher it was gone all the time.
             if watch.expired and not present:
                 watch.expired = False
                 watch.existed = False
             else:
-                watch.session.flags |= SESSION_DIRTY_CAS
-            watch = watch.next_of_key
+                _break_watches(watch.session)
+            watch = following           # another session's: one session watches a key once
     _watched_name_free(engine, name, stack)
 
 
@@ -555,17 +561,29 @@ cdef bint _touch_visited(void* context, void* entry) noexcept nogil:
     cdef Slice key
     cdef Database* database = _database_of(engine, watched, &key)
     cdef Watch* watch = watched.watches
-    cdef bint present
+    cdef TableSlot slot
+    cdef bint due
     if wanted >= 0 and database.index != wanted:
         return True
-    present = table_find(&database.keys, key, keyspace_hash(&engine.keyspace, key)) != NULL
+    slot = table_find(&database.keys, key, keyspace_hash(&engine.keyspace, key))
+    due = slot != NULL and _is_due(engine, <Entry*>slot[0])
     while watch != NULL:
-        if wanted < 0 or present or (watch.existed and not watch.expired):
+        if wanted < 0:
+            watch.session.flags |= SESSION_DIRTY_CAS
+        elif slot == NULL:
+            if watch.existed and not watch.expired:
+                watch.session.flags |= SESSION_DIRTY_CAS
+            watch.existed = watch.expired = False
+        elif due and (watch.expired or not watch.existed):
+            # For the watcher there was no key before and is none now; that this one goes will not disturb it.
+            watch.existed = watch.expired = True
+        else:
             watch.session.flags |= SESSION_DIRTY_CAS
         watch = watch.next_of_key
     return True
 
 
 cdef void engine_touch_watched_all(Engine* engine, int32_t database_index) noexcept nogil:
-    """database_index -1: all of them, whether the keys exist or not."""
+    """database_index -1: all of them, whether the keys exist or not. Broken watches stay till
+    EXEC, since nothing may leave the table while it is walked (and in Redis they stay, too)."""
     table_each(&engine.watched, _touch_visited, &database_index)

@@ -379,6 +379,7 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
         session.used_us = monotonic_us()
     if command != NULL and command.subcommand_count and argc > 1:
         command = command_find_subcommand(command, argv[1])
+    session.last_command = command                      # NULL for one that is unknown, too
     if unlikely(command == NULL):
         _reject_unknown(session, argv, argc)
         return _refused(session, mark)
@@ -386,7 +387,6 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
             unlikely(command.arity < 0 and argc < <size_t>(-command.arity)) or unlikely(command.handler == NULL):
         _reject_arity(session, command)
         return _refused(session, mark)
-    session.last_command = command
     if unlikely(command.flags & CMD_PROTECTED) and not _debug_is_allowed(session):
         _reject_text(session, command, b"ERR DEBUG command not allowed. If the enable-debug-command option is set to "
                      b"\"local\", you can run it from a local connection, otherwise you need to set this option in "

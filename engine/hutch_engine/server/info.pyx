@@ -12,6 +12,7 @@ from hutch_engine.commands.call cimport Call
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport reply_verbatim
 from hutch_engine.keyspace.keyspace cimport Database, Keyspace, keyspace_deadlines
+from hutch_engine.server.blocking cimport blocking_keys_until_gone
 from hutch_engine.server.config cimport Parameter, config_text
 from hutch_engine.server.config_table cimport config_find
 from hutch_engine.server.engine cimport (
@@ -283,7 +284,7 @@ cdef void _clients(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"clients_in_timeout_table", 0)
     _number(out, b"total_watched_keys", <int64_t>table_count(&engine.watched))
     _number(out, b"total_blocking_keys", <int64_t>table_count(&engine.blocked))
-    _number(out, b"total_blocking_keys_on_nokey", 0)
+    _number(out, b"total_blocking_keys_on_nokey", blocking_keys_until_gone(engine))
 
 
 cdef void _scripting(Engine* engine, Buffer* out) noexcept nogil:

@@ -6,7 +6,7 @@ from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, slice_of_text
 from hutch_engine.commands.call cimport Call, call_help, call_word, error_memory, error_syntax
 from hutch_engine.commands.command cimport (
-    KEY_ACCESS, KEY_DELETE, KEY_INCOMPLETE, KEY_INSERT, KEY_NOT_KEY, KEY_OW, KEY_RM, KEY_RO, KEY_RW, KEY_UPDATE,
+    CMD_NO_MANDATORY_KEYS, KEY_ACCESS, KEY_DELETE, KEY_INCOMPLETE, KEY_INSERT, KEY_NOT_KEY, KEY_OW, KEY_RM, KEY_RO, KEY_RW, KEY_UPDATE,
     KEY_VARIABLE_FLAGS, Command)
 from hutch_engine.commands.reply cimport (reply_array, reply_array_at, reply_bulk, reply_error, reply_integer,
                                           reply_map_at, reply_mark, reply_null, reply_raw, reply_set,
@@ -47,6 +47,15 @@ cdef void _reply_key_flags(Call* call, uint32_t flags) noexcept nogil:
         reply_simple(call.reply, b"variable_flags")
 
 
+cdef bint _has_keys(const Command* command) noexcept nogil:
+    """Channels are specified like keys, and are none."""
+    cdef uint32_t i
+    for i in range(command.key_spec_count):
+        if not command.key_specs[i].flags & KEY_NOT_KEY:
+            return True
+    return False
+
+
 cdef void _get_keys(Call* call, bint with_flags) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef Slice* argv = call.argv + 2
@@ -57,7 +66,7 @@ cdef void _get_keys(Call* call, bint with_flags) noexcept nogil:
     if command == NULL:
         reply_error(call.reply, b"ERR Invalid command specified")
         return
-    if command.key_spec_count == 0:
+    if not _has_keys(command):
         reply_error(call.reply, b"ERR The command has no key arguments")
         return
     if (command.arity > 0 and <int64_t>argc != command.arity) or \
@@ -66,11 +75,11 @@ cdef void _get_keys(Call* call, bint with_flags) noexcept nogil:
         return
     count = command_keys(command, argv, argc, NULL, 0)
     if count <= 0:
-        # Redis tells a broken request and one without keys apart by whether it must name a key.
-        if count < 0:
-            reply_error(call.reply, b"ERR Invalid arguments specified for command")
-        else:
+        # A command that may do without keys is thought to do without them when its words make no sense.
+        if command.flags & CMD_NO_MANDATORY_KEYS:
             reply_array(call.reply, 0)
+        else:
+            reply_error(call.reply, b"ERR Invalid arguments specified for command")
         return
     positions = <KeyPosition*>heap_try_alloc(&engine.heap, <size_t>count * sizeof(KeyPosition))
     if positions == NULL:
@@ -198,7 +207,6 @@ cdef void cmd_command_list(Call* call) noexcept nogil:
     cdef int64_t count = 0
     cdef uint32_t i
     cdef size_t mark
-    cdef Slice name
     if call.argc != 2 and (call.argc != 5 or not call_word(call, 2, b"FILTERBY")):
         error_syntax(call)
         return
@@ -218,13 +226,7 @@ cdef void cmd_command_list(Call* call) noexcept nogil:
             return
     mark = reply_mark(call.reply)
     for i in range(engine.command_count):
-        if pattern == NULL and categories == 0:
-            # Without a filter Redis lists top-level names only.
-            name = slice_of(engine.list_command(i).name, engine.list_command(i).name_length)
-            reply_bulk(call.reply, name)
-            count += 1
-        else:
-            count += _list(call, engine.list_command(i), pattern, categories)
+        count += _list(call, engine.list_command(i), pattern, categories)
     reply_array_at(call.reply, mark, count)
 
 

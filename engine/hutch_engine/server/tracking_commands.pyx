@@ -1,7 +1,7 @@
 """See tracking_commands.pxd."""
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t
-from libc.string cimport memcmp
+from libc.string cimport memchr, memcmp
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.slice cimport Slice, slice_of
@@ -22,15 +22,21 @@ cdef bint _overlap(Slice one, Slice two) noexcept nogil:
     return shorter == 0 or memcmp(one.data, two.data, shorter) == 0
 
 
+cdef inline Slice _until_nul(Slice prefix) noexcept nogil:
+    """As an error quotes it."""
+    cdef const void* end = memchr(prefix.data, 0, prefix.length) if prefix.length else NULL
+    return prefix if end == NULL else slice_of(prefix.data, <size_t>(<const char*>end - prefix.data))
+
+
 cdef void _error_overlap(Call* call, Slice one, Slice two, const char* which) noexcept nogil:
     cdef Buffer text
     buffer_init(&text, NULL)
     buffer_append_text(&text, b"ERR Prefix '")
-    buffer_append_slice(&text, one)
+    buffer_append_slice(&text, _until_nul(one))
     buffer_append_text(&text, b"' overlaps with ")
     buffer_append_text(&text, which)
     buffer_append_text(&text, b" prefix '")
-    buffer_append_slice(&text, two)
+    buffer_append_slice(&text, _until_nul(two))
     buffer_append_text(&text, b"'. Prefixes for a single client must not overlap.")
     reply_error_slice(call.reply, buffer_slice(&text))
     buffer_clear(&text)

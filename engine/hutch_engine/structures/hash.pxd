@@ -5,16 +5,8 @@
                                                    deadline first and the fields without one last (as RDB has it)
     HASH_TABLE       pointer -> HashTable          a table of field blocks, and a heap of the deadlines
 
-A field block of the table:
-
-    offset  size  what
-     -4      4    place in the heap of deadlines, only with FIELD_HAS_DEADLINE (the block begins here)
-      0      1    flags
-      1      1+   field length, LEB128, and the field
-      ...    1+   value length, LEB128, and the value
-
-One block a field: a value that fits the block's rounded size is written over in place, another one gets a new
-block. Both forms that may know deadlines begin with a HashAlarm, by which the keyspace's wheel finds the hash
+Fields of the table are blocks of their own: hash_field.pxd. Both forms that may know deadlines begin with a HashAlarm,
+by which the keyspace's wheel finds the hash
 when its earliest deadline comes.
 
 Callers work through a `Hash`, a handle on their stack: functions that change the hash may change its form and
@@ -34,10 +26,6 @@ cdef enum:
     HASH_PACKED = 0
     HASH_DEADLINES = 1
     HASH_TABLE = 2
-
-cdef enum:
-    FIELD_HAS_DEADLINE = 1
-    FIELD_KEY_OFFSET = 1
 
 cdef enum:                       # what hash_set did
     HASH_REFUSED = 0             # no memory; nothing changed

@@ -7,13 +7,16 @@ changed or taken away in O(log n) without a search.
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from hutch_engine.base.checks cimport HUTCH_CHECKS, hutch_panic
-from hutch_engine.base.compiler cimport likely, load_u32, unlikely
+from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.hash cimport HashKey
 from hutch_engine.base.memory cimport (
     Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc, heap_try_resize)
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
 from hutch_engine.base.random cimport Random, random_below
 from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.structures.hash_field cimport (
+    FIELD_KEY_OFFSET, PLACE_BYTES, field_block_bytes, field_block_bytes_of, field_free,
+    field_has_deadline, field_name, field_new, field_place, field_set_place, field_value, field_write_value)
 from hutch_engine.structures.listpack cimport (
     LISTPACK_BEFORE, LISTPACK_SAFE_BYTES, Listpack, listpack_append, listpack_bytes, listpack_copy,
     listpack_delete_range, listpack_delete_run, listpack_find, listpack_first, listpack_free, listpack_get,
@@ -27,7 +30,6 @@ from hutch_engine.structures.wheel cimport wheel_relocated
 cdef enum:
     CHILDREN = 4                 # of a node in the heap of deadlines
     FIRST_DEADLINES = 8
-    PLACE_BYTES = 4
     RANDOM_TRIES = 64            # for a field that is not due, before they are counted
 
 
@@ -147,107 +149,11 @@ cdef void _delete_packed(Hash* hash, uint8_t* at) noexcept nogil:
     _set_pack(hash, listpack_delete_run(hash.heap, _pack(hash), &at, _stride(hash)))
 
 
-# ---- field blocks
-
-cdef inline bint _has_deadline(const char* field) noexcept nogil:
-    return field[0] & FIELD_HAS_DEADLINE
-
-
-cdef inline uint32_t _place(const char* field) noexcept nogil:
-    return load_u32(field - PLACE_BYTES)
-
-
-cdef inline void _set_place(char* field, uint32_t place) noexcept nogil:
-    memcpy(field - PLACE_BYTES, &place, PLACE_BYTES)
-
-
-cdef inline const char* _read_length(const char* at, size_t* length_out) noexcept nogil:
-    cdef size_t length = <uint8_t>at[0]
-    cdef int shift = 7
-    if likely(length < 0x80):
-        length_out[0] = length
-        return at + 1
-    length &= 0x7f
-    while True:
-        at += 1
-        length |= <size_t>(<uint8_t>at[0] & 0x7f) << shift
-        if not <uint8_t>at[0] & 0x80:
-            length_out[0] = length
-            return at + 1
-        shift += 7
-
-
-cdef inline char* _write_length(char* at, size_t length) noexcept nogil:
-    while length >= 0x80:
-        at[0] = <char>(<uint8_t>(length & 0x7f) | 0x80)
-        at += 1
-        length >>= 7
-    at[0] = <char>length
-    return at + 1
-
-
-cdef inline size_t _length_bytes(size_t length) noexcept nogil:
-    cdef size_t count = 1
-    while length >= 0x80:
-        length >>= 7
-        count += 1
-    return count
-
-
-cdef inline Slice _field_name(const char* field) noexcept nogil:
-    cdef size_t length
-    cdef const char* data = _read_length(field + FIELD_KEY_OFFSET, &length)
-    return slice_of(data, length)
-
-
-cdef inline Slice _field_value(const char* field) noexcept nogil:
-    cdef Slice name = _field_name(field)
-    cdef size_t length
-    cdef const char* data = _read_length(name.data + name.length, &length)
-    return slice_of(data, length)
-
-
-cdef inline size_t _block_bytes(size_t name, size_t value, bint with_deadline) noexcept nogil:
-    """Rounded: two values of the same may replace each other in place."""
-    return heap_block_bytes(FIELD_KEY_OFFSET + _length_bytes(name) + name + _length_bytes(value) + value
-                            + (PLACE_BYTES if with_deadline else 0))
-
-
-cdef inline size_t _block_bytes_of(const char* field) noexcept nogil:
-    return _block_bytes(_field_name(field).length, _field_value(field).length, _has_deadline(field))
-
-
-cdef inline void _write_value(char* at, Slice value) noexcept nogil:
-    at = _write_length(at, value.length)
-    if value.length:
-        memcpy(at, value.data, value.length)
-
-
-cdef char* _field_new(Heap* heap, Slice name, Slice value, bint with_deadline) noexcept nogil:
-    """NULL when refused."""
-    cdef char* field = <char*>heap_try_alloc(heap, _block_bytes(name.length, value.length, with_deadline))
-    cdef char* at
-    if unlikely(field == NULL):
-        return NULL
-    if with_deadline:
-        field += PLACE_BYTES
-    field[0] = FIELD_HAS_DEADLINE if with_deadline else 0
-    at = _write_length(field + FIELD_KEY_OFFSET, name.length)
-    if name.length:
-        memcpy(at, name.data, name.length)
-    _write_value(at + name.length, value)
-    return field
-
-
-cdef inline void _field_free(Heap* heap, char* field) noexcept nogil:
-    heap_free(heap, field - (PLACE_BYTES if _has_deadline(field) else 0), _block_bytes_of(field))
-
-
 # ---- the heap of deadlines
 
 cdef inline void _seat(HashTable* table, uint32_t place, HashDeadline deadline) noexcept nogil:
     table.deadlines[place] = deadline
-    _set_place(deadline.field, place)
+    field_set_place(deadline.field, place)
 
 
 cdef void _sift(HashTable* table, uint32_t place) noexcept nogil:
@@ -335,21 +241,21 @@ cdef inline HashTable* _table(const Hash* hash) noexcept nogil:
 
 cdef inline int64_t _table_deadline(const HashTable* table, const char* field) noexcept nogil:
     """0 without one."""
-    return table.deadlines[_place(field)].deadline_ms if _has_deadline(field) else 0
+    return table.deadlines[field_place(field)].deadline_ms if field_has_deadline(field) else 0
 
 
 cdef void _remove_field(Heap* heap, HashTable* table, TableSlot slot, uint64_t hash) noexcept nogil:
     cdef char* field = <char*>slot[0]
     table_remove(&table.table, slot, hash)
-    if unlikely(_has_deadline(field)):
-        _deadline_remove(heap, table, _place(field))
-    _field_free(heap, field)
+    if unlikely(field_has_deadline(field)):
+        _deadline_remove(heap, table, field_place(field))
+    field_free(heap, field)
 
 
 cdef TableSlot _find_live(const Hash* hash, Slice field, uint64_t field_hash) noexcept nogil:
     cdef HashTable* table = _table(hash)
     cdef TableSlot slot = table_find(&table.table, field, field_hash)
-    if (slot != NULL and unlikely(_has_deadline(<char*>slot[0]))
+    if (slot != NULL and unlikely(field_has_deadline(<char*>slot[0]))
             and _is_due(hash, _table_deadline(table, <char*>slot[0]))):
         return NULL
     return slot
@@ -363,7 +269,7 @@ cdef HashTable* _table_new(Heap* heap, const HashKey* hash_key) noexcept nogil:
 
 
 cdef bint _free_field(void* context, void* field) noexcept nogil:
-    _field_free(<Heap*>context, <char*>field)
+    field_free(<Heap*>context, <char*>field)
     return True
 
 
@@ -398,7 +304,7 @@ cdef bint _become_table(Hash* hash, uint64_t expected) noexcept nogil:
         if deadline_ms and not _deadlines_reserve(hash.heap, table):
             _table_free(hash.heap, table)
             return False
-        field = _field_new(hash.heap, name, listpack_text(value_at, value_digits), deadline_ms != 0)
+        field = field_new(hash.heap, name, listpack_text(value_at, value_digits), deadline_ms != 0)
         if field == NULL:
             _table_free(hash.heap, table)
             return False
@@ -426,30 +332,30 @@ cdef int _set_in_table(Hash* hash, Slice field, Slice value, bint keep_deadline)
     cdef char* made
     if slot != NULL:
         old = <char*>slot[0]
-        had_deadline = _has_deadline(old)
+        had_deadline = field_has_deadline(old)
         if unlikely(had_deadline) and _is_due(hash, _table_deadline(table, old)):
             _remove_field(hash.heap, table, slot, field_hash)
             slot = NULL
     if slot == NULL:
-        made = _field_new(hash.heap, field, value, False)
+        made = field_new(hash.heap, field, value, False)
         if unlikely(made == NULL):
             return HASH_REFUSED
         table_insert(&table.table, made, field_hash)
         return HASH_ADDED
     keeps = had_deadline and keep_deadline
-    if had_deadline == keeps and _block_bytes(field.length, value.length, keeps) == _block_bytes_of(old):
-        _write_value(<char*>_field_name(old).data + field.length, value)
+    if had_deadline == keeps and field_block_bytes(field.length, value.length, keeps) == field_block_bytes_of(old):
+        field_write_value(<char*>field_name(old).data + field.length, value)
         return HASH_CHANGED
-    made = _field_new(hash.heap, field, value, keeps)
+    made = field_new(hash.heap, field, value, keeps)
     if unlikely(made == NULL):
         return HASH_REFUSED
     if keeps:
-        _set_place(made, _place(old))
-        table.deadlines[_place(made)].field = made
+        field_set_place(made, field_place(old))
+        table.deadlines[field_place(made)].field = made
     elif had_deadline:
-        _deadline_remove(hash.heap, table, _place(old))
+        _deadline_remove(hash.heap, table, field_place(old))
     table_replace(&table.table, slot, made)
-    _field_free(hash.heap, old)
+    field_free(hash.heap, old)
     return HASH_CHANGED
 
 
@@ -491,15 +397,15 @@ cdef struct Copying:
 cdef bint _copy_field(void* context, void* visited) noexcept nogil:
     cdef Copying* copying = <Copying*>context
     cdef const char* field = <const char*>visited
-    cdef Slice name = _field_name(field)
-    cdef char* made = _field_new(copying.heap, name, _field_value(field), _has_deadline(field))
+    cdef Slice name = field_name(field)
+    cdef char* made = field_new(copying.heap, name, field_value(field), field_has_deadline(field))
     if made == NULL:
         return False
-    if _has_deadline(field):
+    if field_has_deadline(field):
         # The same place of a heap that is the same.
-        _set_place(made, _place(field))
-        copying.copy.deadlines[_place(field)].deadline_ms = _table_deadline(copying.source, field)
-        copying.copy.deadlines[_place(field)].field = made
+        field_set_place(made, field_place(field))
+        copying.copy.deadlines[field_place(field)].deadline_ms = _table_deadline(copying.source, field)
+        copying.copy.deadlines[field_place(field)].field = made
     table_insert(&copying.copy.table, made, table_hash(&copying.copy.table, name))
     return True
 
@@ -542,7 +448,7 @@ cdef struct Weighing:
 
 cdef bint _weigh(void* context, void* field) noexcept nogil:
     cdef Weighing* weighing = <Weighing*>context
-    weighing.bytes += _block_bytes_of(<const char*>field)
+    weighing.bytes += field_block_bytes_of(<const char*>field)
     weighing.seen += 1
     return weighing.seen != weighing.limit
 
@@ -587,7 +493,7 @@ cdef bint hash_get(const Hash* hash, Slice field, char* scratch, Slice* value_ou
         slot = _find_live(hash, field, table_hash(&_table(hash).table, field))
         if slot == NULL:
             return False
-        value_out[0] = _field_value(<char*>slot[0])
+        value_out[0] = field_value(<char*>slot[0])
         return True
     at = _find_packed(hash, field)
     if at == NULL or _is_due(hash, _packed_deadline(hash, at)):
@@ -751,18 +657,18 @@ cdef bint hash_set_deadline(Hash* hash, Slice field, int64_t deadline_ms) noexce
     if slot == NULL:
         return False
     old = <char*>slot[0]
-    if _has_deadline(old):
-        place = _place(old)
+    if field_has_deadline(old):
+        place = field_place(old)
         table.deadlines[place].deadline_ms = deadline_ms
         _sift(table, place)
         return True
     if not _deadlines_reserve(hash.heap, table):
         return False
-    made = _field_new(hash.heap, field, _field_value(old), True)
+    made = field_new(hash.heap, field, field_value(old), True)
     if made == NULL:
         return False
     table_replace(&table.table, slot, made)
-    _field_free(hash.heap, old)
+    field_free(hash.heap, old)
     _deadline_add(table, made, deadline_ms)
     return True
 
@@ -783,15 +689,15 @@ cdef bint hash_clear_deadline(Hash* hash, Slice field) noexcept nogil:
         return _rewrite(hash, at, listpack_text(listpack_next(_pack(hash), at), scratch), 0)
     table = _table(hash)
     slot = table_find(&table.table, field, table_hash(&table.table, field))
-    if slot == NULL or not _has_deadline(<char*>slot[0]):
+    if slot == NULL or not field_has_deadline(<char*>slot[0]):
         return False
     old = <char*>slot[0]
-    made = _field_new(hash.heap, field, _field_value(old), False)
+    made = field_new(hash.heap, field, field_value(old), False)
     if made == NULL:
         return False
     table_replace(&table.table, slot, made)
-    _deadline_remove(hash.heap, table, _place(old))
-    _field_free(hash.heap, old)
+    _deadline_remove(hash.heap, table, field_place(old))
+    field_free(hash.heap, old)
     return True
 
 
@@ -825,7 +731,7 @@ cdef uint64_t hash_take_due(Hash* hash, uint64_t budget) noexcept nogil:
     elif hash.form == HASH_TABLE:
         table = _table(hash)
         while taken < budget and table.deadline_count and table.deadlines[0].deadline_ms < hash.now_ms:
-            name = _field_name(table.deadlines[0].field)
+            name = field_name(table.deadlines[0].field)
             field_hash = table_hash(&table.table, name)
             _remove_field(hash.heap, table, table_find(&table.table, name, field_hash), field_hash)
             taken += 1
@@ -846,9 +752,9 @@ cdef struct Walk:
 cdef bint _walk_field(void* context, void* visited) noexcept nogil:
     cdef Walk* walk = <Walk*>context
     cdef const char* field = <const char*>visited
-    if unlikely(_has_deadline(field)) and _is_due(walk.hash, _table_deadline(_table(walk.hash), field)):
+    if unlikely(field_has_deadline(field)) and _is_due(walk.hash, _table_deadline(_table(walk.hash), field)):
         return True
-    return walk.visit(walk.context, _field_name(field), _field_value(field))
+    return walk.visit(walk.context, field_name(field), field_value(field))
 
 
 cdef bint hash_each(const Hash* hash, HashVisitor visit, void* context) noexcept nogil:
@@ -932,8 +838,8 @@ cdef bint hash_random(const Hash* hash, Random* random, char* field_scratch, cha
         field = _random_field(hash, random)
         if field == NULL:
             return False
-        field_out[0] = _field_name(field)
-        value_out[0] = _field_value(field)
+        field_out[0] = field_name(field)
+        value_out[0] = field_value(field)
         return True
     due = _due_packed(hash)
     length = hash_stored(hash)
@@ -981,12 +887,12 @@ cdef void hash_sample(const Hash* hash, Random* random, uint64_t count, HashVisi
     table_init(&chosen, hash.heap, hash.hash_key, FIELD_KEY_OFFSET)
     while count:
         field = _random_field(hash, random)
-        name = _field_name(field)
+        name = field_name(field)
         field_hash = table_hash(&chosen, name)
         if table_find(&chosen, name, field_hash) == NULL:
             table_insert(&chosen, <void*>field, field_hash)
             count -= 1
-            if not visit(context, name, _field_value(field)):
+            if not visit(context, name, field_value(field)):
                 break
     table_clear(&chosen)
 
@@ -1001,9 +907,9 @@ cdef inline void _require(bint holds, const char* what) noexcept nogil:
 cdef bint _check_field(void* context, void* visited) noexcept nogil:
     cdef HashTable* table = <HashTable*>context
     cdef const char* field = <const char*>visited
-    if _has_deadline(field):
-        _require(_place(field) < table.deadline_count, b"hash: a field's place lies behind the heap")
-        _require(table.deadlines[_place(field)].field == field, b"hash: a field's place is another one's")
+    if field_has_deadline(field):
+        _require(field_place(field) < table.deadline_count, b"hash: a field's place lies behind the heap")
+        _require(table.deadlines[field_place(field)].field == field, b"hash: a field's place is another one's")
     return True
 
 
@@ -1026,7 +932,7 @@ cdef void hash_check(const Hash* hash) noexcept nogil:
             _require(table.deadlines[(i - 1) // CHILDREN].deadline_ms <= table.deadlines[i].deadline_ms,
                      b"hash: a deadline lies before its parent")
         for i in range(table.deadline_count):
-            _require(_has_deadline(table.deadlines[i].field) and _place(table.deadlines[i].field) == i,
+            _require(field_has_deadline(table.deadlines[i].field) and field_place(table.deadlines[i].field) == i,
                      b"hash: a deadline's field does not know it")
         return
     pack = _pack(hash)

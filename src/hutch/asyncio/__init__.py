@@ -11,8 +11,14 @@
 
 A plain command runs at once, in the event loop's thread: it is a function call. A blocking one parks its task until it is
 served; no thread waits. Clients of hutch.Redis and of this module share a store by its name, or by `store=`.
+
+What takes long takes the loop's time: a script that runs for a second holds up its event loop for that second (other
+threads and loops go on, and may kill it past `busy-reply-threshold`). Run such a one in a thread:
+`await asyncio.to_thread(hutch.Redis(store=r.store).eval, script, 0)`.
 """
 from .client import Pipeline, Redis, from_url
 from .connection import EmbeddedConnection, EmbeddedConnectionPool
+from .lock import Lock
+from .pubsub import PubSub
 
-__all__ = ["EmbeddedConnection", "EmbeddedConnectionPool", "Pipeline", "Redis", "from_url"]
+__all__ = ["EmbeddedConnection", "EmbeddedConnectionPool", "Lock", "Pipeline", "PubSub", "Redis", "from_url"]

@@ -16,6 +16,8 @@ from hutch_engine.door_hot_async import HotAsync, async_methods
 from ..client import _Callbacks, _DECISIVE, _IGNORED, _refusal
 from ..exceptions import StoreClosedError
 from .connection import EmbeddedConnection, EmbeddedConnectionPool
+from .lock import Lock
+from .pubsub import PubSub
 from .waiting import LATER_S, finish
 
 _KNOWN = frozenset(inspect.signature(AbstractConnection.__init__).parameters) - {"self", "parser_class"}
@@ -108,7 +110,7 @@ class Redis(HotAsync, redis.asyncio.Redis):
         # A connection of one's own may be amid anything, and tasks take turns on it.
         plain = plain and not self.single_connection_client
         self._hot_enable(plain)
-        self._hot_pending = plain
+        self._hot_pending = self._scripts_pending = plain
 
     async def execute_command(self, *args, **options):
         """Run a command and return its reply, shaped as redis-py shapes it."""
@@ -121,6 +123,10 @@ class Redis(HotAsync, redis.asyncio.Redis):
             self._hot_pending = False
             self._hot_attach(connection.session, connection.db)
         try:
+            if self._scripts_pending and args[0] in ("EVAL", "EVALSHA"):
+                if self._hot:
+                    self._hot_attach_scripts(self.connection_pool.script_session(connection.session))
+                self._scripts_pending = False
             response = run_now(connection.session, args)
             while response is LATER:
                 await asyncio.sleep(LATER_S)
@@ -168,6 +174,19 @@ class Redis(HotAsync, redis.asyncio.Redis):
         await super().aclose(close_connection_pool)
         if close_connection_pool or (close_connection_pool is None and self.auto_close_connection_pool):
             await self.connection_pool.aclose()      # older redis-py only disconnects
+
+    def lock(self, name, *args, lock_class=None, **options):
+        """A lock on ``name``, to be held by one task at a time; see redis.asyncio.Redis.lock."""
+        if lock_class is None and len(args) < 5:
+            lock_class = Lock
+        return super().lock(name, *args, **({} if lock_class is None else {"lock_class": lock_class}), **options)
+
+    def pubsub(self, **options):
+        """Something to subscribe with, and to hear from; see redis.asyncio.Redis.pubsub."""
+        dispatcher = getattr(self, "_event_dispatcher", None)
+        if dispatcher is not None:
+            options.setdefault("event_dispatcher", dispatcher)
+        return PubSub(self.connection_pool, **options)
 
     def pipeline(self, transaction=True, shard_hint=None):
         """Commands that are gathered and run together; with `transaction` (the default), atomically."""

@@ -1,10 +1,12 @@
 """Connections of redis.asyncio that lead to a store in this process.
 
 As in hutch.connection, packing keeps the words, sending runs them in the connection's session, and reading decodes what
-they answered. A command that waits lets its task wait when the reply is read.
+they answered. A command that waits lets its task wait when the reply is read; where no reply is due, reading waits for
+a message.
 """
 import asyncio
 import inspect
+import logging
 import math
 from collections import deque
 
@@ -18,7 +20,7 @@ from hutch_engine.door_async import Submission, twin
 from ..connection import CLOSED_BY_SERVER, MANY
 from ..exceptions import StoreClosedError
 from ..store import Store, named_store, private_store, store_of
-from .waiting import finish
+from .waiting import complete, finish, noticed
 
 _NO_MAINTENANCE = {}
 if "maint_notifications_config" in inspect.signature(AbstractConnection.__init__).parameters:
@@ -26,6 +28,9 @@ if "maint_notifications_config" in inspect.signature(AbstractConnection.__init__
     _NO_MAINTENANCE = {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
 
 SPARE_SESSIONS = 64              # that waited and may again, kept by a pool
+MESSAGES_IN_A_ROW = 256          # that one task reads before others have their turn
+
+_log = logging.getLogger("hutch.asyncio")
 
 
 class Parser(AsyncBaseParser):
@@ -33,6 +38,8 @@ class Parser(AsyncBaseParser):
 
     def __init__(self, socket_read_size=0):
         self._connection = None
+        self.pubsub_push_handler_func = None
+        self.invalidation_push_handler_func = None
 
     def on_connect(self, connection):
         self._connection = connection
@@ -49,6 +56,30 @@ class Parser(AsyncBaseParser):
     async def read_response(self, disable_decoding=False, **ignored):
         return await self._connection.next_reply(disable_decoding)
 
+    # ---- RESP3's push messages
+
+    def set_pubsub_push_handler(self, handler):
+        self.pubsub_push_handler_func = handler
+
+    def set_invalidation_push_handler(self, handler):
+        self.invalidation_push_handler_func = handler
+
+    async def handle_push(self, message):
+        """What becomes of a message: its handler's answer, or the message itself where there is no handler."""
+        if message[0] in ("invalidate", b"invalidate"):
+            try:
+                return await _called(self.invalidation_push_handler_func, message)
+            except Exception:    # as redis-py: the command that is being read for has nothing to do with it
+                _log.exception("the handler of invalidation messages failed")
+                return None
+        handler = self.pubsub_push_handler_func
+        return message if handler is None else await _called(handler, message)
+
+
+async def _called(handler, message):
+    answer = handler(message) if handler is not None else None
+    return await answer if inspect.isawaitable(answer) else answer
+
 
 class EmbeddedConnection(AbstractConnection):
     """One session of a store."""
@@ -58,14 +89,18 @@ class EmbeddedConnection(AbstractConnection):
         self.session = None
         self._live = False
         self._replies = deque()          # Submissions whose replies were not all read
+        self._messages = None            # those received and not yet read
+        self._unbroken = 0               # messages that were read since others had their turn
+        self._listeners = set()          # futures of tasks that wait for a message
         kwargs["parser_class"] = Parser
         if kwargs.get("protocol", 0) is None:
             del kwargs["protocol"]       # redis-py's own choice
         super().__init__(**{**_NO_MAINTENANCE, **kwargs})
 
     def set_parser(self, parser_class):
-        # redis-py changes the parser with the protocol. Ours reads both.
-        self._parser = Parser()
+        # redis-py changes the parser with the protocol. Ours reads both, and keeps its handlers.
+        if not isinstance(getattr(self, "_parser", None), Parser):
+            self._parser = Parser()
 
     def repr_pieces(self):
         pieces = [("store", self.store.name or hex(id(self.store))), ("db", self.db)]
@@ -115,6 +150,7 @@ class EmbeddedConnection(AbstractConnection):
         for submission in self._replies:
             submission.withdraw()
         self._replies.clear()
+        self._messages = None
         self._parser.on_disconnect()
         self._should_reconnect = False
         if self._live:
@@ -145,6 +181,8 @@ class EmbeddedConnection(AbstractConnection):
             self.drop()          # amid a transaction, perhaps
             raise
         self._replies.append(submission)
+        for future in self._listeners:
+            complete(future)     # the reply is theirs, as on a socket
 
     async def send_command(self, *args, **kwargs):
         await self.send_packed_command([args], check_health=kwargs.get("check_health", True))
@@ -179,26 +217,106 @@ class EmbeddedConnection(AbstractConnection):
             raise TimeoutError(f"Timeout reading from {self._host_error()}: no reply is due")
         return submission.read(False if disable_decoding else None)
 
+    def has_messages(self):
+        """Pub/sub, invalidation messages, MONITOR."""
+        if not self._messages:
+            self._messages = self.session.receive(0)
+        return bool(self._messages)
+
+    def _has_anything(self):
+        return self.has_replies() or self.has_messages()
+
     async def can_read(self):
-        return self.has_replies()
-
-    async def can_read_destructive(self):
-        return self.has_replies()
-
-    async def read_response(self, disable_decoding=False, timeout=None, *, disconnect_on_error=True, push_request=False):
         try:
-            if timeout is None or timeout == math.inf:
-                response = await self.next_reply(disable_decoding)
-            else:
+            return self._live and self._has_anything()
+        except StoreClosedError:
+            return True          # reading will say what happened
+
+    can_read_destructive = can_read
+
+    @property
+    def is_awaited(self):
+        """Does a task wait for a message here?"""
+        return bool(self._listeners)
+
+    async def _next_message(self, disable_decoding, push_request):
+        """The next message; None for one that went to a handler instead."""
+        self._unbroken += 1
+        message = self._messages.read(False if disable_decoding else None)
+        if not isinstance(message, list) or self.protocol not in (3, "3"):
+            return message
+        answer = await self._parser.handle_push(message)
+        return answer if push_request else None
+
+    def message_at_hand(self):
+        """A pub/sub message that was received and needs no handler of ours, or None. It is what reading would give."""
+        if (not self._messages or self._replies or self._unbroken >= MESSAGES_IN_A_ROW or self.health_check_interval
+                or self._parser.pubsub_push_handler_func is not None):
+            return None
+        self._unbroken += 1
+        message = self._messages.read()
+        return None if message[0] in ("invalidate", b"invalidate") else message
+
+    async def _something(self, timeout):
+        """Is there a reply or a message to read? Waits `timeout` seconds for it, or without end. Nothing suspends
+        the task between the answer and the reading, so a task that is cancelled has taken nothing."""
+        if self._unbroken >= MESSAGES_IN_A_ROW:
+            self._unbroken = 0
+            await asyncio.sleep(0)
+        if self._has_anything():
+            return True
+        self._unbroken = 0
+        if timeout is None or timeout > 0:
+            return await noticed(self.session, self._has_anything, timeout, self._listeners)
+        await asyncio.sleep(0)   # whoever asks again and again lets others go on
+        return self._has_anything()
+
+    async def _next_response(self, disable_decoding, timeout, push_request):
+        if not push_request and self._parser.invalidation_push_handler_func is not None:
+            while self.has_messages():           # what came before a reply is heard of before it
+                await self._next_message(disable_decoding, False)
+        end = None
+        if timeout == math.inf:
+            timeout = None
+        elif timeout is not None:
+            end = asyncio.get_running_loop().time() + timeout
+        elif not self.has_replies() and not push_request and not self._messages and not self.session.is_listening:
+            # A server that owes nothing would let a client wait for ever. Only one that listens should.
+            return await self.next_reply()       # which says so
+        while await self._something(timeout):
+            if self.has_replies():
+                if end is None or self._replies[0]:
+                    return await self.next_reply(disable_decoding)
                 try:
-                    response = await asyncio.wait_for(self.next_reply(disable_decoding), timeout)
+                    return await asyncio.wait_for(self.next_reply(disable_decoding), timeout)
                 except asyncio.TimeoutError:
                     return None
+            response = await self._next_message(disable_decoding, push_request)
+            if push_request or response is not None:
+                return response
+            if end is not None:
+                timeout = end - asyncio.get_running_loop().time()
+        return None
+
+    async def read_response(self, disable_decoding=False, timeout=None, *, disconnect_on_error=True, push_request=False):
+        if not self._live:
+            raise ConnectionError(CLOSED_BY_SERVER)
+        due = True
+        try:
+            if self._replies and self._replies[0] and self._parser.invalidation_push_handler_func is None:
+                response = await self.next_reply(disable_decoding)
+            else:
+                due = self.has_replies()
+                response = await self._next_response(disable_decoding, timeout, push_request)
             if isinstance(response, ConnectionError):
                 raise response
         except StoreClosedError as error:
             self.drop()
             raise ConnectionError(str(error)) from None
+        except asyncio.CancelledError:
+            if disconnect_on_error and due:
+                self.drop()      # a command that was withdrawn, amid a transaction perhaps
+            raise
         except BaseException:
             if disconnect_on_error:
                 self.drop()
@@ -249,6 +367,7 @@ class EmbeddedConnectionPool(redis.asyncio.ConnectionPool):
             store = private_store() if name is None else named_store(name)
         self.store = store
         self._shared = None
+        self._scripts = None             # a session for scripts: others are let in while one runs
         self._spare = []
         self._waiting = set()
         super().__init__(connection_class=connection_class, max_connections=max_connections or MANY, store=store,
@@ -281,6 +400,8 @@ class EmbeddedConnectionPool(redis.asyncio.ConnectionPool):
             return self._shared
         if not connection.is_usable:
             await self._make_usable(connection)
+            if self._scripts is not None:
+                twin(connection.session, self._scripts)          # it was closed with the others
         return connection
 
     async def _make_usable(self, connection):
@@ -311,7 +432,14 @@ class EmbeddedConnectionPool(redis.asyncio.ConnectionPool):
             return               # not ours, or released before
         if getattr(connection, "_should_reconnect", False):     # redis-py 7 and later mark connections so
             await connection.disconnect()
-        self._available_connections.append(connection)
+        if not connection.is_awaited:            # else a task will hear there that it was closed, and nobody else may use it
+            self._available_connections.append(connection)
+
+    def script_session(self, model):
+        """The session that compiled eval and evalsha of all this pool's clients run in: one like `model`."""
+        if self._scripts is None:
+            self._scripts = twin(model)
+        return self._scripts
 
     # ---- sessions that wait
 
@@ -341,6 +469,8 @@ class EmbeddedConnectionPool(redis.asyncio.ConnectionPool):
         sessions, self._spare = self._spare, []
         if self._shared is not None:
             connections.append(self._shared)
+        if self._scripts is not None:
+            sessions.append(self._scripts)
         if inuse_connections:
             connections += list(self._in_use_connections)
             sessions += list(self._waiting)

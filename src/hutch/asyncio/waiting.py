@@ -85,24 +85,43 @@ async def finish(submission) -> bool:
             if submission.withdraw() or _given_back(submission) or isinstance(reason, GeneratorExit):
                 raise
         finally:
-            bell.unpark(number)
+            bell.unpark(number, future)
 
 
-async def noticed(session, look):
-    """Wait until `look` finds something, and return it. It is asked whenever there is something new for the session:
-    a message, or its end (then it raises, as every call of a session does)."""
+async def noticed(session, look, timeout=None, among=None):
+    """Wait until `look` finds something, and return it; or what it found last, `timeout` seconds later.
+
+    It is asked whenever there is something new for the session: a message, or its end (then it raises, as every call
+    of a session does). What it found is returned at once: a task that is cancelled has found nothing. While the task
+    waits, its future is in the set `among`: to complete it lets `look` be asked again.
+    """
+    loop = asyncio.get_running_loop()
+    bell = doorbell(loop)
+    end = None if timeout is None else loop.time() + timeout
+    timer = None
     while True:
-        loop = asyncio.get_running_loop()
-        bell = doorbell(loop)
         future = loop.create_future()
         number = listen(session, bell, future)
         try:
             found = look()
-            if found:
+            if found or (end is not None and loop.time() >= end):
                 return found
+            if end is not None:
+                timer = loop.call_at(end, complete, future)
+            if among is not None:
+                among.add(future)
             await future
         finally:
-            bell.unpark(number)
+            bell.unpark(number, future)
+            if timer is not None:
+                timer.cancel()
+            if among is not None:
+                among.discard(future)
+
+
+def complete(future):
+    if not future.done():
+        future.set_result(None)
 
 
 def _given_back(submission):

@@ -1,0 +1,29 @@
+"""Celery's Redis result backend, on a store of this process."""
+from celery.backends.redis import RedisBackend
+
+import hutch
+
+from .connection import WatchedConnection
+from .stores import options_of, pool_for
+
+# What RedisBackend knows of ways to a server.
+_WAYS = frozenset({"host", "port", "socket_timeout", "socket_connect_timeout", "socket_keepalive", "retry_on_timeout"})
+
+
+class HutchBackend(RedisBackend):
+    """Of result_backend URLs hutch://name/database."""
+
+    def _params_from_url(self, url, defaults):
+        name, options = options_of(url)
+        kept = {key: value for key, value in defaults.items() if key not in _WAYS}
+        return {**kept, **options, "name": name, "connection_class": WatchedConnection}
+
+    def _get_client(self):
+        return hutch.Redis
+
+    def _get_pool(self, **params):
+        return pool_for(**params)
+
+    def ensure(self, fun, args, **policy):
+        # A server may come back, so RedisBackend tries for twenty seconds. A store that is closed, or another process's, does not.
+        return fun(*args)

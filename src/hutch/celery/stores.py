@@ -1,0 +1,37 @@
+"""The stores behind hutch:// URLs of Celery."""
+import os
+
+from ..connection import EmbeddedConnectionPool
+from ..exceptions import ForkedError
+from ..store import named_store
+from ..url import parse_url
+
+DEFAULT_NAME = "celery"
+
+# A named store ends with its last client, and a broker must not: messages wait in it while nobody is connected.
+_kept = {}
+
+
+def options_of(url):
+    """(name, options for a pool) of a hutch:// URL."""
+    options = parse_url(url)
+    return options.pop("name", DEFAULT_NAME), options
+
+
+def store_for(name):
+    """The store of that name, which lives as long as this process."""
+    store = _kept.get(name)
+    if store is None or store.closed:
+        store = _kept[name] = named_store(name)
+        store.lend(store)                # the process itself is one of its clients
+    if store._pid != os.getpid():
+        raise ForkedError(
+            f"the store {name!r} belongs to the process that made it: with hutch:// Celery's worker needs a pool that does not "
+            "fork (--pool threads or solo). For several processes use hutch serve and redis://.")
+    return store
+
+
+def pool_for(name, connection_class, **options):
+    """A pool of connections of that class to that store."""
+    return EmbeddedConnectionPool(store=store_for(name), connection_class=connection_class,
+                                  **{key: value for key, value in options.items() if value is not None})
