@@ -4,9 +4,9 @@ A new family of commands adds its file here, and its name to DEFAULT once Hutch 
 """
 from generators import Family
 
-from . import connection, hashes, keys, lists, memory, scripting, sets, sort, sorted_sets, streams, strings, transactions, wrong_types  # noqa: F401  (each registers itself)
+from . import connection, dump, hashes, keys, lists, memory, scripting, sets, sort, sorted_sets, streams, strings, transactions, wrong_types  # noqa: F401  (each registers itself)
 
-DEFAULT = ("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "streams", "sort", "memory", "connection", "transactions", "scripting")
+DEFAULT = ("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "streams", "sort", "memory", "connection", "transactions", "scripting", "dump")
 EMBEDDED = tuple(name for name in DEFAULT if name != "connection")     # in a process of its own more is allowed
 
 

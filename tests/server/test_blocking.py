@@ -1,6 +1,6 @@
 """Clients that wait for keys: the same scenes of several clients on Hutch and on Redis 8.2, whole replies.
 
-A scene is a list of steps "client: command"; {1} stands for client 1's ID. A client that waits is let wait, and what it
+A scene is a list of steps "client: command"; {1} stands for client 1's ID, <list> and the like for a payload of DUMP. A client that waits is let wait, and what it
 is answered in the end is compared, with what is left of the keys.
 """
 import random
@@ -9,9 +9,14 @@ import time
 
 import pytest
 
+from persistence.forms import listpack, seal, stream, string
 from resp_client import Closed, RespClient
 
 PATIENCE_S = 10
+PAYLOADS = {"<list>": seal(b"\x12\x01\x02" + string(listpack(b"a", b"b", b"c"))), "<zset>": seal(b"\x11" + string(listpack(b"a", 1, b"b", 2))),
+            "<string>": seal(b"\x00\x01v"), "<broken>": seal(b"\x12\x00"),
+            "<stream>": seal(stream([((1, 1), listpack(2, 0, 1, b"f", 0, 2, 0, 0, b"x", 4, 2, 1, 0, b"y", 4))], 2, (2, 1), first=(1, 1))),
+            "<group>": seal(stream([((1, 1), listpack(1, 0, 1, b"f", 0, 2, 0, 0, b"x", 4))], 1, (1, 1), first=(1, 1), groups=[(b"g", (0, 0), 0, [], [])]))}
 
 
 class Stage:
@@ -57,8 +62,9 @@ class Stage:
 
     def send(self, number, *commands):
         for words in commands:
+            words = [PAYLOADS.get(word) or word.encode() for word in words]
             self.clients[number].send_raw(b"*%d\r\n" % len(words) + b"".join(
-                b"$%d\r\n%b\r\n" % (len(word.encode()), word.encode()) for word in words))
+                b"$%d\r\n%b\r\n" % (len(word), word) for word in words))
             self.owed[number] += 1
         self.read(number)
 
@@ -97,6 +103,19 @@ class Stage:
 
 
 SCENES = {
+    "RESTORE of a list": ["1: BLPOP k 0", "2: BRPOP k 0", "3: BLMOVE k l LEFT LEFT 0", "4: BLPOP k 0", "0: RESTORE k 0 <list>", "0: EXISTS k", "0: LRANGE l 0 -1"],
+    "RESTORE of a sorted set": ["1: BZPOPMIN k 0", "2: BZPOPMAX n k 0", "3: BZMPOP 0 1 k MIN", "0: RESTORE k 0 <zset>", "0: EXISTS k"],
+    "RESTORE of a stream": ["1: XREAD BLOCK 0 STREAMS k $", "2: XREAD COUNT 1 BLOCK 0 STREAMS k 0", "3: XREAD BLOCK 0 STREAMS k 5-5", "0: RESTORE k 0 <stream>", "0: XADD k 6-1 f z"],
+    "RESTORE of another type": ["1: BLPOP k 0", "2: BZPOPMIN k 0", "3: XREAD BLOCK 0 STREAMS k 0", "0: RESTORE k 0 <string>", "0: RESTORE k 0 <list> REPLACE", "0: RESTORE k 0 <zset> REPLACE",
+                                "0: RESTORE k 0 <stream> REPLACE"],
+    "RESTORE over what is there": ["1: BLPOP k 0", "0: SET k v", "0: RESTORE k 0 <list>", "0: RESTORE k 0 <list> REPLACE", "0: LRANGE k 0 -1"],
+    "RESTORE of what is broken or past": ["1: BLPOP k 0", "0: RESTORE k 0 <broken>", "0: RESTORE k 1 <list> ABSTTL", "0: EXISTS k", "0: RESTORE k 100000 <list>", "0: LRANGE k 0 -1"],
+    "RESTORE in EXEC and in a script": ["1: BLPOP k 0", "2: BLPOP k 0", "0: MULTI; RESTORE k 0 <list>; LPOP k; EXEC", "0: DEL k", "3: BLPOP k 0",
+                                        "0: EVAL redis.call('RESTORE',KEYS[1],0,ARGV[1]) 1 k <list>", "0: LRANGE k 0 -1"],
+    "RESTORE over a group's stream": ["0: XGROUP CREATE k g $ MKSTREAM", "1: XREADGROUP GROUP g a BLOCK 0 STREAMS k >", "0: RESTORE k 0 <group> REPLACE", "0: XPENDING k g",
+                                      "0: XGROUP CREATE l h $ MKSTREAM", "2: XREADGROUP GROUP h a BLOCK 0 STREAMS l >", "0: RESTORE l 0 <group> REPLACE", "3: XREADGROUP GROUP g a BLOCK 0 STREAMS k >",
+                                      "0: RESTORE k 0 <list> REPLACE"],
+    "RESTORE that only deletes": ["0: XGROUP CREATE k g $ MKSTREAM", "1: XREADGROUP GROUP g a BLOCK 0 STREAMS k >", "0: RESTORE k 1 <group> REPLACE ABSTTL", "0: EXISTS k"],
     "XREAD for all": ["0: XADD k 1-1 a 1", "1: XREAD BLOCK 0 STREAMS k $", "2: XREAD COUNT 1 BLOCK 0 STREAMS k 1-1", "3: XREAD BLOCK 0 STREAMS n k 0 5-5",
                       "0: XADD k 2-1 a 2", "0: XADD k 9-1 a 3"],
     "XREAD from $ of nothing": ["1: XREAD BLOCK 0 STREAMS k $", "0: XADD k 1-1 a 1", "1: XREAD BLOCK 0 STREAMS k $", "0: XADD k 1-2 a 2"],

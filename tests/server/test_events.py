@@ -13,7 +13,7 @@ from generators import Gen
 from oracle import RedisServer, find_oracle
 from resp_client import RespClient
 
-FAMILIES = ("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "streams", "sort")
+FAMILIES = ("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "streams", "sort", "dump")
 MARK = b"__key-mark"
 SEQUENCE = 100
 # Which keys these find is each server's own affair.

@@ -69,11 +69,17 @@ cdef inline uint32_t _slot(const uint8_t* at) noexcept nogil:
 
 
 cdef inline size_t _repeated(const uint8_t* start, size_t earlier, size_t at, size_t length) noexcept nogil:
-    """How many bytes are the same, three being known to be."""
+    """How many bytes are the same, three being known to be. Redis leaves the last two bytes of the text alone, but for a
+    repetition that reaches them within its first nineteen bytes, for which it does not look at the limit."""
     cdef size_t most = length - at - 2
     cdef size_t same = 3
     if most > REPEATED_MAX:
         most = REPEATED_MAX
+    if most > 16:
+        while same < 19:
+            if start[earlier + same] != start[at + same]:
+                return same
+            same += 1
     while same < most and start[earlier + same] == start[at + same]:
         same += 1
     return same

@@ -1,15 +1,15 @@
 """See dump_commands.pxd."""
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport (
-    CALL_REPLAYED, Call, call_find_read, call_hash, call_integer, call_word, error_memory, error_syntax)
+    CALL_REPLAYED, Call, call_find_read, call_hash, call_integer, call_word, error_memory, error_syntax, slot_entry)
 from hutch_engine.commands.keys cimport key_put
 from hutch_engine.commands.reply cimport reply_bulk, reply_error, reply_null, reply_ok
-from hutch_engine.keyspace.entry cimport Entry, Value, value_free
+from hutch_engine.keyspace.entry cimport Entry, Value, entry_type, value_free
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, FIND_NO_STATS, FIND_NO_TOUCH, FIND_WRITE, Keyspace, keyspace_delete, keyspace_event, keyspace_find,
-    keyspace_find_slot, keyspace_first_access, keyspace_now, keyspace_touched)
+    keyspace_find_slot, keyspace_first_access, keyspace_now, keyspace_overwritten, keyspace_touched)
 from hutch_engine.persistence.rdb cimport RdbReader, rdb_reader_of, rdb_verify_footer, rdb_write_footer
 from hutch_engine.persistence.rdb_reader cimport rdb_read_value
 from hutch_engine.persistence.rdb_writer cimport rdb_write_value
@@ -23,7 +23,7 @@ cdef void cmd_dump(Call* call) noexcept nogil:
     if entry == NULL:
         reply_null(call.reply)
         return
-    buffer_init(&payload, NULL)
+    buffer_init(&payload, &engine_of(call).client_bytes)
     rdb_write_value(&payload, call.keyspace, entry, engine_of(call).config.rdbcompression != 0)
     rdb_write_footer(&payload)
     if payload.failed:
@@ -125,8 +125,10 @@ cdef void _set_access(Keyspace* keyspace, Entry* entry, const Restoring* options
         entry.access = <uint32_t>access if access > 0 else 0
 
 
-cdef void _restore(Call* call, const Restoring* options, Value value) noexcept nogil:
+cdef void _restore(Call* call, const Restoring* options, TableSlot slot, Value value) noexcept nogil:
     cdef Keyspace* keyspace = call.keyspace
+    cdef bint present = slot != NULL
+    cdef uint8_t old_type = entry_type(slot_entry(slot)) if present else 0
     cdef Slice key = call.argv[1]
     cdef uint64_t hash = call_hash(call, 1)
     if not key_put(keyspace, call.database, key, hash, value, options.deadline_ms):
@@ -138,6 +140,8 @@ cdef void _restore(Call* call, const Restoring* options, Value value) noexcept n
                 options)
     keyspace_touched(keyspace, call.database, key)
     keyspace_event(keyspace, call.database, EVENT_GENERIC, b"restore", key)
+    if present:
+        keyspace_overwritten(keyspace, call.database, key, old_type, value.type)
     keyspace.dirty += 1
     reply_ok(call.reply)
 
@@ -164,7 +168,7 @@ cdef void cmd_restore(Call* call) noexcept nogil:
                 value_free(keyspace.heap, value.type, value.encoding, value.pointer)
             _drop(call, slot)
         else:
-            _restore(call, &options, value)
+            _restore(call, &options, slot, value)
     buffer_clear(&storage)
 
 

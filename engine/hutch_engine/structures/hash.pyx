@@ -126,7 +126,7 @@ cdef bint _rewrite(Hash* hash, uint8_t* at, Slice value, int64_t deadline_ms) no
     while place != NULL:
         next = listpack_next(pack, listpack_next(pack, place))
         other = listpack_get(next).integer
-        if other == 0 or other > deadline_ms:
+        if other == 0 or other >= deadline_ms:           # in front of the same, as in Redis
             break
         place = listpack_next(pack, next)
     for i in range(3):
