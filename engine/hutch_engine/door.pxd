@@ -20,6 +20,7 @@ cdef enum:
 cdef struct Grave:                   # a session whose Python object went while the lock was taken
     Grave* next
     SessionStruct* session
+    Signal served                    # raised when a wait inside a blocking command is over; lives as long as the struct
 
 cdef struct Taken:                   # what one round under the lock brought back
     Executed outcome                 # of the last command that was tried
@@ -65,7 +66,6 @@ cdef class Session:
     cdef SessionStruct* core         # owned; NULL when closed; guarded by the engine's lock
     cdef Grave* grave                # owned: room to be buried in, so that dealloc needs no memory
     cdef readonly Codec codec
-    cdef Signal served               # raised when a wait inside a blocking command is over
 
     cdef int enter(self) except -1
     cdef int _wait_a_turn(self) except -1

@@ -546,10 +546,10 @@ cdef class Session:
     def __cinit__(self, Engine engine not None, Codec codec not None):
         self.engine = engine
         self.codec = codec
-        signal_init(&self.served)
         self.grave = <Grave*>malloc(sizeof(Grave))
         if self.grave == NULL:
             raise MemoryError
+        signal_init(&self.grave.served)
         self.open()
 
     def __dealloc__(self):
@@ -575,7 +575,7 @@ cdef class Session:
             self.core = session_new(self.engine.core, SESSION_EMBEDDED, -1)
             refused = self.core == NULL
             if not refused:
-                self.core.served = &self.served
+                self.core.served = &self.grave.served
         self.engine.leave()
         if refused:
             raise MemoryError
@@ -626,10 +626,10 @@ cdef class Session:
     cdef int _wait_a_turn(self) except -1:
         """Another thread waits inside a blocking command of this session, or has not yet taken what it was answered:
         its turn is not over. Releases the lock."""
-        cdef uint32_t ticket = signal_prepare(&self.served)
+        cdef uint32_t ticket = signal_prepare(&self.grave.served)
         self.engine.leave()
         with nogil:
-            signal_wait(&self.served, ticket, POSTPONED_STEP_US)
+            signal_wait(&self.grave.served, ticket, POSTPONED_STEP_US)
         PyErr_CheckSignals()
         return 0
 
@@ -646,7 +646,7 @@ cdef class Session:
                     self.core = NULL
                 self.engine.leave()
                 raise self.engine.closed_error("Connection closed by server.")
-            ticket = signal_prepare(&self.served)
+            ticket = signal_prepare(&self.grave.served)
             if not session.flags & SESSION_BLOCKED:
                 take_reply(session, taken)
                 taken.ended = session.flags & SESSION_CLOSE_AFTER_REPLY != 0
@@ -654,13 +654,13 @@ cdef class Session:
                     self.core = NULL
                     session_free(session)
                 self.engine.leave()
-                signal_raise(&self.served)       # other threads may be waiting for their turn
+                signal_raise(&self.grave.served)       # other threads may be waiting for their turn
                 if taken.refused:
                     raise MemoryError("no memory for the reply")
                 return 0
             self.engine.leave()
             with nogil:
-                signal_wait(&self.served, ticket, POSTPONED_STEP_US)
+                signal_wait(&self.grave.served, ticket, POSTPONED_STEP_US)
             try:
                 PyErr_CheckSignals()
             except BaseException:
@@ -823,7 +823,7 @@ cdef class Session:
         cdef bint found
         while True:
             self.enter()
-            ticket = signal_prepare(&self.served)
+            ticket = signal_prepare(&self.grave.served)
             found = self.core.inbox.length != 0
             if found:
                 messages.buffer = self.core.inbox
@@ -838,7 +838,7 @@ cdef class Session:
                 if left_us <= 0:
                     return None
             with nogil:
-                signal_wait(&self.served, ticket, left_us)
+                signal_wait(&self.grave.served, ticket, left_us)
             PyErr_CheckSignals()
 
     # ---- what the session is
