@@ -17,8 +17,8 @@ from redis.exceptions import ConnectionError, DataError, ResponseError, WatchErr
 import hutch
 import hutch.asyncio
 from event_loops import LOOPS, run_on
-from test_api_parity import PASSING, SCRIPTS, _types
-from test_hot_methods import CALLS
+from api_calls import PASSING, SCRIPTS, types_of
+from hot_calls import CALLS
 from together import run as in_threads
 
 
@@ -62,7 +62,7 @@ def test_same_results(subject, protocol, decode):
                 if method in PASSING:
                     mine, theirs = mine[0], theirs[0]
                 assert mine == theirs, (method, args, kwargs)
-                assert _types(mine) == _types(theirs), (method, args, kwargs)
+                assert types_of(mine) == types_of(theirs), (method, args, kwargs)
         there.close()
 
     on_a_loop(main())
