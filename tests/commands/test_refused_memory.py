@@ -62,7 +62,8 @@ class Room:
 
 
 FILL = "for i = 1, ARGV[1] do redis.call('XADD', KEYS[1], i .. '-0', 'f', ARGV[2]) end"
-PENDING = [("EVAL", FILL, 1, "s", 9000, "x"), ("XGROUP", "CREATE", "s", "g", "0"), ("XREADGROUP", "GROUP", "g", "one", "COUNT", 8192, "STREAMS", "s", ">"),
+# As many pending entries as a small directory of chunks can name: one more asks for a large one.
+PENDING = [("EVAL", FILL, 1, "s", 21100, "x"), ("XGROUP", "CREATE", "s", "g", "0"), ("XREADGROUP", "GROUP", "g", "one", "COUNT", 20992, "STREAMS", "s", ">"),
            ("XGROUP", "CREATECONSUMER", "s", "g", "two")]
 STREAM = [("EVAL", FILL, 1, "s", 12, LONG), ("XGROUP", "CREATE", "s", "g", "3"), ("XREADGROUP", "GROUP", "g", "one", "COUNT", 4, "STREAMS", "s", ">")]
 LIBRARY = b"#!lua name=lib\n--" + b"x" * 6000 + b"\nredis.register_function('f', function() return 1 end)"
@@ -96,9 +97,12 @@ CASES = {
     "xclaim": (STREAM, ("XCLAIM", "s", "g", "two", 0, "4-0", "5-0")),
     "xclaim force": (STREAM, ("XCLAIM", "s", "g", LONG, 0, "4-0", "1-0", "FORCE")),
     "xclaim many": (PENDING, ("XCLAIM", "s", "g", "two", 0, *[f"{i}-0" for i in range(1, 400)], "JUSTID")),
-    "xclaim directory": (PENDING, ("XCLAIM", "s", "g", "two", 0, *[f"{i}-0" for i in range(1, 8193)], "JUSTID")),
+    "xclaim directory": (PENDING, ("XCLAIM", "s", "g", "two", 0, *[f"{i}-0" for i in range(1, 20993)], "JUSTID")),
+    "xclaim last id": (STREAM, ("XCLAIM", "s", "g", LONG, 0, "4-0", "LASTID", "9-0")),
+    "xclaim one": (PENDING, ("XCLAIM", "s", "g", "two", 0, "20993-0", "FORCE")),
+    "xreadgroup again": (PENDING + [("XGROUP", "SETID", "s", "g", "0")], ("XREADGROUP", "GROUP", "g", "two", "COUNT", 10, "STREAMS", "s", ">")),
     "xautoclaim": (STREAM, ("XAUTOCLAIM", "s", "g", LONG, 0, "0")),
-    "xautoclaim directory": (PENDING, ("XAUTOCLAIM", "s", "g", "two", 0, "0", "COUNT", 8192, "JUSTID")),
+    "xautoclaim directory": (PENDING, ("XAUTOCLAIM", "s", "g", "two", 0, "0", "COUNT", 20992, "JUSTID")),
     "xack": (PENDING, ("XACK", "s", "g", *[f"{i}-0" for i in range(1, 3000)])),
     "xdel": (STREAM, ("XDEL", "s", "2-0", "5-0", "12-0")),
     "xdelex": (STREAM, ("XDELEX", "s", "DELREF", "IDS", 2, "4-0", "5-0")),
