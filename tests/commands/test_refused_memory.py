@@ -4,6 +4,7 @@ Redis's OOM error and has changed nothing, or it does without; and given memory 
 Small blocks are never refused (base/memory): what these commands are given is large.
 """
 import pytest
+import redis
 
 refusal = pytest.importorskip("shims.refusal", reason="the shims are not built")
 
@@ -46,7 +47,7 @@ class Room:
     def state(self):
         """All that can be asked for and that a refused command must leave alone."""
         self.run("SELECT", 0, who="observer")
-        asked = [self.run("DEBUG", "DIGEST", who="observer"), self.run("FUNCTION", "LIST", "WITHCODE", who="observer"),
+        asked = [self.run("DEBUG", "DIGEST", who="observer"), self.functions(),
                  self.run("PUBSUB", "CHANNELS", who="observer"), self.run("PUBSUB", "NUMPAT", who="observer"),
                  self.run("PUBSUB", "SHARDCHANNELS", who="observer")]
         for key in sorted(self.sessions["observer"].execute(["KEYS", "*"])):
@@ -56,6 +57,21 @@ class Room:
                 refusal.check_stream(self.engine, key)
                 asked.append(self.run("XINFO", "STREAM", key, "FULL", "COUNT", "0", who="observer"))
         return asked
+
+    def heard(self, who):
+        """The messages that wait for a session."""
+        waiting = self.sessions[who].receive(0)
+        found = []
+        while waiting:
+            try:
+                found.append(waiting.read())
+            except Exception as error:
+                found.append(error)
+        return found
+
+    def functions(self):
+        """The libraries with their code, in whatever order."""
+        return sorted(self.run("FUNCTION", "LIST", "WITHCODE", who="observer").split(b"*8\r\n$12\r\nlibrary_name"))
 
     def close(self):
         self.engine.close()
@@ -158,6 +174,116 @@ def test_each_block_refused(name):
             assert room.state() == after
         else:
             assert name in PARTLY or (reply == reply_usual and found == after), (allocations, reply[:200], reply_usual[:200])
+        room.close()
+        if not may_be:
+            return
+    raise AssertionError("it asks for more blocks than are refused here")
+
+
+@pytest.mark.parametrize("command", ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"])
+def test_subscriptions_that_were_refused(command):
+    room = Room()
+    before = room.state()
+    refused = OOM[1:-2].decode()
+    room.refused(0, command, LONG)
+    assert [str(message) for message in room.heard("first")] == [refused] and room.state() == before
+    room.refused(0, command, "short", LONG, "other")
+    confirmed, error = room.heard("first")
+    assert confirmed[1:] == [b"short", 1] and str(error) == refused
+    counts = {"SUBSCRIBE": "CHANNELS", "SSUBSCRIBE": "SHARDCHANNELS", "PSUBSCRIBE": "NUMPAT"}[command]
+    assert room.run("PUBSUB", counts, who="observer") == (b":1\r\n" if command == "PSUBSCRIBE" else b"*1\r\n$5\r\nshort\r\n")
+    room.run(command, LONG)
+    room.run(command.replace("SUB", "UNSUB"))
+    assert [message[2] for message in room.heard("first")] == [2, 1, 0]
+    assert room.state() == before
+    room.close()
+
+
+def test_publishing_needs_no_block():
+    room = Room()
+    room.run("SUBSCRIBE", LONG, who="reader")
+    room.run("PSUBSCRIBE", "v*", who="pattern")
+    room.run("MONITOR", who="monitor")
+    room.run("CLIENT", "TRACKING", "ON", "BCAST", who="tracking")
+    room.run("HELLO", "3", who="tracking")
+    for _ in range(50):
+        reply, _ = room.refused(0, "PUBLISH", LONG, LONG)
+        assert reply == b":2\r\n"
+        reply, _ = room.refused(0, "SET", LONG, LONG)
+        assert reply == OOM
+    assert room.run("DBSIZE") == b":0\r\n"
+    room.close()
+
+
+def test_keys_read_while_memory_is_refused_are_tracked_or_invalidated():
+    """A client that reads a key whose name cannot be kept must not go on with what it has read for ever."""
+    room = Room([("SET", LONG, "1"), ("SET", "short", "1")])
+    room.run("HELLO", "3", who="reader")
+    room.run("CLIENT", "TRACKING", "ON", who="reader")
+    refusal.refuse_after(room.engine, 0)
+    replies = room.run("GET", "short", who="reader"), room.run("GET", LONG, who="reader")
+    refusal.relent(room.engine)
+    refusal.check(room.engine)
+    assert replies == (b"$1\r\n1\r\n", b"$1\r\n1\r\n")
+    assert room.heard("reader") == [[b"invalidate", None]]          # the long name was not kept
+    room.run("SET", "short", "2")
+    room.run("SET", LONG, "2")
+    assert room.heard("reader") == [[b"invalidate", [b"short"]]]
+    room.close()
+
+
+@pytest.mark.parametrize("transaction", [False, True])
+@pytest.mark.parametrize("raising", [False, True])
+def test_pipelines_refused_in_the_middle(transaction, raising):
+    for allocations in range(14):
+        r = hutch.Redis(decode_responses=True)
+        engine = r.connection_pool.store.engine
+        pipe = r.pipeline(transaction=transaction)
+        for i in range(10):
+            pipe.set(f"k{i}", "v" * 5000)
+            pipe.incr("n")
+        r.get("warm")
+        refusal.refuse_after(engine, allocations)
+        try:
+            found, raised = pipe.execute(raise_on_error=raising), None
+        except redis.ResponseError as error:
+            found, raised = None, error
+        finally:
+            refusal.relent(engine)
+        refusal.check(engine)
+        done = min(allocations, 10)
+        if transaction and done < 10 and not r.exists("n"):
+            assert raised is not None and r.dbsize() == 0 or found
+            continue
+        assert int(r.get("n")) == 10
+        assert [r.get(f"k{i}") for i in range(10)] == ["v" * 5000] * done + [None] * (10 - done)
+        if raising and done < 10:
+            assert f"Command # {2 * done + 1} (SET k{done}" in str(raised) and "OOM" in str(raised) or "command not allowed" in str(raised)
+        else:
+            assert raised is None and found[1::2] == list(range(1, 11)) and found[:2 * done:2] == [True] * done
+            assert all(isinstance(error, redis.ResponseError) for error in found[2 * done::2])
+        assert len(pipe) == 0 and pipe.set("again", "1").get("again").execute() == [True, "1"]
+        r.close()
+
+
+@pytest.mark.parametrize("policy", ["APPEND", "REPLACE", "FLUSH"])
+def test_functions_restored(policy):
+    source = Room([("FUNCTION", "LOAD", LIBRARY), ("FUNCTION", "LOAD", OTHER)])
+    payload = source.sessions["first"].execute(["FUNCTION", "DUMP"], False)
+    full = source.functions()
+    source.close()
+    for allocations in range(REFUSALS_MAX):
+        room = Room([] if policy == "APPEND" else [("FUNCTION", "LOAD", LIBRARY.replace(b"return 1", b"return 7"))])
+        before = room.state()
+        reply, may_be = room.refused(allocations, "FUNCTION", "RESTORE", payload, policy)
+        if reply.startswith(b"-"):
+            assert any(text in reply for text in WORDS_OF_SCRIPTS), (allocations, reply)
+            assert room.state() == before, allocations
+            if policy != "APPEND":
+                assert room.run("FCALL", "f", 0) == b":7\r\n"
+            assert room.run("FUNCTION", "RESTORE", payload, policy) == b"+OK\r\n"
+        assert room.functions() == full
+        assert room.run("FCALL", "f", 0) == room.run("FCALL", "o", 0) == b":1\r\n"
         room.close()
         if not may_be:
             return
