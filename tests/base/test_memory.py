@@ -88,9 +88,20 @@ def test_small_blocks_draw_on_the_reserve_and_mend_it():
     while not heap.short:
         blocks.append(heap.alloc(1000, 2, True))
     blocks += [heap.alloc(64, 3, True) for _ in range(1000)]
+    assert not heap.mend()
+    mended = HeapOfTest()
     for block in blocks:
         heap.free(block)
     assert not heap.short
+    mended.alloc(8, 1, True)                     # the first region: a small reserve
+    mended.refuse_after(0)
+    while not mended.short:
+        mended.alloc(1000, 2, True)
+    used = mended.used
+    assert not mended.mend()
+    mended.refuse_after(None)
+    assert mended.mend() and not mended.short and mended.used == used
+    mended.alloc(1000, 2, True)
 
 
 @pytest.mark.skipif(not hasattr(sys, "hash_info") or sys.hash_info.algorithm != "siphash13",

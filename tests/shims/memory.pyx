@@ -6,7 +6,7 @@ from hutch_engine.base.buffer cimport (
 from hutch_engine.base.hash cimport HashKey, hash_bytes
 from hutch_engine.base.memory cimport (
     HEAP_RESERVE_SLABS, HEAP_SMALL_MAX, Heap, heap_alloc, heap_block_bytes, heap_clear, heap_free, heap_init,
-    heap_is_short, heap_try_alloc, heap_try_resize, heap_try_zeroed)
+    heap_is_short, heap_mend, heap_try_alloc, heap_try_resize, heap_try_zeroed)
 from hutch_engine.base.random cimport Random, random_below, random_init, random_next, random_unit
 
 SMALL_MAX = HEAP_SMALL_MAX
@@ -87,6 +87,9 @@ cdef class HeapOfTest:
     @property
     def short(self):
         return heap_is_short(&self.heap)
+
+    def mend(self):
+        return heap_mend(&self.heap)
 
     @staticmethod
     def block_bytes(size_t size):

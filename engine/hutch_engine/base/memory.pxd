@@ -86,3 +86,6 @@ cdef size_t heap_block_bytes(size_t size) noexcept nogil
 
 cdef inline bint heap_is_short(const Heap* heap) noexcept nogil:
     return heap.reserve_count < heap.reserve_target
+
+cdef bint heap_mend(Heap* heap) noexcept nogil
+"""Ask the system again for what the reserve of a short heap lacks; True when it is whole. O(slabs it lacks)."""

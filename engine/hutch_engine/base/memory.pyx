@@ -145,25 +145,6 @@ cdef void _fill_reserve(Heap* heap, size_t target) noexcept nogil:
     heap.reserve_target = heap.reserve_count
 
 
-cdef bint _more_fresh(Heap* heap) noexcept nogil:
-    """Map what the next slabs are cut from. The first region sets a little aside, so that a small store
-    stays small; the whole reserve is taken when the store outgrows it."""
-    if heap.regions == NULL:
-        if not _map_region(heap, heap.region_bytes):
-            return False
-        _fill_reserve(heap, FIRST_RESERVE_SLABS)
-        return True
-    if heap.reserve_target < HEAP_RESERVE_SLABS and _map_region(heap, HEAP_RESERVE_SLABS * SLAB_BYTES):
-        _fill_reserve(heap, HEAP_RESERVE_SLABS)
-        if heap.fresh_slab != heap.fresh_end:
-            return True
-    if not _map_region(heap, heap.region_bytes):
-        return False
-    if heap.region_bytes < LAST_REGION_BYTES:
-        heap.region_bytes *= 2
-    return True
-
-
 cdef inline void _list_remove(Heap* heap, Slab* slab) noexcept nogil:
     if slab.previous != NULL:
         slab.previous.next = slab.next
@@ -187,6 +168,45 @@ cdef Slab* _idle_slab(Heap* heap) noexcept nogil:
             _list_remove(heap, slab)
             return slab
     return NULL
+
+
+cdef bint heap_mend(Heap* heap) noexcept nogil:
+    cdef Slab* slab
+    while heap.reserve_count < heap.reserve_target:
+        if heap.free_slabs != NULL:
+            slab = heap.free_slabs
+            heap.free_slabs = slab.next
+            heap.free_slab_count -= 1
+        else:
+            if heap.fresh_slab == heap.fresh_end \
+                    and not _map_region(heap, (heap.reserve_target - heap.reserve_count) * SLAB_BYTES):
+                slab = _idle_slab(heap)
+                if slab == NULL:
+                    return False
+            else:
+                slab = <Slab*>heap.fresh_slab
+                heap.fresh_slab += SLAB_BYTES
+        _reserve_push(heap, slab)
+    return True
+
+
+cdef bint _more_fresh(Heap* heap) noexcept nogil:
+    """Map what the next slabs are cut from. The first region sets a little aside, so that a small store
+    stays small; the whole reserve is taken when the store outgrows it."""
+    if heap.regions == NULL:
+        if not _map_region(heap, heap.region_bytes):
+            return False
+        _fill_reserve(heap, FIRST_RESERVE_SLABS)
+        return True
+    if heap.reserve_target < HEAP_RESERVE_SLABS and _map_region(heap, HEAP_RESERVE_SLABS * SLAB_BYTES):
+        _fill_reserve(heap, HEAP_RESERVE_SLABS)
+        if heap.fresh_slab != heap.fresh_end:
+            return True
+    if not _map_region(heap, heap.region_bytes):
+        return False
+    if heap.region_bytes < LAST_REGION_BYTES:
+        heap.region_bytes *= 2
+    return True
 
 
 cdef Slab* _whole_slab(Heap* heap) noexcept nogil:

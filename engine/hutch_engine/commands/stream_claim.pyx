@@ -2,7 +2,7 @@
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_insert
 from hutch_engine.base.numbers cimport parse_integer
-from hutch_engine.commands.call cimport Call, call_integer_or, call_word, error_syntax
+from hutch_engine.commands.call cimport Call, call_integer_or, call_word, error_memory, error_syntax
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_error, reply_error_parts, reply_mark)
 from hutch_engine.commands.stream_words cimport (
@@ -84,8 +84,8 @@ cdef bint _claim_options(Call* call, Claiming* claiming) noexcept nogil:
 
 
 cdef bint _claim_one(Call* call, const Claiming* claiming, Stream* stream, StreamGroup* group,
-                     StreamConsumer* consumer, StreamId id) noexcept nogil:
-    """Write the entry if it was claimed; False if not."""
+                     StreamConsumer* consumer, StreamId id, bint* refused) noexcept nogil:
+    """Write the entry if it was claimed; False if not. `refused` is set when that was for want of memory."""
     cdef int64_t now_ms = keyspace_now(call.keyspace)
     cdef Pending* pending = stream_pending_find(group, id)
     cdef StreamCursor cursor
@@ -99,10 +99,12 @@ cdef bint _claim_one(Call* call, const Claiming* claiming, Stream* stream, Strea
             return False
         pending = stream_pending_add(call.keyspace.heap, group, consumer, id, now_ms)
         if pending == NULL:
+            refused[0] = True
             return False
     elif claiming.min_idle_ms and now_ms - pending.delivered_ms < claiming.min_idle_ms:
         return False
     if not stream_pending_give(call.keyspace.heap, pending, id, consumer):
+        refused[0] = True
         return False
     pending.delivered_ms = claiming.delivered_ms
     if claiming.retry_count >= 0:
@@ -125,19 +127,23 @@ cdef void cmd_xclaim(Call* call) noexcept nogil:
     cdef StreamConsumer* consumer
     cdef StreamId id
     cdef int64_t written = 0
+    cdef bint refused = False
     cdef size_t mark, i
     if group == NULL or not _claim_options(call, &claiming):
+        return
+    consumer = stream_open_consumer(call, 1, group, call.argv[3])
+    if consumer == NULL:
         return
     if id_compare(claiming.last_id, group.last_id) > 0:
         group.last_id = claiming.last_id
         call.keyspace.dirty += 1
-    consumer = stream_open_consumer(call, 1, group, call.argv[3])
-    if consumer == NULL:
-        return
     mark = reply_mark(call.reply)
     for i in range(5, claiming.ids_end):
         id_parse(call.argv[i], 0, &id)
-        written += _claim_one(call, &claiming, stream, group, consumer, id)
+        written += _claim_one(call, &claiming, stream, group, consumer, id, &refused)
+    if written == 0 and refused:
+        error_memory(call)
+        return
     reply_array_at(call.reply, mark, written)
 
 
@@ -225,7 +231,12 @@ cdef void _autoclaim(Call* call, Stream* stream, StreamGroup* group, StreamConsu
         if min_idle_ms and now_ms - pending.delivered_ms < min_idle_ms:
             continue
         if not stream_pending_give(call.keyspace.heap, pending, id, consumer):
-            continue                         # no memory: it stays whose it was
+            if written == 0 and deleted.length == 0:
+                buffer_clear(&deleted)
+                error_memory(call)
+                return
+            more = id_map_seek(&group.pending, id, &place)     # it stays whose it was; go on with it the next time
+            break
         pending.delivered_ms = now_ms
         if not only_ids:
             pending.deliveries += 1

@@ -1,5 +1,6 @@
 """See stream_group.pxd. The order of the checks is Redis's: which of two errors wins is part of the protocol."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport (
     Call, call_changed, call_hash, call_help, call_integer, call_word, error_memory, error_subcommand, error_syntax)
@@ -78,16 +79,17 @@ cdef inline int64_t _clipped(const Stream* stream, int64_t entries_read) noexcep
     return entries_read
 
 
-cdef Stream* _make_stream(Call* call) noexcept nogil:
-    """An empty one at argv[2]; NULL when memory was refused (the error is written)."""
-    cdef Stream* stream = stream_new(call.keyspace.heap)
-    if keyspace_add(call.keyspace, call.database, call.argv[2], call_hash(call, 2),
-                    value_of_pointer(TYPE_STREAM, ENCODING_STREAM, stream)) == NULL:
-        stream_free(call.keyspace.heap, stream)
-        error_memory(call)
-        return NULL
+cdef bint _make_stream(Call* call, StreamId id, int64_t entries_read) noexcept nogil:
+    """An empty one at argv[2] with the group argv[3]; False when memory was refused, and there is no key."""
+    cdef Heap* heap = call.keyspace.heap
+    cdef Stream* stream = stream_new(heap)
+    if stream_group_add(heap, &stream.groups, call.argv[3], id, _clipped(stream, entries_read)) == NULL \
+            or keyspace_add(call.keyspace, call.database, call.argv[2], call_hash(call, 2),
+                            value_of_pointer(TYPE_STREAM, ENCODING_STREAM, stream)) == NULL:
+        stream_free(heap, stream)
+        return False
     keyspace_touched(call.keyspace, call.database, call.argv[2])
-    return stream
+    return True
 
 
 cdef void _event(Call* call, const char* event) noexcept nogil:
@@ -117,13 +119,10 @@ cdef void cmd_xgroup_create(Call* call) noexcept nogil:
             id = stream.log.last_id
     elif not call_id(call, 4, 0, &id):
         return
-    if stream == NULL:
-        stream = _make_stream(call)
-        if stream == NULL:
-            return
-    if stream_group_find(&stream.groups, call.argv[3]) != NULL:
+    if stream != NULL and stream_group_find(&stream.groups, call.argv[3]) != NULL:
         reply_error(call.reply, b"BUSYGROUP Consumer Group name already exists")
-    elif stream_group_add(call.keyspace.heap, &stream.groups, call.argv[3], id, _clipped(stream, entries_read)) == NULL:
+    elif not _make_stream(call, id, entries_read) if stream == NULL else \
+            stream_group_add(call.keyspace.heap, &stream.groups, call.argv[3], id, _clipped(stream, entries_read)) == NULL:
         error_memory(call)
     else:
         _event(call, b"xgroup-create")

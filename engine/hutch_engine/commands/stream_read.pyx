@@ -213,8 +213,8 @@ cdef bint _deliver_again(Call* call, StreamGroup* group, StreamConsumer* consume
     return True
 
 
-cdef void _read_new(Call* call, const Reading* reading, Stream* stream, StreamGroup* group, StreamConsumer* consumer) noexcept nogil:
-    """An array of the entries behind the group's last ID, which moves on."""
+cdef bint _read_new(Call* call, const Reading* reading, Stream* stream, StreamGroup* group, StreamConsumer* consumer) noexcept nogil:
+    """An array of the entries behind the group's last ID, which moves on; False when memory was refused for the first."""
     cdef size_t mark = reply_mark(call.reply)
     cdef size_t before
     cdef StreamCursor cursor
@@ -234,6 +234,8 @@ cdef void _read_new(Call* call, const Reading* reading, Stream* stream, StreamGr
             else:
                 delivered = _deliver(call, group, consumer, cursor.id)
             if not delivered:                # no memory: who reads on gets the rest
+                if written == 0:
+                    return False
                 break
         stream_group_read(stream, group, cursor.id)
         reply_entry(call.reply, &cursor)
@@ -242,6 +244,7 @@ cdef void _read_new(Call* call, const Reading* reading, Stream* stream, StreamGr
             break
         more = stream_log_next(&cursor)
     reply_array_at(call.reply, mark, written)
+    return True
 
 
 cdef void _read_history(Call* call, const Reading* reading, Stream* stream, StreamConsumer* consumer, StreamId after) noexcept nogil:
@@ -281,7 +284,8 @@ cdef inline void _stream_header(Call* call, size_t index) noexcept nogil:
 
 
 cdef bint _serve_group(Call* call, const Reading* reading, size_t index, Stream* stream, bint* failed_out) noexcept nogil:
-    """Write what the consumer gets of one stream; False if that is nothing."""
+    """Write what the consumer gets of one stream; False if that is nothing. When that is for want of memory, failed_out
+    says so, and what was written is not to stand."""
     cdef StreamGroup* group = stream_group_find(&stream.groups, reading.group)
     cdef StreamConsumer* consumer = stream_open_consumer(call, index, group, reading.consumer)
     cdef StreamId after
@@ -296,7 +300,9 @@ cdef bint _serve_group(Call* call, const Reading* reading, size_t index, Stream*
         if stream.log.length == 0 or id_compare(_last_entry_id(stream), group.last_id) <= 0:
             return False
         _stream_header(call, index)
-        _read_new(call, reading, stream, group, consumer)
+        failed_out[0] = not _read_new(call, reading, stream, group, consumer)
+        if failed_out[0]:
+            return False
         call.keyspace.dirty += 1
     else:
         _stream_header(call, index)
@@ -360,7 +366,7 @@ cdef void _wait(Call* call, const Reading* reading) noexcept nogil:
 cdef void _read(Call* call, bint in_group) noexcept nogil:
     cdef Reading reading
     cdef Stream* stream
-    cdef size_t mark, i
+    cdef size_t mark, before, i
     cdef int64_t served = 0
     cdef bint failed = False
     reading.in_group = in_group
@@ -371,11 +377,15 @@ cdef void _read(Call* call, bint in_group) noexcept nogil:
         stream = _stream(call, i, 0)        # which counts as a hit or miss of its own, as in Redis
         if stream == NULL:
             continue
+        before = reply_mark(call.reply)
         if in_group:
             served += _serve_group(call, &reading, i, stream, &failed)
         else:
             served += _serve_alone(call, &reading, i, stream)
-        if failed:                           # its error must stand alone
+        if failed:
+            reply_rewind(call.reply, before)
+            if served:                       # these entries are pending now: they must not be kept back
+                break
             reply_rewind(call.reply, mark)
             error_memory(call)
             return

@@ -4,9 +4,9 @@ from libc.stdint cimport uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, memset
 from hutch_engine.base.buffer cimport buffer_clear, buffer_init
-from hutch_engine.base.compiler cimport likely
+from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport (
-    Heap, heap_free, heap_is_short, heap_try_alloc, heap_try_resize, heap_try_zeroed)
+    Heap, heap_free, heap_is_short, heap_mend, heap_try_alloc, heap_try_resize, heap_try_zeroed)
 from hutch_engine.commands.reply cimport reply_error
 from hutch_engine.scripting.bit cimport lua_open_bit
 from hutch_engine.scripting.cjson cimport lua_open_cjson
@@ -272,6 +272,8 @@ cdef Interpreter* interpreter_ready(Session* session, bint for_functions) noexce
     if scripting == NULL:
         return NULL
     interpreter = &scripting.functions if for_functions else &scripting.eval
+    if unlikely(heap_is_short(&session.engine.heap)):
+        heap_mend(&session.engine.heap)      # Lua gets nothing from a short heap
     if likely(interpreter.L != NULL):
         return interpreter
     if not _start(scripting, interpreter, for_functions):

@@ -9,7 +9,7 @@ from hutch_engine.base.buffer cimport (
 from hutch_engine.base.clock cimport monotonic_us
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_give_way, lock_is_wanted, lock_release, signal_raise
-from hutch_engine.base.memory cimport heap_is_short
+from hutch_engine.base.memory cimport heap_is_short, heap_mend
 from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, format_double, format_integer
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.call cimport CALL_IN_SCRIPT, CALL_NO_TOUCH
@@ -53,10 +53,10 @@ cdef enum:
 # ---- may it run?
 
 cdef bint _is_short_of_memory(Engine* engine) noexcept nogil:
-    """maxmemory is reached and eviction did not help."""
+    """maxmemory is reached and eviction did not help, or the system itself has no more to give."""
     if likely(engine.config.maxmemory == 0 and not heap_is_short(&engine.heap)):
         return False
-    if heap_is_short(&engine.heap):
+    if heap_is_short(&engine.heap) and not heap_mend(&engine.heap):
         return True
     return not evict_until_it_fits(engine)
 

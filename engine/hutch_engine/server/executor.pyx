@@ -4,7 +4,7 @@ from libc.string cimport memchr, memcmp, memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, ticks, unlikely
-from hutch_engine.base.memory cimport heap_is_short
+from hutch_engine.base.memory cimport heap_is_short, heap_mend
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.call cimport (
     CALL_IN_MULTI, CALL_NO_TOUCH, Call, CommandHandler, error_arity, error_memory)
@@ -208,7 +208,7 @@ cdef bint _is_local(Session* session) noexcept nogil:
 cdef bint _memory_forbids(Session* session, uint64_t flags) noexcept nogil:
     """maxmemory is reached and eviction did not help, or the system itself has no more to give."""
     cdef Engine* engine = session.engine
-    if likely(not heap_is_short(&engine.heap)):
+    if likely(not heap_is_short(&engine.heap)) or heap_mend(&engine.heap):
         if likely(engine.config.maxmemory == 0) or evict_until_it_fits(engine):
             return False
     return (flags & CMD_DENYOOM) != 0

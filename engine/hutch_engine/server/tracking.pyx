@@ -18,7 +18,7 @@ from hutch_engine.server.engine cimport (
     TOPIC_TRACKED, TRACKING_BCAST, TRACKING_BROKEN_REDIRECT, TRACKING_CACHING, TRACKING_NOLOOP, TRACKING_OPTIN,
     TRACKING_OPTOUT, Engine, Session, session_inbox, session_notice)
 from hutch_engine.server.pubsub cimport (
-    Subscription, Topic, pubsub_deliver, pubsub_has_listeners, pubsub_install, pubsub_publish, pubsub_sweep, topic_drop,
+    SUBSCRIBED_NOT, Subscription, Topic, pubsub_deliver, pubsub_has_listeners, pubsub_install, pubsub_publish, pubsub_sweep, topic_drop,
     topic_find, topic_name, topic_subscribe, topics_leave_all)
 from hutch_engine.structures.table cimport Table, table_count, table_random
 
@@ -227,6 +227,11 @@ cdef void tracking_limit(Engine* engine) noexcept nogil:
         pass
 
 
+cdef inline void _tell_of_all(Session* session) noexcept nogil:
+    """Memory was refused: better told of everything than not told of something."""
+    _invalidate_for(session, slice_of_text(b"_\r\n" if session.reply.resp >= 3 else b"$-1\r\n"))
+
+
 cdef void tracking_remember(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:
     cdef KeyPosition[POSITIONS] few
     cdef KeyPosition* positions = few
@@ -239,12 +244,13 @@ cdef void tracking_remember(Session* session, const Command* command, const Slic
     if count > POSITIONS:
         positions = <KeyPosition*>malloc(<size_t>count * sizeof(KeyPosition))
         if positions == NULL:
-            # Better told of everything than not told of something.
-            _invalidate_for(session, slice_of_text(b"_\r\n" if session.reply.resp >= 3 else b"$-1\r\n"))
+            _tell_of_all(session)
             return
         command_keys(command, argv, argc, positions, <size_t>count)
     for i in range(count):
-        topic_subscribe(session, TOPIC_TRACKED, argv[positions[i].index])
+        if topic_subscribe(session, TOPIC_TRACKED, argv[positions[i].index]) == SUBSCRIBED_NOT:
+            _tell_of_all(session)
+            break
     if positions != few:
         free(positions)
     tracking_limit(session.engine)

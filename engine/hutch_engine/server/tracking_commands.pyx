@@ -12,7 +12,7 @@ from hutch_engine.commands.reply cimport (
 from hutch_engine.server.engine cimport (
     SESSION_TRACKING, TOPIC_PREFIX, TRACKING_BCAST, TRACKING_BROKEN_REDIRECT, TRACKING_CACHING, TRACKING_NOLOOP,
     TRACKING_OPTIN, TRACKING_OPTOUT, Session, engine_of, session_of)
-from hutch_engine.server.pubsub cimport SUBSCRIBED_NOT, Subscription, topic_name, topic_subscribe
+from hutch_engine.server.pubsub cimport SUBSCRIBED_NOT, Subscription, topic_name, topic_subscribe, topic_unsubscribe
 from hutch_engine.server.tracking cimport tracking_disable, tracking_enable
 
 
@@ -132,6 +132,25 @@ cdef bint _fits(Call* call, uint32_t options) noexcept nogil:
     return not options & TRACKING_BCAST or _prefixes_are_apart(call)
 
 
+cdef bint _take_prefixes(Call* call) noexcept nogil:
+    """All of them, which are known to be new and apart; or none, and False, when memory was refused."""
+    cdef Session* session = session_of(call)
+    cdef size_t at = _next_prefix(call, 3)
+    cdef size_t refused
+    if at == call.argc:
+        return topic_subscribe(session, TOPIC_PREFIX, slice_of(b"", 0)) != SUBSCRIBED_NOT
+    while at < call.argc:
+        if topic_subscribe(session, TOPIC_PREFIX, call.argv[at]) == SUBSCRIBED_NOT:
+            refused = at
+            at = _next_prefix(call, 3)
+            while at < refused:
+                topic_unsubscribe(session, TOPIC_PREFIX, call.argv[at])
+                at = _next_prefix(call, at + 1)
+            return False
+        at = _next_prefix(call, at + 1)
+    return True
+
+
 cdef void cmd_client_tracking(Call* call) noexcept nogil:
     cdef Session* session = session_of(call)
     cdef Session* target
@@ -148,17 +167,10 @@ cdef void cmd_client_tracking(Call* call) noexcept nogil:
         return
     if not _fits(call, options):
         return
+    if options & TRACKING_BCAST and not _take_prefixes(call):
+        error_memory(call)
+        return
     tracking_enable(session, options, target)
-    if options & TRACKING_BCAST:
-        at = _next_prefix(call, 3)
-        if at == call.argc and topic_subscribe(session, TOPIC_PREFIX, slice_of(b"", 0)) == SUBSCRIBED_NOT:
-            error_memory(call)
-            return
-        while at < call.argc:
-            if topic_subscribe(session, TOPIC_PREFIX, call.argv[at]) == SUBSCRIBED_NOT:
-                error_memory(call)
-                return
-            at = _next_prefix(call, at + 1)
     reply_ok(call.reply)
 
 

@@ -1,0 +1,290 @@
+"""The system refuses the first, the second, ... block that a command asks for, and all that follow: the command answers
+Redis's OOM error and has changed nothing, or it does without; and given memory again, it does what it does otherwise.
+
+Small blocks are never refused (base/memory): what these commands are given is large.
+"""
+import pytest
+import redis
+
+refusal = pytest.importorskip("shims.refusal", reason="the shims are not built")
+
+from hutch_engine.door import Engine
+import hutch
+
+LONG = b"v" * 5000
+OOM = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+NOW_MS = 1_700_000_000_000
+
+
+class Room:
+    """An engine and its callers; the first one's commands are those that memory is refused to."""
+
+    def __init__(self, preparation=()):
+        self.engine = Engine(seed=1)
+        self.engine.configure("enable-debug-command", "yes")
+        self.engine.set_clock_ms(NOW_MS)
+        self.sessions = {}
+        self.run("DEBUG", "PAUSE-CRON", "1")
+        for words in preparation:
+            assert not self.run(*words).startswith(b"-"), words
+
+    def run(self, *words, who="first"):
+        if who not in self.sessions:
+            self.sessions[who] = self.engine.session()
+        return bytes(self.sessions[who].execute_raw([w if isinstance(w, bytes) else str(w).encode() for w in words]))
+
+    def refused(self, allocations, *words):
+        """The reply, and whether a block may have been refused."""
+        self.run("PING")
+        refusal.refuse_after(self.engine, allocations)
+        try:
+            reply = self.run(*words)
+        finally:
+            left = refusal.relent(self.engine)
+        refusal.check(self.engine)
+        return reply, left == 0
+
+    def state(self):
+        """All that can be asked for and that a refused command must leave alone."""
+        self.run("SELECT", 0, who="observer")
+        asked = [self.run("DEBUG", "DIGEST", who="observer"), self.functions(),
+                 self.run("PUBSUB", "CHANNELS", who="observer"), self.run("PUBSUB", "NUMPAT", who="observer"),
+                 self.run("PUBSUB", "SHARDCHANNELS", who="observer")]
+        for key in sorted(self.sessions["observer"].execute(["KEYS", "*"])):
+            asked += [key, self.run("TYPE", key, who="observer"), self.run("DEBUG", "DIGEST-VALUE", key, who="observer"),
+                      self.run("OBJECT", "ENCODING", key, who="observer"), self.run("PTTL", key, who="observer")]
+            if asked[-4] == b"+stream\r\n":
+                refusal.check_stream(self.engine, key)
+                asked.append(self.run("XINFO", "STREAM", key, "FULL", "COUNT", "0", who="observer"))
+        return asked
+
+    def heard(self, who):
+        """The messages that wait for a session."""
+        waiting = self.sessions[who].receive(0)
+        found = []
+        while waiting:
+            try:
+                found.append(waiting.read())
+            except Exception as error:
+                found.append(error)
+        return found
+
+    def functions(self):
+        """The libraries with their code, in whatever order."""
+        return sorted(self.run("FUNCTION", "LIST", "WITHCODE", who="observer").split(b"*8\r\n$12\r\nlibrary_name"))
+
+    def close(self):
+        self.engine.close()
+
+
+FILL = "for i = 1, ARGV[1] do redis.call('XADD', KEYS[1], i .. '-0', 'f', ARGV[2]) end"
+# As many pending entries as a small directory of chunks can name: one more asks for a large one.
+PENDING = [("EVAL", FILL, 1, "s", 21100, "x"), ("XGROUP", "CREATE", "s", "g", "0"), ("XREADGROUP", "GROUP", "g", "one", "COUNT", 20992, "STREAMS", "s", ">"),
+           ("XGROUP", "CREATECONSUMER", "s", "g", "two")]
+STREAM = [("EVAL", FILL, 1, "s", 12, LONG), ("XGROUP", "CREATE", "s", "g", "3"), ("XREADGROUP", "GROUP", "g", "one", "COUNT", 4, "STREAMS", "s", ">")]
+LIBRARY = b"#!lua name=lib\n--" + b"x" * 6000 + b"\nredis.register_function('f', function() return 1 end)"
+OTHER = LIBRARY.replace(b"lib", b"other").replace(b"'f'", b"'o'")
+CONSUMERS = [("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")] + [("XGROUP", "CREATECONSUMER", "s", "g", f"c{i:03}") for i in range(256)]
+GROUPS = [("XGROUP", "CREATE", "s", f"g{i:03}", "0", "MKSTREAM") for i in range(256)]
+
+CASES = {
+    "xadd": (STREAM, ("XADD", "s", "500-1", "f", LONG)),
+    "xadd fields": (STREAM, ("XADD", "s", "500-1", LONG, LONG, b"w" * 3000, "v")),
+    "xadd absent": ((), ("XADD", "new", "5-1", "f", LONG)),
+    "xadd many words": ((), ("XADD", "new", "5-1", *["f", "v"] * 600)),
+    "xadd maxlen": (STREAM, ("XADD", "s", "MAXLEN", 5, "500-1", "f", LONG)),
+    "xadd minid": (STREAM, ("XADD", "s", "MINID", "6-0", "500-1", "f", LONG)),
+    "xadd delref": (STREAM, ("XADD", "s", "DELREF", "MAXLEN", 2, "500-1", "f", LONG)),
+    "xadd directory": ([("EVAL", FILL, 1, "s", 9000, b"x" * 1300)], ("XADD", "s", "*", "f", LONG)),
+    "xgroup create": (STREAM, ("XGROUP", "CREATE", "s", LONG, "0")),
+    "xgroup mkstream": ((), ("XGROUP", "CREATE", "new", LONG, "0", "MKSTREAM")),
+    "xgroup many": (GROUPS, ("XGROUP", "CREATE", "s", "last", "0")),
+    "xgroup createconsumer": (STREAM, ("XGROUP", "CREATECONSUMER", "s", "g", LONG)),
+    "xgroup many consumers": (CONSUMERS, ("XGROUP", "CREATECONSUMER", "s", "g", "last")),
+    "xgroup delconsumer": (STREAM, ("XGROUP", "DELCONSUMER", "s", "g", "one")),
+    "xgroup destroy": (STREAM, ("XGROUP", "DESTROY", "s", "g")),
+    "xreadgroup": (STREAM, ("XREADGROUP", "GROUP", "g", "two", "STREAMS", "s", ">")),
+    "xreadgroup long name": (STREAM, ("XREADGROUP", "GROUP", "g", LONG, "STREAMS", "s", ">")),
+    "xreadgroup noack long name": (STREAM, ("XREADGROUP", "GROUP", "g", LONG, "NOACK", "STREAMS", "s", ">")),
+    "xreadgroup history": (STREAM, ("XREADGROUP", "GROUP", "g", LONG, "STREAMS", "s", "0")),
+    "xreadgroup directory": (PENDING, ("XREADGROUP", "GROUP", "g", "one", "COUNT", 1, "STREAMS", "s", ">")),
+    "xread": (STREAM, ("XREAD", "STREAMS", "s", "0")),
+    "xrange": (STREAM, ("XRANGE", "s", "-", "+")),
+    "xclaim": (STREAM, ("XCLAIM", "s", "g", "two", 0, "4-0", "5-0")),
+    "xclaim force": (STREAM, ("XCLAIM", "s", "g", LONG, 0, "4-0", "1-0", "FORCE")),
+    "xclaim many": (PENDING, ("XCLAIM", "s", "g", "two", 0, *[f"{i}-0" for i in range(1, 400)], "JUSTID")),
+    "xclaim directory": (PENDING, ("XCLAIM", "s", "g", "two", 0, *[f"{i}-0" for i in range(1, 20993)], "JUSTID")),
+    "xclaim last id": (STREAM, ("XCLAIM", "s", "g", LONG, 0, "4-0", "LASTID", "9-0")),
+    "xclaim one": (PENDING, ("XCLAIM", "s", "g", "two", 0, "20993-0", "FORCE")),
+    "xreadgroup again": (PENDING + [("XGROUP", "SETID", "s", "g", "0")], ("XREADGROUP", "GROUP", "g", "two", "COUNT", 10, "STREAMS", "s", ">")),
+    "xautoclaim": (STREAM, ("XAUTOCLAIM", "s", "g", LONG, 0, "0")),
+    "xautoclaim directory": (PENDING, ("XAUTOCLAIM", "s", "g", "two", 0, "0", "COUNT", 20992, "JUSTID")),
+    "xack": (PENDING, ("XACK", "s", "g", *[f"{i}-0" for i in range(1, 3000)])),
+    "xdel": (STREAM, ("XDEL", "s", "2-0", "5-0", "12-0")),
+    "xdelex": (STREAM, ("XDELEX", "s", "DELREF", "IDS", 2, "4-0", "5-0")),
+    "xackdel": (STREAM, ("XACKDEL", "s", "g", "DELREF", "IDS", 2, "4-0", "5-0")),
+    "xtrim": (STREAM, ("XTRIM", "s", "MAXLEN", 3)),
+    "xtrim acked": (STREAM, ("XTRIM", "s", "MAXLEN", 3, "ACKED")),
+    "xtrim all": (STREAM, ("XTRIM", "s", "MAXLEN", 0)),
+    "xsetid": (STREAM, ("XSETID", "s", "900-0")),
+    "copy": (STREAM, ("COPY", "s", "new")),
+    "copy replace": (STREAM + [("SET", "new", LONG)], ("COPY", "s", "new", "REPLACE")),
+    "copy groups": (PENDING, ("COPY", "s", "new")),
+    "copy many groups": (GROUPS, ("COPY", "s", "new")),
+    "publish": ((), ("PUBLISH", LONG, LONG)),
+    "eval set": ((), ("EVAL", "return redis.call('SET', KEYS[1], ARGV[1])", 1, "k", LONG)),
+    "eval set twice": ((), ("EVAL", "redis.pcall('SET', 'a', ARGV[1]) return redis.pcall('XADD', KEYS[1], '5-1', 'f', ARGV[1])", 1, "k", LONG)),
+    "eval xadd": (STREAM, ("EVAL", "return redis.call('XADD', KEYS[1], '500-1', 'f', ARGV[1])", 1, "s", LONG)),
+    "eval long": ((), ("EVAL", b"return 1 --" + LONG, 0)),
+    "eval table": ((), ("EVAL", "local t = {} for i = 1, 5000 do t[i] = i end return #t", 0)),
+    "eval string": ((), ("EVAL", "return #string.rep('x', 100000)", 0)),
+    "eval reply": (STREAM, ("EVAL", "return #redis.call('XRANGE', KEYS[1], '-', '+')", 1, "s")),
+    "script load": ((), ("SCRIPT", "LOAD", b"return 1 --" + LONG)),
+    "function load": ((), ("FUNCTION", "LOAD", LIBRARY)),
+    "function load second": ([("FUNCTION", "LOAD", OTHER)], ("FUNCTION", "LOAD", LIBRARY)),
+    "function load replace": ([("FUNCTION", "LOAD", LIBRARY)], ("FUNCTION", "LOAD", "REPLACE", LIBRARY.replace(b"return 1", b"return 2"))),
+    "function dump": ([("FUNCTION", "LOAD", LIBRARY)], ("FUNCTION", "DUMP")),
+    "function flush": ([("FUNCTION", "LOAD", LIBRARY)], ("FUNCTION", "FLUSH")),
+    "tracking": ((), ("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", LONG, "PREFIX", b"w" * 5000)),
+}
+
+# Scripts answer as Lua does when it is Lua that lacks the memory, and keep what they have done: they are not undone.
+WORDS_OF_SCRIPTS = (b"not enough memory", b"-OOM ", b"OOM command not allowed")
+# What was done until memory lacked is said in the reply: entries that were claimed, the first of two writes.
+PARTLY = {"eval set twice"}
+REFUSALS_MAX = 80
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_block_refused(name):
+    preparation, words = CASES[name]
+    usual = Room(preparation)
+    before = usual.state()
+    reply_usual = usual.run(*words)
+    after = usual.state()
+    usual.close()
+    for allocations in range(REFUSALS_MAX):
+        room = Room(preparation)
+        assert room.state() == before
+        reply, may_be = room.refused(allocations, *words)
+        found = room.state()
+        if reply == OOM or reply.startswith(b"-") and any(text in reply for text in WORDS_OF_SCRIPTS) and words[0] in ("EVAL", "FUNCTION", "SCRIPT"):
+            assert found == before or name in PARTLY, (allocations, reply[:200])
+            assert room.run(*words) == reply_usual
+            assert room.state() == after
+        else:
+            assert name in PARTLY or (reply == reply_usual and found == after), (allocations, reply[:200], reply_usual[:200])
+        room.close()
+        if not may_be:
+            return
+    raise AssertionError("it asks for more blocks than are refused here")
+
+
+@pytest.mark.parametrize("command", ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"])
+def test_subscriptions_that_were_refused(command):
+    room = Room()
+    before = room.state()
+    refused = OOM[1:-2].decode()
+    room.refused(0, command, LONG)
+    assert [str(message) for message in room.heard("first")] == [refused] and room.state() == before
+    room.refused(0, command, "short", LONG, "other")
+    confirmed, error = room.heard("first")
+    assert confirmed[1:] == [b"short", 1] and str(error) == refused
+    counts = {"SUBSCRIBE": "CHANNELS", "SSUBSCRIBE": "SHARDCHANNELS", "PSUBSCRIBE": "NUMPAT"}[command]
+    assert room.run("PUBSUB", counts, who="observer") == (b":1\r\n" if command == "PSUBSCRIBE" else b"*1\r\n$5\r\nshort\r\n")
+    room.run(command, LONG)
+    room.run(command.replace("SUB", "UNSUB"))
+    assert [message[2] for message in room.heard("first")] == [2, 1, 0]
+    assert room.state() == before
+    room.close()
+
+
+def test_publishing_needs_no_block():
+    room = Room()
+    room.run("SUBSCRIBE", LONG, who="reader")
+    room.run("PSUBSCRIBE", "v*", who="pattern")
+    room.run("MONITOR", who="monitor")
+    room.run("CLIENT", "TRACKING", "ON", "BCAST", who="tracking")
+    room.run("HELLO", "3", who="tracking")
+    for _ in range(50):
+        reply, _ = room.refused(0, "PUBLISH", LONG, LONG)
+        assert reply == b":2\r\n"
+        reply, _ = room.refused(0, "SET", LONG, LONG)
+        assert reply == OOM
+    assert room.run("DBSIZE") == b":0\r\n"
+    room.close()
+
+
+def test_keys_read_while_memory_is_refused_are_tracked_or_invalidated():
+    """A client that reads a key whose name cannot be kept must not go on with what it has read for ever."""
+    room = Room([("SET", LONG, "1"), ("SET", "short", "1")])
+    room.run("HELLO", "3", who="reader")
+    room.run("CLIENT", "TRACKING", "ON", who="reader")
+    refusal.refuse_after(room.engine, 0)
+    replies = room.run("GET", "short", who="reader"), room.run("GET", LONG, who="reader")
+    refusal.relent(room.engine)
+    refusal.check(room.engine)
+    assert replies == (b"$1\r\n1\r\n", b"$1\r\n1\r\n")
+    assert room.heard("reader") == [[b"invalidate", None]]          # the long name was not kept
+    room.run("SET", "short", "2")
+    room.run("SET", LONG, "2")
+    assert room.heard("reader") == [[b"invalidate", [b"short"]]]
+    room.close()
+
+
+@pytest.mark.parametrize("transaction", [False, True])
+@pytest.mark.parametrize("raising", [False, True])
+def test_pipelines_refused_in_the_middle(transaction, raising):
+    for allocations in range(14):
+        r = hutch.Redis(decode_responses=True)
+        engine = r.connection_pool.store.engine
+        pipe = r.pipeline(transaction=transaction)
+        for i in range(10):
+            pipe.set(f"k{i}", "v" * 5000)
+            pipe.incr("n")
+        r.get("warm")
+        refusal.refuse_after(engine, allocations)
+        try:
+            found, raised = pipe.execute(raise_on_error=raising), None
+        except redis.ResponseError as error:
+            found, raised = None, error
+        finally:
+            refusal.relent(engine)
+        refusal.check(engine)
+        done = min(allocations, 10)
+        if transaction and done < 10 and not r.exists("n"):
+            assert raised is not None and r.dbsize() == 0 or found
+            continue
+        assert int(r.get("n")) == 10
+        assert [r.get(f"k{i}") for i in range(10)] == ["v" * 5000] * done + [None] * (10 - done)
+        if raising and done < 10:
+            assert f"Command # {2 * done + 1} (SET k{done}" in str(raised) and "OOM" in str(raised) or "command not allowed" in str(raised)
+        else:
+            assert raised is None and found[1::2] == list(range(1, 11)) and found[:2 * done:2] == [True] * done
+            assert all(isinstance(error, redis.ResponseError) for error in found[2 * done::2])
+        assert len(pipe) == 0 and pipe.set("again", "1").get("again").execute() == [True, "1"]
+        r.close()
+
+
+@pytest.mark.parametrize("policy", ["APPEND", "REPLACE", "FLUSH"])
+def test_functions_restored(policy):
+    source = Room([("FUNCTION", "LOAD", LIBRARY), ("FUNCTION", "LOAD", OTHER)])
+    payload = source.sessions["first"].execute(["FUNCTION", "DUMP"], False)
+    full = source.functions()
+    source.close()
+    for allocations in range(REFUSALS_MAX):
+        room = Room([] if policy == "APPEND" else [("FUNCTION", "LOAD", LIBRARY.replace(b"return 1", b"return 7"))])
+        before = room.state()
+        reply, may_be = room.refused(allocations, "FUNCTION", "RESTORE", payload, policy)
+        if reply.startswith(b"-"):
+            assert any(text in reply for text in WORDS_OF_SCRIPTS), (allocations, reply)
+            assert room.state() == before, allocations
+            if policy != "APPEND":
+                assert room.run("FCALL", "f", 0) == b":7\r\n"
+            assert room.run("FUNCTION", "RESTORE", payload, policy) == b"+OK\r\n"
+        assert room.functions() == full
+        assert room.run("FCALL", "f", 0) == room.run("FCALL", "o", 0) == b":1\r\n"
+        room.close()
+        if not may_be:
+            return
+    raise AssertionError("it asks for more blocks than are refused here")
