@@ -145,6 +145,8 @@ CASES = {
     "function load replace": ([("FUNCTION", "LOAD", LIBRARY)], ("FUNCTION", "LOAD", "REPLACE", LIBRARY.replace(b"return 1", b"return 2"))),
     "function dump": ([("FUNCTION", "LOAD", LIBRARY)], ("FUNCTION", "DUMP")),
     "function flush": ([("FUNCTION", "LOAD", LIBRARY)], ("FUNCTION", "FLUSH")),
+    "function load long names": ((), ("FUNCTION", "LOAD", b"#!lua name=" + b"n" * 3000 + b"\nredis.register_function('" + b"f" * 3000
+                                                          + b"', function() return 1 end)")),
     "tracking": ((), ("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", LONG, "PREFIX", b"w" * 5000)),
 }
 
@@ -154,7 +156,7 @@ WORDS_OF_SCRIPTS = (b"not enough memory", b"-OOM ", b"OOM command not allowed")
 PARTLY = {"eval set twice"}
 if refusal.CHECKED:
     # Where small blocks are refused, too: consumers are made, and entries given, one after the other, as long as it goes well.
-    PARTLY |= {"xreadgroup", "xreadgroup directory", "xreadgroup again", "xreadgroup long name", "xclaim", "xclaim one", "xclaim many",
+    PARTLY |= {"xreadgroup", "xreadgroup directory", "xreadgroup again", "xreadgroup long name", "xclaim", "xclaim last id", "xclaim one", "xclaim many",
                "xclaim directory", "xclaim force", "xautoclaim", "xautoclaim directory"}
 REFUSALS_MAX = 80
 
