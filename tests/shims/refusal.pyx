@@ -8,13 +8,15 @@ from hutch_engine.keyspace.keyspace cimport FIND_NO_STATS, FIND_NO_TOUCH, keyspa
 from hutch_engine.structures.stream cimport Stream, stream_check
 from hutch_engine.structures.table cimport table_check
 
-CHECKED = bool(HUTCH_CHECKS)
+CHECKED = bool(HUTCH_CHECKS)         # small blocks can be refused, too
+cdef bint CHECKED_MEMORY = HUTCH_CHECKS
 
 
 def refuse_after(Engine engine, uint64_t allocations):
-    """Let the heap have so many large blocks more, and refuse all that follow."""
+    """Let the heap have so many large blocks more, and refuse all that follow; in a build with checks small ones, too,
+    where they are tried."""
     engine.enter()
-    engine.core.heap.fail_after = allocations
+    engine.core.heap.fail_after = allocations | (<uint64_t>1 << 62 if CHECKED_MEMORY else 0)
     engine.leave()
 
 
@@ -24,7 +26,7 @@ def relent(Engine engine):
     left = engine.core.heap.fail_after
     engine.core.heap.fail_after = UINT64_MAX
     engine.leave()
-    return left
+    return left & ~(<uint64_t>1 << 62)
 
 
 def check(Engine engine):

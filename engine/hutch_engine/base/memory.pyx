@@ -43,6 +43,10 @@ cdef enum:
     CHECK_MAGIC = 0x68757463
 
 
+cdef enum:
+    FAIL_SMALL = <uint64_t>1 << 62     # in fail_after, for the checks build: small blocks that are tried count, too
+
+
 cdef extern from * nogil:
     """
     #include <stdint.h>
@@ -100,7 +104,7 @@ cdef bint _refuse(Heap* heap) noexcept nogil:
     """Tests let the system refuse after so many allocations."""
     if likely(heap.fail_after == ~<uint64_t>0):
         return False
-    if heap.fail_after == 0:
+    if heap.fail_after & ~<uint64_t>FAIL_SMALL == 0:
         return True
     heap.fail_after -= 1
     return False
@@ -259,10 +263,14 @@ cdef inline void _count_in(Heap* heap, size_t bytes) noexcept nogil:
         heap.peak_bytes = heap.used_bytes
 
 
-cdef void* _checked_alloc(Heap* heap, size_t size, bint zero) noexcept nogil:
+cdef inline bint _may_be_refused(const Heap* heap, size_t size) noexcept nogil:
+    return size > HEAP_SMALL_MAX or (heap.fail_after & FAIL_SMALL) != 0
+
+
+cdef void* _checked_alloc(Heap* heap, size_t size, bint zero, bint tried) noexcept nogil:
     """The checks build: one malloc a block, its size and a mark in front."""
     cdef char* raw
-    if size > ~<size_t>0 - CHECK_PREFIX or (size > HEAP_SMALL_MAX and _refuse(heap)):
+    if size > ~<size_t>0 - CHECK_PREFIX or (tried and _may_be_refused(heap, size) and _refuse(heap)):
         return NULL
     raw = <char*>(calloc(1, size + CHECK_PREFIX) if zero else malloc(size + CHECK_PREFIX))
     if raw == NULL:
@@ -311,7 +319,7 @@ cdef void* heap_alloc(Heap* heap, size_t size) noexcept nogil:
     cdef void* block
     invariant(size <= HEAP_SMALL_MAX, b"heap_alloc is for small blocks")
     if HUTCH_CHECKS:
-        block = _checked_alloc(heap, size, False)
+        block = _checked_alloc(heap, size, False, False)
     else:
         block = _small_alloc(heap, size)
         if unlikely(block == NULL):
@@ -342,7 +350,7 @@ cdef void* _large_alloc(Heap* heap, size_t size, bint zero) noexcept nogil:
 
 cdef void* heap_try_alloc(Heap* heap, size_t size) noexcept nogil:
     if HUTCH_CHECKS:
-        return _checked_alloc(heap, size, False)
+        return _checked_alloc(heap, size, False, True)
     if likely(size <= HEAP_SMALL_MAX):
         return _small_alloc(heap, size)
     return _large_alloc(heap, size, False)
@@ -355,7 +363,7 @@ cdef void* heap_try_zeroed(Heap* heap, size_t count, size_t size) noexcept nogil
         return NULL
     total = count * size
     if HUTCH_CHECKS:
-        return _checked_alloc(heap, total, True)
+        return _checked_alloc(heap, total, True, True)
     if total <= HEAP_SMALL_MAX:
         block = _small_alloc(heap, total)
         if block != NULL:

@@ -4,7 +4,7 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memset
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_reserve, buffer_slice)
-from hutch_engine.base.memory cimport heap_free, heap_try_alloc
+from hutch_engine.base.memory cimport HEAP_SMALL_MAX, heap_alloc, heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, ascii_lower, slice_of
 from hutch_engine.keyspace.entry cimport leb128_bytes, leb128_write
 from hutch_engine.scripting.function_api cimport function_api_forget, function_api_load
@@ -25,7 +25,10 @@ cdef inline size_t _named_bytes(size_t length) noexcept nogil:
 
 
 cdef bint _put(Scripting* scripting, Table* table, Slice name, void* named, bint lower) noexcept nogil:
-    cdef Named* entry = <Named*>heap_try_alloc(&scripting.engine.heap, _named_bytes(name.length))
+    """False when memory was refused, which happens to long names only."""
+    cdef size_t bytes = _named_bytes(name.length)
+    cdef Named* entry = <Named*>(heap_alloc(&scripting.engine.heap, bytes) if bytes <= HEAP_SMALL_MAX
+                                 else heap_try_alloc(&scripting.engine.heap, bytes))
     cdef char* at
     cdef size_t i
     if entry == NULL:
@@ -151,12 +154,14 @@ cdef void _unlink(Scripting* scripting, Library* library) noexcept nogil:
     _take_out(scripting, &scripting.libraries, buffer_slice(&library.name))
 
 
-cdef void _link(Scripting* scripting, Library* library) noexcept nogil:
+cdef bint _link(Scripting* scripting, Library* library) noexcept nogil:
+    """False when memory was refused: then it is to be unlinked."""
     cdef Function* function = library.functions
     while function != NULL:
-        _put(scripting, &scripting.function_table, buffer_slice(&function.name), function, True)
+        if not _put(scripting, &scripting.function_table, buffer_slice(&function.name), function, True):
+            return False
         function = function.next
-    _put(scripting, &scripting.libraries, buffer_slice(&library.name), library, False)
+    return _put(scripting, &scripting.libraries, buffer_slice(&library.name), library, False)
 
 
 cdef bint _is_named_twice(const Function* function) noexcept nogil:
@@ -274,7 +279,9 @@ cdef bint function_library_add(Interpreter* interpreter, Library* libraries, int
             libraries = libraries.next
             library.next = added
             added = library
-            _link(scripting, library)
+            refused = not _link(scripting, library)
+            if refused:
+                buffer_append_text(error, b"OOM no memory for the library")
     if refused:
         library = added
         while library != NULL:
