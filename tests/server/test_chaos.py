@@ -5,7 +5,7 @@ listener that ends in the midst of it.
 Nothing is compared. The process must live, every call must come back soon after the end, and until then somebody who asks
 is answered. What each client does hangs on the seed alone; how they cross does not.
 
-HUTCH_CHAOS_SECONDS (20) and HUTCH_CHAOS_SEED make it longer and other."""
+HUTCH_CHAOS_SECONDS (10) and HUTCH_CHAOS_SEED make it longer and other."""
 import faulthandler
 import os
 import random
@@ -19,7 +19,7 @@ import pytest
 from hutch_engine.door import Engine
 from resp_client import pack
 
-SECONDS = float(os.environ.get("HUTCH_CHAOS_SECONDS", "20"))
+SECONDS = float(os.environ.get("HUTCH_CHAOS_SECONDS", "10"))
 SEED = int(os.environ.get("HUTCH_CHAOS_SEED", "1"))
 ROUND_SECONDS = 2
 PATIENCE_SECONDS = 30
