@@ -192,6 +192,7 @@ def test_bytes_of_redis(oracle, items):
     client = redis.Redis(oracle.host, oracle.port)
     compression = client.config_get("rdbcompression")
     client.config_set("rdbcompression", "no")
+    client.config_set("set-max-intset-entries", 512)     # other tests share the server
     client.delete("intset")
     real = Numbers()
     for item in items:
