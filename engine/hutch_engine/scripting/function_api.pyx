@@ -20,7 +20,7 @@ from hutch_engine.scripting.state cimport Function, Interpreter, Library, interp
 
 cdef enum:
     LOAD_TIME_US = 500000
-    HOOK_INSTRUCTIONS = 100000
+    HOOK_INSTRUCTIONS = 1000
 
 
 cdef void function_api_forget(Interpreter* interpreter, Function* function) noexcept nogil:

@@ -25,7 +25,7 @@ from hutch_engine.server.engine cimport SESSION_AUTHENTICATED, SESSION_EMBEDDED,
 from hutch_engine.structures.table cimport table_clear, table_each, table_init
 
 cdef enum:
-    HOOK_INSTRUCTIONS = 100000
+    HOOK_INSTRUCTIONS = 1000
     HEADER_BYTES = 8
     HEADED_BYTES = 720               # the smallest stack there is, and ...
     FIRST_STACK_BYTES = 720          # ... every new one: 45 slots of 16 bytes

@@ -42,7 +42,10 @@ cdef enum:
     WORDS_SMALL = 24                 # of a command, without a block of their own
     DIGITS_SMALL = 256               # bytes of their numbers
     EFFECTS_KEPT = 512               # a script that writes much has its effects seen to in between
-    HOOK_INSTRUCTIONS = 100000       # between two looks at the clock: about a millisecond
+    # Between two looks at the clock: as a rule some microseconds. Lua hashes long strings by a part of their bytes, so each
+    # instruction that makes one of many alike may take milliseconds.
+    HOOK_INSTRUCTIONS = 1000
+    LET_IN_US = 1000                 # between two turns of the others
     SIGNALS_STEP_US = 20000          # between two looks at Python's signals
     RUNS_BETWEEN_STEPS = 50          # of the collector ...
     COLLECTOR_STEP = 50              # ... and their size
@@ -465,6 +468,7 @@ cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil:
     cdef ScriptRun* run = scripting.run
     cdef Engine* engine = scripting.engine
     cdef int64_t threshold_ms = engine.config.busy_reply_threshold_ms
+    cdef int64_t now_us
     if run == NULL:
         if scripting.loading != NULL and monotonic_us() > scripting.loading_until_us:
             lua_sethook(L, script_hook, LUA_MASKLINE, 0)
@@ -474,12 +478,16 @@ cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil:
         run.killed = True
         _killed(L, run)
         return
+    now_us = monotonic_us()
     if not run.timed_out:
-        if threshold_ms <= 0 or monotonic_us() - run.started_us < threshold_ms * 1000:
+        if threshold_ms <= 0 or now_us - run.started_us < threshold_ms * 1000:
             return
         run.timed_out = True
         engine.busy = BUSY_FUNCTION if run.is_function else BUSY_EVAL
+    elif now_us - run.let_in_us < LET_IN_US:
+        return
     _let_others_in(run)
+    run.let_in_us = monotonic_us()
     if run.killed or _must_stop(engine, run):
         run.killed = True
         _killed(L, run)

@@ -118,6 +118,7 @@ cdef struct ScriptRun:
     size_t argc
     int64_t started_us                  # monotonic
     int64_t looked_us                   # ... of the last look at Python's signals
+    int64_t let_in_us                # when others were let in last
     int64_t started_ms                  # Unix time
     uint64_t thread                     # who runs it
 
