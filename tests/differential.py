@@ -47,6 +47,16 @@ def each_within(tolerance: int):
         a == b or compare(Reply(a, b""), Reply(b, b"")) for a, b in zip(one.value, two.value)))
 
 
+def sorted_alike(step: Step, one: Reply, two: Reply) -> bool:
+    """SORT ALPHA compares C strings, which end at a NUL: of those that are equal so far Redis says no order."""
+    def spelled(reply):
+        return [word.split(b"\0")[0] for word in reply.value]
+    if step.argv[0].upper() not in (b"SORT", b"SORT_RO") or not (isinstance(one.value, list) and isinstance(two.value, list)):
+        return False
+    return all(isinstance(word, bytes) for word in one.value + two.value) and spelled(one) == spelled(two) \
+        and sorted(one.value) == sorted(two.value)
+
+
 def unordered(one: Reply, two: Reply) -> bool:
     """A list, set or map in another order; in RESP2, CONFIG GET's flat pairs as well."""
     def items(value):
@@ -126,7 +136,8 @@ def agree(steps: list[Step], ones: list[Reply], twos: list[Reply]) -> int | None
         if two.value == Simple(b"QUEUED"):
             waiting.append(step.compare)
         ended = step.argv[0].upper() == b"EXEC" and len(step.argv) == 1
-        if one.raw == two.raw or UNMODELLED in (one.value, two.value) or COMPARERS[step.compare](one, two):
+        if one.raw == two.raw or UNMODELLED in (one.value, two.value) or COMPARERS[step.compare](one, two) \
+                or sorted_alike(step, one, two):
             fine = True
         elif ended and isinstance(one.value, list) and isinstance(two.value, list) and len(one.value) == len(two.value) == len(waiting):
             fine = all(a == b or UNMODELLED in (a, b) or COMPARERS[name](Reply(a, b""), Reply(b, b"")) for name, a, b in zip(waiting, one.value, two.value))
