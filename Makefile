@@ -2,6 +2,7 @@
 # make test       the whole suite                                                  (TESTS=tests/server WORKERS=4)
 # make sanitize   the whole suite with the address and undefined-behaviour sanitizers
 # make fuzz       the random tests, for longer
+# make chaos      threads, sockets, closes, kills, forks, refused memory all at once    (SECONDS=3600 SEED=n)
 # make bench      benchmarks beside a real Redis, ratios taken in one run
 # make build | wheel | clean
 #
@@ -31,7 +32,7 @@ INSTALLED    := $(VENV)/.installed
 SANITIZED    := build/sanitize
 ASAN          = $(shell gcc -print-file-name=libasan.so)
 
-.PHONY: run test sanitize fuzz test-long bench build wheel clean
+.PHONY: run test sanitize fuzz test-long chaos bench build wheel clean
 .DELETE_ON_ERROR:
 
 run: $(BUILT) $(INSTALLED)
@@ -51,6 +52,12 @@ fuzz test-long: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	HUTCH_LONG=1 $(PY) -m pytest -q tests/scripting/test_running.py -k flat $(ARGS)
 	for round in $$(seq $(ROUNDS)); do $(PY) -m pytest -q -n $(WORKERS) --dist worksteal tests/base tests/structures \
 	    tests/commands tests/server/test_resp_parser.py tests/test_strings_model.py $(ARGS) || exit 1; done
+
+# Each kind of it (tests/chaos.py) has a fifth of the time; as many run at once as there are workers.
+SECONDS ?= 3600
+chaos: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
+	@echo "SEED=$(SEED)"
+	HUTCH_CHAOS_SECONDS=$(SECONDS) HUTCH_CHAOS_SEED=$(SEED) $(PY) -m pytest -q -n $(WORKERS) tests/server/test_chaos.py $(ARGS)
 
 bench: $(BUILT) $(INSTALLED) $(HAS_TESTS)
 	@for script in $(or $(BENCH),$(filter-out bench/peers.py,$(wildcard bench/*.py))); do \

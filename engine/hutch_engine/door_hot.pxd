@@ -1,7 +1,7 @@
 """The commands that programs call most, without the reply in between: the same rules, less ceremony.
 
 A hot method runs only when nothing is out of the ordinary: an open session outside MULTI, no memory limit, no
-pause, names and values that are words as they are. Those that change keys without a command's handler also leave
+pause, an engine that nobody else is at for more than a microsecond, names and values that are words as they are. Those that change keys without a command's handler also leave
 it to the general way when somebody watches keys or hears events. Everything else takes the general way, the next class's method of the same name.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -9,7 +9,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from hutch_engine.base.clock cimport clock_coarse_s
 from hutch_engine.base.compiler cimport likely, unlikely
-from hutch_engine.base.lock cimport lock_acquire, lock_release, lock_try
+from hutch_engine.base.lock cimport lock_release, lock_try, lock_try_briefly
 from hutch_engine.base.memory cimport heap_is_short
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport CMD_WRITE, Command
@@ -75,11 +75,10 @@ cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Com
     cdef int64_t now_s
     if unlikely(not engine_is_ours(engine)):
         return NULL
-    if unlikely(not lock_try(&engine.lock)):
-        with nogil:
-            lock_acquire(&engine.lock)
+    if unlikely(not lock_try(&engine.lock)) and not lock_try_briefly(&engine.lock):
+        return NULL                      # the general way waits for it, without the GIL
     core = session.core
-    if unlikely(session.engine.closed or core == NULL
+    if unlikely(engine.closed or core == NULL
                 or core.database_index != self.hot_database or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
                 or engine.pause_kind != PAUSE_NONE or engine.monitor_count != 0 or engine.busy != BUSY_NOT
                 or engine.keyspace.wanted & unheard or engine.config.maxmemory != 0

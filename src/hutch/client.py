@@ -162,6 +162,15 @@ class Redis(HotCollections, redis.Redis):
         self._hot_pending = plain
         self._scripts_pending = plain
 
+    def __del__(self):
+        # A PubSub, a monitor, another client may go on with the pool: it ends, and with it a store that was made for it, when
+        # the last of them is gone. Only `close` ends it for all.
+        try:
+            self.auto_close_connection_pool = False
+            self.close()
+        except Exception:
+            pass
+
     def _lend_scripts_a_session(self):
         """The compiled eval and evalsha get a connection to themselves: others are let in while a script runs."""
         pool = self.connection_pool

@@ -7,7 +7,9 @@ executor acts on afterwards (lower floors never call up).
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.clock cimport Clock
-from hutch_engine.base.hash cimport HashKey
+from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
+from hutch_engine.base.hash cimport HashKey, hash_bytes
+from hutch_engine.base.lock cimport Lock, lock_is_mine
 from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.random cimport Random
 from hutch_engine.base.slice cimport Slice
@@ -100,7 +102,8 @@ cdef struct Keyspace:
     Heap* heap                   # borrowed, as are the next two
     Clock* clock
     Random* random
-    HashKey hash_key
+    HashKey hash_key             # constant once the keyspace is made: keyspace_hash needs no lock
+    const Lock* guard            # borrowed: the lock under which all else stands; NULL: there are no other threads
     Database* databases          # owned
     int32_t database_count
     int64_t now_ms               # of the running command; 0 = not asked yet (keyspace_now)
@@ -135,6 +138,10 @@ cdef struct Keyspace:
     int64_t earliest_added_ms    # of the deadlines set since housekeeping looked; INT64_MAX = none
     uint32_t chores              # CHORE_ bits: new work for housekeeping
 
+cdef inline void keyspace_guarded(const Keyspace* keyspace) noexcept nogil:
+    """The caller holds the lock (builds with checks)."""
+    if HUTCH_CHECKS:
+        invariant(keyspace.guard == NULL or lock_is_mine(keyspace.guard), b"the keyspace is used without its lock")
 cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* random, int32_t database_count) noexcept nogil
 cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil
 cdef inline int64_t keyspace_now(Keyspace* keyspace) noexcept nogil:
@@ -149,7 +156,9 @@ cdef Entry* keyspace_find(Keyspace* keyspace, Database* database, Slice key, uin
 """The live entry of a key, or NULL. Expires it if it is due. O(1)."""
 cdef TableSlot keyspace_find_slot(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags) noexcept nogil
 """The same, as the place in the table: needed by the functions that may move the entry."""
-cdef uint64_t keyspace_hash(const Keyspace* keyspace, Slice key) noexcept nogil
+cdef inline uint64_t keyspace_hash(const Keyspace* keyspace, Slice key) noexcept nogil:
+    """Any thread, without the lock: it hangs on the seed alone."""
+    return hash_bytes(&keyspace.hash_key, key.data, key.length)
 cdef void keyspace_touch_access(Keyspace* keyspace, Entry* entry) noexcept nogil
 cdef uint32_t keyspace_first_access(Keyspace* keyspace) noexcept nogil
 """The `access` of an entry that is made now."""

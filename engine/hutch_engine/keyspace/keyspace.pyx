@@ -146,10 +146,6 @@ cdef void keyspace_touch_access(Keyspace* keyspace, Entry* entry) noexcept nogil
 
 # ---- finding
 
-cdef uint64_t keyspace_hash(const Keyspace* keyspace, Slice key) noexcept nogil:
-    return table_hash(&keyspace.databases[0].keys, key)
-
-
 cdef bint _fields_emptied(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash) noexcept nogil:
     """Whoever looks at a hash finds no due field in it. (Where there are very many, or due ones are kept, the
     functions of the hash pass over them.)"""
@@ -162,6 +158,7 @@ cdef bint _fields_emptied(Keyspace* keyspace, Database* database, TableSlot slot
 
 
 cdef TableSlot keyspace_find_slot(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags) noexcept nogil:
+    keyspace_guarded(keyspace)
     cdef TableSlot slot = table_find(&database.keys, key, hash)
     cdef Entry* entry
     if slot != NULL:
@@ -203,6 +200,7 @@ cdef inline void _forget_deadline(Database* database, Entry* entry) noexcept nog
 cdef Entry* keyspace_set_deadline(Keyspace* keyspace, Database* database, TableSlot slot, int64_t deadline_ms) noexcept nogil:
     cdef Entry* entry = <Entry*>slot[0]
     cdef Entry* moved
+    keyspace_guarded(keyspace)
     if database.deadlines == NULL:
         database.deadlines = <Wheel*>heap_try_alloc(keyspace.heap, sizeof(Wheel))
         if database.deadlines == NULL:
@@ -226,6 +224,7 @@ cdef Entry* keyspace_set_deadline(Keyspace* keyspace, Database* database, TableS
 cdef Entry* keyspace_clear_deadline(Keyspace* keyspace, Database* database, TableSlot slot) noexcept nogil:
     cdef Entry* entry = <Entry*>slot[0]
     cdef Entry* moved
+    keyspace_guarded(keyspace)
     if not entry_has_deadline(entry):
         return entry
     _forget_deadline(database, entry)
@@ -306,6 +305,7 @@ cdef uint32_t keyspace_first_access(Keyspace* keyspace) noexcept nogil:
 
 
 cdef Entry* keyspace_add(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, Value value) noexcept nogil:
+    keyspace_guarded(keyspace)
     cdef Entry* entry = entry_new(keyspace.heap, key, value, False)
     cdef bint resizing
     if entry == NULL:
@@ -326,6 +326,7 @@ cdef Entry* keyspace_add(Keyspace* keyspace, Database* database, Slice key, uint
 
 cdef Entry* keyspace_change_value(Keyspace* keyspace, Database* database, TableSlot slot, Value value) noexcept nogil:
     cdef Entry* entry = <Entry*>slot[0]
+    keyspace_guarded(keyspace)
     cdef Entry* moved = entry_with_value(keyspace.heap, entry, value)
     if moved != NULL and moved != entry:
         table_replace(&database.keys, slot, moved)
@@ -364,6 +365,7 @@ cdef Entry* _overwrite_collection(Keyspace* keyspace, Database* database, TableS
 cdef Entry* keyspace_set(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, TableSlot slot,
                          Value value, bint keep_deadline) noexcept nogil:
     cdef Entry* entry
+    keyspace_guarded(keyspace)
     if slot == NULL:
         return keyspace_add(keyspace, database, key, hash, value)
     entry = <Entry*>slot[0]
@@ -385,6 +387,7 @@ cdef Entry* keyspace_set(Keyspace* keyspace, Database* database, Slice key, uint
 
 
 cdef void keyspace_dispose(Keyspace* keyspace, uint8_t type, uint8_t encoding, void* pointer, bint lazy) noexcept nogil:
+    keyspace_guarded(keyspace)
     # `lazy` is what the configuration or the command asked for: the answer is the same, so nobody waits for many
     # frees that did not ask to.
     cdef LazyValue* waiting
@@ -406,6 +409,7 @@ cdef void keyspace_dispose(Keyspace* keyspace, uint8_t type, uint8_t encoding, v
 
 cdef void keyspace_delete(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash, bint lazy) noexcept nogil:
     cdef Entry* entry = <Entry*>slot[0]
+    keyspace_guarded(keyspace)
     cdef bint resizing = table_is_resizing(&database.keys)
     if entry_has_deadline(entry):
         _forget_deadline(database, entry)
@@ -429,6 +433,7 @@ cdef bint keyspace_delete_key(Keyspace* keyspace, Database* database, Slice key,
 cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) noexcept nogil:
     """Large databases are always handed to housekeeping, whatever was asked: the answer is the same and
     nobody waits for a million frees. `lazy` only lowers the size from which that is done."""
+    keyspace_guarded(keyspace)
     cdef uint64_t count = table_count(&database.keys)
     cdef bint resize_forbidden = database.keys.resize_forbidden
     cdef LazyTable* waiting = NULL
@@ -453,6 +458,7 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
 
 cdef void keyspace_swap(Keyspace* keyspace, int32_t first, int32_t second) noexcept nogil:
     cdef Database held = keyspace.databases[first]
+    keyspace_guarded(keyspace)
     keyspace.databases[first] = keyspace.databases[second]
     keyspace.databases[second] = held
     keyspace.databases[first].index = first
@@ -521,6 +527,7 @@ cdef bint keyspace_expire_due(Keyspace* keyspace, int64_t budget) noexcept nogil
     cdef Slice key
     cdef uint64_t hash
     cdef TableSlot slot
+    keyspace_guarded(keyspace)
     if not keyspace.active_expire or keyspace.keep_expired:
         return False
     for i in range(keyspace.database_count):
@@ -569,6 +576,7 @@ cdef bint keyspace_free_some(Keyspace* keyspace, uint64_t steps) noexcept nogil:
     cdef LazyTable* table
     cdef LazyValue* value
     cdef uint64_t before, left
+    keyspace_guarded(keyspace)
     if keyspace.lazy_tables != NULL:
         table = keyspace.lazy_tables
         before = table_count(&table.table)
@@ -593,6 +601,7 @@ cdef bint keyspace_free_some(Keyspace* keyspace, uint64_t steps) noexcept nogil:
 
 cdef bint keyspace_resize_some(Keyspace* keyspace, uint64_t buckets) noexcept nogil:
     cdef int32_t i
+    keyspace_guarded(keyspace)
     for i in range(keyspace.database_count):
         if table_is_resizing(&keyspace.databases[i].keys):
             table_step(&keyspace.databases[i].keys, buckets)
@@ -607,6 +616,7 @@ cdef void _record_effect(Keyspace* keyspace, uint8_t kind, int32_t database, Sli
     cdef size_t capacity
     cdef void* grown
     cdef Effect* effect
+    keyspace_guarded(keyspace)
     if keyspace.effect_count == keyspace.effect_capacity:
         capacity = keyspace.effect_capacity * 2 if keyspace.effect_capacity else 16
         grown = heap_try_resize(keyspace.heap, keyspace.effects, keyspace.effect_capacity * sizeof(Effect),

@@ -432,6 +432,7 @@ cdef void _let_others_in(ScriptRun* run) noexcept nogil:
     cdef int64_t now_ms = engine.keyspace.now_ms
     cdef uint32_t access_clock = engine.keyspace.access_clock
     cdef uint64_t batch_ticks = engine.batch_ticks
+    cdef Session* current = engine.current
     cdef int64_t now_us
     cdef bint stop
     engine.batch_ticks = 0
@@ -456,11 +457,12 @@ cdef void _let_others_in(ScriptRun* run) noexcept nogil:
     engine.keyspace.now_ms = now_ms
     engine.keyspace.access_clock = access_clock
     engine.batch_ticks = batch_ticks
+    engine.current = current             # the script's caller: it cannot end before its script
 
 
 cdef inline bint _must_stop(Engine* engine, ScriptRun* run) noexcept nogil:
     """What it runs in is about to end, whether it has written or not."""
-    return engine.stop_scripts or (not run.caller.flags & SESSION_EMBEDDED and atomic_load32(&engine.socket_scripts_stop) != 0)
+    return atomic_load32(&engine.stop_scripts) != 0 or (not run.caller.flags & SESSION_EMBEDDED and atomic_load32(&engine.socket_scripts_stop) != 0)
 
 
 cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil:

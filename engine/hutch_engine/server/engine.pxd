@@ -5,9 +5,11 @@ A Session is one client's state: a socket, or a Python caller. Commands reach it
 session flags and calling `engine_wake_listener`.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from hutch_engine.base.atomics cimport stack_top
 from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.clock cimport Clock
-from hutch_engine.base.lock cimport Lock, Signal
+from hutch_engine.base.lock cimport Lock, Signal, lock_is_mine
 from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.random cimport Random
 from hutch_engine.base.slice cimport Slice
@@ -28,7 +30,7 @@ cdef enum:                              # Session.flags
     SESSION_DIRTY_CAS = 1 << 4          # a watched key changed
     SESSION_DIRTY_EXEC = 1 << 5         # a command could not be queued
     SESSION_CLOSE_AFTER_REPLY = 1 << 6  # QUIT, protocol errors, CLIENT KILL of oneself
-    SESSION_CLOSE_NOW = 1 << 7          # CLIENT KILL, output limit: the listener closes it
+    SESSION_CLOSE_NOW = 1 << 7          # CLIENT KILL, output limit: the listener closes it, or its owner's next call
     SESSION_REPLY_OFF = 1 << 8
     SESSION_REPLY_SKIP = 1 << 9         # the present command answers nothing
     SESSION_REPLY_SKIP_NEXT = 1 << 10   # the next one will
@@ -80,6 +82,11 @@ cdef enum:                              # Engine.pause_kind
 
 cdef struct Session
 cdef struct Engine
+
+cdef struct Grave:                      # room for a session whose Python object goes while the lock is taken; of malloc
+    Grave* next
+    Session* session
+    Signal served                       # raised when a wait inside a blocking command is over; lives as long as the struct
 
 cdef struct QueuedCommand:              # between MULTI and EXEC; one heap block each
     QueuedCommand* next
@@ -144,6 +151,7 @@ cdef struct Session:
     int64_t inbox_over_since_us         # the soft limit's clock for an embedded inbox; 0 = below it
     Session* next_noticed               # Engine.noticed_first
     bint noticed                        # in that list
+    bint ended                          # session_end: in Engine.ended, an empty struct that waits for its owner
     void* subscriptions                 # owned: the first of server/pubsub's Subscriptions, NULL without
     void* last_subscription
     uint32_t[5] topic_counts            # TOPIC_KINDS
@@ -185,6 +193,10 @@ cdef struct WatchedKey:                 # one block, with the name for the table
 
 cdef struct Engine:
     Lock lock
+    bint closed                         # of all fields, only the lock, the signals and this one may be used any more
+    uint32_t amid                       # threads that let go of the lock in the middle of something: its end waits for them
+    Grave* graves                       # atomic stack: sessions to be freed (engine_leave_behind)
+    void* listener                      # the door's: its server/listener Listener, or NULL
     Heap heap
     Clock clock
     Random random
@@ -205,6 +217,7 @@ cdef struct Engine:
 
     Session* sessions                   # borrowed; all of them, oldest first
     Session* last_session
+    Session* ended                      # owned by who made them, as all are; listed nowhere else any more
     uint32_t session_count
     uint32_t socket_count               # sessions that are sockets: connected_clients
     uint64_t next_session_id
@@ -244,10 +257,10 @@ cdef struct Engine:
     OthersServer serve_others           # the listener's: a script of one of its clients lets the others in ...
     void* listening                     # ... and the listener itself
     uint32_t socket_scripts_stop        # atomic: it is about to stop, and scripts of its clients with it
-    SignalLooker look_at_signals        # the door's; called without the lock. True: the script is to stop
+    SignalLooker look_at_signals        # the door's; called without the lock, by any thread. True: the script is to stop
     FlagsOfScript flags_of_script       # what else a script's shebang line makes of EVAL's flags, or NULL
     ScriptFigures script_figures
-    bint stop_scripts                   # the engine is about to close
+    uint32_t stop_scripts               # atomic: the engine is about to close
 
     uint8_t busy                        # BUSY_: a script overruns its time and lets others in between
     uint8_t pause_kind                  # CLIENT PAUSE
@@ -307,10 +320,27 @@ cdef void engine_poke_housekeeping(Engine* engine) noexcept nogil
 cdef inline bint engine_is_ours(const Engine* engine) noexcept nogil:
     """False in a child that was forked after the engine was made: it must not be touched."""
     return engine.fork_generation == engine.forks[0]
+cdef inline void engine_guarded(const Engine* engine) noexcept nogil:
+    """The caller holds the lock (builds with checks)."""
+    if HUTCH_CHECKS:
+        invariant(engine.keyspace.guard == NULL or lock_is_mine(&engine.lock), b"the engine is used without its lock")
+cdef void engine_bury(Engine* engine) noexcept nogil
+"""Free the sessions that were left behind. Requires the lock."""
+cdef void engine_bury_late(Engine* engine) noexcept nogil
+"""The same without the lock, if it is free: whoever has it looks when it lets go. Never waits."""
+cdef void engine_leave(Engine* engine) noexcept nogil
+"""Release the lock, and free what was left behind meanwhile. For holders without the GIL: a Python object may go while
+they have the lock."""
+cdef void engine_leave_behind(Engine* engine, Grave* grave) noexcept nogil
+"""Any thread, never waits: free this session and its grave, now or as soon as the lock is free."""
 cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
 """Requires the lock. NULL when memory was refused."""
 cdef void session_free(Session* session) noexcept nogil
 """Requires the lock. Forgets its watches, queue and buffers."""
+cdef void session_end(Session* session) noexcept nogil
+"""Its end, while somebody still points to it: it is in no list any more, has no watches, messages or replies, and whoever
+waits in it is woken. Only its flags (SESSION_CLOSE_NOW), id and session_free may be used. Not for one whose command is
+running or has let others in. Requires the lock."""
 cdef void session_reset(Session* session) noexcept nogil
 """RESET: back to what a fresh connection has, except the socket, its addresses and counters."""
 cdef void session_use_bell(Session* session, Bell* bell) noexcept nogil

@@ -2,6 +2,7 @@
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice
+from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, ticks, unlikely
 from hutch_engine.base.memory cimport heap_is_short, heap_mend
@@ -23,7 +24,7 @@ from hutch_engine.server.engine cimport (
     SESSION_POSTPONED,
     SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED,
     SESSION_TRACKING, SESSION_UNIX_SOCKET, TRACKING_CACHING, CommandStats, Engine, ErrorStat, QueuedCommand, Session,
-    engine_poke_housekeeping,
+    engine_guarded, engine_poke_housekeeping,
     engine_touch_watched, engine_touch_watched_all, engine_used_memory, session_discard, session_queue)
 from hutch_engine.server.eviction cimport evict_until_it_fits
 from hutch_engine.server.monitor cimport monitor_feed
@@ -269,6 +270,7 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
     # In a batch the end of one command is the start of the next: one look at the counter for each.
     cdef uint64_t started = engine.batch_ticks if engine.batch_ticks else ticks()
     cdef uint64_t ended
+    engine_guarded(engine)
     call.argv = argv
     call.argc = argc
     call.command = command
@@ -303,6 +305,7 @@ cdef void act_on_effects(Engine* engine) noexcept nogil:
     cdef size_t i
     cdef Effect* effect
     cdef Slice key
+    engine_guarded(engine)
     # A deadline given in the past (SET ... PXAT 1): the key is gone when its command has answered.
     # Not while a script lets others in: for it, time stands still.
     if keyspace.earliest_added_ms != INT64_MAX and not engine.cron_paused and engine.busy == BUSY_NOT \
@@ -373,6 +376,8 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
     cdef Keyspace* keyspace = &engine.keyspace
     cdef size_t mark = session.reply.buffer.length
     cdef uint64_t flags
+    engine_guarded(engine)
+    invariant(not session.ended, b"a session that has ended runs a command")
     keyspace.now_ms = 0
     if session.flags & SESSION_EMBEDDED:       # for sockets, the listener looks once a batch
         keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)

@@ -23,6 +23,7 @@ from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, prefetch, ticks, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_give_way, lock_is_wanted, lock_release
 from hutch_engine.base.slice cimport Slice, slice_is
+from hutch_engine.base.thread cimport thread_join, thread_start
 from hutch_engine.commands.command cimport ACL_HASH, ACL_LIST, ACL_SET, ACL_SORTEDSET, Command
 from hutch_engine.commands.reply cimport reply_error
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_hash
@@ -37,7 +38,7 @@ from hutch_engine.server.connections cimport (
 from hutch_engine.server.engine cimport (
     PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT, SESSION_MASTER,
     SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_SUBSCRIBED, Session,
-    engine_sample)
+    engine_guarded, engine_leave, engine_sample)
 from hutch_engine.server.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, Executed, execute_known
 from hutch_engine.server.poller cimport (
     POLL_READ, POLL_WRITE, POLLER_EVENTS_MAX, PollerEvent, poller_clear, poller_init, poller_wait, poller_wake)
@@ -47,42 +48,8 @@ from hutch_engine.server.resp_parser cimport (
 from hutch_engine.server.sockets cimport SOCKET_FAILED, SOCKET_WAIT, socket_read, socket_write
 from hutch_engine.structures.table cimport Table, table_prefetch_bucket, table_prefetch_entries
 
-cdef extern from * nogil:
-    """
-    #include <pthread.h>
-    #include <signal.h>
-    #include <stdint.h>
-    #include <unistd.h>
-    typedef void (*hutch_listener_body)(void *);
-    typedef struct { hutch_listener_body body; void *context; } hutch_listener_start;
-    static void *hutch_listener_main(void *context);
-    /* Signals stay with the host's own threads. */
-    static int hutch_listener_thread(void *context, uint64_t *thread_out) {
-        sigset_t all, before;
-        pthread_t thread;
-        pthread_attr_t attributes;
-        int failed;
-        if (pthread_attr_init(&attributes)) return 0;
-        /* Scripts run here: their nested calls and replies want what a main thread has. Some systems give 128 KiB. */
-        pthread_attr_setstacksize(&attributes, 8u << 20);
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        failed = pthread_create(&thread, &attributes, hutch_listener_main, context);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        pthread_attr_destroy(&attributes);
-        if (failed) return 0;
-    #ifdef __linux__
-        pthread_setname_np(thread, "hutch-listener");
-    #endif
-        *thread_out = (uint64_t)(uintptr_t)thread;
-        return 1;
-    }
-    static void hutch_listener_join(uint64_t thread) { pthread_join((pthread_t)(uintptr_t)thread, NULL); }
-    """
-    bint hutch_listener_thread(void* context, uint64_t* thread_out) noexcept
-    void hutch_listener_join(uint64_t thread) noexcept
-
 cdef enum:
+    STACK_BYTES = 8388608           # scripts run here: their nested calls want what a main thread has. Some systems give 128 KiB
     TICK_US = 100000                # statistics, time-outs, memory of idle clients
     READ_BYTES_MAX = 262144         # one read of a big argument: some 50 us
     GROW_AT_ONCE_BYTES = 2097152    # room made for an argument on its word alone; more only as it arrives
@@ -122,13 +89,12 @@ cdef Listener* listener_new(Engine* engine, bint portable_poller) noexcept nogil
     return listener
 
 
-cdef void* _thread_main "hutch_listener_main"(void* context) noexcept nogil:
+cdef void _thread_main(void* context) noexcept nogil:
     listener_run(<Listener*>context)
-    return NULL
 
 
 cdef bint listener_start(Listener* listener) noexcept nogil:
-    listener.thread_runs = hutch_listener_thread(listener, &listener.thread)
+    listener.thread_runs = thread_start(_thread_main, listener, b"hutch-listener", STACK_BYTES, &listener.thread)
     return listener.thread_runs
 
 
@@ -137,7 +103,7 @@ cdef void listener_stop(Listener* listener) noexcept nogil:
     atomic_store32(&listener.engine.socket_scripts_stop, 1)
     poller_wake(&listener.poller)
     if listener.thread_runs:
-        hutch_listener_join(listener.thread)
+        thread_join(listener.thread)
         listener.thread_runs = False
 
 
@@ -326,6 +292,7 @@ cdef void _prefetch(Listener* listener) noexcept nogil:
     cdef uint32_t i
     cdef uint64_t collections = 0
     cdef Request* request
+    engine_guarded(listener.engine)
     for i in range(listener.request_count):
         request = &listener.requests[i]
         if request.hashed:
@@ -503,7 +470,7 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
         connection = listener.round[i]
         if likely(connection.ending != ENDING_CLOSED):
             _after(listener, connection, connection != current)
-    lock_release(&engine.lock)
+    engine_leave(engine)
     listener.request_count = 0
     words_reset(&listener.words)
     for i in range(listener.round_count):
@@ -684,7 +651,7 @@ cdef void _tick(Listener* listener) noexcept nogil:
             break
         _visit(listener, listener.connections[listener.visited])
         listener.visited += 1
-    lock_release(&engine.lock)
+    engine_leave(engine)
     _run(listener, NULL)
     if listener.postponed_count:
         _look_around(listener)
