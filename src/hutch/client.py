@@ -218,6 +218,8 @@ class Redis(HotCollections, redis.Redis):
         single = connection is not None
         if not single:
             connection = pool.get_connection()
+        elif connection._sock is None:
+            connection.connect()
         try:
             if self._hot_pending:
                 self._hot_pending = False
