@@ -220,6 +220,12 @@ cdef object no_reply(Codec codec):
     return None
 
 
+cdef int _cut_off(Codec codec) except -1:
+    """A reply of the engine's ends too early only when CLIENT REPLY was among the commands of an EXEC."""
+    no_reply(codec)
+    return _truncated()
+
+
 cdef int _truncated() except -1:
     raise ValueError("truncated or malformed reply")
 
@@ -270,7 +276,7 @@ cdef object _elements(Cursor* cursor, Codec codec, bint decode, int depth, int64
     cdef int64_t i
     cdef object element
     if count > cursor.end - cursor.at:
-        _truncated()                     # an element has three bytes at least
+        _cut_off(codec)                     # an element has three bytes at least
     cdef list found = PyList_New(<Py_ssize_t>count)
     for i in range(count):
         element = decode_reply(cursor, codec, decode, depth + 1)
@@ -287,7 +293,7 @@ cdef object decode_reply(Cursor* cursor, Codec codec, bint decode, int depth):
     if depth > NESTING_MAX:
         raise RecursionError("a reply is nested too deeply")
     if cursor.at >= cursor.end:
-        _truncated()
+        _cut_off(codec)
     kind = cursor.at[0]
     line = _line(cursor)
     if kind == b'$':
