@@ -261,6 +261,12 @@ class Redis(HotCollections, redis.Redis):
         with self.single_connection_lock if connection is self.connection else nullcontext():
             return connection.retry.call_with_retry(attempt, lambda error: connection.disconnect())
 
+    def close(self):
+        """Disconnect; a store that the client has to itself, or the last of the store's name, ends unless it is kept."""
+        super().close()
+        if getattr(self, "auto_close_connection_pool", False):
+            self.connection_pool.close()         # older redis-py only disconnects
+
     def set_retry(self, retry):
         """From now on this retries, in all connections; see redis.Redis.set_retry."""
         super().set_retry(retry)

@@ -34,16 +34,18 @@ def wanted(options, kind, of=Retry):
 
 
 def settings(of):
-    return [{}, {"retry_on_error": [ReadOnlyError]}, {"retry_on_error": [ResponseError], "retry": of(NoBackoff(), 3)},
-            {"retry": of(NoBackoff(), 2, (ReadOnlyError,))}, {"retry": of(NoBackoff(), 0)},
-            {"retry_on_error": [redis.RedisError], "retry": of(NoBackoff(), 0)},
-            {"retry_on_error": [ConnectionError, TimeoutError, BusyLoadingError], "retry": of(NoBackoff(), 2)}]
+    return {"default": {}, "one error": {"retry_on_error": [ReadOnlyError]},
+            "all replies, three": {"retry_on_error": [ResponseError], "retry": of(NoBackoff(), 3)},
+            "in the Retry": {"retry": of(NoBackoff(), 2, (ReadOnlyError,))}, "never": {"retry": of(NoBackoff(), 0)},
+            "everything, never": {"retry_on_error": [redis.RedisError], "retry": of(NoBackoff(), 0)},
+            "connections": {"retry_on_error": [ConnectionError, TimeoutError, BusyLoadingError], "retry": of(NoBackoff(), 2)}}
 
 
 @pytest.mark.parametrize("single", [False, True], ids=["pool", "single"])
-@pytest.mark.parametrize("options", settings(Retry), ids=str)
+@pytest.mark.parametrize("setting", settings(Retry))
 @pytest.mark.parametrize("way", FAILING)
-def test_error_replies(way, options, single):
+def test_error_replies(way, setting, single):
+    options = settings(Retry)[setting]
     r = hutch.Redis(single_connection_client=single, **options)
     r.set("warm", 1), r.eval("return 1", 0), r.eval("return 1", 0)
     kind = BusyLoadingError if way == "loading" else ReadOnlyError
@@ -55,7 +57,7 @@ def test_error_replies(way, options, single):
 
 def test_as_redis_py_over_tcp(oracle):
     """The same number of tries, by hand: the table above is not taken on trust."""
-    for options in settings(Retry):
+    for options in settings(Retry).values():
         for way in FAILING:
             r = redis.Redis(host=oracle.host, port=oracle.port, **{"retry": Retry(NoBackoff(), 1), **options})
             r.flushall()
@@ -199,9 +201,11 @@ def test_killed_while_idle_is_no_try():
 
 # ---- asyncio
 
-@pytest.mark.parametrize("options", settings(AsyncRetry), ids=str)
+@pytest.mark.parametrize("setting", settings(AsyncRetry))
 @pytest.mark.parametrize("way", FAILING)
-def test_error_replies_in_asyncio(way, options):
+def test_error_replies_in_asyncio(way, setting):
+    options = settings(AsyncRetry)[setting]
+
     async def main():
         r = hutch.asyncio.Redis(**options)
         await r.set("warm", 1), await r.eval("return 1", 0), await r.eval("return 1", 0)
