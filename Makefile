@@ -1,6 +1,7 @@
 # make run        build into .venv, show what Hutch does, then serve on 127.0.0.1:6379   (ONCE=1: without serving)
 # make test       the whole suite                                                  (TESTS=tests/server WORKERS=4)
 # make sanitize   the whole suite with the address and undefined-behaviour sanitizers
+# make test-redis-py   the Python face with other versions of redis-py               (REDIS_PY="7.2.2 newest")
 # make fuzz       the random tests, for longer
 # make chaos      threads, sockets, closes, kills, forks, refused memory all at once    (SECONDS=3600 SEED=n)
 # make bench      benchmarks beside a real Redis, ratios taken in one run
@@ -32,7 +33,7 @@ INSTALLED    := $(VENV)/.installed
 SANITIZED    := build/sanitize
 ASAN          = $(shell gcc -print-file-name=libasan.so)
 
-.PHONY: run test sanitize fuzz test-long chaos bench build wheel clean
+.PHONY: run test test-redis-py sanitize fuzz test-long chaos bench build wheel clean
 .DELETE_ON_ERROR:
 
 run: $(BUILT) $(INSTALLED)
@@ -42,6 +43,13 @@ build: $(BUILT) $(INSTALLED)
 
 test: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal --durations=10 $(TESTS) $(ARGS)
+
+# Each version in a directory of its own below build/, before the environment's.
+REDIS_PY      ?= 6.4.0 7.2.2 7.4.0 8.1.0 newest
+REDIS_PY_TESTS = $(addprefix tests/python/test_,api_parity.py random_calls.py replaced_methods.py retries.py pools.py no_reply.py \
+                   hot_methods.py hot_collections.py hot_pipeline.py hot_scripts.py pipelines.py lifecycle.py messages.py asyncio.py)
+test-redis-py: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
+	$(PY) tools/with_redis_py.py $(REDIS_PY) -- -q -n $(WORKERS) --dist worksteal $(or $(filter-out tests,$(TESTS)),$(REDIS_PY_TESTS)) $(ARGS)
 
 # Other random commands at every run, and the property tests again and again; SEED=n repeats a run's commands.
 SEED   ?= $(shell date +%s)

@@ -19,7 +19,7 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.base.thread cimport thread_self
 from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
-                                      decode_reply)
+                                      decode_reply, no_reply)
 from hutch_engine.door_life cimport (STARTED, START_CLOSED, START_RUNS, Started, life_abandon, life_end,
                                      life_start_listener, life_stop_listener)
 from hutch_engine.server.blocking cimport blocking_forget, blocking_install, blocking_time_out
@@ -185,9 +185,10 @@ cdef class Engine:
         return self.core.closed
 
     def session(self, error_factory=None, *, bint decode=False, str encoding="utf-8", str errors="strict",
-                data_error=TypeError):
-        """A new client of this engine. `error_factory(message)` makes the exceptions of error replies."""
-        return Session(self, Codec(decode, encoding, errors, error_factory, data_error))
+                data_error=TypeError, silence_error=None):
+        """A new client of this engine. `error_factory(message)` makes the exceptions of error replies; `silence_error` is
+        raised where CLIENT REPLY lets none come."""
+        return Session(self, Codec(decode, encoding, errors, error_factory, data_error, silence_error))
 
     def configure(self, str name, value):
         """Set a parameter as a line of a redis.conf does, also those that CONFIG SET may not change.
@@ -750,7 +751,7 @@ cdef class Session:
             arguments_add_command(&arguments, self.codec, words, split)
             self._execute(&arguments, &arguments.count, 1, &taken)
             if taken.length == 0:
-                return None              # CLIENT REPLY OFF or SKIP
+                return no_reply(self.codec)
             cursor.at = taken.data
             cursor.end = taken.data + taken.length
             found = decode_reply(&cursor, self.codec, self.codec.decode if decode < 0 else decode, 0)

@@ -14,6 +14,7 @@ from hutch_engine.base.memory cimport heap_is_short
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport CMD_WRITE, Command
 from hutch_engine.door cimport Session
+from hutch_engine.door_classes cimport Looked, looked_still_true
 from hutch_engine.door_codec cimport Codec
 from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.server.engine cimport (BUSY_NOT, PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
@@ -41,14 +42,24 @@ cdef class HotMethods:
     cdef EngineStruct* hot_engine    # borrowed from hot_session
     cdef int64_t hot_monotonic_us    # the monotonic clock less the engine's, when it was attached
     cdef int hot_database            # the one the client was made for
-    cdef bint hot_enabled            # nothing about the client is customised
+    cdef Looked hot_looked           # true: nothing about the client is customised, and hot_session is there
+    cdef Looked hot_seen             # true: it is still right what is known of the client
+    cdef tuple hot_kinds             # whose pointers are in the two
+    cdef tuple hot_numbers
+    cdef bint hot_enabled            # nothing about the client is customised, as far as was seen
 
+    cdef int _hot_decide(self) except -1
     cdef bint _set_plainly(self, object name, object value) except -1
     cdef object _set_with(self, PyObject* const* args, tuple options)
     cdef object _add(self, object name, int64_t amount, const Command* command)
     cdef object _amount(self, object amount)
     cdef object _remove(self, tuple names, const Command* command)
     cdef object _left(self, object name, const Command* command, int64_t* left_out)
+
+
+cdef inline bint hot_is_on(HotMethods self) noexcept:
+    """May the compiled methods answer? Then there is a session."""
+    return looked_still_true(&self.hot_looked, self)
 
 
 cdef inline bint hot_word(object value, Codec codec, Slice* word) noexcept:
