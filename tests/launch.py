@@ -52,17 +52,17 @@ class Launched:
         """(role, mark, text) of the log's lines."""
         return [match.group(2, 4, 5) for match in map(LINE.match, self.text().splitlines()) if match]
 
-    def wait_for(self, text, seconds=15):
+    def wait_for(self, text, seconds=60):
         end = time.monotonic() + seconds * SLOW
         while text not in self.text():
             assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.text()}"
             assert time.monotonic() < end, f"no {text!r} in:\n{self.text()}"
             time.sleep(0.01)
 
-    def ended(self, seconds=15):
+    def ended(self, seconds=60):
         return self.process.wait(seconds * SLOW)
 
-    def terminate(self, number=signal.SIGTERM, seconds=15):
+    def terminate(self, number=signal.SIGTERM, seconds=60):
         self.process.send_signal(number)
         return self.ended(seconds)
 

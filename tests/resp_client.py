@@ -42,7 +42,7 @@ def pack(argv: Iterable) -> bytes:
 
 
 class RespClient:
-    def __init__(self, host: str, port: int, timeout: float = 10.0):
+    def __init__(self, host: str, port: int, timeout: float = 30.0):
         self.socket = socket.create_connection((host, port), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._last_sent = LAST_SENT.get(port)
