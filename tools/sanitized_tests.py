@@ -26,20 +26,33 @@ LIBRARIES = {"address": "libasan.so", "threads": "libtsan.so"}
 FLAVOURS = {"address": "sanitize", "threads": "threads"}
 
 
+COMPILER = os.environ.get("CC", "gcc").split()[-1]
+
+
 def library(kind):
-    compiler = os.environ.get("CC", "gcc").split()[-1]
-    path = subprocess.run([compiler, f"-print-file-name={LIBRARIES[kind]}"], capture_output=True, text=True, check=True).stdout.strip()
+    path = subprocess.run([COMPILER, f"-print-file-name={LIBRARIES[kind]}"], capture_output=True, text=True, check=True).stdout.strip()
     if not os.path.isabs(path):
-        sys.exit(f"{compiler} has no {LIBRARIES[kind]}")
+        sys.exit(f"{COMPILER} has no {LIBRARIES[kind]}")
+    return path
+
+
+def undefined_log(place):
+    """What writes down undefined behaviour; see undefined_log.c."""
+    path = place / "undefined_log.so"
+    subprocess.run([COMPILER, "-O1", "-fPIC", "-shared", str(HERE / "undefined_log.c"), "-o", str(path), "-lubsan"], check=True)
     return path
 
 
 def environment(kind, modules, reports):
     made = dict(os.environ, HUTCH_BUILD=FLAVOURS[kind], LD_PRELOAD=library(kind), PYTHONMALLOC="malloc",
                 PYTHONPATH=os.pathsep.join([str(modules), "tests"]))
+    if kind == "address":
+        made["LD_PRELOAD"] += f" {undefined_log(modules.parent)}"
+        made["HUTCH_UNDEFINED_LOG"] = str(reports / "undefined")
     for name, options in OPTIONS[kind].items():
         separator = " " if kind == "threads" else ":"           # suppressions are a path
-        made[name] = separator.join([options, f"log_path={reports / name.split('_')[0].lower()}", *filter(None, [os.environ.get(name)])])
+        report = [f"log_path={reports / kind}"] if name != "UBSAN_OPTIONS" else []
+        made[name] = separator.join([options, *report, *filter(None, [os.environ.get(name)])])
     return made
 
 
