@@ -271,20 +271,22 @@ cdef class Engine:
 
     # ---- the clock, for tests
 
-    def set_clock_ms(self, int64_t ms):
-        """Hold the engine's clock at this Unix time."""
+    def set_clock_ms(self, ms):
+        """Hold the engine's clock at this Unix time; fractions are microseconds."""
+        cdef int64_t us = round(ms * 1000)
         self.enter()
         self.core.clock.held = True
-        self.core.clock.held_us = ms * 1000
+        self.core.clock.held_us = us
         self._clock_moved()
 
-    def advance_clock_ms(self, int64_t ms):
+    def advance_clock_ms(self, ms):
         """Move the clock, held or running."""
+        cdef int64_t us = round(ms * 1000)
         self.enter()
         if self.core.clock.held:
-            self.core.clock.held_us += ms * 1000
+            self.core.clock.held_us += us
         else:
-            self.core.clock.offset_us += ms * 1000
+            self.core.clock.offset_us += us
         self._clock_moved()
 
     def release_clock(self):

@@ -4,7 +4,6 @@ from libc.stdio cimport snprintf
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_text, buffer_clear,
                                        buffer_init, buffer_insert, buffer_slice)
 from hutch_engine.base.atomics cimport atomic_load64
-from hutch_engine.base.clock cimport clock_now_us
 from hutch_engine.base.lock cimport signal_raise
 from hutch_engine.base.memory cimport SLAB_BYTES, Heap, heap_purge
 from hutch_engine.base.numbers cimport parse_integer
@@ -16,7 +15,7 @@ from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_bulk_integer, reply_bulk_text, reply_double, reply_error, reply_integer, reply_map,
     reply_map_at, reply_mark, reply_null, reply_ok, reply_verbatim)
 from hutch_engine.keyspace.entry cimport Entry, entry_memory
-from hutch_engine.keyspace.keyspace cimport Database
+from hutch_engine.keyspace.keyspace cimport Database, keyspace_now_us
 from hutch_engine.server.engine cimport (SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_of,
                                          engine_used_memory, session_memory, session_notice, session_of)
 from hutch_engine.server.info cimport resident_bytes
@@ -36,7 +35,7 @@ cdef extern from *:
 
 
 cdef void cmd_time(Call* call) noexcept nogil:
-    cdef int64_t now_us = clock_now_us(&engine_of(call).clock)
+    cdef int64_t now_us = keyspace_now_us(call.keyspace)      # stands still in scripts and EXEC
     reply_array(call.reply, 2)
     reply_bulk_integer(call.reply, now_us // 1000000)
     reply_bulk_integer(call.reply, now_us % 1000000)
