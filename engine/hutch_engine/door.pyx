@@ -220,22 +220,22 @@ cdef class Engine:
 
     # ---- the clock, for tests
 
-    def set_clock_ms(self, int64_t ms):
-        """Hold the engine's clock at this Unix time."""
-        self._move_clock(CLOCK_HOLD, ms)
+    def set_clock_ms(self, ms):
+        """Hold the engine's clock at this Unix time; fractions are microseconds."""
+        self._move_clock(CLOCK_HOLD, round(ms * 1000))
 
-    def advance_clock_ms(self, int64_t ms):
+    def advance_clock_ms(self, ms):
         """Move the clock, held or running."""
-        self._move_clock(CLOCK_ADVANCE, ms)
+        self._move_clock(CLOCK_ADVANCE, round(ms * 1000))
 
     def release_clock(self):
         """Let the clock run again, from the system's time."""
         self._move_clock(CLOCK_RELEASE, 0)
 
-    cdef int _move_clock(self, int kind, int64_t ms) except -1:
+    cdef int _move_clock(self, int kind, int64_t us) except -1:
         cdef ClockMove move
         move.kind = kind
-        move.ms = ms
+        move.us = us
         return self.do(_clock_moved, &move)
 
     @property
@@ -334,7 +334,7 @@ cdef enum:
 
 cdef struct ClockMove:
     int kind
-    int64_t ms
+    int64_t us
 
 cdef struct Asked:
     bint shutdown
@@ -355,14 +355,14 @@ cdef void _clock_moved(EngineStruct* engine, void* context) noexcept nogil:
     cdef ClockMove* move = <ClockMove*>context
     if move.kind == CLOCK_HOLD:
         engine.clock.held = True
-        engine.clock.held_us = move.ms * 1000
+        engine.clock.held_us = move.us
     elif move.kind == CLOCK_RELEASE:
         engine.clock.held = False
         engine.clock.offset_us = 0
     elif engine.clock.held:
-        engine.clock.held_us += move.ms * 1000
+        engine.clock.held_us += move.us
     else:
-        engine.clock.offset_us += move.ms * 1000
+        engine.clock.offset_us += move.us
     # At once, not when housekeeping comes to it: tests look right after they moved the clock.
     engine.keyspace.now_ms = 0
     while not engine.cron_paused and not engine.busy and keyspace_expire_due(&engine.keyspace, 1000):

@@ -381,7 +381,8 @@ cdef class HotMethods:
         cdef int64_t left = 0
         if (hot_is_on(self)
                 and self._left(name, TTL, &left) is not None):
-            return (left + 500) // 1000 if left >= 0 else left
+            # Unsigned, as in commands/expiry: deadlines reach to the end of int64.
+            return <int64_t>((<uint64_t>left + 500) // 1000) if left >= 0 else left
         return super(HotMethods, self).ttl(name)
 
     def pttl(self, name):

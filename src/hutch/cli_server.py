@@ -24,6 +24,7 @@ LEVELS = {"debug": 0, "verbose": 1, "notice": 2, "warning": 3, "nothing": 4}
 MARKS = {"debug": ".", "verbose": "-", "notice": "*", "warning": "#"}
 BITS = struct.calcsize("P") * 8
 DAEMON_PIDFILE = "/var/run/hutch.pid"    # with `daemonize yes` and no `pidfile`
+IGNORED = (signal.SIGHUP, signal.SIGALRM, signal.SIGUSR2)    # redis-server lives through them, too
 WAIT_SECONDS = 3600.0            # the longest sleep in one piece; signals and SHUTDOWN end it early
 
 USAGE = """\
@@ -265,13 +266,14 @@ def _remove(path: str) -> None:
 
 
 class _Signals:
-    """SIGTERM and SIGINT end the wait; a second one ends the process at once."""
+    """SIGTERM and SIGINT end the wait; a second one ends the process at once. What redis-server survives, we do."""
 
     def __enter__(self) -> "_Signals":
         self.name = ""
         self.waiting = False
         self.before = {number: signal.signal(number, self._arrived) for number in (signal.SIGTERM, signal.SIGINT)}
-        self.before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for number in IGNORED:
+            self.before[number] = signal.signal(number, signal.SIG_IGN)
         return self
 
     def __exit__(self, *exc_info) -> None:

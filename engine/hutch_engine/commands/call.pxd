@@ -73,6 +73,9 @@ cdef bint call_double(Call* call, size_t index, double* value_out) noexcept nogi
 """... "ERR value is not a valid float"."""
 cdef bint call_timeout(Call* call, size_t index, int64_t* deadline_ms_out) noexcept nogil
 """argv[index] as a time-out in seconds, which becomes a Unix time in ms, 0 for ever; else the error is written."""
+cdef bint call_deadline(Call* call, int64_t wait_ms, int64_t* deadline_ms_out) noexcept nogil
+"""So many ms from now as a Unix time, 0 for ever: rounded up, so that nobody is told that a time is over before it is.
+False when it is too far away: the error is written."""
 cdef inline bint call_may_block(const Call* call) noexcept nogil:
     """False inside EXEC and scripts: the command then answers as if its time-out had passed."""
     return not call.flags & (CALL_IN_MULTI | CALL_IN_SCRIPT | CALL_DENY_BLOCKING)

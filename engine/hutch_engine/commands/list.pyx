@@ -5,7 +5,7 @@ from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_of
 from hutch_engine.commands.call cimport (
-    CALL_NO_TOUCH, Call, call_block, call_changed, call_find_read_type, call_find_write, call_find_write_type, call_hash,
+    CALL_NO_TOUCH, Call, call_block, call_changed, call_find_read_type, call_find_write_type, call_hash,
     call_integer, call_integer_or, call_may_block, call_timeout, call_word, error_arity, error_memory, error_no_key,
     error_syntax, error_wrong_type, slot_entry)
 from hutch_engine.commands.reply cimport (
@@ -499,10 +499,13 @@ cdef void cmd_blmpop(Call* call) noexcept nogil:
 
 cdef void _blocking_move(Call* call, bint from_head, bint to_head, size_t timeout_at) noexcept nogil:
     cdef int64_t deadline_ms
+    cdef bint wrong_type
     cdef TableSlot slot
     if not call_timeout(call, timeout_at, &deadline_ms):
         return
-    slot = call_find_write(call, 1)
+    slot = call_find_write_type(call, 1, TYPE_LIST, &wrong_type)
+    if wrong_type:
+        return
     if slot != NULL or not call_may_block(call):
         _move(call, from_head, to_head)      # of a missing source it answers null
     else:

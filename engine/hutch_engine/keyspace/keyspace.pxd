@@ -107,6 +107,7 @@ cdef struct Keyspace:
     Database* databases          # owned
     int32_t database_count
     int64_t now_ms               # of the running command; 0 = not asked yet (keyspace_now)
+    int64_t now_us               # the same moment, once now_ms is there
     uint32_t access_clock        # what a touched entry's `access` gets under LRU
     bint lfu                     # maxmemory-policy is an LFU one
     uint8_t lfu_log_factor
@@ -116,7 +117,7 @@ cdef struct Keyspace:
     bint lazy_user_delete        # lazyfree-lazy-user-del: DEL frees as UNLINK does
     bint lazy_server_delete
     bint lazy_user_flush
-    bint keep_expired            # replicas: expired keys look gone but are not deleted here
+    bint keep_expired            # CLIENT PAUSE, replicas: who reads finds no due key, but only who writes removes it
     uint8_t snapshot
     uint64_t max_string_bytes    # proto-max-bulk-len: how long APPEND and SETRANGE make a string; 0 = 512 MiB
     uint64_t dirty               # changes since the last save
@@ -145,10 +146,13 @@ cdef inline void keyspace_guarded(const Keyspace* keyspace) noexcept nogil:
 cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* random, int32_t database_count) noexcept nogil
 cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil
 cdef inline int64_t keyspace_now(Keyspace* keyspace) noexcept nogil:
-    """Unix time in ms, the same throughout one command (the executor sets now_ms to 0 before each)."""
+    """Unix time in ms, the same throughout one command, script or EXEC (the executor sets now_ms to 0 before each)."""
     if keyspace.now_ms == 0:
         _keyspace_read_clock(keyspace)
     return keyspace.now_ms
+cdef inline int64_t keyspace_now_us(Keyspace* keyspace) noexcept nogil:
+    keyspace_now(keyspace)
+    return keyspace.now_us
 cdef void _keyspace_read_clock(Keyspace* keyspace) noexcept nogil
 
 # ---- finding

@@ -2,7 +2,7 @@
 from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_clear, buffer_init
-from hutch_engine.base.clock cimport Clock, clock_now_ms
+from hutch_engine.base.clock cimport Clock, clock_now_us
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_try_alloc, heap_try_resize, heap_try_zeroed
 from hutch_engine.base.random cimport Random, random_next, random_unit
@@ -102,7 +102,8 @@ cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil:
 
 
 cdef void _keyspace_read_clock(Keyspace* keyspace) noexcept nogil:
-    keyspace.now_ms = clock_now_ms(keyspace.clock)
+    keyspace.now_us = clock_now_us(keyspace.clock)
+    keyspace.now_ms = keyspace.now_us // 1000
 
 
 # ---- access times
@@ -146,12 +147,12 @@ cdef void keyspace_touch_access(Keyspace* keyspace, Entry* entry) noexcept nogil
 
 # ---- finding
 
-cdef bint _fields_emptied(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash) noexcept nogil:
+cdef bint _fields_emptied(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash, bint keep) noexcept nogil:
     """Whoever looks at a hash finds no due field in it. (Where there are very many, or due ones are kept, the
     functions of the hash pass over them.)"""
     cdef Entry* entry = <Entry*>slot[0]
     cdef int64_t budget = FIELDS_AT_ONCE
-    if (keyspace.keep_expired or hash_earliest_ms(hash_form_of(entry_encoding(entry)), entry_pointer(entry))
+    if (keep or hash_earliest_ms(hash_form_of(entry_encoding(entry)), entry_pointer(entry))
             >= keyspace_now(keyspace)):
         return False
     return keyspace_expire_fields(keyspace, database, slot, hash, &budget)
@@ -165,10 +166,12 @@ cdef TableSlot keyspace_find_slot(Keyspace* keyspace, Database* database, Slice 
         entry = <Entry*>slot[0]
         # Redis keeps a key through the millisecond of its deadline.
         if unlikely(entry_has_deadline(entry)) and unlikely(entry_deadline_ms(entry) < keyspace_now(keyspace)):
-            if not keyspace.keep_expired:
+            # Who writes needs the place, whatever is to be kept.
+            if not keyspace.keep_expired or flags & FIND_WRITE:
                 keyspace_expire_entry(keyspace, database, slot, hash)
             slot = NULL
-        elif unlikely(entry.flags & ENTRY_HAS_FIELD_DEADLINES) and _fields_emptied(keyspace, database, slot, hash):
+        elif unlikely(entry.flags & ENTRY_HAS_FIELD_DEADLINES) and _fields_emptied(
+                keyspace, database, slot, hash, keyspace.keep_expired and not flags & FIND_WRITE):
             slot = NULL
         else:
             if not flags & FIND_NO_TOUCH:

@@ -418,18 +418,18 @@ cdef int script_may_user_run(lua_State* L) noexcept nogil:
 
 # ---- long ones
 
-cdef int _killed(lua_State* L, ScriptRun* run) noexcept nogil:
+cdef int _killed(lua_State* L) noexcept nogil:
     # From now on before every line, so that no pcall of the script gets the better of it.
     lua_sethook(L, script_hook, LUA_MASKLINE, 0)
-    if run.is_function:
-        return _fail(L, b"Script killed by user with FUNCTION KILL.", False, True)
-    return _fail(L, b"Script killed by user with SCRIPT KILL.", False, True)
+    # Functions, too: Redis has one text for both.
+    return _fail(L, b"Script killed by user with SCRIPT KILL...", False, True)
 
 
 cdef void _let_others_in(ScriptRun* run) noexcept nogil:
     """Give the lock away for a moment. What belongs to the running script's time and batch is as before afterwards."""
     cdef Engine* engine = run.caller.engine
     cdef int64_t now_ms = engine.keyspace.now_ms
+    cdef int64_t keyspace_us = engine.keyspace.now_us
     cdef uint32_t access_clock = engine.keyspace.access_clock
     cdef uint64_t batch_ticks = engine.batch_ticks
     cdef Session* current = engine.current
@@ -455,6 +455,7 @@ cdef void _let_others_in(ScriptRun* run) noexcept nogil:
             lock_acquire(&engine.lock)
             run.killed = run.killed or (stop and not run.wrote)
     engine.keyspace.now_ms = now_ms
+    engine.keyspace.now_us = keyspace_us
     engine.keyspace.access_clock = access_clock
     engine.batch_ticks = batch_ticks
     engine.current = current             # the script's caller: it cannot end before its script
@@ -478,7 +479,7 @@ cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil:
         return
     if run.killed or _must_stop(engine, run):
         run.killed = True
-        _killed(L, run)
+        _killed(L)
         return
     now_us = monotonic_us()
     if not run.timed_out:
@@ -492,7 +493,7 @@ cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil:
     run.let_in_us = monotonic_us()
     if run.killed or _must_stop(engine, run):
         run.killed = True
-        _killed(L, run)
+        _killed(L)
 
 
 cdef bint script_is_of_this_thread(Engine* engine) noexcept nogil:

@@ -326,6 +326,7 @@ cdef void _run_again(Session* session) noexcept nogil:
     cdef Session* running = engine.current
     engine.current = session
     call.flags = CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0
+    engine.keyspace.now_ms = 0           # a command of its own, after what made the key ready: it may be due by now
     run_command(session, blocked.command, blocked.argv, blocked.argc, False, 0)
     if call.block_keys:
         call.block_deadline_ms = blocked.deadline_ms      # the time-out runs on from its first beginning

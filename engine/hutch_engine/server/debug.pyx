@@ -2,14 +2,14 @@
 from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.stdlib cimport strtod, strtol
+from libc.stdlib cimport strtol
 from libc.string cimport memcpy, memset
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
                                        buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.compiler cimport popcount64
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport heap_block_bytes, heap_free, heap_try_alloc
-from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
+from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer, read_double
 from hutch_engine.base.random cimport random_hex
 from hutch_engine.base.sha1 cimport SHA1_BYTES, sha1_hex
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
@@ -388,7 +388,7 @@ cdef void _sleep(Call* call) noexcept nogil:
     cdef char text[WORD_MAX]
     cdef double seconds
     _terminated(call.argv[2], text)
-    seconds = strtod(text, NULL)
+    seconds = read_double(text)
     if isfinite(seconds) and 0 < seconds < LONGEST_NAP_S:
         hutch_nap(seconds)
     reply_ok(call.reply)

@@ -138,6 +138,7 @@ cdef struct Session:
     QueuedCommand* queue                # owned, in order
     QueuedCommand** queue_end
     uint32_t queue_length
+    uint64_t queue_flags                # CMD_ bits of the queued commands together, a script's as its first line says
     uint64_t queue_bytes
     Watch* watches                      # owned
     uint32_t watch_count
@@ -371,5 +372,9 @@ cdef void session_notice(Session* session) noexcept nogil
 that it has not looked at yet; so are a thread and an event loop that wait. Requires the lock."""
 cdef Buffer* session_inbox(Session* session) noexcept nogil
 """Where to append a message for it that is not a reply; call session_notice afterwards."""
+cdef void engine_pause(Engine* engine, uint8_t kind, int64_t end_ms) noexcept nogil
+"""CLIENT PAUSE: from now on nothing expires either; what is due looks gone, and goes when the pause is over."""
+cdef void engine_end_pause(Engine* engine) noexcept nogil
+"""Whoever waits for it hears of it."""
 cdef void engine_sample(Engine* engine) noexcept nogil
 """Ten times a second: instantaneous figures of INFO."""

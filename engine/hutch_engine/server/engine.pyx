@@ -182,6 +182,21 @@ cdef void engine_poke_housekeeping(Engine* engine) noexcept nogil:
     signal_raise(&engine.housekeeping)
 
 
+cdef void engine_pause(Engine* engine, uint8_t kind, int64_t end_ms) noexcept nogil:
+    engine.pause_kind = kind
+    engine.pause_end_ms = end_ms
+    engine.keyspace.keep_expired = True
+    engine_poke_housekeeping(engine)
+
+
+cdef void engine_end_pause(Engine* engine) noexcept nogil:
+    engine.pause_kind = PAUSE_NONE
+    engine.keyspace.keep_expired = False
+    signal_raise(&engine.pause_over)
+    engine_wake_listener(engine)
+    engine_poke_housekeeping(engine)         # what came due meanwhile
+
+
 cdef void engine_sample(Engine* engine) noexcept nogil:
     cdef int64_t now = monotonic_us()
     cdef int64_t elapsed = now - engine.sample_us
@@ -380,8 +395,9 @@ cdef void session_reset(Session* session) noexcept nogil:
     session_select(session, 0)
     session.reply.resp = 2
     buffer_clear(&session.name)
-    session.flags &= ~<uint32_t>(SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT | SESSION_NO_EVICT
-                                 | SESSION_NO_TOUCH | SESSION_AUTHENTICATED | SESSION_PROTOCOL_SET)
+    # A SKIP before RESET is for its own reply.
+    session.flags &= ~<uint32_t>(SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_NO_EVICT | SESSION_NO_TOUCH
+                                 | SESSION_AUTHENTICATED | SESSION_PROTOCOL_SET)
     session.call.flags = 0
     if session.flags & SESSION_EMBEDDED or session.engine.config.requirepass.length == 0:
         session.flags |= SESSION_AUTHENTICATED
@@ -434,6 +450,7 @@ cdef void session_discard(Session* session) noexcept nogil:
     session.queue = NULL
     session.queue_end = &session.queue
     session.queue_length = 0
+    session.queue_flags = 0
     session.queue_bytes = 0
     session.flags &= ~<uint32_t>(SESSION_MULTI | SESSION_DIRTY_CAS | SESSION_DIRTY_EXEC)
     session_unwatch(session)

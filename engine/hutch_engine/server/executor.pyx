@@ -6,7 +6,7 @@ from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, ticks, unlikely
 from hutch_engine.base.memory cimport heap_is_short, heap_mend
-from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
+from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
 from hutch_engine.commands.call cimport (
     CALL_IN_MULTI, CALL_NO_TOUCH, Call, CommandHandler, error_arity, error_memory)
 from hutch_engine.commands.command cimport (
@@ -19,12 +19,12 @@ from hutch_engine.keyspace.keyspace cimport (
     keyspace_expire_due, keyspace_now)
 from hutch_engine.server.command_table cimport command_find_subcommand
 from hutch_engine.server.engine cimport (
-    BUSY_EVAL, BUSY_NOT, PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_ERROR_COUNTED, SESSION_AUTHENTICATED,
+    BUSY_EVAL, BUSY_NOT, PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_AUTHENTICATED, SESSION_CLOSE_NOW, SESSION_ERROR_COUNTED,
     SESSION_DIRTY_EXEC, SESSION_EMBEDDED, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_TOUCH, SESSION_OF_SCRIPTS,
     SESSION_POSTPONED,
     SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED,
-    SESSION_TRACKING, SESSION_UNIX_SOCKET, TRACKING_CACHING, CommandStats, Engine, ErrorStat, QueuedCommand, Session,
-    engine_guarded, engine_poke_housekeeping,
+    SESSION_TRACKING, SESSION_UNIX_SOCKET, TRACKING_CACHING, CommandStats, Engine, ErrorStat, Session,
+    engine_end_pause, engine_guarded, engine_poke_housekeeping,
     engine_touch_watched, engine_touch_watched_all, engine_used_memory, session_discard, session_queue)
 from hutch_engine.server.eviction cimport evict_until_it_fits
 from hutch_engine.server.monitor cimport monitor_feed
@@ -113,6 +113,10 @@ cdef inline void _reject_text(Session* session, const Command* command, const ch
 
 cdef void _reject_unknown(Session* session, Slice* argv, size_t argc) noexcept nogil:
     cdef Buffer text
+    if not session.flags & SESSION_EMBEDDED and (slice_is(argv[0], b"post") or slice_is(argv[0], b"host:")):
+        # A web page that talks to this port: Redis hangs up without an answer, to what came before as well.
+        session.flags |= SESSION_CLOSE_NOW
+        return
     buffer_init(&text, NULL)
     _unknown_command(session, argv, argc, &text)
     _reject(session, NULL, buffer_slice(&text))
@@ -141,14 +145,7 @@ cdef bint _runs_inside_multi(const Command* command) noexcept nogil:
 
 cdef uint64_t _flags_with_queue(Session* session, const Command* command) noexcept nogil:
     """EXEC is judged by what it would run."""
-    cdef uint64_t flags = command.flags
-    cdef QueuedCommand* queued
-    if unlikely(session.flags & SESSION_MULTI) and _names(command, b"exec", 4):
-        queued = session.queue
-        while queued != NULL:
-            flags |= queued.command.flags
-            queued = queued.next
-    return flags
+    return command.flags | session.queue_flags if _names(command, b"exec", 4) else command.flags
 
 
 cdef bint _is_out_of_place(Session* session, const Command* command) noexcept nogil:
@@ -177,9 +174,9 @@ cdef bint _serves_subscribers(const Command* command) noexcept nogil:
 
 
 cdef uint64_t _flags_with_script(Session* session, const Command* command, Slice* argv, size_t argc, uint64_t flags) noexcept nogil:
-    """A script that says it does not write is not held by CLIENT PAUSE WRITE."""
-    if flags & CMD_MAY_REPLICATE and command.acl_categories & ACL_SCRIPTING and session.engine.flags_of_script != NULL \
-            and not session.flags & SESSION_MULTI:
+    """A script that says it does not write is not held by CLIENT PAUSE WRITE, and one that says it may need memory is
+    refused without."""
+    if command.acl_categories & ACL_SCRIPTING and command.parent == NULL and session.engine.flags_of_script != NULL:
         return session.engine.flags_of_script(session, command, argv, argc)
     return flags
 
@@ -206,19 +203,19 @@ cdef bint _is_local(Session* session) noexcept nogil:
         (address.length > 6 and memcmp(address.data, b"[::1]:", 6) == 0)
 
 
-cdef bint _memory_forbids(Session* session, uint64_t flags) noexcept nogil:
+cdef bint _memory_forbids(Session* session, const Command* command, Slice* argv, size_t argc, uint64_t flags) noexcept nogil:
     """maxmemory is reached and eviction did not help, or the system itself has no more to give."""
     cdef Engine* engine = session.engine
     if likely(not heap_is_short(&engine.heap)) or heap_mend(&engine.heap):
         if likely(engine.config.maxmemory == 0) or evict_until_it_fits(engine):
             return False
-    return (flags & CMD_DENYOOM) != 0
+    return (_flags_with_script(session, command, argv, argc, flags) & CMD_DENYOOM) != 0
 
 
 cdef bint _is_paused(Session* session, uint64_t flags) noexcept nogil:
     cdef Engine* engine = session.engine
     if clock_now_ms(&engine.clock) >= engine.pause_end_ms:
-        engine.pause_kind = PAUSE_NONE
+        engine_end_pause(engine)
         return False
     if session.flags & SESSION_REPLICA:
         return False
@@ -411,7 +408,7 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
         _reject_text(session, command, _busy_text(engine))
         return _refused(session, mark)
     if unlikely(engine.config.maxmemory != 0 or heap_is_short(&engine.heap)) and engine.busy == BUSY_NOT \
-            and _memory_forbids(session, flags):
+            and _memory_forbids(session, command, argv, argc, flags):
         _reject_text(session, command, b"OOM command not allowed when used memory > 'maxmemory'.")
         return _refused(session, mark)
     if unlikely(session.flags & (SESSION_SUBSCRIBED | SESSION_MONITOR)) and _is_out_of_place(session, command):
@@ -421,6 +418,7 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
         return EXECUTE_POSTPONED
     if unlikely(session.flags & SESSION_MULTI) and not _runs_inside_multi(command):
         if session_queue(session, command, argv, argc):
+            session.queue_flags |= _flags_with_script(session, command, argv, argc, command.flags)
             reply_simple(&session.reply, b"QUEUED")
         else:
             _reject_text(session, command, b"OOM command not allowed when used memory > 'maxmemory'.")

@@ -22,7 +22,7 @@ from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffe
 from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, prefetch, ticks, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_give_way, lock_is_wanted, lock_release
-from hutch_engine.base.slice cimport Slice, slice_is
+from hutch_engine.base.slice cimport Slice
 from hutch_engine.base.thread cimport thread_join, thread_start
 from hutch_engine.commands.command cimport ACL_HASH, ACL_LIST, ACL_SET, ACL_SORTEDSET, Command
 from hutch_engine.commands.reply cimport reply_error
@@ -191,16 +191,11 @@ cdef inline const Command* _find_command(Listener* listener, Connection* connect
     return command
 
 
-cdef bint _collect(Listener* listener, Connection* connection, size_t start, size_t first_word) noexcept nogil:
-    """The request just parsed joins the batch. False: it ends the connection instead."""
+cdef inline void _collect(Listener* listener, Connection* connection, size_t start, size_t first_word) noexcept nogil:
+    """The request just parsed joins the batch."""
     cdef Request* request = &listener.requests[listener.request_count]
     cdef Slice* argv = listener.words.items + first_word
     cdef const Command* command = _find_command(listener, connection, argv[0])
-    if unlikely(command == NULL) and (slice_is(argv[0], b"post") or slice_is(argv[0], b"host:")):
-        # A web page that talks to this port: Redis hangs up without an answer.
-        listener.words.count = first_word
-        connection.ending = ENDING_NOW
-        return False
     request.connection = connection
     request.command = command
     request.first_word = first_word
@@ -212,7 +207,6 @@ cdef bint _collect(Listener* listener, Connection* connection, size_t start, siz
         request.key_hash = keyspace_hash(&listener.engine.keyspace, argv[1])
     listener.request_count += 1
     connection.waiting_requests += 1
-    return True
 
 
 cdef void _decode(Listener* listener, Connection* connection) noexcept nogil:
@@ -227,8 +221,7 @@ cdef void _decode(Listener* listener, Connection* connection) noexcept nogil:
         first_word = listener.words.count
         outcome = parser_next(&connection.parser, &listener.words, &listener.limits, connection.authenticated)
         if likely(outcome == PARSE_REQUEST):
-            if not _collect(listener, connection, start, first_word):
-                return
+            _collect(listener, connection, start, first_word)
         elif likely(outcome == PARSE_MORE):
             return
         elif outcome == PARSE_FULL:
@@ -428,6 +421,8 @@ cdef void _take_noticed(Listener* listener) noexcept nogil:
     cdef Session* session
     cdef Connection* connection
     engine.noticed_last = NULL
+    if unlikely(engine.shutdown_asked) and link[0] != NULL:
+        connections_close_sockets(listener)  # SHUTDOWN notices all that are here; nobody else comes in
     while link[0] != NULL:
         session = link[0]
         connection = <Connection*>session.connection
