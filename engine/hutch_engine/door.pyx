@@ -201,8 +201,16 @@ cdef class Engine:
 
     def configure_line(self, str line):
         """A whole line of a redis.conf, quotes and all; a blank one or a comment does nothing."""
-        cdef bytes text = line.encode()
+        cdef bytes text = line.encode("utf-8", "surrogateescape")      # a file's bytes, whatever they are
         self._configured(slice_of(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)), slice_of(NULL, 0), True)
+
+    def use_config_file(self, path):
+        """The absolute path of the redis.conf that the configuration came from, for INFO and CONFIG REWRITE."""
+        cdef bytes name = os.fsencode(path)
+        self.enter()
+        self.core.config.config_file.length = 0
+        buffer_append(&self.core.config.config_file, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
+        self.leave()
 
     cdef int _configured(self, Slice name, Slice value, bint whole_line) except -1:
         cdef Setting setting

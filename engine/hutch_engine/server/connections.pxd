@@ -3,7 +3,7 @@ turned away, the lists a connection stands in. Only the listener's thread calls 
 take the engine's lock for a moment.
 """
 from libc.stddef cimport size_t
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.commands.command cimport Command
 from hutch_engine.keyspace.entry cimport Entry
@@ -70,8 +70,10 @@ cdef struct Request:                    # one decoded command of the present bat
     size_t end
 
 cdef struct ListeningSocket:
-    int fd
+    int fd                              # -1: closed
     bint unix_socket
+    int32_t port
+    char[256] host                      # as `bind` has it, without '-'
 
 cdef struct Batch:                      # what a turn of the loop works on
     Connection** round                  # owned: those with something to do under the lock
@@ -89,6 +91,8 @@ cdef struct Listener:
     Poller poller
     ListeningSocket[LISTENER_SOCKETS_MAX] sockets
     uint32_t socket_count
+    ListeningSocket[LISTENER_SOCKETS_MAX] adopted   # with LISTENER_ADOPTS, under the engine's lock: all TCP sockets it is to have ...
+    uint32_t adopted_count              # ... those that it keeps among them
     bint any_port                       # set before listener_open: take a free TCP port, whatever config.port says
     char[112] unix_path                 # of the bound Unix socket, for its removal; "" = none
     Connection** connections            # owned
@@ -135,6 +139,13 @@ cdef bint connections_open(Listener* listener, char* error_out, size_t error_siz
 """listener_open."""
 cdef void connections_close_sockets(Listener* listener) noexcept nogil
 """Listen no longer, and remove the Unix socket's file."""
+cdef void connections_do_chores(Listener* listener) noexcept nogil
+"""Engine.listener_chores, at the end of a batch: weigh its clients and end the biggest beyond maxmemory-clients, listen
+elsewhere, or nowhere. Requires the lock."""
+cdef void connections_weigh(Connection* connection) noexcept nogil
+"""For maxmemory-clients. Requires the lock."""
+cdef void connections_forget_adopted(Listener* listener) noexcept nogil
+"""Close what was opened for it and not taken yet. Requires the lock."""
 cdef void connections_listen_for(Listener* listener, uint32_t interest) noexcept nogil
 """POLL_READ: accept; 0: leave new clients waiting."""
 cdef void connections_accept(Listener* listener, ListeningSocket* where) noexcept nogil

@@ -75,6 +75,11 @@ cdef enum:                              # Engine.busy
     BUSY_EVAL = 1
     BUSY_FUNCTION = 2
 
+cdef enum:                              # Engine.listener_chores
+    LISTENER_WEIGHS = 1 << 0            # maxmemory-clients is set
+    LISTENER_ADOPTS = 1 << 1            # sockets were opened for it
+    LISTENER_SHUTS = 1 << 2             # SHUTDOWN: nobody is let in any more
+
 cdef enum:                              # Engine.pause_kind
     PAUSE_NONE = 0
     PAUSE_WRITE = 1
@@ -164,6 +169,7 @@ cdef struct Session:
     uint64_t query_free
     uint64_t argument_bytes
     uint64_t output_bytes               # waiting behind a full socket
+    uint64_t weighed_bytes              # what of Engine.socket_bytes it is (server/client_eviction)
 
 ctypedef const Command* (*CommandFinder)(Slice name) noexcept nogil
 ctypedef const Command* (*CommandLister)(uint32_t index) noexcept nogil
@@ -174,6 +180,7 @@ ctypedef void (*ReadyNoter)(Engine* engine, int32_t database_index, Slice key) n
 ctypedef void (*AllReadyNoter)(Engine* engine, int32_t database_index) noexcept nogil
 ctypedef void (*ReadyServer)(Engine* engine) noexcept nogil
 
+ctypedef bint (*ListenerRebinder)(Engine* engine, Buffer* error_out) noexcept nogil
 ctypedef void (*ScriptingFreer)(Engine* engine) noexcept nogil
 ctypedef bint (*OthersServer)(Engine* engine) noexcept nogil
 ctypedef bint (*SignalLooker)() noexcept nogil
@@ -277,6 +284,10 @@ cdef struct Engine:
     bint stopping                       # threads are to end
     bint cron_paused                    # DEBUG PAUSE-CRON: housekeeping neither expires, frees nor resizes
 
+    uint64_t socket_bytes               # with maxmemory-clients: memory of all sockets' sessions as last weighed
+    uint64_t evicted_clients
+    uint32_t listener_chores            # LISTENER_ bits: looked at once a batch
+    ListenerRebinder rebind             # the listener's: listen where the configuration says by now; NULL without one
     int wake_fd                         # the listener's eventfd or pipe; -1 without a listener
     bint logs_to_output                 # the process is a server: without a logfile, lines go to standard output
     bint shutdown_asked                 # SHUTDOWN: whoever runs the program ends it

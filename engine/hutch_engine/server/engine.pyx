@@ -324,6 +324,7 @@ cdef void session_end(Session* session) noexcept nogil:
     _unnotice(session)
     if engine.current == session:
         engine.current = NULL
+    engine.socket_bytes -= session.weighed_bytes
     session_use_bell(session, NULL)
     session_discard(session)
     buffer_clear(&session.reply.buffer)

@@ -417,7 +417,7 @@ cdef void _stats(Engine* engine, Buffer* out) noexcept nogil:
     _decimal(out, b"expired_stale_perc", 0, 2)
     _zeros(out, b"expired_time_cap_reached_count expire_cycle_cpu_milliseconds")
     _number(out, b"evicted_keys", <int64_t>engine.keyspace.evicted)
-    _zeros(out, b"evicted_clients")
+    _number(out, b"evicted_clients", <int64_t>engine.evicted_clients)
     _number(out, b"evicted_scripts", <int64_t>engine.script_figures.scripts_evicted)
     _zeros(out, b"total_eviction_exceeded_time current_eviction_exceeded_time")
     _number(out, b"keyspace_hits", <int64_t>engine.keyspace.hits)

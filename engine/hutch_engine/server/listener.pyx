@@ -32,11 +32,12 @@ from hutch_engine.server.connections cimport (
     ARENA_BYTES, BATCH_REQUESTS, ENDING_AFTER_REPLY, ENDING_CLOSED, ENDING_NOT, ENDING_NOW, ENDING_PROTOCOL_ERROR,
     HELD_BLOCKED, HELD_NOT, HELD_POSTPONED, HELD_STALLED, READ_BYTES, Batch, Connection, ListeningSocket, Request,
     connections_accept, connections_authenticated, connections_close_sockets, connections_copy_limits,
-    connections_count_bytes, connections_doom, connections_free_doomed, connections_grow_list, connections_hold,
+    connections_count_bytes, connections_do_chores, connections_doom, connections_forget_adopted, connections_free_doomed,
+    connections_grow_list, connections_hold,
     connections_join_round, connections_listen_for, connections_open, connections_release, connections_reserve, connections_resume,
-    connections_watch_for)
+    connections_watch_for, connections_weigh)
 from hutch_engine.server.engine cimport (
-    PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT, SESSION_MASTER,
+    LISTENER_WEIGHS, PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT, SESSION_MASTER,
     SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_SUBSCRIBED, Session,
     engine_guarded, engine_leave, engine_sample)
 from hutch_engine.server.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, Executed, execute_known
@@ -116,6 +117,8 @@ cdef void listener_free(Listener* listener) noexcept nogil:
     connections_close_sockets(listener)
     lock_acquire(&engine.lock)
     engine.wake_fd = -1
+    engine.rebind = NULL
+    connections_forget_adopted(listener)
     engine.listener_awake = False        # what came after its last look wakes the next one again
     engine.tcp_port = 0
     engine.serve_others = NULL
@@ -343,9 +346,10 @@ cdef bint _is_over_limit(Listener* listener, Connection* connection) noexcept no
     cdef Engine* engine = listener.engine
     cdef uint32_t flags = connection.session.flags
     cdef int kind = CLASS_REPLICA if flags & SESSION_REPLICA else CLASS_PUBSUB if flags & SESSION_SUBSCRIBED else CLASS_NORMAL
-    cdef int64_t waiting = <int64_t>_unsent(connection) - OUTPUT_NOT_COUNTED_BYTES
-    cdef int64_t hard = engine.config.output_limits[kind].hard_bytes
-    cdef int64_t soft = engine.config.output_limits[kind].soft_bytes
+    cdef uint64_t unsent = _unsent(connection)
+    cdef uint64_t waiting = unsent - OUTPUT_NOT_COUNTED_BYTES if unsent > OUTPUT_NOT_COUNTED_BYTES else 0
+    cdef uint64_t hard = engine.config.output_limits[kind].hard_bytes
+    cdef uint64_t soft = engine.config.output_limits[kind].soft_bytes
     if flags & SESSION_MASTER:
         return False
     if hard and waiting > hard:
@@ -421,8 +425,6 @@ cdef void _take_noticed(Listener* listener) noexcept nogil:
     cdef Session* session
     cdef Connection* connection
     engine.noticed_last = NULL
-    if unlikely(engine.shutdown_asked) and link[0] != NULL:
-        connections_close_sockets(listener)  # SHUTDOWN notices all that are here; nobody else comes in
     while link[0] != NULL:
         session = link[0]
         connection = <Connection*>session.connection
@@ -465,6 +467,8 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
         connection = listener.round[i]
         if likely(connection.ending != ENDING_CLOSED):
             _after(listener, connection, connection != current)
+    if unlikely(engine.listener_chores != 0):
+        connections_do_chores(listener)
     engine_leave(engine)
     listener.request_count = 0
     words_reset(&listener.words)
@@ -602,6 +606,8 @@ cdef void _look_around(Listener* listener) noexcept nogil:
             if connection.held == HELD_POSTPONED:
                 connection.session.flags &= ~<uint32_t>SESSION_POSTPONED
                 connections_resume(listener, connection)
+    if unlikely(engine.listener_chores != 0):
+        connections_do_chores(listener)
     lock_release(&engine.lock)
     _run(listener, NULL)
 
@@ -613,6 +619,8 @@ cdef void _visit(Listener* listener, Connection* connection) noexcept nogil:
     cdef int64_t idle_us = listener.now_us - session.used_us
     connections_count_bytes(engine, connection)
     session.output_bytes = connection.sending.length - connection.sent
+    if engine.listener_chores & LISTENER_WEIGHS:
+        connections_weigh(connection)
     if engine.config.timeout_s and idle_us > engine.config.timeout_s * 1000000 and \
             not session.flags & (SESSION_BLOCKED | SESSION_POSTPONED | SESSION_SUBSCRIBED | SESSION_REPLICA
                                   | SESSION_MASTER):
@@ -646,6 +654,8 @@ cdef void _tick(Listener* listener) noexcept nogil:
             break
         _visit(listener, listener.connections[listener.visited])
         listener.visited += 1
+    if unlikely(engine.listener_chores != 0):
+        connections_do_chores(listener)
     engine_leave(engine)
     _run(listener, NULL)
     if listener.postponed_count:
