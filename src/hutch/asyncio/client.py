@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError, ExecAbortError, ResponseError, Wat
 from hutch_engine.door_async import LATER, WAITING, Submission, run_now
 from hutch_engine.door_hot_async import HotAsync, async_methods
 
-from ..client import _Callbacks, _DECISIVE, _IGNORED, _refusal
+from ..client import _Callbacks, _DECISIVE, _IGNORED, _refusal, _with_driver
 from ..exceptions import StoreClosedError
 from .connection import EmbeddedConnection, EmbeddedConnectionPool
 from .lock import Lock
@@ -57,7 +57,7 @@ class Redis(HotAsync, redis.asyncio.Redis):
             unknown = set(options) - _KNOWN - _IGNORED
             if unknown:
                 raise TypeError(_refusal(sorted(unknown)).replace("hutch.Redis", "hutch.asyncio.Redis"))
-            kwargs = {key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED}
+            kwargs = _with_driver({key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED})
             connection_pool = EmbeddedConnectionPool(
                 name, store=store, max_connections=max_connections, db=db, username=username, password=password,
                 encoding=encoding, encoding_errors=encoding_errors, decode_responses=decode_responses,
