@@ -1,5 +1,6 @@
 """See client_commands.pxd."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from hutch_engine.base.atomics cimport atomic_load64
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
                                        buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
@@ -150,7 +151,7 @@ cdef void session_describe(const Session* session, Buffer* out) noexcept nogil:
     _text_field(out, b" lib-name=", &session.library_name)
     _text_field(out, b" lib-ver=", &session.library_version)
     _field(out, b" io-thread=0 tot-net-in=", <int64_t>session.bytes_in)
-    _field(out, b" tot-net-out=", <int64_t>session.bytes_out)
+    _field(out, b" tot-net-out=", <int64_t>atomic_load64(&session.bytes_out))
     _field(out, b" tot-cmds=", <int64_t>session.commands)
 
 

@@ -5,7 +5,7 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 from hutch_engine.base.atomics cimport atomic_fence, atomic_load64, stack_push, stack_take_all, stack_top
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_clear, buffer_init
-from hutch_engine.base.clock cimport clock_coarse_ms, clock_init, clock_now_ms, monotonic_us
+from hutch_engine.base.clock cimport clock_coarse_ms, clock_init, clock_now_ms, monotonic_us, ticks_per_microsecond
 from hutch_engine.base.lock cimport lock_init, lock_release, lock_try, signal_init, signal_raise
 from hutch_engine.base.memory cimport Heap, heap_clear, heap_free, heap_init, heap_try_alloc, heap_try_zeroed
 from hutch_engine.base.random cimport random_hex, random_init
@@ -96,6 +96,7 @@ cdef void engine_set_commands(Engine* engine, CommandFinder find, CommandLister 
 
 cdef void engine_clear(Engine* engine) noexcept nogil:
     cdef int kind
+    cdef uint32_t i
     engine.keyspace.guard = NULL         # nobody else looks any more
     if engine.scripting != NULL:
         engine.free_scripting(engine)
@@ -113,6 +114,8 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     engine.waits = NULL
     keyspace_clear(&engine.keyspace)
     config_clear(&engine.config)
+    for i in range(engine.command_ids):
+        heap_free(&engine.heap, engine.stats[i].latency, LATENCY_BYTES)
     heap_free(&engine.heap, engine.stats, engine.command_ids * sizeof(CommandStats))
     engine.stats = NULL
     heap_clear(&engine.heap)
@@ -200,17 +203,23 @@ cdef void engine_end_pause(Engine* engine) noexcept nogil:
 cdef void engine_sample(Engine* engine) noexcept nogil:
     cdef int64_t now = monotonic_us()
     cdef int64_t elapsed = now - engine.sample_us
-    cdef uint64_t current[3]
+    cdef uint64_t current[5]
+    cdef uint64_t turns
     cdef int i
     if elapsed < 100000:
         return
     current[0] = engine.commands_processed
     current[1] = engine.bytes_in
-    current[2] = engine.bytes_out
-    for i in range(3):
+    current[2] = atomic_load64(&engine.bytes_out)
+    current[3] = engine.loop_turns
+    current[4] = <uint64_t>(<double>engine.loop_ticks / ticks_per_microsecond())
+    turns = current[3] - engine.sample_last[3]
+    for i in range(4):
         if engine.sample_us:
             engine.samples[i][engine.sample_index] = (current[i] - engine.sample_last[i]) * 1000000 // <uint64_t>elapsed
         engine.sample_last[i] = current[i]
+    engine.samples[4][engine.sample_index] = (current[4] - engine.sample_last[4]) // turns if turns else 0
+    engine.sample_last[4] = current[4]
     engine.sample_index = (engine.sample_index + 1) & 15
     engine.sample_us = now
 

@@ -17,7 +17,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memmove
-from hutch_engine.base.atomics cimport atomic_load32, atomic_store32
+from hutch_engine.base.atomics cimport atomic_add64, atomic_load32, atomic_store32
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_reserve, buffer_shrink
 from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, prefetch, ticks, unlikely
@@ -169,6 +169,7 @@ cdef void _read(Listener* listener, Connection* connection) noexcept nogil:
             listener.arena_used += (<size_t>got + 63) & ~<size_t>63
     if likely(got > 0):
         connection.received += <uint64_t>got
+        listener.reads += 1
         connections_join_round(listener, connection)
         if unlikely(<int64_t>(connection.parser.length - connection.parser.start) > listener.limits.query_bytes):
             connection.ending = ENDING_NOW
@@ -323,21 +324,30 @@ cdef inline void _execute_one(Listener* listener, Request* request) noexcept nog
         parser_rewind(&connection.parser, request.end)
 
 
+cdef inline uint64_t _spent(const Engine* engine, uint64_t began) noexcept nogil:
+    """On commands, since then; 0 after a script that let others in."""
+    return engine.batch_ticks - began if engine.batch_ticks else 0
+
+
 cdef void _execute_all(Listener* listener) noexcept nogil:
     cdef Engine* engine = listener.engine
+    cdef uint64_t began = ticks()
     cdef uint32_t i
     engine.keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)
-    engine.batch_ticks = ticks()
+    engine.batch_ticks = began
     for i in range(listener.request_count):
         if unlikely(listener.requests[i].connection == NULL):
             continue                           # was run while a script let others in
         listener.request_at = i
         _execute_one(listener, &listener.requests[i])
         if unlikely(i % GIVE_WAY_EVERY == GIVE_WAY_EVERY - 1) and lock_is_wanted(&engine.lock):
+            engine.loop_command_ticks += _spent(engine, began)
             engine.batch_ticks = 0             # others' commands are not this batch's
             lock_give_way(&engine.lock)
             engine.keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)
-            engine.batch_ticks = ticks()
+            began = ticks()
+            engine.batch_ticks = began
+    engine.loop_command_ticks += _spent(engine, began)
     engine.batch_ticks = 0
 
 
@@ -441,6 +451,17 @@ cdef void _take_noticed(Listener* listener) noexcept nogil:
         connections_join_round(listener, connection)
 
 
+cdef inline void _count(Listener* listener) noexcept nogil:
+    """What INFO tells of the loop. Requires the lock."""
+    cdef Engine* engine = listener.engine
+    engine.socket_reads += listener.reads
+    engine.loop_turns += listener.turns_done
+    engine.loop_ticks += listener.busy_ticks
+    listener.reads = 0
+    listener.turns_done = 0
+    listener.busy_ticks = 0
+
+
 cdef void _run(Listener* listener, Connection* current) noexcept nogil:
     """Run the batch. `current`: a connection in the middle of its turn, whose window must stay; or NULL."""
     cdef Engine* engine = listener.engine
@@ -453,6 +474,7 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
     lock_acquire(&engine.lock)
     listener.current = current
     engine.listener_awake = True
+    _count(listener)
     connections_copy_limits(listener)
     if listener.request_count > 1:
         for i in range(listener.round_count):
@@ -546,7 +568,10 @@ cdef void _send(Listener* listener, Connection* connection) noexcept nogil:
     cdef size_t length = sending.length - connection.sent
     cdef ssize_t put = socket_write(connection.fd, sending.data + connection.sent, length)
     if put > 0:
-        connection.delivered += <uint64_t>put
+        # Now, and not when the lock is held again: who asks next is to see it.
+        atomic_add64(&listener.engine.bytes_out, <uint64_t>put)
+        atomic_add64(&listener.engine.socket_writes, 1)
+        atomic_add64(&connection.session.bytes_out, <uint64_t>put)
         connection.sent += <size_t>put
     elif put == SOCKET_FAILED:
         connections_doom(listener, connection)
@@ -646,6 +671,7 @@ cdef void _tick(Listener* listener) noexcept nogil:
         listener.accept_paused = False
         connections_listen_for(listener, POLL_READ)
     lock_acquire(&engine.lock)
+    _count(listener)
     engine_sample(engine)
     connections_copy_limits(listener)
     for i in range(visits):
@@ -855,6 +881,7 @@ cdef bint _serve_others(Engine* engine) noexcept nogil:
 cdef void listener_run(Listener* listener) noexcept nogil:
     cdef int count, i
     cdef void* owner
+    cdef uint64_t began
     lock_acquire(&listener.engine.lock)
     listener.engine.listening = listener
     listener.engine.serve_others = _serve_others
@@ -863,6 +890,7 @@ cdef void listener_run(Listener* listener) noexcept nogil:
     listener.tick_us = listener.now_us
     while not atomic_load32(&listener.stop_asked):
         count = poller_wait(&listener.poller, _timeout_ms(listener))
+        began = ticks()
         listener.turn += 1
         listener.now_us = monotonic_us()
         if listener.resumed_count:
@@ -880,6 +908,8 @@ cdef void listener_run(Listener* listener) noexcept nogil:
         if unlikely(listener.now_us >= listener.tick_us):
             _tick(listener)
         connections_free_doomed(listener)
+        listener.turns_done += 1
+        listener.busy_ticks += ticks() - began
     # What was answered before the end was asked for should still arrive.
     _look_around(listener)
     connections_free_doomed(listener)
