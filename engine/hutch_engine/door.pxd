@@ -77,7 +77,7 @@ cdef class Engine:
     cdef int check_ours(self) except -1
     cdef int do(self, EngineDeed deed, void* context) except -1
     cdef int _configured(self, Slice name, Slice value, bint whole_line) except -1
-    cdef int _move_clock(self, int kind, int64_t ms) except -1
+    cdef int _move_clock(self, int kind, int64_t us) except -1
 
 cdef class Session:
     cdef readonly Engine engine

@@ -19,7 +19,7 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.base.thread cimport thread_self
 from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
-                                      decode_reply)
+                                      decode_reply, no_reply)
 from hutch_engine.door_life cimport (STARTED, START_CLOSED, START_RUNS, Started, life_abandon, life_end,
                                      life_start_listener, life_stop_listener)
 from hutch_engine.server.blocking cimport blocking_forget, blocking_install, blocking_time_out
@@ -185,9 +185,10 @@ cdef class Engine:
         return self.core.closed
 
     def session(self, error_factory=None, *, bint decode=False, str encoding="utf-8", str errors="strict",
-                data_error=TypeError):
-        """A new client of this engine. `error_factory(message)` makes the exceptions of error replies."""
-        return Session(self, Codec(decode, encoding, errors, error_factory, data_error))
+                data_error=TypeError, silence_error=None):
+        """A new client of this engine. `error_factory(message)` makes the exceptions of error replies; `silence_error` is
+        raised where CLIENT REPLY lets none come."""
+        return Session(self, Codec(decode, encoding, errors, error_factory, data_error, silence_error))
 
     def configure(self, str name, value):
         """Set a parameter as a line of a redis.conf does, also those that CONFIG SET may not change.
@@ -200,8 +201,16 @@ cdef class Engine:
 
     def configure_line(self, str line):
         """A whole line of a redis.conf, quotes and all; a blank one or a comment does nothing."""
-        cdef bytes text = line.encode()
+        cdef bytes text = line.encode("utf-8", "surrogateescape")      # a file's bytes, whatever they are
         self._configured(slice_of(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)), slice_of(NULL, 0), True)
+
+    def use_config_file(self, path):
+        """The absolute path of the redis.conf that the configuration came from, for INFO and CONFIG REWRITE."""
+        cdef bytes name = os.fsencode(path)
+        self.enter()
+        self.core.config.config_file.length = 0
+        buffer_append(&self.core.config.config_file, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
+        self.leave()
 
     cdef int _configured(self, Slice name, Slice value, bint whole_line) except -1:
         cdef Setting setting
@@ -219,22 +228,22 @@ cdef class Engine:
 
     # ---- the clock, for tests
 
-    def set_clock_ms(self, int64_t ms):
-        """Hold the engine's clock at this Unix time."""
-        self._move_clock(CLOCK_HOLD, ms)
+    def set_clock_ms(self, ms):
+        """Hold the engine's clock at this Unix time; fractions are microseconds."""
+        self._move_clock(CLOCK_HOLD, round(ms * 1000))
 
-    def advance_clock_ms(self, int64_t ms):
+    def advance_clock_ms(self, ms):
         """Move the clock, held or running."""
-        self._move_clock(CLOCK_ADVANCE, ms)
+        self._move_clock(CLOCK_ADVANCE, round(ms * 1000))
 
     def release_clock(self):
         """Let the clock run again, from the system's time."""
         self._move_clock(CLOCK_RELEASE, 0)
 
-    cdef int _move_clock(self, int kind, int64_t ms) except -1:
+    cdef int _move_clock(self, int kind, int64_t us) except -1:
         cdef ClockMove move
         move.kind = kind
-        move.ms = ms
+        move.us = us
         return self.do(_clock_moved, &move)
 
     @property
@@ -333,7 +342,7 @@ cdef enum:
 
 cdef struct ClockMove:
     int kind
-    int64_t ms
+    int64_t us
 
 cdef struct Asked:
     bint shutdown
@@ -354,14 +363,14 @@ cdef void _clock_moved(EngineStruct* engine, void* context) noexcept nogil:
     cdef ClockMove* move = <ClockMove*>context
     if move.kind == CLOCK_HOLD:
         engine.clock.held = True
-        engine.clock.held_us = move.ms * 1000
+        engine.clock.held_us = move.us
     elif move.kind == CLOCK_RELEASE:
         engine.clock.held = False
         engine.clock.offset_us = 0
     elif engine.clock.held:
-        engine.clock.held_us += move.ms * 1000
+        engine.clock.held_us += move.us
     else:
-        engine.clock.offset_us += move.ms * 1000
+        engine.clock.offset_us += move.us
     # At once, not when housekeeping comes to it: tests look right after they moved the clock.
     engine.keyspace.now_ms = 0
     while not engine.cron_paused and not engine.busy and keyspace_expire_due(&engine.keyspace, 1000):
@@ -750,7 +759,7 @@ cdef class Session:
             arguments_add_command(&arguments, self.codec, words, split)
             self._execute(&arguments, &arguments.count, 1, &taken)
             if taken.length == 0:
-                return None              # CLIENT REPLY OFF or SKIP
+                return no_reply(self.codec)
             cursor.at = taken.data
             cursor.end = taken.data + taken.length
             found = decode_reply(&cursor, self.codec, self.codec.decode if decode < 0 else decode, 0)

@@ -7,7 +7,7 @@ from posix.unistd cimport getpid
 from hutch_engine.base.buffer cimport buffer_append, buffer_clear, buffer_init
 from hutch_engine.door cimport (ENTER_TURN, Session, Taken, Visit, interrupt_wait, take_reply, take_served, taken_init)
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
-                                      decode_reply)
+                                      decode_reply, no_reply)
 from hutch_engine.server.bell cimport bell_drop, bell_new, bell_ring, bell_take
 from hutch_engine.server.engine cimport SESSION_BLOCKED, SESSION_CLOSE_NOW, engine_is_ours, session_resemble, session_use_bell
 from hutch_engine.server.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED
@@ -339,7 +339,7 @@ def run_now(Session session not None, tuple words not None, decode=None):
         if taken.refused:
             raise MemoryError("no memory for the reply")
         if taken.length == 0:
-            return None                      # CLIENT REPLY OFF or SKIP
+            return no_reply(session.codec)
         cursor.at = taken.data
         cursor.end = taken.data + taken.length
         found = decode_reply(&cursor, session.codec, session.codec.decode if decode is None else decode, 0)

@@ -10,7 +10,7 @@ from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.command cimport Command
 from hutch_engine.door_codec cimport SCRATCH_SMALL, Arguments, Codec, Cursor, arguments_clear, arguments_init, decode_reply
 from hutch_engine.door cimport Session, raise_interrupt
-from hutch_engine.door_hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, hot_begin, hot_end
+from hutch_engine.door_hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, hot_begin, hot_end, hot_is_on
 from hutch_engine.door_hot_replies cimport (AS_IT_IS, DONE, NUMBER, PAIRS, TRUTH, UNIQUE, HotReply, Shape, hot_add, hot_shaped,
                                            hot_take)
 from hutch_engine.server.command_table cimport command_table_find
@@ -132,7 +132,7 @@ cdef class HotCollections(HotMethods):
         cdef Cursor cursor
         cdef bint refused
         cdef EngineStruct* engine
-        if not self.hot_enabled or self.hot_scripts is None:
+        if not hot_is_on(self) or self.hot_scripts is None:
             return NotImplemented
         codec = self.hot_scripts.codec
         arguments_init(&words)
@@ -181,7 +181,7 @@ cdef class HotCollections(HotMethods):
         """The command on up to three words, and then those of `more`."""
         cdef Arguments words
         cdef Codec codec
-        if not self.hot_enabled or self.hot_session is None:
+        if not hot_is_on(self):
             return NotImplemented
         codec = self.hot_session.codec
         arguments_init(&words)
@@ -206,7 +206,7 @@ cdef class HotCollections(HotMethods):
         cdef Codec codec
         cdef Py_ssize_t i
         cdef bint condition = False, deadline = False
-        if not self.hot_enabled or self.hot_session is None:
+        if not hot_is_on(self):
             return NotImplemented
         for i in range(len(options)):
             option, value = options[i], <object>args[2 + i]
@@ -243,7 +243,7 @@ cdef class HotCollections(HotMethods):
         """XADD with the options that programs give."""
         cdef Arguments words
         cdef Codec codec
-        if not self.hot_enabled or self.hot_session is None:
+        if not hot_is_on(self):
             return NotImplemented
         codec = self.hot_session.codec
         arguments_init(&words)
@@ -408,7 +408,7 @@ cdef class HotCollections(HotMethods):
         cdef Arguments words
         cdef Codec codec
         answer = NotImplemented
-        if (self.hot_enabled and self.hot_session is not None and PyDict_CheckExact(mapping) and mapping
+        if (hot_is_on(self) and PyDict_CheckExact(mapping) and mapping
                 and not (nx or xx or ch or incr or gt or lt)):
             codec = self.hot_session.codec
             arguments_init(&words)

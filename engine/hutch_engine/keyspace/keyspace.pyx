@@ -2,17 +2,17 @@
 from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_clear, buffer_init
-from hutch_engine.base.clock cimport Clock, clock_now_ms
+from hutch_engine.base.clock cimport Clock, clock_now_us
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_try_alloc, heap_try_resize, heap_try_zeroed
 from hutch_engine.base.random cimport Random, random_next, random_unit
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport (
-    EMBSTR_ENTRY_MAX, ENCODING_EMBSTR, ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE,
+    EMBSTR_ENTRY_MAX, ENCODING_EMBSTR, ENCODING_INT, ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE,
     ENTRY_HAS_FIELD_DEADLINES, ENTRY_HEADER_BYTES, ENTRY_INTEGER, TYPE_HASH, TYPE_STREAM, TYPE_STRING, Entry, Value,
     encoding_of_hash_form,
     entry_deadline_ms, entry_encoding, entry_free, entry_free_shell, entry_has_deadline, entry_key, entry_new,
-    entry_node, entry_of_node, entry_pointer, entry_set_pointer, entry_type, entry_with_deadline,
+    entry_node, entry_of_node, entry_pointer, entry_set_pointer, entry_size, entry_type, entry_with_deadline,
     entry_with_value, hash_form_of, value_effort, value_free, value_free_some)
 from hutch_engine.structures.hash cimport (
     HASH_PACKED, Hash, HashAlarm, hash_alarm, hash_earliest_ms, hash_stored, hash_take_due)
@@ -35,6 +35,7 @@ cdef void _database_init(Keyspace* keyspace, Database* database, int32_t index) 
     database.deadlines = NULL
     database.field_deadlines = NULL
     database.deadline_sum_ms = 0
+    database.sizes = NULL
     database.index = index
 
 
@@ -91,6 +92,7 @@ cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil:
         table_clear(&database.keys)
         heap_free(keyspace.heap, database.deadlines, sizeof(Wheel))
         heap_free(keyspace.heap, database.field_deadlines, sizeof(Wheel))
+        heap_free(keyspace.heap, database.sizes, SIZE_CLASSES * sizeof(uint64_t))
     while keyspace_free_some(keyspace, 1000):
         pass
     heap_free(keyspace.heap, keyspace.databases, keyspace.database_count * sizeof(Database))
@@ -102,7 +104,8 @@ cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil:
 
 
 cdef void _keyspace_read_clock(Keyspace* keyspace) noexcept nogil:
-    keyspace.now_ms = clock_now_ms(keyspace.clock)
+    keyspace.now_us = clock_now_us(keyspace.clock)
+    keyspace.now_ms = keyspace.now_us // 1000
 
 
 # ---- access times
@@ -146,12 +149,12 @@ cdef void keyspace_touch_access(Keyspace* keyspace, Entry* entry) noexcept nogil
 
 # ---- finding
 
-cdef bint _fields_emptied(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash) noexcept nogil:
+cdef bint _fields_emptied(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash, bint keep) noexcept nogil:
     """Whoever looks at a hash finds no due field in it. (Where there are very many, or due ones are kept, the
     functions of the hash pass over them.)"""
     cdef Entry* entry = <Entry*>slot[0]
     cdef int64_t budget = FIELDS_AT_ONCE
-    if (keyspace.keep_expired or hash_earliest_ms(hash_form_of(entry_encoding(entry)), entry_pointer(entry))
+    if (keep or hash_earliest_ms(hash_form_of(entry_encoding(entry)), entry_pointer(entry))
             >= keyspace_now(keyspace)):
         return False
     return keyspace_expire_fields(keyspace, database, slot, hash, &budget)
@@ -165,10 +168,12 @@ cdef TableSlot keyspace_find_slot(Keyspace* keyspace, Database* database, Slice 
         entry = <Entry*>slot[0]
         # Redis keeps a key through the millisecond of its deadline.
         if unlikely(entry_has_deadline(entry)) and unlikely(entry_deadline_ms(entry) < keyspace_now(keyspace)):
-            if not keyspace.keep_expired:
+            # Who writes needs the place, whatever is to be kept.
+            if not keyspace.keep_expired or flags & FIND_WRITE:
                 keyspace_expire_entry(keyspace, database, slot, hash)
             slot = NULL
-        elif unlikely(entry.flags & ENTRY_HAS_FIELD_DEADLINES) and _fields_emptied(keyspace, database, slot, hash):
+        elif unlikely(entry.flags & ENTRY_HAS_FIELD_DEADLINES) and _fields_emptied(
+                keyspace, database, slot, hash, keyspace.keep_expired and not flags & FIND_WRITE):
             slot = NULL
         else:
             if not flags & FIND_NO_TOUCH:
@@ -290,6 +295,7 @@ cdef void keyspace_open_hash(Keyspace* keyspace, const Entry* entry, Hash* hash_
 cdef void keyspace_close_hash(Keyspace* keyspace, Database* database, Entry* entry, const Hash* hash) noexcept nogil:
     entry.kind = TYPE_HASH | encoding_of_hash_form(hash.form) << 4
     entry_set_pointer(entry, hash.pointer)
+    keyspace_resized(database, entry, hash_stored(hash))
     if hash.form != HASH_PACKED:
         keyspace_fields_changed(keyspace, database, entry)
 
@@ -298,7 +304,30 @@ cdef uint64_t keyspace_deadlines(const Database* database) noexcept nogil:
     return database.deadlines.count if database.deadlines != NULL else 0
 
 
+cdef uint64_t keyspace_field_deadlines(const Database* database) noexcept nogil:
+    return database.field_deadlines.count if database.field_deadlines != NULL else 0
+
+
 # ---- changing
+
+cdef inline void _count_size(Keyspace* keyspace, Database* database, Entry* entry) noexcept nogil:
+    """A new entry."""
+    if unlikely(database.sizes == NULL):
+        database.sizes = <uint64_t*>heap_alloc(keyspace.heap, SIZE_CLASSES * sizeof(uint64_t))
+        memset(database.sizes, 0, SIZE_CLASSES * sizeof(uint64_t))
+    entry.size_class = size_class(entry_type(entry), entry_size(entry))
+    database.sizes[entry.size_class] += 1
+
+
+cdef inline void _size_changed(Database* database, Entry* entry, const Value* value) noexcept nogil:
+    """The entry has this value now."""
+    if value.type == TYPE_STRING and value.encoding != ENCODING_INT:
+        keyspace_resized(database, entry, value.bytes.length)
+    elif value.type == TYPE_STRING:
+        keyspace_resized_integer(database, entry, value.integer)
+    else:
+        keyspace_resized(database, entry, entry_size(entry))
+
 
 cdef uint32_t keyspace_first_access(Keyspace* keyspace) noexcept nogil:
     return _minutes(keyspace) << 8 | LFU_FIRST if keyspace.lfu else keyspace.access_clock
@@ -312,6 +341,7 @@ cdef Entry* keyspace_add(Keyspace* keyspace, Database* database, Slice key, uint
         return NULL
     entry.access = keyspace_first_access(keyspace)
     entry.snapshot = keyspace.snapshot
+    _count_size(keyspace, database, entry)
     resizing = table_is_resizing(&database.keys)
     table_insert(&database.keys, entry, hash)
     if unlikely(not resizing and table_is_resizing(&database.keys)):
@@ -328,8 +358,11 @@ cdef Entry* keyspace_change_value(Keyspace* keyspace, Database* database, TableS
     cdef Entry* entry = <Entry*>slot[0]
     keyspace_guarded(keyspace)
     cdef Entry* moved = entry_with_value(keyspace.heap, entry, value)
-    if moved != NULL and moved != entry:
+    if unlikely(moved == NULL):
+        return NULL
+    if moved != entry:
         table_replace(&database.keys, slot, moved)
+    _size_changed(database, moved, &value)
     return moved
 
 
@@ -358,6 +391,7 @@ cdef Entry* _overwrite_collection(Keyspace* keyspace, Database* database, TableS
         return NULL
     if moved != entry:
         table_replace(&database.keys, slot, moved)
+    _size_changed(database, moved, &value)
     keyspace_dispose(keyspace, old_kind & 15, old_kind >> 4, old_pointer, keyspace.lazy_server_delete)
     return moved
 
@@ -415,6 +449,7 @@ cdef void keyspace_delete(Keyspace* keyspace, Database* database, TableSlot slot
         _forget_deadline(database, entry)
     keyspace_fields_detach(database, entry)
     _tell_of_loss(keyspace, database, entry)
+    database.sizes[entry.size_class] -= 1
     table_remove(&database.keys, slot, hash)
     if unlikely(not resizing and table_is_resizing(&database.keys)):
         keyspace.chores |= CHORE_RESIZE
@@ -438,6 +473,7 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
     cdef bint resize_forbidden = database.keys.resize_forbidden
     cdef LazyTable* waiting = NULL
     heap_free(keyspace.heap, database.field_deadlines, sizeof(Wheel))
+    heap_free(keyspace.heap, database.sizes, SIZE_CLASSES * sizeof(uint64_t))
     if count > (LAZY_EFFORT if lazy else 1000):
         waiting = <LazyTable*>heap_alloc(keyspace.heap, sizeof(LazyTable))
         waiting.table = database.keys
@@ -451,6 +487,8 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
         table_each(&database.keys, _free_visited, keyspace)
         table_clear(&database.keys)
         heap_free(keyspace.heap, database.deadlines, sizeof(Wheel))
+        if lazy:
+            keyspace.lazy_freed += count     # they would have been, were they more
     _database_init(keyspace, database, database.index)
     database.keys.resize_forbidden = resize_forbidden
     return count

@@ -69,11 +69,18 @@ cdef enum:
     BLOCKED_KEY_OFFSET = 32             # of the name in server/blocking's BlockedKey
     TOPIC_NAME_OFFSET = 40              # of the name in server/pubsub's Topic
     SUBSCRIPTION_NAME_OFFSET = 39       # of session and topic in its Subscription
+    LATENCY_STEPS = 1728                # of server/latency's histograms
+    LATENCY_BYTES = 8 * LATENCY_STEPS
 
 cdef enum:                              # Engine.busy
     BUSY_NOT = 0
     BUSY_EVAL = 1
     BUSY_FUNCTION = 2
+
+cdef enum:                              # Engine.listener_chores
+    LISTENER_WEIGHS = 1 << 0            # maxmemory-clients is set
+    LISTENER_ADOPTS = 1 << 1            # sockets were opened for it
+    LISTENER_SHUTS = 1 << 2             # SHUTDOWN: nobody is let in any more
 
 cdef enum:                              # Engine.pause_kind
     PAUSE_NONE = 0
@@ -109,6 +116,8 @@ cdef struct CommandStats:
     uint64_t ticks                      # base/compiler ticks spent, to be divided by ticks_per_microsecond
     uint64_t rejected                   # refused before running
     uint64_t failed                     # ran and answered an error
+    uint64_t untimed                    # of the calls: those whose time was not taken (door_hot: most of them)
+    uint64_t* latency                   # owned: how many took how long (server/latency); NULL until the first
 
 cdef struct ErrorStat:                  # INFO errorstats: by the reply's first word
     char[64] name
@@ -134,10 +143,11 @@ cdef struct Session:
     const Command* last_command         # for CLIENT LIST: NULL before the first and after an unknown one
     uint64_t commands
     uint64_t bytes_in
-    uint64_t bytes_out
+    uint64_t bytes_out                  # atomic: written by the listener without the lock
     QueuedCommand* queue                # owned, in order
     QueuedCommand** queue_end
     uint32_t queue_length
+    uint64_t queue_flags                # CMD_ bits of the queued commands together, a script's as its first line says
     uint64_t queue_bytes
     Watch* watches                      # owned
     uint32_t watch_count
@@ -163,6 +173,7 @@ cdef struct Session:
     uint64_t query_free
     uint64_t argument_bytes
     uint64_t output_bytes               # waiting behind a full socket
+    uint64_t weighed_bytes              # what of Engine.socket_bytes it is (server/client_eviction)
 
 ctypedef const Command* (*CommandFinder)(Slice name) noexcept nogil
 ctypedef const Command* (*CommandLister)(uint32_t index) noexcept nogil
@@ -173,6 +184,7 @@ ctypedef void (*ReadyNoter)(Engine* engine, int32_t database_index, Slice key) n
 ctypedef void (*AllReadyNoter)(Engine* engine, int32_t database_index) noexcept nogil
 ctypedef void (*ReadyServer)(Engine* engine) noexcept nogil
 
+ctypedef bint (*ListenerRebinder)(Engine* engine, Buffer* error_out) noexcept nogil
 ctypedef void (*ScriptingFreer)(Engine* engine) noexcept nogil
 ctypedef bint (*OthersServer)(Engine* engine) noexcept nogil
 ctypedef bint (*SignalLooker)() noexcept nogil
@@ -212,8 +224,10 @@ cdef struct Engine:
     uint32_t command_ids
     CommandStats* stats                 # owned, by Command.id
     uint64_t batch_ticks                # while a batch runs: when its last command ended, or 0
-    ErrorStat[128] errors
+    uint64_t hot_ticks                  # when the compiled method that runs began, if its time is taken; or 0
+    ErrorStat[128] errors               # in the order of their names (server/error_stats)
     uint32_t error_count                # used slots of `errors`
+    bint errors_stopped                 # there were too many: only their number is counted
 
     Session* sessions                   # borrowed; all of them, oldest first
     Session* last_session
@@ -275,7 +289,13 @@ cdef struct Engine:
     uint64_t housekeeping_thread        # pthread_t
     bint stopping                       # threads are to end
     bint cron_paused                    # DEBUG PAUSE-CRON: housekeeping neither expires, frees nor resizes
+    bint scripts_may_all                # DEBUG SET-DISABLE-DENY-SCRIPTS: commands that are not for scripts run in them
+    bint checksums_ignored              # DEBUG SET-SKIP-CHECKSUM-VALIDATION: of payloads
 
+    uint64_t socket_bytes               # with maxmemory-clients: memory of all sockets' sessions as last weighed
+    uint64_t evicted_clients
+    uint32_t listener_chores            # LISTENER_ bits: looked at once a batch
+    ListenerRebinder rebind             # the listener's: listen where the configuration says by now; NULL without one
     int wake_fd                         # the listener's eventfd or pipe; -1 without a listener
     bint logs_to_output                 # the process is a server: without a logfile, lines go to standard output
     bint shutdown_asked                 # SHUTDOWN: whoever runs the program ends it
@@ -291,17 +311,22 @@ cdef struct Engine:
     uint64_t connections_rejected
     uint64_t commands_processed
     uint64_t bytes_in
-    uint64_t bytes_out
+    uint64_t bytes_out                  # atomic, as is the next: the listener counts when it has sent
+    uint64_t socket_writes
+    uint64_t socket_reads
+    uint64_t loop_turns                 # of the listener ...
+    uint64_t loop_ticks                 # ... what they took, waiting for sockets left out ...
+    uint64_t loop_command_ticks         # ... and of that the commands
     uint64_t error_replies
     uint64_t auth_failures
     uint64_t query_limit_closes
     uint64_t output_limit_closes
     uint64_t peak_used_bytes
     int64_t peak_used_s                 # Unix time when the peak was noticed
-    uint64_t samples[3][16]              # ops, bytes in, bytes out a second: INFO instantaneous_*
-    uint32_t sample_index
+    uint64_t samples[5][16]              # INFO instantaneous_*: ops, bytes in, bytes out, turns of the loop a second,
+    uint32_t sample_index                # and microseconds a turn
     int64_t sample_us
-    uint64_t[3] sample_last
+    uint64_t[5] sample_last
 
 cdef inline Session* session_of(Call* call) noexcept nogil:
     return <Session*>call.session
@@ -371,5 +396,9 @@ cdef void session_notice(Session* session) noexcept nogil
 that it has not looked at yet; so are a thread and an event loop that wait. Requires the lock."""
 cdef Buffer* session_inbox(Session* session) noexcept nogil
 """Where to append a message for it that is not a reply; call session_notice afterwards."""
+cdef void engine_pause(Engine* engine, uint8_t kind, int64_t end_ms) noexcept nogil
+"""CLIENT PAUSE: from now on nothing expires either; what is due looks gone, and goes when the pause is over."""
+cdef void engine_end_pause(Engine* engine) noexcept nogil
+"""Whoever waits for it hears of it."""
 cdef void engine_sample(Engine* engine) noexcept nogil
 """Ten times a second: instantaneous figures of INFO."""

@@ -5,7 +5,7 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 from hutch_engine.base.atomics cimport atomic_fence, atomic_load64, stack_push, stack_take_all, stack_top
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_clear, buffer_init
-from hutch_engine.base.clock cimport clock_coarse_ms, clock_init, clock_now_ms, monotonic_us
+from hutch_engine.base.clock cimport clock_coarse_ms, clock_init, clock_now_ms, monotonic_us, ticks_per_microsecond
 from hutch_engine.base.lock cimport lock_init, lock_release, lock_try, signal_init, signal_raise
 from hutch_engine.base.memory cimport Heap, heap_clear, heap_free, heap_init, heap_try_alloc, heap_try_zeroed
 from hutch_engine.base.random cimport random_hex, random_init
@@ -96,6 +96,7 @@ cdef void engine_set_commands(Engine* engine, CommandFinder find, CommandLister 
 
 cdef void engine_clear(Engine* engine) noexcept nogil:
     cdef int kind
+    cdef uint32_t i
     engine.keyspace.guard = NULL         # nobody else looks any more
     if engine.scripting != NULL:
         engine.free_scripting(engine)
@@ -113,6 +114,8 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     engine.waits = NULL
     keyspace_clear(&engine.keyspace)
     config_clear(&engine.config)
+    for i in range(engine.command_ids):
+        heap_free(&engine.heap, engine.stats[i].latency, LATENCY_BYTES)
     heap_free(&engine.heap, engine.stats, engine.command_ids * sizeof(CommandStats))
     engine.stats = NULL
     heap_clear(&engine.heap)
@@ -182,20 +185,41 @@ cdef void engine_poke_housekeeping(Engine* engine) noexcept nogil:
     signal_raise(&engine.housekeeping)
 
 
+cdef void engine_pause(Engine* engine, uint8_t kind, int64_t end_ms) noexcept nogil:
+    engine.pause_kind = kind
+    engine.pause_end_ms = end_ms
+    engine.keyspace.keep_expired = True
+    engine_poke_housekeeping(engine)
+
+
+cdef void engine_end_pause(Engine* engine) noexcept nogil:
+    engine.pause_kind = PAUSE_NONE
+    engine.keyspace.keep_expired = False
+    signal_raise(&engine.pause_over)
+    engine_wake_listener(engine)
+    engine_poke_housekeeping(engine)         # what came due meanwhile
+
+
 cdef void engine_sample(Engine* engine) noexcept nogil:
     cdef int64_t now = monotonic_us()
     cdef int64_t elapsed = now - engine.sample_us
-    cdef uint64_t current[3]
+    cdef uint64_t current[5]
+    cdef uint64_t turns
     cdef int i
     if elapsed < 100000:
         return
     current[0] = engine.commands_processed
     current[1] = engine.bytes_in
-    current[2] = engine.bytes_out
-    for i in range(3):
+    current[2] = atomic_load64(&engine.bytes_out)
+    current[3] = engine.loop_turns
+    current[4] = <uint64_t>(<double>engine.loop_ticks / ticks_per_microsecond())
+    turns = current[3] - engine.sample_last[3]
+    for i in range(4):
         if engine.sample_us:
             engine.samples[i][engine.sample_index] = (current[i] - engine.sample_last[i]) * 1000000 // <uint64_t>elapsed
         engine.sample_last[i] = current[i]
+    engine.samples[4][engine.sample_index] = (current[4] - engine.sample_last[4]) // turns if turns else 0
+    engine.sample_last[4] = current[4]
     engine.sample_index = (engine.sample_index + 1) & 15
     engine.sample_us = now
 
@@ -309,6 +333,7 @@ cdef void session_end(Session* session) noexcept nogil:
     _unnotice(session)
     if engine.current == session:
         engine.current = NULL
+    engine.socket_bytes -= session.weighed_bytes
     session_use_bell(session, NULL)
     session_discard(session)
     buffer_clear(&session.reply.buffer)
@@ -380,8 +405,9 @@ cdef void session_reset(Session* session) noexcept nogil:
     session_select(session, 0)
     session.reply.resp = 2
     buffer_clear(&session.name)
-    session.flags &= ~<uint32_t>(SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT | SESSION_NO_EVICT
-                                 | SESSION_NO_TOUCH | SESSION_AUTHENTICATED | SESSION_PROTOCOL_SET)
+    # A SKIP before RESET is for its own reply.
+    session.flags &= ~<uint32_t>(SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_NO_EVICT | SESSION_NO_TOUCH
+                                 | SESSION_AUTHENTICATED | SESSION_PROTOCOL_SET)
     session.call.flags = 0
     if session.flags & SESSION_EMBEDDED or session.engine.config.requirepass.length == 0:
         session.flags |= SESSION_AUTHENTICATED
@@ -434,6 +460,7 @@ cdef void session_discard(Session* session) noexcept nogil:
     session.queue = NULL
     session.queue_end = &session.queue
     session.queue_length = 0
+    session.queue_flags = 0
     session.queue_bytes = 0
     session.flags &= ~<uint32_t>(SESSION_MULTI | SESSION_DIRTY_CAS | SESSION_DIRTY_EXEC)
     session_unwatch(session)

@@ -8,7 +8,7 @@ from hutch_engine.keyspace.keyspace cimport (
     CHORE_LAZY_FREE, CHORE_RESIZE, Keyspace, keyspace_expire_due, keyspace_free_some, keyspace_next_deadline_ms,
     keyspace_resize_some)
 from hutch_engine.server.blocking cimport blocking_next_ms, blocking_time_out
-from hutch_engine.server.engine cimport PAUSE_NONE, Engine, engine_leave, engine_wake_listener
+from hutch_engine.server.engine cimport PAUSE_NONE, Engine, engine_end_pause, engine_leave
 from hutch_engine.server.executor cimport act_on_effects
 
 cdef enum:
@@ -65,9 +65,8 @@ cdef bint _slice(Engine* engine) noexcept nogil:
     if blocking_time_out(engine, WAIT_SLICE):
         more = True
     if engine.pause_kind != PAUSE_NONE and clock_now_ms(&engine.clock) >= engine.pause_end_ms:
-        engine.pause_kind = PAUSE_NONE
-        signal_raise(&engine.pause_over)
-        engine_wake_listener(engine)
+        engine_end_pause(engine)
+        more = True                      # what came due meanwhile
     if keyspace.effect_count or keyspace.chores:
         act_on_effects(engine)
     return more or (engine.chores & CHORE_LAZY_FREE and not engine.cron_paused)

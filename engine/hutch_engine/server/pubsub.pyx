@@ -228,7 +228,7 @@ cdef bint _is_over_limit(Session* session, const Buffer* inbox) noexcept nogil:
     """The hard limit for all; the soft one, for sockets, is the listener's, which knows what has left."""
     cdef int kind = CLASS_PUBSUB if session.flags & (SESSION_SUBSCRIBED | SESSION_EMBEDDED) else CLASS_NORMAL
     cdef const OutputLimit* limit = &session.engine.config.output_limits[kind]
-    cdef int64_t waiting = <int64_t>inbox.length - NOT_COUNTED_BYTES
+    cdef uint64_t waiting = inbox.length - NOT_COUNTED_BYTES if inbox.length > NOT_COUNTED_BYTES else 0
     cdef int64_t now
     if limit.hard_bytes and waiting > limit.hard_bytes:
         return True
