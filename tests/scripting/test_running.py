@@ -25,7 +25,7 @@ class Running:
         self.answer = None
         self.thread = threading.Thread(target=self._run, args=(call,), daemon=True)
         self.thread.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not probe().startswith(b"-BUSY"):
             assert time.monotonic() < deadline, "no BUSY came"
 
@@ -36,7 +36,7 @@ class Running:
             self.answer = error
 
     def end(self):
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive()
         return self.answer
 
@@ -170,7 +170,7 @@ def test_a_script_without_a_threshold_is_ended_by_closing():
     thread.start()
     time.sleep(0.1)
     engine.close()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -322,7 +322,7 @@ def test_without_lua_the_answer_says_what_to_install(tmp_path):
     program = ("import sys\nsys.modules['lupa'] = None\nfrom hutch_engine.door import Engine\ns = Engine().session()\n"
                "print(bytes(s.execute_raw(('EVAL', 'return 1', '0'))))\nprint(bytes(s.execute_raw(('SET', 'a', '1'))))\n"
                "print(bytes(s.execute_raw(('SCRIPT', 'EXISTS', 'x'))), bytes(s.execute_raw(('FUNCTION', 'LIST'))))")
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True).stdout
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True).stdout
     assert "pip install lupa" in out and "+OK" in out and ":0" in out and "*0" in out
 
 

@@ -12,7 +12,7 @@ import pytest
 from persistence.forms import listpack, seal, stream, string
 from resp_client import Closed, RespClient
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 PAYLOADS = {"<list>": seal(b"\x12\x01\x02" + string(listpack(b"a", b"b", b"c"))), "<zset>": seal(b"\x11" + string(listpack(b"a", 1, b"b", 2))),
             "<string>": seal(b"\x00\x01v"), "<broken>": seal(b"\x12\x00"),
             "<stream>": seal(stream([((1, 1), listpack(2, 0, 1, b"f", 0, 2, 0, 0, b"x", 4, 2, 1, 0, b"y", 4))], 2, (2, 1), first=(1, 1))),

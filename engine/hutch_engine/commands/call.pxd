@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport Reply
-from hutch_engine.keyspace.entry cimport Entry
+from hutch_engine.keyspace.entry cimport TYPE_NONE, Entry
 from hutch_engine.keyspace.keyspace cimport Database, Keyspace
 from hutch_engine.structures.table cimport TableSlot
 
@@ -88,6 +88,11 @@ cdef inline void call_block(Call* call, uint8_t type, size_t first, size_t count
     call.block_keys = count
     call.block_deadline_ms = deadline_ms
     call.block_until_gone = False
+
+cdef inline void call_block_until(Call* call, int64_t deadline_ms) noexcept nogil:
+    """Instead of a reply: wait for no key at all. When the time is over the command is run once more, and then may not
+    wait (call_may_block)."""
+    call_block(call, TYPE_NONE, 0, 1, deadline_ms)
 
 cdef Slice* call_block_words(Call* call, size_t extra_bytes) noexcept nogil
 """After call_block: a copy of argv that is run again in its place, words of it may be set to bytes that lie behind it

@@ -295,7 +295,7 @@ cdef bint _load_sorted_set(Sorting* sorting, Entry* entry) noexcept nogil:
         # Redis sorts the big form only, and the set stays in it: OBJECT ENCODING tells.
         if not sorted_set_to_tree(&set):
             return False
-        zset_changed(entry, &set)
+        zset_changed(sorting.call.database, entry, &set)
     length = <int64_t>sorted_set_count(&set)
     wanted = <uint64_t>length
     _cut(sorting, length)

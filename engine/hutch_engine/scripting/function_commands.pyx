@@ -211,7 +211,7 @@ cdef void cmd_function_restore(Call* call) noexcept nogil:
         elif not call_word(call, 3, b"APPEND"):
             reply_error(call.reply, b"ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")
             return
-    if not rdb_verify_footer(call.argv[2]):
+    if not rdb_verify_footer(call.argv[2], not engine_of(call).checksums_ignored):
         reply_error(call.reply, b"ERR DUMP payload version or checksum are wrong")
         return
     interpreter = interpreter_ready(session_of(call), True)

@@ -17,7 +17,7 @@ from hutch_engine.commands.reply cimport (
     reply_map_at, reply_mark, reply_null, reply_ok, reply_verbatim)
 from hutch_engine.keyspace.entry cimport Entry, entry_memory
 from hutch_engine.keyspace.keyspace cimport Database, keyspace_now_us
-from hutch_engine.server.engine cimport (SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_of,
+from hutch_engine.server.engine cimport (LISTENER_SHUTS, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_of,
                                          engine_used_memory, session_memory, session_notice, session_of)
 from hutch_engine.server.info cimport resident_bytes
 from hutch_engine.structures.table cimport (
@@ -173,6 +173,7 @@ cdef void cmd_shutdown(Call* call) noexcept nogil:
     # Whoever runs the server program sees the request and ends it. As with Redis no reply is given: the connections
     # just close, and until the program is over nobody is served.
     engine.shutdown_asked = True
+    engine.listener_chores |= LISTENER_SHUTS     # nobody new is let in
     signal_raise(&engine.pause_over)     # what waits for a shutdown waits here
     session = engine.sessions
     while session != NULL:

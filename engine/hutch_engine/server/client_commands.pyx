@@ -1,5 +1,6 @@
 """See client_commands.pxd."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from hutch_engine.base.atomics cimport atomic_load64
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
                                        buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
@@ -12,10 +13,11 @@ from hutch_engine.server.blocking cimport blocking_unblock
 from hutch_engine.server.connection cimport session_name_is_valid
 from hutch_engine.server.engine cimport (
     PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW,
-    SESSION_DIRTY_CAS, SESSION_EMBEDDED, SESSION_MASTER, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_EVICT,
+    SESSION_DIRTY_CAS, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_MASTER, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_EVICT,
     SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
     SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING, SESSION_UNIX_SOCKET, TOPIC_CHANNEL, TOPIC_PATTERN, TRACKING_BCAST, TRACKING_BROKEN_REDIRECT,
-    TOPIC_SHARD, Engine, Session, engine_end_pause, engine_of, engine_pause, session_memory, session_notice, session_of)
+    TOPIC_SHARD, Engine, Session, engine_end_pause, engine_of, engine_pause, session_end, session_memory, session_notice,
+    session_of)
 
 cdef enum:                       # client types, as TYPE filters name them
     CLIENT_NORMAL = 0
@@ -149,7 +151,7 @@ cdef void session_describe(const Session* session, Buffer* out) noexcept nogil:
     _text_field(out, b" lib-name=", &session.library_name)
     _text_field(out, b" lib-ver=", &session.library_version)
     _field(out, b" io-thread=0 tot-net-in=", <int64_t>session.bytes_in)
-    _field(out, b" tot-net-out=", <int64_t>session.bytes_out)
+    _field(out, b" tot-net-out=", <int64_t>atomic_load64(&session.bytes_out))
     _field(out, b" tot-cmds=", <int64_t>session.commands)
 
 
@@ -215,8 +217,11 @@ cdef void _kill(Engine* engine, Session* session, Session* me) noexcept nogil:
         session.flags |= SESSION_CLOSE_AFTER_REPLY
     else:
         session.flags |= SESSION_CLOSE_NOW
-        # The listener closes sockets; an embedded caller meets the flag with its next call, or when it waits. Until
-        # then nobody is to count it as a subscriber.
+        # The listener closes sockets. An embedded session ends here, and its caller meets the flag with its next call, or
+        # where it waits; unless it is in the middle of a script, whose thread ends it then.
+        if session.flags & SESSION_EMBEDDED and not session.flags & SESSION_IN_SCRIPT:
+            session_end(session)
+            return
         if session.flags & SESSION_EMBEDDED and engine.forget_topics != NULL:
             engine.forget_topics(session)
         session_notice(session)
@@ -277,6 +282,7 @@ cdef void cmd_client_kill(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef Session* me = session_of(call)
     cdef Session* session = engine.sessions
+    cdef Session* following
     cdef Filter filter
     cdef int64_t killed = 0
     cdef int64_t now = monotonic_us()
@@ -292,6 +298,7 @@ cdef void cmd_client_kill(Call* call) noexcept nogil:
     elif not _read_filter(call, &filter):
         return
     while session != NULL:
+        following = session.next         # an embedded one leaves the list with its end
         if (filter.id == 0 or session.id == filter.id) and \
                 (filter.address.data == NULL or slice_equals(filter.address, buffer_slice(&session.address))) and \
                 (filter.local_address.data == NULL
@@ -304,7 +311,7 @@ cdef void cmd_client_kill(Call* call) noexcept nogil:
             killed += 1
             if call.argc == 3:
                 break            # the old form kills one
-        session = session.next
+        session = following
     if call.argc > 3:
         reply_integer(call.reply, killed)
     elif killed:
