@@ -500,6 +500,8 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
         _prefetch(listener)
     for i in range(listener.round_count):
         _before(listener, listener.round[i])
+    if unlikely(engine.listener_chores != 0):
+        connections_do_chores(listener)
     _execute_all(listener)
     _take_noticed(listener)
     engine.listener_awake = False
