@@ -1,5 +1,6 @@
 """CONFIG SET port and bind: the listener moves, its clients stay, and a failure changes nothing."""
 import socket
+import threading
 import time
 
 import pytest
@@ -150,3 +151,44 @@ def test_a_server_that_was_told_to_end_lets_nobody_in():
         redis.Redis(port=server.port).shutdown(nosave=True)
         assert server.ended() == 0
         assert is_silent(server.port)
+
+
+def test_moves_while_clients_come_and_the_server_stops_and_starts():
+    """From several sides at once; what is open at the end is what the configuration says."""
+    ports = [free_port() for _ in range(4)]
+    server = hutch.Server(port=ports[0])
+    server.start()
+    ended = threading.Event()
+    failures = []
+
+    def moves(number):
+        client = server.client()
+        while not ended.is_set():
+            try:
+                client.config_set("port", ports[number], "bind", f"127.0.0.1 127.0.0.{number + 2}")
+            except redis.ResponseError as error:      # the other one has it, or the listener is between two lives
+                if "Unable to listen" not in str(error) and "Failed to bind" not in str(error):
+                    failures.append(error)
+            number = (number + 2) % 4
+
+    def comes():
+        while not ended.is_set():
+            for port in ports:
+                greets(port)
+
+    threads = [threading.Thread(target=moves, args=(number,)) for number in (0, 1)] + [threading.Thread(target=comes)]
+    for thread in threads:
+        thread.start()
+    for _ in range(30):
+        time.sleep(0.02)
+        server.stop()
+        server.start()
+    ended.set()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    client = server.client()
+    client.config_set("port", ports[0], "bind", "127.0.0.1")
+    assert greets(ports[0]) and all(is_silent(port) for port in ports[1:])
+    server.stop()
+    assert all(is_silent(port) for port in ports)

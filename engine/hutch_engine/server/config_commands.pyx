@@ -354,13 +354,17 @@ cdef void cmd_config_resetstat(Call* call) noexcept nogil:
 # ---- REWRITE
 
 cdef void cmd_config_rewrite(Call* call) noexcept nogil:
+    rewrite_configuration(call, False)
+
+
+cdef void rewrite_configuration(Call* call, bint all_of_it) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef Buffer error
     if engine.config.config_file.length == 0:
         reply_error(call.reply, b"ERR The server is running without a config file")
         return
     buffer_init(&error, NULL)
-    if config_rewrite(&engine.config, &error):
+    if config_rewrite(&engine.config, all_of_it, &error):
         reply_ok(call.reply)
     else:
         reply_error_parts(call.reply, b"ERR Rewriting config file: ", buffer_slice(&error), b"")
