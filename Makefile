@@ -3,8 +3,10 @@
 # make sanitize   the whole suite with the address and undefined-behaviour sanitizers
 # make sanitize-threads   the tests in which threads meet, with the thread sanitizer
 # make test-pythons       the suite with every CPython found here              (PYTHONS="3.10 3.13" TESTS=...)
+# make test-redis-py      the Python face with other versions of redis-py       (REDIS_PY="7.2.2 newest")
 # make test-wheel         a wheel whose sources are gone, in a fresh environment
 # make fuzz       the random tests, for longer
+# make chaos      threads, sockets, closes, kills, forks, refused memory all at once    (SECONDS=3600 SEED=n)
 # make bench      benchmarks beside a real Redis, ratios taken in one run
 # make build | wheel | clean
 #
@@ -31,7 +33,7 @@ HAS_BUILD    := $(VENV)/.has-build-tools
 HAS_TESTS    := $(VENV)/.has-test-tools
 INSTALLED    := $(VENV)/.installed
 
-.PHONY: run test sanitize sanitize-threads test-pythons test-wheel fuzz test-long bench build wheel clean
+.PHONY: run test sanitize sanitize-threads test-pythons test-redis-py test-wheel fuzz test-long chaos bench build wheel clean
 .DELETE_ON_ERROR:
 
 run: $(BUILT) $(INSTALLED)
@@ -42,6 +44,13 @@ build: $(BUILT) $(INSTALLED)
 test: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal --durations=10 $(TESTS) $(ARGS)
 
+# Each version in a directory of its own below build/, before the environment's.
+REDIS_PY      ?= 6.4.0 7.2.2 7.4.0 8.1.0 newest
+REDIS_PY_TESTS = $(addprefix tests/python/test_,api_parity.py random_calls.py replaced_methods.py retries.py pools.py no_reply.py \
+                   hot_methods.py hot_collections.py hot_pipeline.py hot_scripts.py pipelines.py lifecycle.py messages.py asyncio.py)
+test-redis-py: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
+	$(PY) tools/with_redis_py.py $(REDIS_PY) -- -q -n $(WORKERS) --dist worksteal $(or $(filter-out tests,$(TESTS)),$(REDIS_PY_TESTS)) $(ARGS)
+
 # Other random commands at every run, and the property tests again and again; SEED=n repeats a run's commands.
 SEED   ?= $(shell date +%s)
 ROUNDS ?= 10
@@ -51,6 +60,12 @@ fuzz test-long: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	HUTCH_LONG=1 $(PY) -m pytest -q tests/scripting/test_running.py -k flat $(ARGS)
 	for round in $$(seq $(ROUNDS)); do $(PY) -m pytest -q -n $(WORKERS) --dist worksteal tests/base tests/structures \
 	    tests/commands tests/server/test_resp_parser.py tests/test_strings_model.py $(ARGS) || exit 1; done
+
+# Each kind of it (tests/chaos.py) has a fifth of the time; as many run at once as there are workers.
+SECONDS ?= 3600
+chaos: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
+	@echo "SEED=$(SEED)"
+	HUTCH_CHAOS_SECONDS=$(SECONDS) HUTCH_CHAOS_SEED=$(SEED) $(PY) -m pytest -q -n $(WORKERS) tests/server/test_chaos.py $(ARGS)
 
 bench: $(BUILT) $(INSTALLED) $(HAS_TESTS)
 	@for script in $(or $(BENCH),$(filter-out bench/peers.py,$(wildcard bench/*.py))); do \

@@ -667,6 +667,19 @@ def test_scripts_after_a_disconnection(loop_kind):
     run_on(loop_kind, main())
 
 
+GREETINGS = ("HELLO", "CLIENT")
+
+
+async def commands(monitor, count):
+    """The next commands, without the greetings of new connections."""
+    seen = []
+    while len(seen) < count:
+        command = await monitor.next_command()
+        if command["command"].split()[0] not in GREETINGS:
+            seen.append(command)
+    return seen
+
+
 def test_monitor(loop_kind, protocol):
     async def main():
         async with hutch.asyncio.Redis(protocol=protocol, decode_responses=True) as r:
@@ -675,8 +688,9 @@ def test_monitor(loop_kind, protocol):
                 await r.set("k", 'a "quoted" word')
                 with pytest.raises((AuthenticationError, ResponseError)):
                     await r.execute_command("AUTH", "secret")
-                seen = [await monitor.next_command() for _ in range(2)]
-                assert [command["command"] for command in seen] == ['SET k a "quoted" word', "AUTH (redacted)"]
+                # redis-py takes what AUTH is answered for a lost connection, and tries once more.
+                seen = await commands(monitor, 3)
+                assert [command["command"] for command in seen] == ['SET k a "quoted" word', "AUTH (redacted)", "AUTH (redacted)"]
                 assert seen[0]["client_address"] == "embedded" and seen[0]["db"] == 0
                 task = asyncio.ensure_future(monitor.next_command())
                 await asyncio.sleep(0.01)
@@ -684,8 +698,9 @@ def test_monitor(loop_kind, protocol):
                 await asyncio.gather(task, return_exceptions=True)
                 await r.set("n", 1)                              # nothing is lost by that
                 async for command in monitor.listen():
-                    assert command["command"] == "SET n 1"
-                    break
+                    if command["command"].split()[0] not in GREETINGS:
+                        assert command["command"] == "SET n 1"
+                        break
             await r.set("k", 1)
 
     run_on(loop_kind, main())

@@ -253,15 +253,22 @@ def test_noticed(loop_kind):
         run_on(loop_kind, main(end))
 
 
-def test_disconnected():
+@pytest.mark.parametrize("retries", [0, 1])
+def test_disconnected(retries):
+    """It asks again as often as the client's Retry lets it."""
     async def main():
-        r = hutch.asyncio.Redis(retry=redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0))
+        r = hutch.asyncio.Redis(retry=redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), retries))
         [task] = await parked(r, r.blpop("k", 30))
         await r.connection_pool.disconnect()
-        await until(lambda: blocked(r) == 1)                 # redis-py's: it asks once more
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled() and blocked(r) == 0
+        if retries:
+            await until(lambda: blocked(r) == 1)
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+        else:
+            with pytest.raises(redis.ConnectionError):
+                await task
+        assert blocked(r) == 0
 
     on_a_loop(main())
 

@@ -63,6 +63,15 @@ def test_signals_end_it_with_clients_connected():
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="CPU time is read from /proc")
+def test_signals_that_redis_lives_through():
+    with serve() as server:
+        assert connect(server).ping()
+        for number in (signal.SIGALRM, signal.SIGUSR2, signal.SIGHUP, signal.SIGPIPE):
+            os.kill(server.pid, number)
+            assert connect(server).ping(), number
+        assert server.terminate() == 0
+
+
 def test_idle_server_sleeps():
     with serve() as server:
         connect(server).ping()

@@ -436,7 +436,7 @@ def test_string_lengths(hutch):
     assert int(shown["val_zmalloc"]) >= 1001 + int(shown["val_sds_avail"])
 
 
-@pytest.mark.parametrize("argv", [("SET-DISABLE-DENY-SCRIPTS", "1"), ("QUICKLIST-PACKED-THRESHOLD", "100b"),
+@pytest.mark.parametrize("argv", [("KEYSIZES-HIST-ASSERT", "1"), ("QUICKLIST-PACKED-THRESHOLD", "100b"),
                                   ("REPLYBUFFER", "RESIZING", "0"), ("AOF-FLUSH-SLEEP", "0")])
 def test_tuning_of_what_is_built_differently_does_nothing(hutch, argv):
     assert simple(hutch, "DEBUG", *argv) == "OK"
