@@ -213,8 +213,8 @@ def test_ctrl_c_ends_a_pause():
 import hutch, os, signal, threading, sys
 r = hutch.Redis()
 r.client_pause(60000, all=True)
-threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 try:
+    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     r.set("k", 1)
 except KeyboardInterrupt:
     print("interrupted")
