@@ -26,7 +26,7 @@ METHODS = sorted(
     if not name.startswith(("_", "acl_", "client_", "command_", "ar", "himport_")) and name not in _LEFT_OUT
     and inspect.isfunction(getattr(CoreCommands, name)) and not name.endswith("_iter"))
 
-# Chance or the clock decides what they answer: only its type is compared, and of these that take something away, nothing remains.
+# Chance or the clock decides what they answer: only its type is compared.
 BY_TYPE = frozenset({"spop", "srandmember", "hrandfield", "zrandmember", "ttl", "pttl", "httl", "hpttl", "hexpiretime", "hpexpiretime",
                      "expiretime", "pexpiretime", "xpending_range", "xinfo_consumers", "scan", "sscan", "hscan", "zscan", "xautoclaim",
                      "xclaim", "xpending", "xinfo_groups"})
@@ -43,7 +43,9 @@ PREPARED = [
     ("pfadd", ("hll", "a", "b"), {})]
 _WRONG = [None, True, [], {}, (), object, 1.5, -1, "", b"", "text", 2 ** 70, float("inf"), float("nan"), ["a", None], {"a": None},
           memoryview(b"mv"), bytearray(b"ba"), datetime.timedelta(seconds=100), 1j, {"a", "b"} & {"a"}]
-_NEVER_WRONG = frozenset({"timeout", "block"})       # or the call waits for ever
+_NEVER_WRONG = frozenset({"timeout", "block", "id"})         # or the call waits for ever, or the clock makes an ID
+# Their defaults would wait for ever, leave it to the clock, or to chance.
+_ALWAYS_GIVEN = frozenset({("spop", "count"), ("xadd", "id")})
 _FUTURE = datetime.datetime(2100, 1, 1)
 
 def _key(r):
@@ -140,10 +142,10 @@ BY_METHOD = {
     ("eval", "numkeys"): _choose(0, 1, 2), ("evalsha", "numkeys"): _choose(0, 1), ("eval_ro", "numkeys"): _choose(0, 1), ("evalsha_ro", "numkeys"): _choose(0, 1),
     ("xrange", "min"): _id, ("xrange", "max"): _id, ("xrevrange", "min"): _id, ("xrevrange", "max"): _id, ("xadd", "fields"): _mapping,
     ("xgroup_create", "id"): _choose("$", "0", "1-1"), ("xgroup_setid", "id"): _choose("$", "0", "1-1"), ("xpending_range", "min"): _id, ("xpending_range", "max"): _id,
-    ("echo", "value"): _word, ("lcs", "len"): _flag, ("hset", "key"): _word, ("hget", "key"): _word, ("hsetnx", "key"): _word, ("hdel", "keys"): _some(_word),
+    ("pexpire", "time"): _choose(100000, datetime.timedelta(hours=1), 0, -1), ("echo", "value"): _word, ("lcs", "len"): _flag, ("hset", "key"): _word, ("hget", "key"): _word, ("hsetnx", "key"): _word, ("hdel", "keys"): _some(_word),
     ("hexists", "key"): _word, ("hstrlen", "key"): _word, ("hincrby", "key"): _word, ("hincrbyfloat", "key"): _word, ("hmget", "keys"): _some(_word),
     ("hgetdel", "keys"): _some(_word), ("hgetex", "keys"): _some(_word), ("hset", "mapping"): _rarely(_mapping), ("publish", "kwargs"): lambda r: {},
-    ("spop", "count"): _rarely(_choose(0)), ("lpop", "count"): _rarely(_number), ("rpop", "count"): _rarely(_number), ("zpopmin", "count"): _rarely(_number),
+    ("spop", "count"): _choose(10, 0), ("lpop", "count"): _rarely(_number), ("rpop", "count"): _rarely(_number), ("zpopmin", "count"): _rarely(_number),
     ("zpopmax", "count"): _rarely(_number), ("restore", "name"): _choose("new", "newer"), ("bitop", "dest"): _key, ("pfadd", "values"): _some(_word),
 }
 
@@ -189,7 +191,7 @@ def random_call(r, wrong=0.1, methods=METHODS):
     method = r.choice(methods)
     positional, named, by_position = [], {}, True
     parameters = list(inspect.signature(getattr(redis.Redis, method)).parameters.values())[1:]
-    waits = any(parameter.name in _NEVER_WRONG for parameter in parameters)
+    waits = method == "spop" or any(parameter.name in _NEVER_WRONG for parameter in parameters)
     for parameter in parameters:
         optional = parameter.default is not parameter.empty
         if parameter.kind is parameter.VAR_KEYWORD:
@@ -198,11 +200,11 @@ def random_call(r, wrong=0.1, methods=METHODS):
             if by_position:
                 positional += [_wrong(r) if r.random() < wrong / 2 else value for value in _several(_made(r, method, parameter))]
             continue
-        given = parameter.name == "timeout" or (method == "xadd" and parameter.name == "id")
+        given = parameter.name == "timeout" or (method, parameter.name) in _ALWAYS_GIVEN
         if optional and not given and r.random() < 0.55:
             by_position = by_position and parameter.kind is parameter.KEYWORD_ONLY
             continue
-        value = _wrong(r) if r.random() < wrong / 2 and parameter.name not in _NEVER_WRONG else _made(r, method, parameter)
+        value = _wrong(r) if r.random() < wrong / 2 and parameter.name not in _NEVER_WRONG and not given else _made(r, method, parameter)
         if by_position and parameter.kind is not parameter.KEYWORD_ONLY:
             positional.append(value)
         else:

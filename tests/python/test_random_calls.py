@@ -21,7 +21,7 @@ from random_calls import BY_TYPE, UNORDERED, methods_of
 from random_calls import PREPARED as ALL_PREPARED
 from random_calls import random_call as any_call
 
-CALLS = int(os.environ.get("HUTCH_CALLS", 500))
+CALLS = int(os.environ.get("HUTCH_CALLS", 300))
 SEED = int(os.environ.get("HUTCH_CALLS_SEED", 1))
 ROUND = 50                       # calls on one state
 WAYS = [{"protocol": protocol, "decode_responses": decode} for protocol, decode in product((2, 3, None), (False, True))]
