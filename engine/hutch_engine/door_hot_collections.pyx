@@ -14,7 +14,7 @@ from hutch_engine.door_hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, h
 from hutch_engine.door_hot_replies cimport (AS_IT_IS, DONE, NUMBER, PAIRS, TRUTH, UNIQUE, HotReply, Shape, hot_add, hot_shaped,
                                            hot_take)
 from hutch_engine.server.command_table cimport command_table_find
-from hutch_engine.server.engine cimport Session as SessionStruct
+from hutch_engine.server.engine cimport Engine as EngineStruct, Session as SessionStruct, engine_bury_late
 from hutch_engine.server.executor cimport run_command
 
 cdef extern from "Python.h":
@@ -130,7 +130,8 @@ cdef class HotCollections(HotMethods):
         cdef SessionStruct* core
         cdef Codec codec
         cdef Cursor cursor
-        cdef bint refused, ended
+        cdef bint refused
+        cdef EngineStruct* engine
         if not hot_is_on(self) or self.hot_scripts is None:
             return NotImplemented
         codec = self.hot_scripts.codec
@@ -157,7 +158,9 @@ cdef class HotCollections(HotMethods):
                 refused = core.reply.buffer.failed or (reply.big.data != NULL and reply.big.failed)
                 core.reply.buffer.failed = False
                 self.hot_scripts_run = False
+                engine = core.engine
                 hot_end(core)
+                engine_bury_late(engine)     # sessions whose objects went while the script had the lock
             raise_interrupt()
             if refused:
                 raise MemoryError("no memory for the reply")

@@ -15,7 +15,7 @@ from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.string cimport string_set_fast
 from hutch_engine.door_classes cimport number_of_class_of
 from hutch_engine.door_codec cimport Arguments, Codec, Cursor, arguments_clear, arguments_init
-from hutch_engine.door_hot cimport hot_begin, hot_end, hot_is_on
+from hutch_engine.door_hot cimport hot_begin, hot_count, hot_end, hot_is_on, hot_sample
 from hutch_engine.door_hot_collections cimport HotCollections
 from hutch_engine.door_hot_replies cimport (AS_IT_IS, DONE, NUMBER, PAIRS, TRUTH, UNIQUE, HotReply, Shape, hot_add, hot_shaped,
                                            hot_take)
@@ -103,26 +103,23 @@ cdef inline const Row* _row_of(object name) noexcept:
     return NULL
 
 
-cdef inline void _count(SessionStruct* core, const Command* command) noexcept nogil:
-    core.engine.stats[command.id].calls += 1
-    core.engine.commands_processed += 1
-    core.commands += 1
-
-
 cdef void _run_all(SessionStruct* core, const Row** rows, const size_t* counts, Py_ssize_t total, Arguments* words,
                    bint transaction) noexcept nogil:
     """All commands, their replies one behind the other in the session's buffer. Requires the lock."""
     cdef Keyspace* keyspace = &core.engine.keyspace
     cdef Py_ssize_t i
     cdef size_t first = 0
+    core.engine.hot_ticks = 0
     if transaction:
-        _count(core, MULTI)
-        _count(core, EXEC)
+        hot_count(core, MULTI)
+        hot_count(core, EXEC)
         core.flags |= SESSION_IN_EXEC
     for i in range(total):
+        if rows[i].command == SET_COMMAND:
+            hot_sample(core.engine, SET_COMMAND)
         if rows[i].command == SET_COMMAND and counts[i] == 3 and \
                 string_set_fast(keyspace, core.call.database, words.argv[first + 1], words.argv[first + 2]):
-            _count(core, SET_COMMAND)
+            hot_count(core, SET_COMMAND)
             buffer_append(&core.reply.buffer, b"+OK\r\n", 5)
         else:
             core.call.flags = CALL_IN_MULTI if transaction else 0

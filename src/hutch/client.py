@@ -23,9 +23,24 @@ from .pristine import Noticed, Pristine
 # What redis.Redis takes for the way to a server. It means nothing inside the process, and is taken so that
 # programs need not be changed: a client without a socket never times out on one.
 _IGNORED = frozenset({"socket_timeout", "socket_connect_timeout", "socket_read_size", "socket_keepalive",
-                      "socket_keepalive_options", "retry_on_timeout", "maint_notifications_config", "lib_name",
-                      "lib_version", "event_dispatcher"})
+                      "socket_keepalive_options", "retry_on_timeout", "maint_notifications_config",
+                      "event_dispatcher"})
 _KNOWN = frozenset(inspect.signature(AbstractConnection.__init__).parameters) - {"self", "parser_class", "command_packer"}
+
+try:
+    from redis.driver_info import resolve_driver_info as _resolve_driver_info
+    _NOT_GIVEN = inspect.signature(_resolve_driver_info).parameters["lib_name"].default
+except (ImportError, KeyError):
+    _resolve_driver_info = None
+
+
+def _with_driver(kwargs):
+    """Connections of newer redis-pys want `driver_info` for lib_name and lib_version, and warn of these."""
+    if _resolve_driver_info is not None and ("lib_name" in kwargs or "lib_version" in kwargs):
+        kwargs["driver_info"] = _resolve_driver_info(
+            *(kwargs.pop(name, _NOT_GIVEN) for name in ("driver_info", "lib_name", "lib_version")))
+    return kwargs
+
 
 # Attributes of a client that decide whether the compiled methods may answer, and those of its class.
 _DECISIVE = frozenset({"execute_command", "parse_response", "response_callbacks", "connection_pool", "connection"})
@@ -121,7 +136,7 @@ class Redis(HotCollections, redis.Redis):
             unknown = set(options) - _KNOWN - _IGNORED
             if unknown:
                 raise TypeError(_refusal(sorted(unknown)))
-            kwargs = {key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED}
+            kwargs = _with_driver({key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED})
             if cache is not None or cache_config is not None:
                 kwargs.update(cache=cache, cache_config=cache_config)
             connection_pool = EmbeddedConnectionPool(
@@ -191,6 +206,15 @@ class Redis(HotCollections, redis.Redis):
         self._hot_enable(kinds, numbers, hot)
         self._hot_pending = hot and not self._hot_attached
         self._scripts_pending = hot
+
+    def __del__(self):
+        # A PubSub, a monitor, another client may go on with the pool: it ends, and with it a store that was made for it, when
+        # the last of them is gone. Only `close` ends it for all.
+        try:
+            self.auto_close_connection_pool = False
+            self.close()
+        except Exception:
+            pass
 
     def _lend_scripts_a_session(self):
         """The compiled eval and evalsha get a connection to themselves: others are let in while a script runs."""

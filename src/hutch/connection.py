@@ -412,6 +412,14 @@ class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
         for connection in connections:
             connection.disconnect()
 
+    def __del__(self):
+        # Nobody has the connections that lie here. Each is in a cycle with its parser, which would keep the store.
+        for connection in getattr(self, "_available_connections", ()):
+            try:
+                connection.disconnect()
+            except Exception:
+                pass
+
     def close(self):
         """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
         self.disconnect()

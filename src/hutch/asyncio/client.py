@@ -16,7 +16,7 @@ from hutch_engine.door_classes import class_number
 from hutch_engine.door_hot_async import HotAsync, async_methods
 from hutch_engine.door_hot_collections import HotCollections
 
-from ..client import _Callbacks, _DECISIVE, _IGNORED, _refusal
+from ..client import _Callbacks, _DECISIVE, _IGNORED, _refusal, _with_driver
 from ..connection import database_number
 from ..exceptions import StoreClosedError
 from ..pristine import Pristine
@@ -69,7 +69,7 @@ class Redis(HotAsync, redis.asyncio.Redis):
             unknown = set(options) - _KNOWN - _IGNORED
             if unknown:
                 raise TypeError(_refusal(sorted(unknown)).replace("hutch.Redis", "hutch.asyncio.Redis"))
-            kwargs = {key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED}
+            kwargs = _with_driver({key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED})
             connection_pool = EmbeddedConnectionPool(
                 name, store=store, keep=keep, max_connections=max_connections, db=db, username=username, password=password,
                 encoding=encoding, encoding_errors=encoding_errors, decode_responses=decode_responses,
