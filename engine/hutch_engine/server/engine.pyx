@@ -1,6 +1,7 @@
 """See engine.pxd."""
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 from hutch_engine.base.atomics cimport atomic_load64
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_clear, buffer_init
@@ -109,8 +110,8 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     engine.waits = NULL
     keyspace_clear(&engine.keyspace)
     config_clear(&engine.config)
-    for i in range(engine.command_ids):
-        heap_free(&engine.heap, engine.stats[i].latency, LATENCY_BYTES)
+    for i in range(engine.command_ids if engine.stats != NULL else 0):
+        free(engine.stats[i].latency)
     heap_free(&engine.heap, engine.stats, engine.command_ids * sizeof(CommandStats))
     engine.stats = NULL
     heap_clear(&engine.heap)
