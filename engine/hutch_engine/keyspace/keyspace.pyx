@@ -487,8 +487,6 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
         table_each(&database.keys, _free_visited, keyspace)
         table_clear(&database.keys)
         heap_free(keyspace.heap, database.deadlines, sizeof(Wheel))
-        if lazy:
-            keyspace.lazy_freed += count     # they would have been, were they more
     _database_init(keyspace, database, database.index)
     database.keys.resize_forbidden = resize_forbidden
     return count

@@ -115,8 +115,8 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     engine.waits = NULL
     keyspace_clear(&engine.keyspace)
     config_clear(&engine.config)
-    for i in range(engine.command_ids):
-        heap_free(&engine.heap, engine.stats[i].latency, LATENCY_BYTES)
+    for i in range(engine.command_ids if engine.stats != NULL else 0):
+        free(engine.stats[i].latency)
     heap_free(&engine.heap, engine.stats, engine.command_ids * sizeof(CommandStats))
     engine.stats = NULL
     heap_clear(&engine.heap)
