@@ -26,6 +26,7 @@ BITS = struct.calcsize("P") * 8
 # Parameters whose other values a file may have, without effect (see PARAMETER_LATER in the engine's table).
 LATER = {"slowlog-log-slower-than": ("10000", "-1"), "latency-monitor-threshold": ("0",)}
 DAEMON_PIDFILE = "/var/run/hutch.pid"    # with `daemonize yes` and no `pidfile`
+IGNORED = (signal.SIGHUP, signal.SIGUSR2)    # redis-server lives through them, too
 WAIT_SECONDS = 3600.0            # the longest sleep in one piece; signals and SHUTDOWN end it early
 
 USAGE = """\
@@ -278,7 +279,7 @@ def _remove(path: str) -> None:
 
 
 class _Signals:
-    """SIGTERM and SIGINT end the wait; a second one ends the process at once."""
+    """SIGTERM and SIGINT end the wait; a second one ends the process at once. What redis-server survives, we do."""
 
     def __init__(self, log: Log):
         self.log = log
@@ -287,7 +288,8 @@ class _Signals:
         self.name = ""
         self.waiting = False
         self.before = {number: signal.signal(number, self._arrived) for number in (signal.SIGTERM, signal.SIGINT)}
-        self.before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for number in IGNORED:
+            self.before[number] = signal.signal(number, signal.SIG_IGN)
         self.before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._rang)
         return self
 

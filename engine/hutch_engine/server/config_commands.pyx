@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
                                        buffer_append_text, buffer_clear, buffer_init, buffer_slice)
+from hutch_engine.base.atomics cimport atomic_store64
 from hutch_engine.base.glob cimport glob_is_literal, glob_matches
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
 from hutch_engine.commands.call cimport Call, call_help, error_arity, error_syntax
@@ -17,6 +18,8 @@ from hutch_engine.server.config cimport (CHANGED_CLIENT_MEMORY, CHANGED_CLIENTS,
     Config, Parameter, config_set, config_set_named, config_text)
 from hutch_engine.server.config_rewrite cimport config_rewrite
 from hutch_engine.server.config_table cimport config_count, config_find, config_parameter
+from hutch_engine.server.error_stats cimport error_stats_clear
+from hutch_engine.server.latency cimport latency_clear
 from hutch_engine.server.engine cimport (
     SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_UNIX_SOCKET, CommandStats, Engine, ErrorStat, Session, engine_of,
     engine_poke_housekeeping, engine_used_memory, session_of)
@@ -318,16 +321,20 @@ cdef bint slice_is_same(Slice a, Slice b) noexcept nogil:
 
 cdef void cmd_config_resetstat(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
+    latency_clear(engine)
     memset(engine.stats, 0, engine.command_ids * sizeof(CommandStats))
-    memset(engine.errors, 0, sizeof(engine.errors))
+    error_stats_clear(engine)
     engine.script_figures.scripts_evicted = 0
-    engine.error_count = 0
-    engine.error_replies = 0
     engine.commands_processed = 0
     engine.connections_received = 0
     engine.connections_rejected = 0
     engine.bytes_in = 0
-    engine.bytes_out = 0
+    atomic_store64(&engine.bytes_out, 0)
+    atomic_store64(&engine.socket_writes, 0)
+    engine.socket_reads = 0
+    engine.loop_turns = 0
+    engine.loop_ticks = 0
+    engine.loop_command_ticks = 0
     engine.auth_failures = 0
     engine.query_limit_closes = 0
     engine.output_limit_closes = 0

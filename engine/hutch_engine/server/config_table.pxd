@@ -104,6 +104,7 @@ cdef struct Config:
     # security
     Buffer requirepass
     int64_t enable_debug_command # ENABLE_
+    int64_t enable_module_command
     int64_t enable_protected_configs
     # memory
     int64_t maxmemory

@@ -116,7 +116,7 @@ cdef void _fill_network() noexcept nogil:
     _flag(_touches(_text(b"requirepass", b"", &c.requirepass), CHANGED_PASSWORD), PARAMETER_SENSITIVE | PARAMETER_NULLABLE)
     _flag(_choice(b"enable-debug-command", b"no,yes,local", ENABLE_NO, &c.enable_debug_command), PARAMETER_IMMUTABLE)
     # Whoever may load a module finds out that there is none: nothing is promised by it.
-    _flag(_choice(b"enable-module-command", b"no,yes,local", 0), PARAMETER_IMMUTABLE)
+    _flag(_choice(b"enable-module-command", b"no,yes,local", ENABLE_NO, &c.enable_module_command), PARAMETER_IMMUTABLE)
     _flag(_choice(b"enable-protected-configs", b"no,yes,local", 0, &c.enable_protected_configs), PARAMETER_IMMUTABLE)
     _flag(_text(b"aclfile", b""), PARAMETER_IMMUTABLE | PARAMETER_DEFAULT_ONLY)
     _integer(b"acllog-max-len", 0, LONG_MAX, 128, &c.acllog_max_len)

@@ -49,7 +49,6 @@ cdef struct Connection:
     Buffer sending                      # owned: replies on their way; swapped with session.reply under the lock
     size_t sent                         # bytes of `sending` that are out
     uint64_t received                   # since the lock was last held: what goes to the counters
-    uint64_t delivered
     uint32_t waiting_requests           # in the present batch
     int64_t soft_limit_since_us         # client-output-buffer-limit's soft clock; 0 = below it
     const Command* last_command         # the lookup of last_name, most often that of the next request
@@ -119,6 +118,9 @@ cdef struct Listener:
     int64_t pause_left_ms               # until CLIENT PAUSE ends
     uint32_t stop_asked                 # atomic
     uint64_t turn                       # counts the loop's, those inside of scripts left out
+    uint64_t reads                      # since the lock was last held: what goes to the engine's counters ...
+    uint64_t turns_done                 # ... and of the loop
+    uint64_t busy_ticks
     uint32_t request_at                 # which of `requests` is being run
     Connection* current                 # in the middle of its turn while they are; or NULL
     Batch spare                         # owned: for turns inside of a script that overruns its time
@@ -173,8 +175,5 @@ cdef inline bint connections_authenticated(Engine* engine, Session* session) noe
 
 cdef inline void connections_count_bytes(Engine* engine, Connection* connection) noexcept nogil:
     connection.session.bytes_in += connection.received
-    connection.session.bytes_out += connection.delivered
     engine.bytes_in += connection.received
-    engine.bytes_out += connection.delivered
     connection.received = 0
-    connection.delivered = 0

@@ -153,6 +153,7 @@ cdef void connections_close_sockets(Listener* listener) noexcept nogil:
     for i in range(listener.socket_count):
         poller_remove(&listener.poller, listener.sockets[i].fd)
         socket_close(listener.sockets[i].fd)
+        listener.sockets[i].fd = -1          # the turn of the loop that we are in may know of a connection to it
     listener.socket_count = 0
     if listener.unix_path[0]:
         unlink(listener.unix_path)
@@ -225,6 +226,7 @@ cdef bint connections_open(Listener* listener, char* error_out, size_t error_siz
                 return False
     lock_acquire(&engine.lock)
     engine.tcp_port = bound_port
+    engine.shutdown_asked = False            # it was the one before that was to end
     engine.wake_fd = listener.poller.wake_write_fd
     engine.listening = listener
     engine.rebind = _rebind
