@@ -7,14 +7,15 @@ import pytest
 import redis
 
 import hutch
+from hutch_engine.door import Engine
 from launch import SLOW, serve
 from oracle import free_port
-from subjects import EmbeddedSubject, TcpSubject
+from subjects import EmbeddedConnection, TcpSubject
 
 
-def greets(port, host="127.0.0.1"):
+def greets(port, host="127.0.0.1", seconds=5):
     try:
-        with socket.create_connection((host, port), 5) as client:
+        with socket.create_connection((host, port), seconds) as client:
             client.sendall(b"PING\r\n")
             return client.recv(7) == b"+PONG\r\n"
     except OSError:
@@ -35,9 +36,7 @@ def asker(request, engine, client):
     """CONFIG SET comes from a client of the listener, or from a caller in the program."""
     if request.param == "socket":
         return client
-    session = EmbeddedSubject.__new__(EmbeddedSubject)
-    session.engine = engine
-    return session.open()
+    return EmbeddedConnection(engine.session())
 
 
 def configured(asker, *words):
@@ -170,16 +169,17 @@ def test_moves_while_clients_come_and_the_server_stops_and_starts():
                 if "Unable to listen" not in str(error) and "Failed to bind" not in str(error):
                     failures.append(error)
             number = (number + 2) % 4
+            time.sleep(0.001)
 
     def comes():
         while not ended.is_set():
             for port in ports:
-                greets(port)
+                greets(port, seconds=0.2)
 
     threads = [threading.Thread(target=moves, args=(number,)) for number in (0, 1)] + [threading.Thread(target=comes)]
     for thread in threads:
         thread.start()
-    for _ in range(30):
+    for _ in range(12):
         time.sleep(0.02)
         server.stop()
         server.start()
@@ -192,3 +192,18 @@ def test_moves_while_clients_come_and_the_server_stops_and_starts():
     assert greets(ports[0]) and all(is_silent(port) for port in ports[1:])
     server.stop()
     assert all(is_silent(port) for port in ports)
+
+
+def test_on_systems_without_epoll():
+    engine = Engine()
+    engine.configure("bind", "127.0.0.1")
+    engine.start_listener(any_port=True, portable_poller=True)
+    old, new = engine.port, free_port()
+    stays = TcpSubject("127.0.0.1", old).open()
+    for asker in (stays, EmbeddedConnection(engine.session())):
+        for port in (new, old):
+            assert configured(asker, "port", port, "bind", "127.0.0.1 127.0.0.2") == b"+OK\r\n"
+            assert greets(port) and greets(port, "127.0.0.2") and is_silent(old + new - port)
+    assert stays.run([["PING"]])[0].raw == b"+PONG\r\n"
+    stays.close()
+    engine.close()
