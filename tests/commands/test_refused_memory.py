@@ -202,7 +202,7 @@ CASES = {
     "zunionstore": ([("ZADD", "z", 1, "a", 2, LONG), ("ZADD", "y", *[w for i in range(300) for w in (i, f"m{i}")])], ("ZUNIONSTORE", "t", 2, "z", "y")),
     "zrangestore": ([("ZADD", "y", *[w for i in range(300) for w in (i, f"m{i}")])], ("ZRANGESTORE", "t", "y", 0, -1)),
     "rpush": ([("RPUSH", "l", "a")], ("RPUSH", "l", "b", LONG, LONG, "c")),
-    "lpush many": ([("RPUSH", "l", *range(100))], ("LPUSH", "l", *[f"e{i:050}" for i in range(200)])),
+    "lpush many": ([("RPUSH", "l", *range(100))], ("LPUSH", "l", *[f"e{i:050}" for i in range(60)])),
     "rpush new": ((), ("RPUSH", "l", LONG, "a", LONG * 3)),
     "linsert": ([("RPUSH", "l", "a", "b", LONG)], ("LINSERT", "l", "BEFORE", "b", LONG)),
     "lset": ([("RPUSH", "l", "a", "b", LONG)], ("LSET", "l", 1, LONG)),
