@@ -1,6 +1,7 @@
 """A whole engine, embedded, whose system refuses memory when a test says so."""
 from libc.stdint cimport UINT64_MAX, uint64_t
 from hutch_engine.base.checks cimport HUTCH_CHECKS
+from hutch_engine.base.memory cimport heap_fail_after
 from hutch_engine.base.slice cimport slice_of
 from hutch_engine.door cimport Engine
 from hutch_engine.keyspace.entry cimport Entry, entry_pointer
@@ -12,11 +13,11 @@ CHECKED = bool(HUTCH_CHECKS)         # small blocks can be refused, too
 cdef bint CHECKED_MEMORY = HUTCH_CHECKS
 
 
-def refuse_after(Engine engine, uint64_t allocations):
-    """Let the heap have so many large blocks more, and refuse all that follow; in a build with checks small ones, too,
-    where they are tried."""
+def refuse_after(Engine engine, uint64_t allocations, bint small=CHECKED_MEMORY):
+    """Let the heap have so many large blocks more, and refuse all that follow; `small`: small ones, too, where they are
+    tried."""
     engine.enter()
-    engine.core.heap.fail_after = allocations | (<uint64_t>1 << 62 if CHECKED_MEMORY else 0)
+    heap_fail_after(&engine.core.heap, allocations, small)
     engine.leave()
 
 
@@ -24,7 +25,7 @@ def relent(Engine engine):
     """Refuse no longer. Returns how many of the blocks were not asked for; 0: there may have been refusals."""
     engine.enter()
     left = engine.core.heap.fail_after
-    engine.core.heap.fail_after = UINT64_MAX
+    heap_fail_after(&engine.core.heap, UINT64_MAX, False)
     engine.leave()
     return left & ~(<uint64_t>1 << 62)
 

@@ -169,6 +169,7 @@ cdef void _reply_pair(Call* call, Slice name, const Parameter* parameter) noexce
     buffer_init(&text, NULL)
     _current_text(engine_of(call), parameter, &text)
     reply_bulk(call.reply, name)
+    call.reply.buffer.failed |= text.failed
     reply_bulk(call.reply, buffer_slice(&text))
     buffer_clear(&text)
 

@@ -286,6 +286,7 @@ cdef void _database_stats(Call* call) noexcept nogil:
         buffer_append_text(&text, b" number of elements: ")
         buffer_append_integer(&text, <int64_t>keyspace_deadlines(database))
         buffer_append_text(&text, b"\n")
+    call.reply.buffer.failed |= text.failed
     reply_verbatim(call.reply, buffer_slice(&text), b"txt")
     buffer_clear(&text)
 
@@ -313,6 +314,7 @@ cdef void _key_stats(Call* call) noexcept nogil:
         buffer_append_text(&text, b"\n number of elements: ")
         buffer_append_integer(&text, compact.count)
         buffer_append_text(&text, b"\n")
+    call.reply.buffer.failed |= text.failed
     reply_verbatim(call.reply, buffer_slice(&text), b"txt")
     buffer_clear(&text)
 
