@@ -353,6 +353,18 @@ class EmbeddedPool:
         super().set_retry(retry)
         self._tell_clients()
 
+    def _idle_connections(self):
+        return getattr(self, "_available_connections", ())
+
+    def __del__(self):
+        # Nobody has the connections that lie here. Each is in a cycle with its parser, which would keep the store.
+        for connection in self._idle_connections():
+            try:
+                if connection is not None:
+                    connection.disconnect()
+            except Exception:
+                pass
+
 
 class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
     """Connections to one store: a private one, the one of a `name`, or `store`.
@@ -412,14 +424,6 @@ class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
         for connection in connections:
             connection.disconnect()
 
-    def __del__(self):
-        # Nobody has the connections that lie here. Each is in a cycle with its parser, which would keep the store.
-        for connection in getattr(self, "_available_connections", ()):
-            try:
-                connection.disconnect()
-            except Exception:
-                pass
-
     def close(self):
         """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
         self.disconnect()
@@ -435,6 +439,10 @@ class EmbeddedBlockingConnectionPool(EmbeddedPool, BlockingConnectionPool):
         self._take_store(name, store, keep)
         super().__init__(connection_class=connection_class, store=self.store, **_NO_MAINTENANCE, **{**ADDRESS, **kwargs})
         self.store.lend(self)
+
+    def _idle_connections(self):
+        queue = getattr(self, "pool", None)
+        return () if queue is None else list(queue.queue)
 
     def get_connection(self, command_name=None, *keys, **options):
         """A connection, when one is free."""

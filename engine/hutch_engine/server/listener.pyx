@@ -119,9 +119,9 @@ cdef void listener_free(Listener* listener) noexcept nogil:
     while listener.connection_count:
         connections_doom(listener, listener.connections[listener.connection_count - 1])
     connections_free_doomed(listener)
-    connections_close_sockets(listener)
     lock_acquire(&engine.lock)
     engine.wake_fd = -1
+    connections_close_sockets(listener)
     engine.listener_awake = False        # what came after its last look wakes the next one again
     engine.tcp_port = 0
     engine.serve_others = NULL
