@@ -111,7 +111,9 @@ class Round:
             self.port = self.engine.port
         self.client = hutch.Redis(store=self.store)
         self.surprises = []
-        parts = [self.call] * 3 + [self.kill, self.methods, self.pipelines, self.loop, self.empty, self.drop]
+        parts = [self.call] * 3 + [self.kill, self.methods, self.loop, self.empty]
+        if kind != "refused":
+            parts += [self.pipelines, self.drop]              # they start threads
         if self.listens:
             parts += [self.talk] * 5
         if kind not in ("refused", "ends"):
@@ -120,8 +122,11 @@ class Round:
             parts += [self.fill] * 2
         self.threads = [threading.Thread(target=self.play, args=(part, random.Random(pick.random())), daemon=True)
                         for part in parts]
-        for thread in self.threads:
-            thread.start()
+        for thread in list(self.threads):
+            try:
+                thread.start()
+            except RuntimeError:                              # `refused`: there is no room for its stack
+                self.threads.remove(thread)
 
     def play(self, part, pick):
         while not self.over.is_set():
@@ -135,7 +140,7 @@ class Round:
                 if self.kind != "refused":
                     self.surprises.append(f"{part.__name__}: MemoryError")
             except Exception as error:
-                if type(error).__name__ != "ReplyError":
+                if type(error).__name__ != "ReplyError" and not (self.kind == "refused" and "start new thread" in str(error)):
                     self.surprises.append(f"{part.__name__}: {error!r}")
 
     # ---- over sockets
@@ -196,6 +201,19 @@ class Round:
                     if type(error).__name__ != "ReplyError":
                         raise
             time.sleep(pick.choice((0.005, 0.05)))
+
+    def kill_until_all_are_out(self):
+        session = self.engine.session()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline and any(thread.is_alive() for thread in self.threads[:-1]):
+            for words in (("SCRIPT", "KILL"), ("FUNCTION", "KILL"), ("CLIENT", "UNPAUSE")):
+                try:
+                    session.execute(words)
+                except redis.ConnectionError:                 # killed itself
+                    session.open()
+                except Exception:
+                    pass
+            time.sleep(0.01)
 
     def methods(self, pick):
         """The compiled methods of a client that others use, too."""
@@ -365,6 +383,11 @@ class Round:
                 if type(error).__name__ != "ReplyError":
                     raise
 
+    def still_out(self):
+        frames = sys._current_frames()
+        # Python loses the end of a thread that it has no memory for.
+        return [thread for thread in self.threads if thread.is_alive() and (self.kind != "refused" or thread.ident in frames)]
+
     def end(self):
         way = self.pick.randrange(5)
         if way == 0:
@@ -383,13 +406,16 @@ class Round:
             time.sleep(0.1)
         elif way == 3:
             self.over.set()                                   # nobody closes it: the collector ends it
+            killer = threading.Thread(target=self.kill_until_all_are_out)
+            killer.start()
+            self.threads.append(killer)
         if way != 3:
             self.engine.close()
             self.over.set()
         deadline = time.monotonic() + PATIENCE_SECONDS
-        for thread in self.threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        stuck = [thread for thread in self.threads if thread.is_alive()]
+        while self.still_out() and time.monotonic() < deadline:
+            self.still_out()[0].join(0.05)
+        stuck = self.still_out()
         if stuck:
             faulthandler.dump_traceback(sys.__stderr__)
         if stuck or self.surprises:
@@ -426,6 +452,8 @@ def rounds(kind, seconds, pick):
     count = 0
     while time.monotonic() < until:
         happening = Round(pick, kind)
+        if kind == "refused":
+            bound_memory(True)
         lasts = ROUND_SECONDS * pick.random()
         armed = kind != "refused"
         try:
@@ -443,6 +471,8 @@ def rounds(kind, seconds, pick):
             faulthandler.dump_traceback(sys.__stderr__)
             raise SystemExit("nobody answers")
         time.sleep(ROUND_SECONDS * pick.random() / 2)
+        if kind == "refused":
+            bound_memory(False)
         happening.end()
         count += 1
     return count
@@ -482,13 +512,17 @@ def ends(seconds, pick):
     return count
 
 
-def refused(seconds, pick):
-    """The address space of a process is bounded: what everybody asks the system for is refused now and then."""
+def bound_memory(bounded):
+    """The address space of this process: what everybody asks the system for is refused from here on, or no longer."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
     with open("/proc/self/statm") as sizes:
         used = int(sizes.read().split()[0]) * resource.getpagesize()
-    threads = 20 * (9 << 20)                                  # their stacks
-    limit = used + threads + ROOM_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_AS, (used + ROOM_BYTES if bounded else hard, hard))
+
+
+def refused(seconds, pick):
+    if os.environ.get("MALLOC_ARENA_MAX") != "2":             # else each thread reserves 64 MiB of addresses for its own
+        os.execve(sys.executable, [sys.executable, *sys.argv], dict(os.environ, MALLOC_ARENA_MAX="2"))
     return rounds("refused", seconds, pick)
 
 

@@ -332,9 +332,10 @@ def test_an_engine_may_go_at_any_time():
         connection = socket.create_connection(("127.0.0.1", engine.port))
         connection.sendall(pack("DEBUG", "SLEEP", "0.5" if turn % 2 else "0"))
         time.sleep(0.02)
+        cycle = [engine, session]
         if turn % 3:
-            engine.itself = None if not hasattr(engine, "__dict__") else engine
-        del engine, session
+            cycle.append(cycle)
+        del engine, session, cycle
         gc.collect()
     """)
 
