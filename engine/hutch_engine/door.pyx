@@ -14,6 +14,7 @@ from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffe
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
 from hutch_engine.base.lock cimport (lock_acquire, lock_clear, lock_give_way, lock_is_wanted, lock_release, lock_try,
                                      signal_clear, signal_init, signal_prepare, signal_raise, signal_wait)
+from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
@@ -30,12 +31,12 @@ from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as Sess
                                          SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, engine_clear,
                                          engine_init, engine_is_ours,
                                          engine_poke_housekeeping, engine_set_commands,
-                                         engine_used_memory, session_free, session_new)
+                                         engine_used_memory, session_free, session_new, session_notice)
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
 from hutch_engine.server.executor cimport (act_on_effects, EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known,
                                            resolve_command)
 from hutch_engine.server.housekeeping cimport housekeeping_start, housekeeping_stop
-from hutch_engine.server.tracking cimport messaging_install
+from hutch_engine.server.tracking cimport messaging_install, tracking_broadcast
 from hutch_engine.server.listener cimport Listener, listener_free, listener_new, listener_open, listener_start
 import hutch_engine.server.command_handlers   # fills the command table's handlers
 
@@ -458,6 +459,7 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
     cdef bint theirs = False
     taken.ended = False
     session.flags &= ~<uint32_t>SESSION_POSTPONED        # from the last attempt
+    engine.gathering = total > 1
     while True:
         outcome = execute_known(session, command, argv, counts[done], False, 0)
         if outcome == EXECUTE_POSTPONED:
@@ -468,7 +470,9 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
             break
         if patient and done % TURN_COMMANDS == 0 and lock_is_wanted(&engine.lock):
             take_reply(session, taken)  # another thread may use this session meanwhile
+            _end_gathering(engine)
             lock_give_way(&engine.lock)
+            engine.gathering = True
             if slot[0] != session:       # and close it
                 taken.ended = True
                 break
@@ -480,6 +484,7 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
             break                        # the caller goes on without the GIL
     taken.outcome = outcome
     taken.done = done
+    _end_gathering(engine)
     if slot[0] == session and not theirs:
         take_reply(session, taken)
         taken.ended = session.flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW) != 0
@@ -487,6 +492,12 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
             slot[0] = NULL
             session_free(session)
     lock_release(&engine.lock)
+
+
+cdef inline void _end_gathering(EngineStruct* engine) noexcept nogil:
+    engine.gathering = False
+    if unlikely(engine.changed.length != 0):
+        tracking_broadcast(engine)
 
 
 cdef inline bint _may_take_long(const Command* command, size_t argc) noexcept nogil:

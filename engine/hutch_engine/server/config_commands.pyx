@@ -18,6 +18,7 @@ from hutch_engine.server.config cimport (CHANGED_CLIENTS, CHANGED_CRON, CHANGED_
     Config, Parameter, config_clear, config_init, config_set, config_set_named, config_text)
 from hutch_engine.server.config_lines cimport config_quote, config_split_words
 from hutch_engine.server.config_table cimport config_count, config_find, config_parameter
+from hutch_engine.server.tracking cimport tracking_limit
 from hutch_engine.server.engine cimport (
     SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_UNIX_SOCKET, CommandStats, Engine, ErrorStat, Session, engine_of,
     engine_poke_housekeeping, engine_used_memory, session_of)
@@ -75,6 +76,8 @@ cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil:
         # Taken as given, used and shown within bounds, as Redis does it.
         config.hz = 1 if config.hz < 1 else (500 if config.hz > 500 else config.hz)
     if changed & CHANGED_CRON and engine.housekeeping_runs:
+        engine_poke_housekeeping(engine)
+    if tracking_limit(engine):
         engine_poke_housekeeping(engine)
     # CHANGED_PASSWORD: whoever is logged in stays so, as in Redis; the next connection is asked.
 
