@@ -14,7 +14,7 @@ from hutch_engine.door_hot import quick_methods
 from hutch_engine.door_hot_collections import HotCollections
 from hutch_engine.door_hot_pipeline import HotPipeline, quick_pipeline_methods
 
-from .connection import EmbeddedConnection, EmbeddedConnectionPool
+from .connection import EmbeddedConnection, EmbeddedConnectionPool, decodes_as_written
 from .exceptions import StoreClosedError
 from .lock import Lock
 
@@ -156,7 +156,8 @@ class Redis(HotCollections, redis.Redis):
                  and kind.parse_response is redis.Redis.parse_response and "parse_response" not in mine
                  and self.response_callbacks is mine.get("_own_callbacks")
                  and type(pool) is EmbeddedConnectionPool and pool.connection_class is EmbeddedConnection
-                 and getattr(pool, "cache", None) is None)
+                 and getattr(pool, "cache", None) is None
+                 and decodes_as_written(pool))
         self._plain = plain
         self._hot_enable(plain)
         self._hot_pending = plain

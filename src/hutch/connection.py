@@ -3,6 +3,7 @@
 redis-py talks to a connection in three steps: pack, send, read. Here packing keeps the words, sending
 runs them in the connection's session, and reading decodes what they answered.
 """
+import functools
 import os
 from collections import deque
 
@@ -22,6 +23,23 @@ except ImportError:              # before redis-py 7
 _DEFAULT = object()              # as long as the connection's own time-out says
 CLOSED_BY_SERVER = "Connection closed by server."
 MANY = 2 ** 31                   # connections of a pool: each is one small struct, so there is no need to be mean
+
+
+@functools.lru_cache
+def spells_ascii(encoding):
+    """Are letters and digits the same bytes in this encoding as in ASCII?"""
+    ascii_bytes = bytes(range(128))
+    try:
+        return ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
+    except (UnicodeError, LookupError):
+        return False
+
+
+def decodes_as_written(pool):
+    """Do its connections give the engine's own words and numbers as they are, or make something else of them by the
+    encoding, as redis-py does?"""
+    options = pool.connection_kwargs
+    return not options.get("decode_responses") or spells_ascii(options.get("encoding", "utf-8"))
 
 
 class Packer:

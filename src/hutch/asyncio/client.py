@@ -14,6 +14,7 @@ from hutch_engine.door_async import LATER, WAITING, Submission, run_now
 from hutch_engine.door_hot_async import HotAsync, async_methods
 
 from ..client import _Callbacks, _DECISIVE, _IGNORED, _refusal
+from ..connection import decodes_as_written
 from ..exceptions import StoreClosedError
 from .connection import EmbeddedConnection, EmbeddedConnectionPool
 from .lock import Lock
@@ -105,7 +106,8 @@ class Redis(HotAsync, redis.asyncio.Redis):
                  and kind._send_command_parse_response is redis.asyncio.Redis._send_command_parse_response
                  and kind.parse_response is redis.asyncio.Redis.parse_response and "parse_response" not in mine
                  and self.response_callbacks is mine.get("_own_callbacks")
-                 and type(pool) is EmbeddedConnectionPool and pool.connection_class is EmbeddedConnection)
+                 and type(pool) is EmbeddedConnectionPool and pool.connection_class is EmbeddedConnection
+                 and decodes_as_written(pool))
         self._plain = plain
         # A connection of one's own may be amid anything, and tasks take turns on it.
         plain = plain and not self.single_connection_client
