@@ -31,7 +31,7 @@ from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as Sess
                                          SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, engine_clear,
                                          engine_init, engine_is_ours,
                                          engine_poke_housekeeping, engine_set_commands,
-                                         engine_used_memory, session_free, session_new, session_notice)
+                                         engine_used_memory, session_free, session_new)
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
 from hutch_engine.server.executor cimport (act_on_effects, EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known,
                                            resolve_command)
@@ -62,6 +62,7 @@ cdef enum:
     TURN_COMMANDS = 64               # without the GIL: commands between two looks at who waits for the lock
     POSTPONED_STEP_US = 50000        # between two looks at Python's signals
     SHUTDOWN_STEP_US = 50000
+    GREEN_STEP_US = 5000             # between two looks of a greenlet at what rings no bell: CLIENT PAUSE, another's turn
     KEPT_REPLY_BYTES = 4096          # of a session's reply buffer, between calls
 
 
@@ -99,6 +100,59 @@ cdef int raise_interrupt() except -1:
         interrupt = _interrupts.pop(threading.get_ident(), None)
         if interrupt is not None:
             raise interrupt
+    return 0
+
+
+# How to wait in a thread whose greenlets take turns; see use_greenlets.
+cdef object _green_rest = None
+cdef object _green_sleep = None
+
+
+def use_greenlets(rest, sleep):
+    """Calls that wait ask these first. `rest(session, seconds, ticket)` waits until there is something for the session to
+    see, unless the ticket is due; seconds None: without end. `sleep(seconds)` lets others go on for so long. Both answer
+    False, and did nothing, where nobody else wants the thread."""
+    global _green_rest, _green_sleep
+    _green_rest = rest
+    _green_sleep = sleep
+
+
+@cython.auto_pickle(False)
+@cython.final
+cdef class Ticket:
+    """Of a session's signal, taken before a look at what it is about."""
+    cdef Session session                 # keeps the signal
+    cdef uint32_t number
+
+    @property
+    def is_due(self):
+        """Was the signal raised since?"""
+        return signal_prepare(&self.session.grave.served) != self.number
+
+
+cdef int _rest(Session session, uint32_t ticket, int64_t us) except -1:
+    """Wait until the session's signal is raised, at most for `us` (-1: without end, or for a moment: look again). Without
+    the GIL and the lock; a signal handler that raises (Ctrl-C) ends it, and so does what is raised in a greenlet."""
+    cdef Ticket taken
+    if _green_rest is not None:
+        taken = Ticket()
+        taken.session = session
+        taken.number = ticket
+        if _green_rest(session, None if us < 0 else us / 1e6, taken):
+            return 0
+    with nogil:
+        signal_wait(&session.grave.served, ticket, POSTPONED_STEP_US if us < 0 else min(us, POSTPONED_STEP_US))
+    PyErr_CheckSignals()
+    return 0
+
+
+cdef int _sleep(Signal* signal, uint32_t ticket, int64_t us) except -1:
+    """The same for a signal that greenlets cannot hear: they look again and again."""
+    if _green_sleep is not None and _green_sleep(min(us, GREEN_STEP_US) / 1e6):
+        return 0
+    with nogil:
+        signal_wait(signal, ticket, min(us, POSTPONED_STEP_US))
+    PyErr_CheckSignals()
     return 0
 
 
@@ -639,10 +693,7 @@ cdef class Session:
         its turn is not over. Releases the lock."""
         cdef uint32_t ticket = signal_prepare(&self.grave.served)
         self.engine.leave()
-        with nogil:
-            signal_wait(&self.grave.served, ticket, POSTPONED_STEP_US)
-        PyErr_CheckSignals()
-        return 0
+        return _sleep(&self.grave.served, ticket, POSTPONED_STEP_US)
 
     cdef int _await_reply(self, Taken* taken) except -1:
         """Wait, without the GIL and the lock, until the blocking command is answered, and take its reply. A signal
@@ -670,10 +721,8 @@ cdef class Session:
                     raise MemoryError("no memory for the reply")
                 return 0
             self.engine.leave()
-            with nogil:
-                signal_wait(&self.grave.served, ticket, POSTPONED_STEP_US)
             try:
-                PyErr_CheckSignals()
+                _rest(self, ticket, -1)
             except BaseException:
                 self._interrupt(session)
                 raise
@@ -733,9 +782,7 @@ cdef class Session:
                 continue
             if taken.outcome == EXECUTED:
                 continue
-            with nogil:
-                signal_wait(&self.engine.core.pause_over, ticket, min(max(left_us, 1000), POSTPONED_STEP_US))
-            PyErr_CheckSignals()
+            _sleep(&self.engine.core.pause_over, ticket, max(left_us, 1000))
 
     cdef object call(self, tuple words, bint split, int decode):
         """One command; decode: 0 bytes, 1 str, -1 as the codec says. An error reply is raised."""
@@ -823,6 +870,23 @@ cdef class Session:
                 buffer_clear(&taken.big)
         return replies
 
+    @property
+    def ticket(self):
+        """Moves on whenever there may be something new for this session; see `await_messages`."""
+        return signal_prepare(&self.grave.served)
+
+    @property
+    def has_messages(self):
+        """Have messages come that nobody has received? None when the session is not open."""
+        cdef bint found
+        try:
+            self.enter()
+        except (self.engine.closed_error, self.engine.forked_error):
+            return None
+        found = self.core.inbox.length != 0
+        self.engine.leave()
+        return found
+
     def receive(self, timeout=None):
         """Messages to this session (pub/sub, invalidation messages, MONITOR) as a Replies: those that have come, or
         the first to come within `timeout` seconds (None: without end). None when there are none. Waits without the
@@ -843,14 +907,33 @@ cdef class Session:
             self.engine.leave()
             if found:
                 return messages
-            left_us = POSTPONED_STEP_US
+            left_us = -1
             if end_us >= 0:
-                left_us = min(left_us, end_us - monotonic_us())
+                left_us = end_us - monotonic_us()
                 if left_us <= 0:
                     return None
-            with nogil:
-                signal_wait(&self.grave.served, ticket, left_us)
-            PyErr_CheckSignals()
+            _rest(self, ticket, left_us)
+
+    def await_messages(self, timeout, since):
+        """Wait as `receive` does and take nothing: several readers may wait, and all are to look for themselves. `since`: the
+        ticket taken before the last look. False when the time is over."""
+        cdef int64_t end_us = -1 if timeout is None else monotonic_us() + <int64_t>(<double>timeout * 1e6)
+        cdef int64_t left_us
+        cdef uint32_t ticket
+        cdef bint found
+        while True:
+            self.enter()
+            ticket = signal_prepare(&self.grave.served)
+            found = self.core.inbox.length != 0
+            self.engine.leave()
+            if found or ticket != <uint32_t>since:
+                return True
+            left_us = -1
+            if end_us >= 0:
+                left_us = end_us - monotonic_us()
+                if left_us <= 0:
+                    return False
+            _rest(self, ticket, left_us)
 
     # ---- what the session is
 

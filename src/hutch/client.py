@@ -36,6 +36,9 @@ except ImportError:
     _SET_SHAPED = None
 
 
+# What these answer is a message. With RESP3 redis-py would wait for a reply for ever; we answer None.
+_CONFIRMED = frozenset({"SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE", "SSUBSCRIBE", "SUNSUBSCRIBE"})
+
 _QUEUED = frozenset(("OK", b"OK", "QUEUED", b"QUEUED"))
 
 
@@ -185,7 +188,10 @@ class Redis(HotCollections, redis.Redis):
         pool = self.connection_pool
         connection = self.connection
         single = connection is not None
-        if not single:
+        if single:
+            if connection.session.has_messages:
+                connection.heard_all()   # as redis-py hears of them when it reads the reply
+        else:
             connection = pool.get_connection()
         if self._hot_pending:
             self._hot_pending = False
@@ -197,6 +203,8 @@ class Redis(HotCollections, redis.Redis):
         try:
             try:
                 response = connection.session.execute_split(args)
+                if response is None and args[0] in _CONFIRMED and connection.protocol not in (3, "3"):
+                    response = connection.read_response()
             except ResponseError:
                 if EMPTY_RESPONSE in options:
                     return options[EMPTY_RESPONSE]
