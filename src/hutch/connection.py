@@ -14,6 +14,7 @@ from redis._parsers.base import BaseParser
 from redis.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import ConnectionError, DataError, ResponseError, TimeoutError
 
+from . import greenlets  # noqa: F401  (tells the engine how greenlets wait)
 from .exceptions import StoreClosedError
 from .store import Store, named_store, private_store, store_of
 
