@@ -1,10 +1,9 @@
 """See standalone.pxd."""
-from libc.stdint cimport INT64_MAX, int64_t
+from libc.stdint cimport int64_t
 from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
 from hutch_engine.base.numbers cimport parse_integer
-from hutch_engine.commands.call cimport Call, call_block_until, call_help, call_integer, call_may_block
+from hutch_engine.commands.call cimport Call, call_block_until, call_deadline, call_help, call_integer, call_may_block
 from hutch_engine.commands.reply cimport reply_array, reply_bulk_text, reply_error, reply_integer
-from hutch_engine.keyspace.keyspace cimport keyspace_now
 from hutch_engine.server.engine cimport Engine, engine_of
 
 
@@ -34,11 +33,7 @@ cdef bint _deadline(Call* call, size_t index, int64_t* deadline_ms_out) noexcept
     if timeout_ms < 0:
         reply_error(call.reply, b"ERR timeout is negative")
         return False
-    if timeout_ms > INT64_MAX - keyspace_now(call.keyspace):
-        reply_error(call.reply, b"ERR timeout is out of range")
-        return False
-    deadline_ms_out[0] = timeout_ms + keyspace_now(call.keyspace) if timeout_ms else 0
-    return True
+    return call_deadline(call, timeout_ms, deadline_ms_out)
 
 
 cdef void cmd_wait(Call* call) noexcept nogil:
