@@ -207,10 +207,8 @@ cdef class Engine:
     def use_config_file(self, path):
         """The absolute path of the redis.conf that the configuration came from, for INFO and CONFIG REWRITE."""
         cdef bytes name = os.fsencode(path)
-        self.enter()
-        self.core.config.config_file.length = 0
-        buffer_append(&self.core.config.config_file, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
-        self.leave()
+        cdef Slice word = slice_of(PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
+        self.do(_name_config_file, &word)
 
     cdef int _configured(self, Slice name, Slice value, bint whole_line) except -1:
         cdef Setting setting
@@ -339,6 +337,12 @@ cdef enum:
     CLOCK_HOLD
     CLOCK_ADVANCE
     CLOCK_RELEASE
+
+cdef void _name_config_file(EngineStruct* engine, void* context) noexcept nogil:
+    cdef Slice* name = <Slice*>context
+    engine.config.config_file.length = 0
+    buffer_append(&engine.config.config_file, name.data, name.length)
+
 
 cdef struct ClockMove:
     int kind

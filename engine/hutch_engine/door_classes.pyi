@@ -1,1 +1,6 @@
+from typing import Any, Callable
+
 def class_number(kind: type) -> int: ...
+
+class Noticed:
+    def __init__(self, base: type, name: str, notice: Callable[[Any], object]) -> None: ...

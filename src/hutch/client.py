@@ -11,14 +11,14 @@ from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError, ExecAbortError, ResponseError, TimeoutError, WatchError
 from redis.retry import Retry
 
-from hutch_engine.door_classes import class_number
+from hutch_engine.door_classes import Noticed, class_number
 from hutch_engine.door_hot import quick_methods
 from hutch_engine.door_hot_collections import HotCollections
 from hutch_engine.door_hot_pipeline import HotPipeline, pipelines_are_pristine, quick_pipeline_methods
 
 from .connection import EmbeddedBlockingConnectionPool, EmbeddedConnection, EmbeddedConnectionPool, database_number
 from .lock import Lock
-from .pristine import Noticed, Pristine
+from .pristine import Pristine
 
 # What redis.Redis takes for the way to a server. It means nothing inside the process, and is taken so that
 # programs need not be changed: a client without a socket never times out on one.
@@ -299,7 +299,7 @@ class Redis(HotCollections, redis.Redis):
     def __copy__(self):
         """Another client on the same connections, as a copy of redis-py's."""
         other = type(self).__new__(type(self))
-        other.__dict__.update(self.__dict__, auto_close_connection_pool=False, _copied_from=self)
+        other.__dict__.update(self.__dict__, auto_close_connection_pool=False)
         self._own_callbacks.clients.add(other)
         other._begin()
         return other
@@ -345,9 +345,9 @@ class Pipeline(HotPipeline, RedisPipeline):
     def _replaced(self):
         self._hot_prepare(None)
 
-    execute_command = Noticed(_replaced)
-    pipeline_execute_command = Noticed(_replaced)
-    parse_response = Noticed(_replaced)
+    execute_command = Noticed(RedisPipeline, "execute_command", _replaced)
+    pipeline_execute_command = Noticed(RedisPipeline, "pipeline_execute_command", _replaced)
+    parse_response = Noticed(RedisPipeline, "parse_response", _replaced)
 
     def _runs_plainly(self, connection, commands):
         if (not _pipeline_is_pristine(type(self)) or "parse_response" in self.__dict__

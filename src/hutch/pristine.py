@@ -12,34 +12,6 @@ from hutch_engine.door_classes import class_number
 _HOUSES = frozenset({"redis", "hutch", "hutch_engine"})
 
 
-class Noticed:
-    """A method of redis-py's in one of our classes, which calls `notice` when it is replaced on an instance."""
-
-    def __init__(self, notice):
-        self._notice = notice
-
-    def __set_name__(self, owner, name):
-        self._owner, self._name = owner, name
-
-    def __get__(self, instance, owner=None):
-        if instance is None:
-            return getattr(super(self._owner, owner), self._name)
-        try:
-            return instance.__dict__[self._name]
-        except KeyError:
-            return getattr(super(self._owner, instance), self._name)
-
-    def __set__(self, instance, value):
-        instance.__dict__[self._name] = value
-        self._notice(instance)
-
-    def __delete__(self, instance):
-        try:
-            del instance.__dict__[self._name]
-        except KeyError:
-            raise AttributeError(self._name) from None
-
-
 def is_own(attribute) -> bool:
     """Was this attribute of a class written in redis-py or here?"""
     kind = type(attribute)

@@ -78,30 +78,111 @@ def test_a_refused_large_block_changes_nothing():
     assert heap.zeroed(1000, 1000) is not None
 
 
-@pytest.mark.skipif(os.environ.get("HUTCH_BUILD", "release") != "release",
-                    reason="checks and sanitize builds take every block from malloc, without slabs or reserve")
-def test_small_blocks_draw_on_the_reserve_and_mend_it():
+slabs_only = pytest.mark.skipif(os.environ.get("HUTCH_BUILD", "release") != "release",
+                                reason="checks and sanitize builds take every block from malloc, without slabs or reserve")
+
+
+@slabs_only
+@pytest.mark.parametrize("blocks_before", [1, 2000])
+def test_what_must_succeed_draws_on_the_reserve_and_mends_it(blocks_before):
     heap = HeapOfTest()
-    blocks = [heap.alloc(1000, 1, True) for _ in range(2000)]       # past the first region: the reserve is there
-    assert not heap.short
+    blocks = [heap.alloc(1000, 1, True) for _ in range(blocks_before)]      # the reserve is there from the first block on
     heap.refuse_after(0)
+    assert not heap.short
     while not heap.short:
         blocks.append(heap.alloc(1000, 2, True))
     blocks += [heap.alloc(64, 3, True) for _ in range(1000)]
-    assert not heap.mend()
-    mended = HeapOfTest()
+    blocks += [heap.alloc(1000, 2, True) for _ in range(900)]
+    used = heap.used
+    assert not heap.mend() and heap.used == used
     for block in blocks:
         heap.free(block)
-    assert not heap.short
-    mended.alloc(8, 1, True)                     # the first region: a small reserve
-    mended.refuse_after(0)
-    while not mended.short:
-        mended.alloc(1000, 2, True)
-    used = mended.used
-    assert not mended.mend()
-    mended.refuse_after(None)
-    assert mended.mend() and not mended.short and mended.used == used
-    mended.alloc(1000, 2, True)
+    assert not heap.short and heap.used == 0
+    while not heap.short:
+        heap.alloc(1000, 2, True)
+    assert not heap.mend()
+    heap.refuse_after(None)
+    assert heap.mend() and not heap.short
+    heap.alloc(1000, 2, True)
+
+
+@slabs_only
+def test_tries_leave_the_reserve_alone():
+    heap = HeapOfTest()
+    blocks = [heap.alloc(1000, 1, True)]
+    heap.refuse_after(0)
+    while (block := heap.alloc(1000, 2)) is not None:
+        blocks.append(block)
+    assert not heap.short                        # all but the reserve is used, and it is whole
+    while not heap.short:
+        blocks.append(heap.alloc(500, 3, True))
+    # One of this size there is, but not while the reserve is not whole.
+    heap.free(blocks.pop(5))
+    assert heap.alloc(1000, 4) is None
+    heap.refuse_after(None)
+    assert heap.alloc(1000, 4) is not None and not heap.short
+
+
+def everything(heap, sizes, pattern=7):
+    return [heap.alloc(size, pattern) for size in sizes]
+
+
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("sizes", [[24] * 4000, list(range(8, 2049, 8)) + [100] * 1000, [5000] * 80, [300_000], [40, 9000, 2048, 700] * 40])
+def test_a_promise_is_kept(small, sizes):
+    heap = HeapOfTest()
+    assert heap.promise(1000)                    # the first one asks the system
+    heap.promise_end()
+    kept = everything(heap, [24] * 100)
+    heap.refuse_after(0, small)
+    assert heap.promise(sum(sizes) + 32 * len(sizes))
+    blocks = everything(heap, sizes)
+    heap.promise_end()
+    assert None not in blocks
+    assert heap.alloc(3000, 1) is None           # it is over
+    for block in blocks + kept:
+        heap.free(block)
+    assert heap.used == 0
+    heap.refuse_after(None)
+    assert heap.alloc(24, 1) is not None and heap.alloc(3000, 1) is not None
+
+
+def test_a_large_promise_is_asked_for_and_kept():
+    heap = HeapOfTest()
+    heap.alloc(24, 1)
+    heap.refuse_after(0)
+    used = heap.used
+    assert not heap.promise(30_000_000) and heap.used == used
+    heap.promise_end()
+    heap.refuse_after(1)                         # so much address space, and no more
+    assert heap.promise(30_000_000)
+    blocks = everything(heap, [100] * 40_000 + [5000] * 2000 + [2_000_000] * 3)
+    heap.promise_end()
+    assert None not in blocks
+    for block in blocks:
+        heap.free(block)
+
+
+def test_what_can_be_done_without_leaves_the_promise_alone():
+    heap = HeapOfTest()
+    assert heap.promise(400_000)
+    heap.refuse_after(0)
+    assert heap.spare(100_000) is None and heap.alloc(200_000, 1) is not None and heap.spare(100_000) is None
+    assert heap.alloc(150_000, 1) is not None
+    heap.promise_end()
+    heap.refuse_after(None)
+    assert heap.spare(100_000) is not None
+
+
+@pytest.mark.parametrize("old, new", [(3 << 20, 2 << 20), (3 << 20, 900_000), (3 << 20, 100), (9000, 4000), (9000, 10), (600, 20)])
+def test_nobody_refuses_to_take_bytes_back(old, new):
+    heap = HeapOfTest()
+    block = heap.alloc(old, 9)
+    heap.refuse_after(0, True)
+    block = heap.shrink(block, new)
+    heap.refuse_after(None)
+    heap.free(block)
+    assert heap.used == 0
 
 
 @pytest.mark.skipif(not hasattr(sys, "hash_info") or sys.hash_info.algorithm != "siphash13",

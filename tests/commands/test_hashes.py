@@ -182,7 +182,7 @@ def test_deleting_a_large_hash_waits_for_housekeeping():
 
 
 @pytest.mark.parametrize("command", (("HSET", "h", "a", b"n" * 5000), ("HSET", "new", "a", b"n" * 5000), ("HSETNX", "h", "z", b"n" * 5000),
-                                     ("HSET", "h", b"n" * 5000, "1"), ("HSETEX", "h", "FIELDS", 1, "a", b"n" * 5000), ("HSETEX", "new", "EX", 5, "FIELDS", 1, "a", b"n" * 5000)))
+                                     ("HSET", "h", b"n" * 5000, "1"), ("HSETEX", "h", "FIELDS", 1, "a", b"n" * 600_000), ("HSETEX", "new", "EX", 5, "FIELDS", 1, "a", b"n" * 600_000)))
 def test_refused_memory_changes_nothing(store, command):
     before, used, dirty = run(store, "HGETALL", "h"), store.used_bytes, store.counters()["dirty"]
     store.fail_after(0)

@@ -535,3 +535,45 @@ def test_scripts_and_locks():
         await r.aclose()
 
     on_a_loop(main())
+
+
+WRONG = [("get", (), {}), ("get", ("a", "b"), {}), ("get", ("a",), {"no_such": 1}), ("get", ("a",), {"name": "a"}), ("set", ("a",), {}),
+         ("set", (), {"value": 1}), ("hget", ("a",), {}), ("lrange", ("a", 1), {}), ("zadd", ("a",), {"nx": True}), ("expire", (), {"name": "a"}),
+         ("incr", ("a", 1, 2), {}), ("exists", (), {"names": "a"}), ("eval", ("return 1",), {}), ("xadd", ("a",), {"maxlen": 1})]
+RIGHT = [("get", (), {"name": "a"}), ("set", ("a",), {"value": 1}), ("set", ("a", 1), {"ex": 100}), ("delete", (), {}), ("exists", (), {}),
+         ("eval", ("return 1", 0), {}), ("eval", (), {"script": "return 1", "numkeys": 0}), ("zadd", (), {"name": "z", "mapping": {"a": 1}}),
+         ("hset", ("h",), {"mapping": {"a": 1}}), ("hset", ("h", "a", 1), {}), ("publish", ("a", "b"), {}), ("incr", ("n",), {"amount": 2}),
+         ("xadd", ("s", {"a": 1}), {"id": "1-1", "maxlen": 3}), ("zrange", ("z", 0, -1), {"withscores": True}), ("lpop", ("l",), {"count": 2})]
+
+
+@pytest.mark.parametrize("method, args, named", WRONG, ids=lambda value: value if isinstance(value, str) else "")
+def test_arguments_that_do_not_fit_are_refused_at_the_call(method, args, named):
+    async def main():
+        here, there = hutch.asyncio.Redis(), redis.asyncio.Redis()
+        for warm in range(2):
+            errors = []
+            for r in (here, there):
+                with pytest.raises(TypeError) as raised:
+                    getattr(r, method)(*args, **named)           # not awaited
+                errors.append(str(raised.value))
+            assert errors[0] == errors[1]
+            await here.set("a", 1)
+        await here.aclose()
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("method, args, named", RIGHT, ids=lambda value: value if isinstance(value, str) else "")
+def test_arguments_that_fit_are_taken(method, args, named, oracle):
+    async def main():
+        here, there = hutch.asyncio.Redis(), redis.asyncio.Redis(host=oracle.host, port=oracle.port)
+        await there.flushall()
+        await here.ping()
+        found = []
+        for r in (here, there):
+            try:
+                found.append(await getattr(r, method)(*args, **named))
+            except redis.RedisError as error:
+                found.append(str(error))
+            await r.aclose()
+        assert found[0] == found[1]
+    asyncio.run(main())

@@ -126,9 +126,15 @@ def test_ctrl_c_ends_a_script_that_only_reads():
     r = hutch.Redis()
     r.config_set("busy-reply-threshold", 50)
     r.eval("return 1", 0)
-    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
+    other = hutch.Redis(store=r.store)
+
+    def interrupt():
+        while not isinstance(outcome(lambda: other.get("k")), tuple):
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
     with pytest.raises(KeyboardInterrupt):
+        threading.Thread(target=interrupt, daemon=True).start()
         r.eval("while true do end", 0)
     assert r.eval("return 3", 0) == 3
 

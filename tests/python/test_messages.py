@@ -126,8 +126,8 @@ def test_ctrl_c_ends_a_wait(client):
         with client.pubsub() as pubsub:
             pubsub.subscribe("a")
             everything(pubsub)
-            signal.setitimer(signal.ITIMER_REAL, 0.1)
             with pytest.raises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 0.1)
                 pubsub.get_message(timeout=PATIENCE_S)
             client.publish("a", "after")
             assert everything(pubsub) == [("message", None, "a", "after")]

@@ -317,8 +317,13 @@ def test_a_signal_ends_the_wait():
     program = textwrap.dedent("""
         import os, signal, threading, time, hutch
         r = hutch.Redis(decode_responses=True)
-        threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        def interrupt():
+            other = hutch.Redis(store=r.store)
+            while not other.info("clients")["blocked_clients"]:
+                time.sleep(0.001)
+            os.kill(os.getpid(), signal.SIGINT)
         try:
+            threading.Thread(target=interrupt).start()
             r.blpop("k")
         except KeyboardInterrupt:
             print("interrupted")

@@ -174,11 +174,20 @@ def test_a_script_without_a_threshold_is_ended_by_closing():
     assert not thread.is_alive()
 
 
+def signal_when_busy(engine, number):
+    """Sends the process a signal once a script runs."""
+    def send():
+        probe = engine.session()
+        while not bytes(probe.execute_raw(("GET", "x"))).startswith(b"-BUSY"):
+            time.sleep(0.001)
+        os.kill(os.getpid(), number)
+    threading.Thread(target=send, daemon=True).start()
+
+
 @pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals come to the main thread")
 def test_ctrl_c_stops_a_script_that_reads(engine, session):
-    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     with pytest.raises(KeyboardInterrupt):
+        signal_when_busy(engine, signal.SIGINT)
         session.execute(("EVAL", ENDLESS, 0))
     assert session.execute_raw(("GET", "x")) == b"$-1\r\n"
 
@@ -198,7 +207,7 @@ def test_a_signal_s_handler_may_use_the_store(engine, session):
 
     before = signal.signal(signal.SIGALRM, handler)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.15)
+        signal_when_busy(engine, signal.SIGALRM)
         assert session.execute_raw(("EVAL", ENDLESS, "0")).startswith(KILLED)
     finally:
         signal.signal(signal.SIGALRM, before)

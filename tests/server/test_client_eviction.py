@@ -127,6 +127,30 @@ def test_queued_commands_count(server, admin):
     until(lambda: "queues" not in names(admin))
 
 
+@pytest.mark.parametrize("command", ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"])
+def test_subscriptions_count(command, server, admin):
+    admin.config_set("maxmemory-clients", "300kb")
+    client = Client(server, "subscribes")
+    try:
+        for start in range(0, 20_000, 100):
+            client.send(command, *[str(number) for number in range(start, start + 100)])
+            client.socket.recv(100_000)
+    except OSError:
+        pass
+    until(lambda: "subscribes" not in names(admin))
+
+
+def test_a_big_argument_counts_before_its_command_runs(server, admin):
+    admin.config_set("maxmemory-clients", "3mb")
+    client = Client(server, "big")
+    try:
+        client.send("MSET", "k", "v", "l", b"x" * 3 * 1024 * 1024)
+    except OSError:
+        pass
+    assert client.is_gone()
+    assert admin.exists("k") == 0
+
+
 def test_no_evict_keeps_one(server, admin):
     kept, other = Client(server, "kept"), Client(server, "other")
     assert kept.call("CLIENT", "NO-EVICT", "ON") == b"+OK\r\n"

@@ -94,7 +94,7 @@ def test_config_set(both):
                     asked(theirs, "CONFIG", "SET", name, before[1].decode())
                     continue
                 different.append((name, value, mine, its))
-            elif mine == b"+OK\r\n" and read(ours, name) != read(theirs, name):
+            elif mine == b"+OK\r\n" and name != "dir" and read(ours, name) != read(theirs, name):
                 different.append((name, value, read(ours, name), read(theirs, name)))
         for side in both:
             asked(side, "CONFIG", "SET", name, before[1].decode("latin-1"))

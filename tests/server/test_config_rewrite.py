@@ -103,6 +103,25 @@ def test_unknown_lines_become_comments_and_a_lost_file_is_made_anew(tmp_path):
             client.config_rewrite()
 
 
+def test_all_of_it(tmp_path):
+    """DEBUG CONFIG-REWRITE-FORCE-ALL: each parameter by its name, and a server starts from it."""
+    path = tmp_path / "a.conf"
+    port = free_port()
+    path.write_text(f"port {port}\nenable-debug-command yes\n")
+    with Launched(HUTCH, path) as server:
+        server.wait_for("Ready to accept connections")
+        client = redis.Redis(port=port, decode_responses=True)
+        before = client.config_get("*")
+        assert client.execute_command("DEBUG", "CONFIG-REWRITE-FORCE-ALL") == "OK"
+        written = {line.split(" ")[0] for line in path.read_text().splitlines()}
+        aliases = {name for name in before if "slave" in name or "ziplist" in name or "_" in name} | {"lua-time-limit"}
+        unset = {name for name in before if before[name] == ""} | {"bind"}
+        assert set(before) - aliases - unset <= written
+    with Launched(HUTCH, path) as server:
+        server.wait_for("Ready to accept connections")
+        assert redis.Redis(port=port, decode_responses=True).config_get("*") == before
+
+
 def test_without_a_file_there_is_nothing_to_rewrite():
     port = free_port()
     with Launched(HUTCH, "--port", port) as server:

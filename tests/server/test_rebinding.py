@@ -1,19 +1,21 @@
 """CONFIG SET port and bind: the listener moves, its clients stay, and a failure changes nothing."""
 import socket
+import threading
 import time
 
 import pytest
 import redis
 
 import hutch
+from hutch_engine.door import Engine
 from launch import SLOW, serve
 from oracle import free_port
-from subjects import EmbeddedSubject, TcpSubject
+from subjects import EmbeddedConnection, TcpSubject
 
 
-def greets(port, host="127.0.0.1"):
+def greets(port, host="127.0.0.1", seconds=5):
     try:
-        with socket.create_connection((host, port), 5) as client:
+        with socket.create_connection((host, port), seconds) as client:
             client.sendall(b"PING\r\n")
             return client.recv(7) == b"+PONG\r\n"
     except OSError:
@@ -34,9 +36,7 @@ def asker(request, engine, client):
     """CONFIG SET comes from a client of the listener, or from a caller in the program."""
     if request.param == "socket":
         return client
-    session = EmbeddedSubject.__new__(EmbeddedSubject)
-    session.engine = engine
-    return session.open()
+    return EmbeddedConnection(engine.session())
 
 
 def configured(asker, *words):
@@ -150,3 +150,60 @@ def test_a_server_that_was_told_to_end_lets_nobody_in():
         redis.Redis(port=server.port).shutdown(nosave=True)
         assert server.ended() == 0
         assert is_silent(server.port)
+
+
+def test_moves_while_clients_come_and_the_server_stops_and_starts():
+    """From several sides at once; what is open at the end is what the configuration says."""
+    ports = [free_port() for _ in range(4)]
+    server = hutch.Server(port=ports[0])
+    server.start()
+    ended = threading.Event()
+    failures = []
+
+    def moves(number):
+        client = server.client()
+        while not ended.is_set():
+            try:
+                client.config_set("port", ports[number], "bind", f"127.0.0.1 127.0.0.{number + 2}")
+            except redis.ResponseError as error:      # the other one has it, or the listener is between two lives
+                if "Unable to listen" not in str(error) and "Failed to bind" not in str(error):
+                    failures.append(error)
+            number = (number + 2) % 4
+            time.sleep(0.001)
+
+    def comes():
+        while not ended.is_set():
+            for port in ports:
+                greets(port, seconds=0.2)
+
+    threads = [threading.Thread(target=moves, args=(number,)) for number in (0, 1)] + [threading.Thread(target=comes)]
+    for thread in threads:
+        thread.start()
+    for _ in range(12):
+        time.sleep(0.02)
+        server.stop()
+        server.start()
+    ended.set()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    client = server.client()
+    client.config_set("port", ports[0], "bind", "127.0.0.1")
+    assert greets(ports[0]) and all(is_silent(port) for port in ports[1:])
+    server.stop()
+    assert all(is_silent(port) for port in ports)
+
+
+def test_on_systems_without_epoll():
+    engine = Engine()
+    engine.configure("bind", "127.0.0.1")
+    engine.start_listener(any_port=True, portable_poller=True)
+    old, new = engine.port, free_port()
+    stays = TcpSubject("127.0.0.1", old).open()
+    for asker in (stays, EmbeddedConnection(engine.session())):
+        for port in (new, old):
+            assert configured(asker, "port", port, "bind", "127.0.0.1 127.0.0.2") == b"+OK\r\n"
+            assert greets(port) and greets(port, "127.0.0.2") and is_silent(old + new - port)
+    assert stays.run([["PING"]])[0].raw == b"+PONG\r\n"
+    stays.close()
+    engine.close()

@@ -6,7 +6,8 @@ from hutch_engine.base.buffer cimport (
 from hutch_engine.base.hash cimport HashKey, hash_bytes
 from hutch_engine.base.memory cimport (
     HEAP_RESERVE_SLABS, HEAP_SMALL_MAX, Heap, heap_alloc, heap_block_bytes, heap_clear, heap_free, heap_init,
-    heap_is_short, heap_mend, heap_try_alloc, heap_try_resize, heap_try_zeroed)
+    heap_fail_after, heap_is_short, heap_mend, heap_promise, heap_promise_end, heap_shrink, heap_spare_zeroed, heap_try_alloc,
+    heap_try_resize, heap_try_zeroed)
 from hutch_engine.base.random cimport Random, random_below, random_init, random_next, random_unit
 
 SMALL_MAX = HEAP_SMALL_MAX
@@ -69,8 +70,25 @@ cdef class HeapOfTest:
         self._verify(<uintptr_t>block, min(old, size), pattern)
         return self._keep(block, size, pattern)
 
-    def refuse_after(self, allocations):
-        self.heap.fail_after = ~<uint64_t>0 if allocations is None else <uint64_t>allocations
+    def refuse_after(self, allocations, bint small=False):
+        heap_fail_after(&self.heap, ~<uint64_t>0 if allocations is None else <uint64_t>allocations, small)
+
+    def promise(self, size_t size):
+        return heap_promise(&self.heap, size)
+
+    def promise_end(self):
+        heap_promise_end(&self.heap)
+
+    def spare(self, size_t size):
+        cdef void* block = heap_spare_zeroed(&self.heap, 1, size)
+        return None if block == NULL else self._keep(block, size, 1)
+
+    def shrink(self, address, size_t size):
+        cdef void* block
+        old, pattern = self.blocks.pop(address)
+        block = heap_shrink(&self.heap, <void*><uintptr_t>address, old, size)
+        self._verify(<uintptr_t>block, size, pattern)
+        return self._keep(block, size, pattern)
 
     @property
     def used(self):

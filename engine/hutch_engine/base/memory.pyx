@@ -34,8 +34,9 @@ cdef extern from * nogil:
 
 cdef enum:
     FIRST_REGION_BYTES = 262144        # a store of a test holds a handful of keys
-    FIRST_RESERVE_SLABS = 2
     LAST_REGION_BYTES = 67108864
+    LEAST_REGION_BYTES = 131072        # smaller ones are not worth the asking when the system refuses a region
+    DRAWN_MIN = 64                     # the smallest of the sizes, powers of two, that are drawn from the reserve
     MAPPED_BLOCK_BYTES = 1048576       # blocks from here on are mappings of their own: zero pages, quick to give back
     MALLOC_BYTES = 8                   # its header: with it a block is a whole number of steps
     FREE_SLABS_KEPT = 16               # whole slabs kept warm (512 KiB); further ones give their pages back
@@ -44,7 +45,7 @@ cdef enum:
 
 
 cdef enum:
-    FAIL_SMALL = <uint64_t>1 << 62     # in fail_after, for the checks build: small blocks that are tried count, too
+    FAIL_SMALL = <uint64_t>1 << 62     # in fail_after: small blocks that are tried count, too
 
 
 cdef extern from * nogil:
@@ -97,6 +98,7 @@ cdef size_t heap_block_bytes(size_t size) noexcept nogil:
 cdef void heap_init(Heap* heap) noexcept nogil:
     memset(heap, 0, sizeof(Heap))
     heap.region_bytes = FIRST_REGION_BYTES
+    heap.tried_max = HEAP_SMALL_MAX
     heap.fail_after = ~<uint64_t>0
 
 
@@ -134,19 +136,35 @@ cdef bint _map_region(Heap* heap, size_t bytes) noexcept nogil:
     return True
 
 
+cdef inline void _judge_tries(Heap* heap) noexcept nogil:
+    """After the reserve, the promise or the tests' wishes have changed."""
+    if heap.fail_after != ~<uint64_t>0 and heap.fail_after & FAIL_SMALL or heap_is_short(heap) and not heap.promised:
+        heap.tried_max = 0
+    else:
+        heap.tried_max = HEAP_SMALL_MAX
+
+
 cdef inline void _reserve_push(Heap* heap, Slab* slab) noexcept nogil:
     # The link inside touches one page a slab; an array of addresses would need memory of its own.
     slab.next = heap.reserve
     heap.reserve = slab
     heap.reserve_count += 1
+    if heap.reserve_count == heap.reserve_target:
+        _judge_tries(heap)
 
 
-cdef void _fill_reserve(Heap* heap, size_t target) noexcept nogil:
-    """Set slabs of the fresh region aside while the system still gives."""
-    while heap.reserve_count < target and heap.fresh_slab != heap.fresh_end:
-        _reserve_push(heap, <Slab*>heap.fresh_slab)
-        heap.fresh_slab += SLAB_BYTES
-    heap.reserve_target = heap.reserve_count
+cdef Slab* _reserve_pop(Heap* heap) noexcept nogil:
+    cdef Slab* slab = heap.reserve
+    if slab != NULL:
+        heap.reserve = slab.next
+    elif heap.reserve_fresh != heap.reserve_end:
+        slab = <Slab*>heap.reserve_fresh
+        heap.reserve_fresh += SLAB_BYTES
+    else:
+        return NULL
+    heap.reserve_count -= 1
+    _judge_tries(heap)
+    return slab
 
 
 cdef inline void _list_remove(Heap* heap, Slab* slab) noexcept nogil:
@@ -194,26 +212,64 @@ cdef bint heap_mend(Heap* heap) noexcept nogil:
     return True
 
 
-cdef bint _more_fresh(Heap* heap) noexcept nogil:
-    """Map what the next slabs are cut from. The first region sets a little aside, so that a small store
-    stays small; the whole reserve is taken when the store outgrows it."""
-    if heap.regions == NULL:
-        if not _map_region(heap, heap.region_bytes):
-            return False
-        _fill_reserve(heap, FIRST_RESERVE_SLABS)
+cdef bint _first_region(Heap* heap) noexcept nogil:
+    """The reserve lies in front of what the first slabs are cut from: one mapping, and untouched. A system that
+    refuses even that has made the heap short from the start."""
+    heap.reserve_target = HEAP_RESERVE_SLABS
+    if _map_region(heap, HEAP_RESERVE_SLABS * SLAB_BYTES + heap.region_bytes):
+        heap.reserve_fresh = heap.fresh_slab
+        heap.reserve_end = heap.fresh_slab + HEAP_RESERVE_SLABS * SLAB_BYTES
+        heap.fresh_slab = heap.reserve_end
+        heap.reserve_count = HEAP_RESERVE_SLABS
         return True
-    if heap.reserve_target < HEAP_RESERVE_SLABS and _map_region(heap, HEAP_RESERVE_SLABS * SLAB_BYTES):
-        _fill_reserve(heap, HEAP_RESERVE_SLABS)
-        if heap.fresh_slab != heap.fresh_end:
-            return True
-    if not _map_region(heap, heap.region_bytes):
+    _judge_tries(heap)
+    return _map_region(heap, LEAST_REGION_BYTES)
+
+
+cdef bint _release_ballast(Heap* heap) noexcept nogil:
+    """The system has refused what was promised. False: there is nothing to go on with."""
+    if heap.ballast != NULL:
+        hutch_unmap(heap.ballast, heap.ballast_bytes)
+        heap.ballast = NULL
+        heap.ballast_left = heap.ballast_bytes
+    return heap.ballast_left != 0
+
+
+cdef bint _map_promised_region(Heap* heap) noexcept nogil:
+    """A region out of the ballast: an eighth of what is left, since large blocks want their part. The last of it is
+    theirs, for there is the reserve for small ones."""
+    cdef uint64_t fail_after = heap.fail_after
+    cdef size_t bytes
+    cdef bint mapped
+    if not heap.promised or not _release_ballast(heap):
         return False
-    if heap.region_bytes < LAST_REGION_BYTES:
+    bytes = heap.ballast_left // 8 & ~<size_t>(SLAB_BYTES - 1)
+    if bytes < LEAST_REGION_BYTES:
+        return False
+    heap.fail_after = ~<uint64_t>0
+    mapped = _map_region(heap, bytes)
+    heap.fail_after = fail_after
+    if mapped:
+        heap.ballast_left -= bytes + SLAB_BYTES
+    return mapped
+
+
+cdef bint _more_fresh(Heap* heap) noexcept nogil:
+    """Map what the next slabs are cut from. A system that refuses a large region may still have a small one."""
+    cdef size_t bytes = heap.region_bytes
+    if heap.regions == NULL:
+        return _first_region(heap)
+    while not _map_region(heap, bytes):
+        if bytes <= LEAST_REGION_BYTES:
+            return _map_promised_region(heap)
+        bytes = bytes // 8 if bytes // 8 > LEAST_REGION_BYTES else LEAST_REGION_BYTES
+    if bytes == heap.region_bytes and bytes < LAST_REGION_BYTES:
         heap.region_bytes *= 2
     return True
 
 
 cdef Slab* _whole_slab(Heap* heap) noexcept nogil:
+    """NULL: there is only the reserve."""
     cdef Slab* slab
     if heap.free_slabs != NULL:
         slab = heap.free_slabs
@@ -221,14 +277,7 @@ cdef Slab* _whole_slab(Heap* heap) noexcept nogil:
         heap.free_slab_count -= 1
         return slab
     if heap.fresh_slab == heap.fresh_end and not _more_fresh(heap):
-        slab = _idle_slab(heap)
-        if slab != NULL:
-            return slab
-        slab = heap.reserve
-        if slab != NULL:
-            heap.reserve = slab.next
-            heap.reserve_count -= 1
-        return slab
+        return _idle_slab(heap)
     slab = <Slab*>heap.fresh_slab
     heap.fresh_slab += SLAB_BYTES
     return slab
@@ -243,17 +292,13 @@ cdef inline void _list_push(Heap* heap, Slab* slab) noexcept nogil:
     slab.listed = 1
 
 
-cdef Slab* _new_slab(Heap* heap, uint32_t size_class) noexcept nogil:
-    cdef Slab* slab = _whole_slab(heap)
-    if slab == NULL:
-        return NULL
+cdef void _begin_slab(Heap* heap, Slab* slab, uint32_t size_class) noexcept nogil:
     slab.free_blocks = NULL
     slab.live = 0
     slab.fresh = 0
     slab.size_class = <uint16_t>size_class
     slab.capacity = <uint32_t>((SLAB_BYTES - SLAB_HEADER_BYTES) // _class_bytes(size_class))
     _list_push(heap, slab)
-    return slab
 
 
 cdef inline void _count_in(Heap* heap, size_t bytes) noexcept nogil:
@@ -263,14 +308,25 @@ cdef inline void _count_in(Heap* heap, size_t bytes) noexcept nogil:
         heap.peak_bytes = heap.used_bytes
 
 
-cdef inline bint _may_be_refused(const Heap* heap, size_t size) noexcept nogil:
-    return size > HEAP_SMALL_MAX or (heap.fail_after & FAIL_SMALL) != 0
+cdef bint _is_promised(Heap* heap, size_t size) noexcept nogil:
+    """May a large block of this size be had on the promise, although the system refuses? Then it counts."""
+    if not heap.promised or not _release_ballast(heap) or size > heap.ballast_left:
+        return False
+    heap.ballast_left -= size
+    return True
+
+
+cdef bint _checked_refusal(Heap* heap, size_t size) noexcept nogil:
+    """The checks build: is a try to be refused?"""
+    if size <= HEAP_SMALL_MAX:
+        return heap.fail_after & FAIL_SMALL and _refuse(heap) and not heap.promised
+    return _refuse(heap) and not _is_promised(heap, size)
 
 
 cdef void* _checked_alloc(Heap* heap, size_t size, bint zero, bint tried) noexcept nogil:
     """The checks build: one malloc a block, its size and a mark in front."""
     cdef char* raw
-    if size > ~<size_t>0 - CHECK_PREFIX or (tried and _may_be_refused(heap, size) and _refuse(heap)):
+    if size > ~<size_t>0 - CHECK_PREFIX or (tried and _checked_refusal(heap, size)):
         return NULL
     raw = <char*>(calloc(1, size + CHECK_PREFIX) if zero else malloc(size + CHECK_PREFIX))
     if raw == NULL:
@@ -283,25 +339,59 @@ cdef void* _checked_alloc(Heap* heap, size_t size, bint zero, bint tried) noexce
     return raw + CHECK_PREFIX
 
 
-cdef void* _small_alloc(Heap* heap, size_t size) noexcept nogil:
-    cdef uint32_t size_class = _class_of(size)
-    cdef Slab* slab = heap.partial[size_class]
-    cdef void* block
-    if unlikely(slab == NULL):
-        slab = _new_slab(heap, size_class)
-        if slab == NULL:
-            return NULL
-    block = slab.free_blocks
+cdef inline void* _take_block(Heap* heap, Slab* slab, size_t block_bytes) noexcept nogil:
+    cdef void* block = slab.free_blocks
     if block != NULL:
         slab.free_blocks = (<void**>block)[0]
     else:
-        block = <char*>slab + SLAB_HEADER_BYTES + slab.fresh * _class_bytes(size_class)
+        block = <char*>slab + SLAB_HEADER_BYTES + slab.fresh * block_bytes
         slab.fresh += 1
     slab.live += 1
     if slab.live == slab.capacity:
         _list_remove(heap, slab)
-    _count_in(heap, _class_bytes(size_class))
+    _count_in(heap, block_bytes)
     return block
+
+
+cdef void* _drawn_alloc(Heap* heap, size_t size) noexcept nogil:
+    """A small block at any cost: out of the reserve, or one that is larger than it need be; NULL when the reserve is gone."""
+    cdef size_t bytes = DRAWN_MIN
+    cdef uint32_t size_class
+    cdef Slab* slab
+    while bytes < size:
+        bytes *= 2
+    size_class = _class_of(bytes)
+    slab = heap.partial[size_class]
+    if slab == NULL:
+        slab = _reserve_pop(heap)
+        if slab != NULL:
+            _begin_slab(heap, slab, size_class)
+    while slab == NULL:
+        size_class += 1
+        if size_class == HEAP_CLASSES:
+            return NULL
+        slab = heap.partial[size_class]
+    return _take_block(heap, slab, _class_bytes(size_class))
+
+
+cdef void* _small_alloc(Heap* heap, size_t size) noexcept nogil:
+    cdef uint32_t size_class = _class_of(size)
+    cdef Slab* slab = heap.partial[size_class]
+    if unlikely(slab == NULL):
+        slab = _whole_slab(heap)
+        if slab == NULL:
+            return _drawn_alloc(heap, size) if heap.promised else NULL
+        _begin_slab(heap, slab, size_class)
+    return _take_block(heap, slab, _class_bytes(size_class))
+
+
+cdef void* _judged_alloc(Heap* heap, size_t size) noexcept nogil:
+    """A small block that is tried while the heap is short, or while tests refuse them."""
+    if heap.fail_after & FAIL_SMALL and _refuse(heap) and not heap.promised:
+        return NULL
+    if heap_is_short(heap) and not heap.promised and not heap_mend(heap):
+        return NULL
+    return _small_alloc(heap, size)
 
 
 cdef extern from *:
@@ -323,25 +413,26 @@ cdef void* heap_alloc(Heap* heap, size_t size) noexcept nogil:
     else:
         block = _small_alloc(heap, size)
         if unlikely(block == NULL):
-            # The reserve is gone too: 2 MiB within one command, after the system refused. No structure
-            # can be left half changed, so nothing better is left.
-            hutch_out_of_memory()
+            block = _drawn_alloc(heap, size)
+            if unlikely(block == NULL):
+                # The reserve is gone too. No structure can be left half changed, so nothing better is left.
+                hutch_out_of_memory()
     return block
 
 
-cdef void* _large_alloc(Heap* heap, size_t size, bint zero) noexcept nogil:
-    cdef void* block
-    if _refuse(heap):
-        return NULL
-    size = _rounded(size)
+cdef void* _from_system(size_t size, bint zero) noexcept nogil:
     if size >= MAPPED_BLOCK_BYTES:
-        if size > <size_t>1 << 47:
-            return NULL
-        block = hutch_map(size)
-    elif zero:
-        block = calloc(1, size)
-    else:
-        block = malloc(size)
+        return hutch_map(size) if size <= <size_t>1 << 47 else NULL
+    return calloc(1, size) if zero else malloc(size)
+
+
+cdef void* _large_alloc(Heap* heap, size_t size, bint zero) noexcept nogil:
+    cdef void* block = NULL
+    size = _rounded(size)
+    if not _refuse(heap):
+        block = _from_system(size, zero)
+    if unlikely(block == NULL) and _is_promised(heap, size):
+        block = _from_system(size, zero)
     if block != NULL:
         heap.large_bytes += size
         _count_in(heap, size)
@@ -351,8 +442,10 @@ cdef void* _large_alloc(Heap* heap, size_t size, bint zero) noexcept nogil:
 cdef void* heap_try_alloc(Heap* heap, size_t size) noexcept nogil:
     if HUTCH_CHECKS:
         return _checked_alloc(heap, size, False, True)
-    if likely(size <= HEAP_SMALL_MAX):
+    if likely(size <= heap.tried_max):
         return _small_alloc(heap, size)
+    if size <= HEAP_SMALL_MAX:
+        return _judged_alloc(heap, size)
     return _large_alloc(heap, size, False)
 
 
@@ -364,12 +457,63 @@ cdef void* heap_try_zeroed(Heap* heap, size_t count, size_t size) noexcept nogil
     total = count * size
     if HUTCH_CHECKS:
         return _checked_alloc(heap, total, True, True)
-    if total <= HEAP_SMALL_MAX:
-        block = _small_alloc(heap, total)
-        if block != NULL:
-            memset(block, 0, total)
-        return block
-    return _large_alloc(heap, total, True)
+    if total > HEAP_SMALL_MAX:
+        return _large_alloc(heap, total, True)
+    block = heap_try_alloc(heap, total)
+    if block != NULL:
+        memset(block, 0, total)
+    return block
+
+
+cdef void* heap_spare_zeroed(Heap* heap, size_t count, size_t size) noexcept nogil:
+    cdef bint promised = heap.promised
+    cdef void* block
+    if promised and heap.ballast == NULL:
+        return NULL              # what the system has now was promised to others
+    heap.promised = False
+    block = heap_try_zeroed(heap, count, size)
+    heap.promised = promised
+    return block
+
+
+# ---- promises
+
+cdef bint heap_ask_promise(Heap* heap, size_t bytes) noexcept nogil:
+    cdef size_t wanted = HEAP_BALLAST_BYTES
+    cdef void* ballast
+    if not HUTCH_CHECKS and heap_is_short(heap) and not heap_mend(heap):
+        return False
+    if bytes > <size_t>1 << 46:
+        return False
+    if bytes > HEAP_PROMISE_MAX:
+        wanted = (bytes + bytes // 4 + HEAP_BALLAST_BYTES + 4095) & ~<size_t>4095
+    if heap.ballast == NULL or heap.ballast_bytes < wanted:
+        ballast = NULL if _refuse(heap) else hutch_map(wanted)
+        if ballast == NULL:
+            return False
+        if heap.ballast != NULL:
+            hutch_unmap(heap.ballast, heap.ballast_bytes)
+        heap.ballast = ballast
+        heap.ballast_bytes = wanted
+    heap.ballast_left = 0
+    heap.promised = True
+    return True
+
+
+cdef void heap_settle_promise(Heap* heap) noexcept nogil:
+    heap.ballast_left = 0
+    if heap.ballast != NULL and heap.ballast_bytes > HEAP_BALLAST_BYTES:
+        hutch_unmap(<char*>heap.ballast + HEAP_BALLAST_BYTES, heap.ballast_bytes - HEAP_BALLAST_BYTES)
+        heap.ballast_bytes = HEAP_BALLAST_BYTES
+    _judge_tries(heap)
+
+
+cdef void heap_fail_after(Heap* heap, uint64_t allocations, bint small) noexcept nogil:
+    if allocations == ~<uint64_t>0:
+        heap.fail_after = allocations
+    else:
+        heap.fail_after = allocations & ~<uint64_t>FAIL_SMALL | (FAIL_SMALL if small else 0)
+    _judge_tries(heap)
 
 
 cdef void _release_slab(Heap* heap, Slab* slab) noexcept nogil:
@@ -463,9 +607,9 @@ cdef void* heap_try_resize(Heap* heap, void* block, size_t old_size, size_t new_
                 return block
         if old_size >= MAPPED_BLOCK_BYTES and new_size >= MAPPED_BLOCK_BYTES and new_size <= <size_t>1 << 47:
             # The kernel moves page tables instead of bytes.
-            if new_size > old_size and _refuse(heap):
-                return NULL
-            moved = hutch_remap(block, old_size, new_size)
+            moved = NULL if new_size > old_size and _refuse(heap) else hutch_remap(block, old_size, new_size)
+            if unlikely(moved == NULL) and new_size > old_size and _is_promised(heap, new_size - old_size):
+                moved = hutch_remap(block, old_size, new_size)
             if moved != NULL:
                 heap.used_bytes += new_size - old_size
                 heap.large_bytes += new_size - old_size
@@ -473,9 +617,9 @@ cdef void* heap_try_resize(Heap* heap, void* block, size_t old_size, size_t new_
                     heap.peak_bytes = heap.used_bytes
             return moved
         if HEAP_SMALL_MAX < old_size < MAPPED_BLOCK_BYTES and HEAP_SMALL_MAX < new_size < MAPPED_BLOCK_BYTES:
-            if new_size > old_size and _refuse(heap):
-                return NULL
-            moved = realloc(block, new_size)
+            moved = NULL if new_size > old_size and _refuse(heap) else realloc(block, new_size)
+            if unlikely(moved == NULL) and new_size > old_size and _is_promised(heap, new_size):
+                moved = realloc(block, new_size)
             if moved != NULL:
                 heap.used_bytes += new_size - old_size
                 heap.large_bytes += new_size - old_size
@@ -486,6 +630,47 @@ cdef void* heap_try_resize(Heap* heap, void* block, size_t old_size, size_t new_
     if moved != NULL:
         memcpy(moved, block, old_size if old_size < new_size else new_size)
         heap_free(heap, block, old_size)
+    elif not HUTCH_CHECKS and new_size <= old_size <= HEAP_SMALL_MAX:
+        return block             # a small block is known by its slab, and may be larger than it is said to be
+    return moved
+
+
+cdef void* _moved_by_way_of_reserve(Heap* heap, void* block, size_t old_size, size_t new_size) noexcept nogil:
+    """A mapping is to become an ordinary block, for which the system has no room while the mapping is there: its bytes
+    wait in the slabs of the reserve that were never used."""
+    cdef void* moved
+    if <size_t>(heap.reserve_end - heap.reserve_fresh) < new_size:
+        return NULL
+    memcpy(heap.reserve_fresh, block, new_size)
+    heap_free(heap, block, old_size)
+    if heap.ballast != NULL:
+        hutch_unmap(heap.ballast, heap.ballast_bytes)
+        heap.ballast = NULL
+    moved = _from_system(_rounded(new_size), False)
+    if moved != NULL:
+        heap.large_bytes += _rounded(new_size)
+        _count_in(heap, _rounded(new_size))
+        memcpy(moved, heap.reserve_fresh, new_size)
+    return moved
+
+
+cdef void* heap_shrink(Heap* heap, void* block, size_t old_size, size_t new_size) noexcept nogil:
+    # Tests that make the heap refuse are after growth: nobody refuses to take bytes back.
+    cdef uint64_t fail_after = heap.fail_after
+    cdef void* moved
+    heap.fail_after = ~<uint64_t>0
+    moved = heap_try_resize(heap, block, old_size, new_size)
+    heap.fail_after = fail_after
+    if likely(moved != NULL):
+        return moved
+    if new_size <= HEAP_SMALL_MAX:
+        moved = heap_alloc(heap, new_size)
+        memcpy(moved, block, new_size)
+        heap_free(heap, block, old_size)
+        return moved
+    moved = _moved_by_way_of_reserve(heap, block, old_size, new_size)
+    if moved == NULL:
+        hutch_out_of_memory()
     return moved
 
 
@@ -510,4 +695,6 @@ cdef void heap_clear(Heap* heap) noexcept nogil:
         hutch_unmap(region.mapping, region.mapping_bytes)
         free(region)
         region = following
+    if heap.ballast != NULL:
+        hutch_unmap(heap.ballast, heap.ballast_bytes)
     heap_init(heap)

@@ -98,6 +98,13 @@ cdef Slice* call_block_words(Call* call, size_t extra_bytes) noexcept nogil
 """After call_block: a copy of argv that is run again in its place, words of it may be set to bytes that lie behind it
 (extra_bytes of room at `words + argc`). NULL when memory was refused: the error is written, and nobody waits."""
 
+cdef enum:
+    WORD_BYTES = 96              # what a word may take in a collection beside its bytes: headers, its share of buckets and nodes
+
+cdef bint call_promise(Call* call, size_t first, size_t more_bytes) noexcept nogil
+"""Before argv[first] ... are put into one or many values: memory for all of them, and `more_bytes`, is promised until
+heap_promise_end, so that the command is not refused in the middle. False: the OOM error was written, and nothing may be
+changed. For one element there is no need: it is put, or it is not."""
 cdef void call_changed(Call* call, size_t index, uint32_t event_class, const char* event) noexcept nogil
 """The usual end of a write to key argv[index]: touched, event (static text), one more dirty."""
 cdef inline bint call_word(Call* call, size_t index, const char* text) noexcept nogil:

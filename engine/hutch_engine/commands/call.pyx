@@ -2,8 +2,8 @@
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_text
-from hutch_engine.base.compiler cimport unlikely
-from hutch_engine.base.memory cimport heap_try_alloc
+from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.memory cimport heap_promise, heap_try_alloc
 from hutch_engine.base.numbers cimport parse_double, parse_integer, parse_long_double
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.reply cimport reply_array, reply_error, reply_error_parts, reply_simple
@@ -129,6 +129,17 @@ cdef Slice* call_block_words(Call* call, size_t extra_bytes) noexcept nogil:
     call.block_words = words
     call.block_words_bytes = bytes
     return words
+
+
+cdef bint call_promise(Call* call, size_t first, size_t more_bytes) noexcept nogil:
+    cdef size_t bytes = more_bytes + (call.argc - first) * WORD_BYTES
+    cdef size_t i
+    for i in range(first, call.argc):
+        bytes += call.argv[i].length
+    if likely(heap_promise(call.keyspace.heap, bytes)):
+        return True
+    error_memory(call)
+    return False
 
 
 cdef void call_changed(Call* call, size_t index, uint32_t event_class, const char* event) noexcept nogil:

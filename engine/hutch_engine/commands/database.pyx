@@ -1,11 +1,11 @@
 """See database.pxd."""
-from libc.stdint cimport INT32_MAX, INT32_MIN, int32_t, int64_t
+from libc.stdint cimport INT32_MAX, INT32_MIN, int32_t, int64_t, uint64_t
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport slice_is
 from hutch_engine.commands.call cimport Call, call_may_block, error_syntax
 from hutch_engine.commands.reply cimport reply_error, reply_integer, reply_ok
 from hutch_engine.keyspace.keyspace cimport (
-    Database, Keyspace, keyspace_flush, keyspace_ready_all, keyspace_swap, keyspace_touch_all)
+    Database, Keyspace, LazyTable, keyspace_flush, keyspace_ready_all, keyspace_swap, keyspace_touch_all)
 from hutch_engine.structures.table cimport table_count
 
 
@@ -15,11 +15,10 @@ cdef void cmd_dbsize(Call* call) noexcept nogil:
 
 cdef bint _flush_lazily(Call* call, bint* lazy_out) noexcept nogil:
     """SYNC, ASYNC or what lazyfree-lazy-user-flush says; False after a syntax error."""
-    # SYNC, too, is done in the background in Redis 8, while its client waits; but not where nobody may wait.
     if call.argc == 1:
-        lazy_out[0] = call.keyspace.lazy_user_flush or call_may_block(call)
+        lazy_out[0] = call.keyspace.lazy_user_flush
     elif call.argc == 2 and slice_is(call.argv[1], b"SYNC"):
-        lazy_out[0] = call_may_block(call)
+        lazy_out[0] = False
     elif call.argc == 2 and slice_is(call.argv[1], b"ASYNC"):
         lazy_out[0] = True
     else:
@@ -28,11 +27,19 @@ cdef bint _flush_lazily(Call* call, bint* lazy_out) noexcept nogil:
     return True
 
 
-cdef void _flush(Keyspace* keyspace, Database* database, bint lazy) noexcept nogil:
+cdef void _flush(Call* call, Database* database, bint lazy) noexcept nogil:
+    cdef Keyspace* keyspace = call.keyspace
+    cdef LazyTable* waiting = keyspace.lazy_tables
+    cdef uint64_t count
     # Also of an empty one: clients that keep copies of keys are told in any case.
     keyspace_touch_all(keyspace, database, True)
     if table_count(&database.keys):
-        keyspace.dirty += keyspace_flush(keyspace, database, lazy)
+        count = keyspace_flush(keyspace, database, lazy)
+        keyspace.dirty += count
+        # A few keys are freed at once, but counted as in Redis, which frees all in the background: with SYNC as well,
+        # whose client waits if it may.
+        if (lazy or call_may_block(call)) and keyspace.lazy_tables == waiting:
+            keyspace.lazy_freed += count
         keyspace_ready_all(keyspace, database)       # streams that were waited for are gone
 
 
@@ -40,7 +47,7 @@ cdef void cmd_flushdb(Call* call) noexcept nogil:
     cdef bint lazy
     if not _flush_lazily(call, &lazy):
         return
-    _flush(call.keyspace, call.database, lazy)
+    _flush(call, call.database, lazy)
     reply_ok(call.reply)
 
 
@@ -51,7 +58,7 @@ cdef void cmd_flushall(Call* call) noexcept nogil:
     if not _flush_lazily(call, &lazy):
         return
     for i in range(keyspace.database_count):
-        _flush(keyspace, &keyspace.databases[i], lazy)
+        _flush(call, &keyspace.databases[i], lazy)
     reply_ok(call.reply)
 
 

@@ -19,6 +19,8 @@ cdef bint writing_begin(Call* call, size_t index, Writing* writing) noexcept nog
 """For changing, an absent hash included; False on the wrong type (its error is written)."""
 cdef bint writing_begin_present(Call* call, size_t index, Writing* writing, bint* wrong_type_out) noexcept nogil
 """The same for commands that do not make hashes: False also when there is none."""
+cdef bint writing_promise(Call* call, Writing* writing, size_t first) noexcept nogil
+"""call_promise for the fields and values argv[first] ...; False: the error is written, and a new hash is freed."""
 cdef bint writing_finish(Call* call, Writing* writing) noexcept nogil
 """A new hash with fields becomes a key; False when memory for that was refused (the hash is freed)."""
 cdef void writing_vanish(Call* call, Writing* writing) noexcept nogil

@@ -3,11 +3,12 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
 from hutch_engine.base.glob cimport glob_matches
+from hutch_engine.base.memory cimport heap_promise_end
 from hutch_engine.base.numbers cimport (
     INTEGER_TEXT_MAX, LONG_DOUBLE_TEXT_MAX, format_integer, format_long_double, parse_integer, parse_long_double)
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport (
-    Call, call_changed, call_find_read_type, call_find_write_type, call_hash, call_integer, call_word, error_arity,
+    Call, call_changed, call_find_read_type, call_find_write_type, call_hash, call_integer, call_promise, call_word, error_arity,
     error_memory, error_not_float, error_syntax, slot_entry)
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_bulk, reply_error, reply_integer, reply_map, reply_mark, reply_null,
@@ -19,7 +20,7 @@ from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_HASH, keyspace_add, keyspace_close_hash, keyspace_delete, keyspace_event,
     keyspace_open_hash, keyspace_touched)
 from hutch_engine.structures.hash cimport (
-    HASH_ADDED, HASH_PACKED, HASH_REFUSED, Hash, hash_delete, hash_each, hash_free, hash_get, hash_length, hash_new,
+    HASH_ADDED, HASH_PACKED, HASH_REFUSED, Hash, hash_delete, hash_each, hash_free, hash_get, hash_growth_bytes, hash_length, hash_new,
     hash_prepare, hash_random, hash_sample, hash_scan, hash_set, hash_stored)
 from hutch_engine.structures.table cimport TableSlot
 
@@ -57,6 +58,14 @@ cdef bint writing_begin(Call* call, size_t index, Writing* writing) noexcept nog
     return True
 
 
+cdef bint writing_promise(Call* call, Writing* writing, size_t first) noexcept nogil:
+    if likely(call_promise(call, first, hash_growth_bytes(&writing.hash))):
+        return True
+    if writing.slot == NULL:
+        hash_free(writing.hash.heap, writing.hash.form, writing.hash.pointer)
+    return False
+
+
 cdef bint writing_finish(Call* call, Writing* writing) noexcept nogil:
     cdef Hash* hash = &writing.hash
     if likely(writing.slot != NULL):
@@ -84,12 +93,15 @@ cdef void _set_fields(Call* call, bint answer_ok) noexcept nogil:
     cdef size_t done = 0
     cdef size_t i = 2
     cdef int outcome
+    cdef bint written = False
     if call.argc & 1:
         error_arity(call)
         return
     if not writing_begin(call, 1, &writing):
         return
     if call.argc > 4:
+        if unlikely(not writing_promise(call, &writing, 2)):
+            return
         hash_prepare(&writing.hash, call.argv + 2, call.argc - 2)
     while i < call.argc:
         outcome = hash_set(&writing.hash, call.argv[i], call.argv[i + 1], False)
@@ -100,9 +112,11 @@ cdef void _set_fields(Call* call, bint answer_ok) noexcept nogil:
         i += 2
     if unlikely(i < call.argc and writing.slot == NULL):
         hash_free(writing.hash.heap, writing.hash.form, writing.hash.pointer)      # all of a new hash or nothing
-        error_memory(call)
-        return
-    if not writing_finish(call, &writing):
+    elif likely(writing_finish(call, &writing)):
+        written = True
+    if call.argc > 4:
+        heap_promise_end(call.keyspace.heap)
+    if unlikely(not written):
         error_memory(call)
         return
     if done:

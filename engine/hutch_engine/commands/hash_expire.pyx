@@ -1,13 +1,15 @@
 """See hash_expire.pxd. The order of the checks is Redis's, which differs from command to command here."""
 from libc.stdint cimport INT32_MAX, int64_t, uint32_t, uint64_t
+from hutch_engine.base.buffer cimport buffer_reserve
 from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.memory cimport heap_promise_end
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport (
-    Call, call_changed, call_integer, call_word, error_arity, error_expire, error_memory)
+    Call, call_changed, call_integer, call_promise, call_word, error_arity, error_expire, error_memory)
 from hutch_engine.commands.expiry cimport expiry_is_past
 from hutch_engine.commands.hash cimport (
-    Writing, hash_open_read, writing_begin, writing_begin_present, writing_finish, writing_vanish)
+    Writing, hash_open_read, writing_begin, writing_begin_present, writing_finish, writing_promise, writing_vanish)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_bulk, reply_error, reply_error_parts, reply_integer, reply_mark, reply_null, reply_one,
     reply_rewind, reply_zero)
@@ -15,7 +17,7 @@ from hutch_engine.keyspace.keyspace cimport (
     EVENT_HASH, keyspace_event, keyspace_now, keyspace_touched)
 from hutch_engine.structures.hash cimport (
     HASH_REFUSED, Hash, hash_clear_deadline, hash_deadline, hash_delete, hash_expect_deadlines, hash_free, hash_get,
-    hash_prepare, hash_set, hash_set_deadline)
+    hash_growth_bytes, hash_prepare, hash_set, hash_set_deadline)
 from hutch_engine.structures.table cimport table_find
 
 cdef extern from "string.h" nogil:
@@ -36,6 +38,7 @@ cdef enum:                       # what it answers for a field
     FIELD_DELETED = 2
 
 cdef enum:
+    ANSWER_BYTES = 32            # of a bulk string, beside the string; the same of an array's header
     FIELD_DEADLINE_MAX_MS = 70368744177663        # 2 ** 46 - 1: what Redis's buckets of deadlines hold
 
 
@@ -117,6 +120,7 @@ cdef bint _allowed(int condition, int64_t old_ms, int64_t new_ms) noexcept nogil
 cdef void _end(Call* call, Writing* writing, size_t mark, int64_t changed, int64_t deleted, const char* event,
                bint refused) noexcept nogil:
     """Effects of what was done, also when memory was refused in the middle of it."""
+    heap_promise_end(call.keyspace.heap)
     writing_finish(call, writing)
     if changed or deleted:
         keyspace_touched(call.keyspace, call.database, call.argv[1])
@@ -130,6 +134,34 @@ cdef void _end(Call* call, Writing* writing, size_t mark, int64_t changed, int64
     if unlikely(refused):
         reply_rewind(call.reply, mark)
         error_memory(call)
+
+
+cdef bint _may_rewrite(Call* call, Writing* writing, size_t first) noexcept nogil:
+    """Memory for new blocks of the fields argv[first] ... is promised till _end; False after the OOM error. One alone is
+    changed or is not."""
+    cdef char[INTEGER_TEXT_MAX] scratch
+    cdef Slice value
+    cdef uint64_t bytes = hash_growth_bytes(&writing.hash)
+    cdef size_t i
+    if call.argc - first < 2:
+        return True
+    for i in range(first, call.argc):
+        if hash_get(&writing.hash, call.argv[i], scratch, &value):
+            bytes += value.length
+    return call_promise(call, first, bytes)
+
+
+cdef bint _may_answer(Call* call, Writing* writing, size_t first) noexcept nogil:
+    """Room in the reply for the values of all fields argv[first] ...: they are about to go."""
+    cdef char[INTEGER_TEXT_MAX] scratch
+    cdef Slice value
+    cdef size_t bytes = ANSWER_BYTES
+    cdef size_t i
+    for i in range(first, call.argc):
+        bytes += ANSWER_BYTES
+        if hash_get(&writing.hash, call.argv[i], scratch, &value):
+            bytes += value.length
+    return buffer_reserve(&call.reply.buffer, bytes)
 
 
 cdef void _expire(Call* call, bint seconds, bint absolute) noexcept nogil:
@@ -163,6 +195,8 @@ cdef void _expire(Call* call, bint seconds, bint absolute) noexcept nogil:
         _reply_absent(call, at + 2)
         return
     past = expiry_is_past(call, deadline_ms)
+    if not _may_rewrite(call, &writing, at + 2):
+        return
     hash_expect_deadlines(&writing.hash)
     reply_array(call.reply, <int64_t>(call.argc - at) - 2)
     for i in range(at + 2, call.argc):
@@ -256,6 +290,8 @@ cdef void cmd_hpersist(Call* call) noexcept nogil:
     if not present:
         _reply_absent(call, 4)
         return
+    if not _may_rewrite(call, &writing, 4):
+        return
     reply_array(call.reply, <int64_t>call.argc - 4)
     for i in range(4, call.argc):
         if not hash_deadline(&writing.hash, call.argv[i], &old_ms):
@@ -282,6 +318,8 @@ cdef void cmd_hgetdel(Call* call) noexcept nogil:
     cdef int64_t deleted = 0
     cdef size_t i
     if wrong_type or not _fields_follow(call, 2, _positive()):
+        return
+    if present and not _may_answer(call, &writing, 4):
         return
     reply_array(call.reply, <int64_t>call.argc - 4)
     for i in range(4, call.argc):
@@ -329,7 +367,11 @@ cdef void cmd_hgetex(Call* call) noexcept nogil:
         at = 3
     if not _fields_follow(call, at, _positive()):
         return
+    if present and past and not _may_answer(call, &writing, at + 2):
+        return
     if present and (with_deadline or persist):
+        if not _may_rewrite(call, &writing, at + 2):
+            return
         hash_expect_deadlines(&writing.hash)
     reply_array(call.reply, <int64_t>(call.argc - at) - 2)
     for i in range(at + 2, call.argc):
@@ -432,6 +474,7 @@ cdef void cmd_hsetex(Call* call) noexcept nogil:
     cdef SetOptions options
     cdef bint past
     cdef bint refused = False
+    cdef bint written = False
     cdef uint64_t done = 0
     cdef size_t i
     if not _set_options(call, &options) or not writing_begin(call, 1, &writing):
@@ -442,6 +485,9 @@ cdef void cmd_hsetex(Call* call) noexcept nogil:
         reply_zero(call.reply)
         return
     past = options.with_deadline and expiry_is_past(call, options.deadline_ms)
+    # Also for a single field: value and deadline are two steps.
+    if not writing_promise(call, &writing, options.first):
+        return
     hash_prepare(&writing.hash, call.argv + options.first, call.argc - options.first)
     if options.with_deadline:
         hash_expect_deadlines(&writing.hash)
@@ -455,9 +501,10 @@ cdef void cmd_hsetex(Call* call) noexcept nogil:
         done += 1
     if refused and writing.slot == NULL:
         hash_free(writing.hash.heap, writing.hash.form, writing.hash.pointer)
-        error_memory(call)
-        return
-    if not writing_finish(call, &writing):
+    else:
+        written = writing_finish(call, &writing)
+    heap_promise_end(call.keyspace.heap)
+    if not written:
         error_memory(call)
         return
     if done:

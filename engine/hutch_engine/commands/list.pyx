@@ -291,6 +291,8 @@ cdef void _pop_one(Call* call, size_t key, List* list, bint at_head) noexcept no
     cdef QuicklistCursor cursor
     quicklist_seek(list.seen, 0 if at_head else -1, &cursor)
     _reply_element(call, &cursor)
+    if unlikely(call.reply.buffer.failed):
+        return                               # what cannot be told of stays
     _delete(call.keyspace.heap, list, cursor.index, 1)
     call.keyspace.dirty += 1
     _after_removal(call, key, list, b"lpop" if at_head else b"rpop")
@@ -302,6 +304,8 @@ cdef void _pop_some(Call* call, size_t key, List* list, bint at_head, int64_t co
     if count > length:
         count = length
     _reply_elements(call, list, 0 if at_head else length - 1, count, not at_head)
+    if unlikely(call.reply.buffer.failed):
+        return
     _delete(call.keyspace.heap, list, 0 if at_head else length - count, <uint64_t>count)
     call.keyspace.dirty += <uint64_t>count
     _after_removal(call, key, list, b"lpop" if at_head else b"rpop")

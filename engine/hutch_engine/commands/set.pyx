@@ -5,7 +5,7 @@ from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport Heap, heap_free, heap_try_zeroed
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
 from hutch_engine.base.outcome cimport NO_MEMORY, OK, Outcome
-from hutch_engine.base.slice cimport Slice
+from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport (
     Call, call_changed, call_find_read_type, call_find_write, call_find_write_type, call_hash, call_integer, error_memory,
     error_syntax, error_wrong_type, slot_entry)
@@ -300,7 +300,7 @@ cdef bint _pop_most(Call* call, Entry* entry, uint64_t remaining) noexcept nogil
     parting.kept = set_new(keyspace.heap, &keyspace.hash_key, SET_INTSET if set.form == SET_INTSET else SET_LISTPACK)
     reply_set(call.reply, <int64_t>(set_length(set) - remaining))
     set_each_sampled(set, remaining, keyspace.random, _keep_member, _let_go_member, &parting)
-    if parting.refused:
+    if parting.refused or call.reply.buffer.failed:
         reply_rewind(call.reply, mark)
         set_free(keyspace.heap, parting.kept)
         return False
@@ -309,19 +309,41 @@ cdef bint _pop_most(Call* call, Entry* entry, uint64_t remaining) noexcept nogil
     return True
 
 
-cdef inline void _pop_one(Call* call, Set* set) noexcept nogil:
+cdef inline bint _pop_one(Call* call, Set* set) noexcept nogil:
+    """False when there was no memory to tell of it: it stays."""
     cdef char[INTEGER_TEXT_MAX] scratch
     cdef Slice member = set_random(set[0], call.keyspace.random, scratch)
     reply_bulk(call.reply, member)
+    if unlikely(call.reply.buffer.failed):
+        return False
     set_remove(call.keyspace.heap, set, member)
     # SPOP seldom comes alone, and each waits twice for memory: for a bucket and for a member.
     set_random_ahead(set[0], call.keyspace.random)
+    return True
+
+
+cdef void _put_back(Call* call, Set* set, size_t first, uint64_t count) noexcept nogil:
+    """The members of which bulk strings lie in the reply from `first` on: of the others that went with them there was no
+    memory to tell. What they need they have just left."""
+    cdef SetLimits limits = set_limits(call)
+    cdef const char* at = call.reply.buffer.data + first
+    cdef size_t length
+    while count:
+        count -= 1
+        length = 0
+        at += 1                              # $
+        while at[0] != 13:
+            length = length * 10 + <size_t>(at[0] - 48)
+            at += 1
+        set_add(call.keyspace.heap, &call.keyspace.hash_key, set, slice_of(at + 2, length), &limits)
+        at += length + 4
 
 
 cdef void _pop_count(Call* call) noexcept nogil:
     cdef Keyspace* keyspace = call.keyspace
     cdef int64_t wanted
     cdef uint64_t count, length, i
+    cdef size_t first
     cdef TableSlot slot
     cdef Set set
     cdef bint wrong
@@ -341,10 +363,16 @@ cdef void _pop_count(Call* call) noexcept nogil:
         count = length
         reply_set(call.reply, <int64_t>length)
         set_each(set, _reply_member, call.reply)
+        if unlikely(call.reply.buffer.failed):
+            return
     elif (length - count) * POP_KEEP_FACTOR > count:
         reply_set(call.reply, wanted)
+        first = reply_mark(call.reply)
         for i in range(count):
-            _pop_one(call, &set)
+            if unlikely(not _pop_one(call, &set)):
+                _put_back(call, &set, first, i)
+                entry_store_set(call.database, slot_entry(slot), set)
+                return
         entry_store_set(call.database, slot_entry(slot), set)
     elif not _pop_most(call, slot_entry(slot), length - count):
         error_memory(call)
@@ -373,7 +401,8 @@ cdef void cmd_spop(Call* call) noexcept nogil:
         reply_null(call.reply)
         return
     set = entry_set(slot_entry(slot))
-    _pop_one(call, &set)
+    if unlikely(not _pop_one(call, &set)):
+        return
     entry_store_set(call.database, slot_entry(slot), set)
     call_changed(call, 1, EVENT_SET, b"spop")
     if set_length(set) == 0:

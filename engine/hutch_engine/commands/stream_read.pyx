@@ -1,5 +1,6 @@
 """See stream_read.pxd. The order of the checks is Redis's: which of two errors wins is part of the protocol."""
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
+from hutch_engine.base.buffer cimport buffer_reserve
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_of
@@ -20,6 +21,9 @@ from hutch_engine.structures.stream cimport Stream, stream_group_read
 from hutch_engine.structures.stream_group cimport (
     Pending, StreamConsumer, StreamGroup, stream_group_find, stream_pending_add, stream_pending_find, stream_pending_give)
 from hutch_engine.structures.stream_log cimport StreamCursor, stream_log_find, stream_log_first, stream_log_last, stream_log_next
+
+cdef enum:
+    HEADERS_BYTES = 64           # of the arrays in front of entries, which are written when their number is known
 
 
 cdef struct Reading:
@@ -226,17 +230,20 @@ cdef bint _read_new(Call* call, const Reading* reading, Stream* stream, StreamGr
     cdef bint more = id_increment(&start) and stream_log_first(&stream.log, start, &cursor)
     while more:
         before = reply_mark(call.reply)
-        if not reading.no_ack:
+        reply_entry(call.reply, &cursor)
+        delivered = not call.reply.buffer.failed and buffer_reserve(&call.reply.buffer, HEADERS_BYTES)
+        if delivered and not reading.no_ack:
             if unlikely(some_pending):
                 delivered = _deliver_again(call, group, consumer, cursor.id)
             else:
                 delivered = _deliver(call, group, consumer, cursor.id)
-            if not delivered:                # no memory: who reads on gets the rest
-                if written == 0:
-                    return False
-                break
+        if unlikely(not delivered):          # no memory: who reads on gets the rest
+            reply_rewind(call.reply, before)
+            call.reply.buffer.failed = 0
+            if written == 0:
+                return False
+            break
         stream_group_read(stream, group, cursor.id)
-        reply_entry(call.reply, &cursor)
         written += 1
         if written == reading.count:
             break

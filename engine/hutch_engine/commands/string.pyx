@@ -3,14 +3,14 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint32_t, uint6
 from libc.string cimport memcpy, memset
 from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
 from hutch_engine.base.hash cimport hash_bytes
-from hutch_engine.base.memory cimport heap_try_resize, heap_try_zeroed
+from hutch_engine.base.memory cimport heap_promise_end, heap_try_resize, heap_try_zeroed
 from hutch_engine.base.numbers cimport (
     INTEGER_TEXT_MAX, LONG_DOUBLE_TEXT_MAX, format_long_double, parse_integer, parse_long_double)
 from hutch_engine.base.outcome cimport INVALID, NOT_FOUND, OK, Outcome
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.call cimport (
     CALL_NO_TOUCH, CALL_REPLAYED, HASHED_KEYS, Call, call_changed, call_find_read_type, call_find_write,
-    call_find_write_type, call_hash, call_hash_keys, call_integer, error_arity, error_expire, error_memory,
+    call_find_write_type, call_hash, call_hash_keys, call_integer, call_promise, error_arity, error_expire, error_memory,
     error_not_float, error_not_integer, error_syntax, error_wrong_type, slot_entry)
 from hutch_engine.commands.expiry cimport expiry_is_past, expiry_persist
 from hutch_engine.commands.reply cimport (
@@ -225,8 +225,8 @@ cdef void _set_generic(Call* call, Slice value, uint32_t options, Slice expire, 
     cdef bint done
     if options & SET_DEADLINES and not _deadline(call, expire, options, &deadline_ms):
         return
-    if options & SET_GET and _reply_value(call) == INVALID:
-        return
+    if options & SET_GET and (_reply_value(call) == INVALID or call.reply.buffer.failed):
+        return                               # an old value that cannot be told stays
     slot = call_find_write(call, 1)
     if (options & SET_NX and slot != NULL) or (options & SET_XX and slot == NULL):
         if answer == ANSWER_INTEGER:
@@ -282,7 +282,7 @@ cdef void cmd_psetex(Call* call) noexcept nogil:
 cdef void cmd_getset(Call* call) noexcept nogil:
     cdef size_t mark = reply_mark(call.reply)
     cdef Outcome outcome = _reply_value(call)
-    if outcome != INVALID and not _set(call.keyspace, call.database, call.argv[1], call_hash(call, 1), _touch_flag(call),
+    if outcome != INVALID and not call.reply.buffer.failed and not _set(call.keyspace, call.database, call.argv[1], call_hash(call, 1), _touch_flag(call),
                                        call.argv[2]):
         reply_rewind(call.reply, mark)
         error_memory(call)
@@ -290,7 +290,7 @@ cdef void cmd_getset(Call* call) noexcept nogil:
 
 cdef void cmd_getdel(Call* call) noexcept nogil:
     cdef TableSlot slot
-    if _reply_value(call) == OK:
+    if _reply_value(call) == OK and not call.reply.buffer.failed:
         slot = call_find_write(call, 1)
         keyspace_delete(call.keyspace, call.database, slot, call_hash(call, 1), call.keyspace.lazy_user_delete)
         call_changed(call, 1, EVENT_GENERIC, b"del")
@@ -354,17 +354,23 @@ cdef void cmd_mget(Call* call) noexcept nogil:
 
 
 cdef bint _mset(Call* call) noexcept nogil:
+    """All keys, or (False, and the error is written) none: the ones before it could not be had back."""
     cdef uint64_t[HASHED_KEYS] hashes
     cdef size_t i = 1
     cdef size_t count, n
-    while i < call.argc:
+    cdef bint done = True
+    if call.argc > 3 and not call_promise(call, 1, 0):
+        return False
+    while done and i < call.argc:
         count = call_hash_keys(call, i, 2, hashes)
         for n in range(count):
-            if not _set(call.keyspace, call.database, call.argv[i], hashes[n], _touch_flag(call), call.argv[i + 1]):
-                error_memory(call)           # the keys before it have their values: MSET cannot go back
-                return False
+            done = done and _set(call.keyspace, call.database, call.argv[i], hashes[n], _touch_flag(call), call.argv[i + 1])
             i += 2
-    return True
+    if call.argc > 3:
+        heap_promise_end(call.keyspace.heap)
+    if unlikely(not done):
+        error_memory(call)
+    return done
 
 
 cdef void cmd_mset(Call* call) noexcept nogil:

@@ -4,14 +4,14 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport qsort
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.glob cimport glob_matches
-from hutch_engine.base.memory cimport heap_free, heap_try_alloc
+from hutch_engine.base.memory cimport heap_free, heap_promise_end, heap_try_alloc
 from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, parse_double, parse_integer
 from hutch_engine.base.outcome cimport INVALID, NO_MEMORY, NOT_FOUND, OK, Outcome
 from hutch_engine.base.random cimport random_below
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.call cimport (
     Call, call_block, call_find_read_type, call_find_write, call_find_write_type, call_hash, call_integer,
-    call_may_block, call_timeout, error_memory, error_not_float, error_not_integer, error_syntax, error_wrong_type,
+    call_may_block, call_promise, call_timeout, error_memory, error_not_float, error_not_integer, error_syntax, error_wrong_type,
     slot_entry)
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_bulk, reply_double, reply_error, reply_integer, reply_mark, reply_null,
@@ -25,7 +25,7 @@ from hutch_engine.keyspace.keyspace cimport (
     keyspace_find, keyspace_hash, keyspace_overwritten, keyspace_resized, keyspace_set, keyspace_touched)
 from hutch_engine.structures.sorted_set cimport (
     SortedCursor, SortedSet, sorted_score_text, sorted_set_add, sorted_set_at, sorted_set_change, sorted_set_count,
-    sorted_set_free, sorted_set_new, sorted_set_next, sorted_set_of, sorted_set_previous, sorted_set_random,
+    sorted_set_free, sorted_set_growth_bytes, sorted_set_new, sorted_set_next, sorted_set_of, sorted_set_previous, sorted_set_random,
     sorted_set_prefetch_end, sorted_set_rank, sorted_set_remove, sorted_set_remove_ranks, sorted_set_score,
     sorted_set_to_tree)
 from hutch_engine.structures.sorted_tree cimport (
@@ -236,9 +236,13 @@ cdef void _add(Call* call, uint32_t options, size_t first) noexcept nogil:
         return
     if slot != NULL:
         set = zset_of(keyspace, slot_entry(slot))
+    if pairs > 1 and not call_promise(call, first, sorted_set_growth_bytes(&set) if slot != NULL else 0):
+        return
+    if slot != NULL:
         # Redis judges by how many are given, whether or not they come in.
         if set.pack != NULL and pairs > set.max_entries:
             if not sorted_set_to_tree(&set):
+                heap_promise_end(keyspace.heap)
                 error_memory(call)
                 return
     elif not options & ADD_XX:
@@ -263,6 +267,8 @@ cdef void _add(Call* call, uint32_t options, size_t first) noexcept nogil:
             sorted_set_free(&set)
             added = 0
             put = PUT_REFUSED
+    if pairs > 1:
+        heap_promise_end(keyspace.heap)
     if added or changed:
         keyspace_touched(keyspace, call.database, call.argv[1])
         keyspace_event(keyspace, call.database, EVENT_ZSET, b"zincr" if options & ADD_INCR else b"zadd", call.argv[1])
@@ -429,6 +435,8 @@ cdef int64_t zset_pop(Call* call, size_t index, TableSlot slot, bint highest, ui
                 sorted_set_previous(&cursor)
             else:
                 sorted_set_next(&cursor)
+    if unlikely(call.reply.buffer.failed):
+        return 0                             # what cannot be told of stays
     call.keyspace.dirty += count
     if count == total:
         zset_drop(call, index, slot, event)

@@ -392,7 +392,10 @@ cdef Entry* entry_with_deadline(Heap* heap, Entry* entry, bint present) noexcept
     cdef WheelNode* node
     if (entry.flags & ENTRY_HAS_DEADLINE != 0) == present:
         return entry
-    block = <char*>heap_try_alloc(heap, _block_bytes(key.length, part, present))
+    if not present and old_bytes <= HEAP_SMALL_MAX:
+        block = <char*>heap_alloc(heap, _block_bytes(key.length, part, False))      # smaller: it gives more back
+    else:
+        block = <char*>heap_try_alloc(heap, _block_bytes(key.length, part, present))
     if block == NULL:
         return NULL
     if present:

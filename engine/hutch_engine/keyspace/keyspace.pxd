@@ -46,6 +46,7 @@ cdef enum:                       # what somebody wants to hear of; kept in Keysp
 cdef enum:                       # work that housekeeping should do; kept in Keyspace.chores
     CHORE_LAZY_FREE = 1
     CHORE_RESIZE = 2
+    CHORE_EFFECTS_LOST = 4       # the executor's: memory was refused for an effect, so all are to be told of everything
 
 cdef enum:                       # effect kinds
     EFFECT_TOUCHED = 1           # a key's value changed, appeared or went: WATCH, tracking
@@ -259,6 +260,7 @@ cdef uint64_t keyspace_field_deadlines(const Database* database) noexcept nogil
 # ---- effects
 cdef void _record_effect(Keyspace* keyspace, uint8_t kind, int32_t database, Slice key, uint32_t event_class,
                          const char* event) noexcept nogil
+"""When memory is refused for it, it becomes CHORE_EFFECTS_LOST; a keyspace event is dropped."""
 cdef void keyspace_effects_clear(Keyspace* keyspace) noexcept nogil
 
 cdef inline void keyspace_touched(Keyspace* keyspace, Database* database, Slice key) noexcept nogil:

@@ -4,7 +4,7 @@ from libc.string cimport memset
 from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_clear, buffer_init
 from hutch_engine.base.clock cimport Clock, clock_now_us
 from hutch_engine.base.compiler cimport likely, unlikely
-from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_try_alloc, heap_try_resize, heap_try_zeroed
+from hutch_engine.base.memory cimport Heap, heap_free, heap_try_alloc, heap_try_resize, heap_try_zeroed
 from hutch_engine.base.random cimport Random, random_next, random_unit
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport (
@@ -431,7 +431,10 @@ cdef void keyspace_dispose(Keyspace* keyspace, uint8_t type, uint8_t encoding, v
     if value_effort(type, encoding, pointer) <= LAZY_EFFORT:
         value_free(keyspace.heap, type, encoding, pointer)
         return
-    waiting = <LazyValue*>heap_alloc(keyspace.heap, sizeof(LazyValue))
+    waiting = <LazyValue*>heap_try_alloc(keyspace.heap, sizeof(LazyValue))
+    if unlikely(waiting == NULL):            # no memory to note it: then at once, which gives some back
+        value_free(keyspace.heap, type, encoding, pointer)
+        return
     waiting.pointer = pointer
     waiting.type = type
     waiting.encoding = encoding
@@ -475,7 +478,8 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
     heap_free(keyspace.heap, database.field_deadlines, sizeof(Wheel))
     heap_free(keyspace.heap, database.sizes, SIZE_CLASSES * sizeof(uint64_t))
     if count > (LAZY_EFFORT if lazy else 1000):
-        waiting = <LazyTable*>heap_alloc(keyspace.heap, sizeof(LazyTable))
+        waiting = <LazyTable*>heap_try_alloc(keyspace.heap, sizeof(LazyTable))
+    if waiting != NULL:
         waiting.table = database.keys
         waiting.deadlines = database.deadlines
         waiting.position = 0
@@ -487,8 +491,6 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
         table_each(&database.keys, _free_visited, keyspace)
         table_clear(&database.keys)
         heap_free(keyspace.heap, database.deadlines, sizeof(Wheel))
-        if lazy:
-            keyspace.lazy_freed += count     # they would have been, were they more
     _database_init(keyspace, database, database.index)
     database.keys.resize_forbidden = resize_forbidden
     return count
@@ -649,6 +651,11 @@ cdef bint keyspace_resize_some(Keyspace* keyspace, uint64_t buckets) noexcept no
 
 # ---- effects
 
+cdef inline void _lose_effect(Keyspace* keyspace, uint8_t kind) noexcept nogil:
+    if kind != EFFECT_EVENT:
+        keyspace.chores |= CHORE_EFFECTS_LOST
+
+
 cdef void _record_effect(Keyspace* keyspace, uint8_t kind, int32_t database, Slice key, uint32_t event_class,
                          const char* event) noexcept nogil:
     cdef size_t capacity
@@ -660,7 +667,8 @@ cdef void _record_effect(Keyspace* keyspace, uint8_t kind, int32_t database, Sli
         grown = heap_try_resize(keyspace.heap, keyspace.effects, keyspace.effect_capacity * sizeof(Effect),
                                 capacity * sizeof(Effect))
         if grown == NULL:
-            return               # out of memory for a notification: Redis would be gone by now
+            _lose_effect(keyspace, kind)
+            return
         keyspace.effects = <Effect*>grown
         keyspace.effect_capacity = capacity
     effect = &keyspace.effects[keyspace.effect_count]
@@ -671,7 +679,9 @@ cdef void _record_effect(Keyspace* keyspace, uint8_t kind, int32_t database, Sli
     effect.key_start = keyspace.effect_keys.length
     effect.key_length = key.length
     buffer_append_slice(&keyspace.effect_keys, key)
-    if not keyspace.effect_keys.failed:
+    if keyspace.effect_keys.failed:
+        _lose_effect(keyspace, kind)
+    else:
         keyspace.effect_count += 1
 
 

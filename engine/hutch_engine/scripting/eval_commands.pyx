@@ -19,8 +19,8 @@ from hutch_engine.commands.reply cimport (
 from hutch_engine.scripting.interpreter cimport interpreter_close, interpreter_ready
 from hutch_engine.scripting.lua_api cimport (
     LUA_REGISTRYINDEX, lua_State, lua_cpcall, lua_error, lua_gettop, lua_isstring, lua_settop, lua_tolstring,
-    lua_touserdata, luaL_ref, luaL_unref)
-from hutch_engine.scripting.sandbox cimport sandbox_compile
+    lua_touserdata, luaL_ref)
+from hutch_engine.scripting.sandbox cimport sandbox_compile, sandbox_forget
 from hutch_engine.scripting.script_run cimport script_collect, script_kill, script_may_run, script_run
 from hutch_engine.scripting.shebang cimport Shebang, shebang_read
 from hutch_engine.scripting.state cimport (
@@ -97,7 +97,7 @@ cdef void _forget(Scripting* scripting, Script* script) noexcept nogil:
         scripting.by_text[script.text_hash % TEXT_SLOTS] = NULL
     table_remove(&scripting.scripts, table_find(&scripting.scripts, _digest(script), hash), hash)
     if scripting.eval.L != NULL:
-        luaL_unref(scripting.eval.L, LUA_REGISTRYINDEX, script.reference)
+        sandbox_forget(scripting.eval.L, script.reference)
     scripting.scripts_bytes -= script.block_bytes
     heap_free(&scripting.engine.heap, script, script.block_bytes)
 
@@ -174,7 +174,7 @@ cdef Script* _make(Call* call, Interpreter* interpreter, Slice text, uint64_t te
         _forget(scripting, scripting.oldest)
     script = <Script*>heap_try_alloc(&engine.heap, bytes)
     if script == NULL:
-        luaL_unref(interpreter.L, LUA_REGISTRYINDEX, reference)
+        sandbox_forget(interpreter.L, reference)
         reply_error(call.reply, b"OOM no memory to keep the script")
         return NULL
     memset(script, 0, sizeof(Script))

@@ -11,9 +11,9 @@ from hutch_engine.scripting.lua_api cimport (
     LUA_MASKCOUNT, LUA_REGISTRYINDEX, LUA_TFUNCTION, LUA_TNIL, LUA_TSTRING, LUA_TTABLE, lua_State, lua_cpcall, lua_error,
     lua_gettop, lua_isstring, lua_next, lua_newtable, lua_pcall, lua_pop, lua_pushcfunction, lua_pushlstring,
     lua_pushnil, lua_pushvalue, lua_rawget, lua_rawgeti, lua_replace, lua_setfield, lua_sethook, lua_settop, lua_tolstring, lua_touserdata, lua_type,
-    luaL_ref, luaL_unref)
+    luaL_ref)
 from hutch_engine.scripting.redis_library cimport redis_library_open_loading
-from hutch_engine.scripting.sandbox cimport sandbox_compile, sandbox_push_proxy, sandbox_refuse_unknown
+from hutch_engine.scripting.sandbox cimport sandbox_compile, sandbox_forget, sandbox_push_proxy, sandbox_refuse_unknown
 from hutch_engine.scripting.script_run cimport script_collect, script_hook
 from hutch_engine.scripting.shebang cimport shebang_flag, shebang_is_name
 from hutch_engine.scripting.state cimport Function, Interpreter, Library, interpreter_of
@@ -25,7 +25,7 @@ cdef enum:
 
 cdef void function_api_forget(Interpreter* interpreter, Function* function) noexcept nogil:
     if interpreter.L != NULL:
-        luaL_unref(interpreter.L, LUA_REGISTRYINDEX, function.reference)
+        sandbox_forget(interpreter.L, function.reference)
     buffer_clear(&function.name)
     buffer_clear(&function.description)
     heap_free(&interpreter.engine.heap, function, sizeof(Function))
@@ -154,7 +154,7 @@ cdef int _register_function(lua_State* L) noexcept nogil:
     # From here on nothing raises before all is in the library's hands.
     function = <Function*>heap_try_alloc(&interpreter.engine.heap, sizeof(Function))
     if function == NULL:
-        luaL_unref(L, LUA_REGISTRYINDEX, reference)
+        sandbox_forget(L, reference)
         return _raise(L, b"no memory for the function")
     memset(function, 0, sizeof(Function))
     function.library = library
@@ -166,6 +166,9 @@ cdef int _register_function(lua_State* L) noexcept nogil:
     if registration.description:
         function.has_description = True
         buffer_append_slice(&function.description, _text(L, registration.description))
+    if function.name.failed or function.description.failed:
+        function_api_forget(interpreter, function)
+        return _raise(L, b"no memory for the function")
     end[0] = function
     library.function_count += 1
     return 0

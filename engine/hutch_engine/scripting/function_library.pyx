@@ -4,9 +4,9 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memset
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_reserve, buffer_slice)
-from hutch_engine.base.memory cimport HEAP_SMALL_MAX, heap_alloc, heap_free, heap_try_alloc
+from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, ascii_lower, slice_of
-from hutch_engine.keyspace.entry cimport leb128_bytes, leb128_write
+from hutch_engine.keyspace.entry cimport leb128_bytes, leb128_read, leb128_write
 from hutch_engine.scripting.function_api cimport function_api_forget, function_api_load
 from hutch_engine.scripting.interpreter cimport interpreter_close
 from hutch_engine.scripting.shebang cimport Shebang, shebang_read_library
@@ -24,20 +24,25 @@ cdef inline size_t _named_bytes(size_t length) noexcept nogil:
     return NAMED_KEY_OFFSET + leb128_bytes(length) + length
 
 
-cdef bint _put(Scripting* scripting, Table* table, Slice name, void* named, bint lower) noexcept nogil:
-    """False when memory was refused, which happens to long names only."""
-    cdef size_t bytes = _named_bytes(name.length)
-    cdef Named* entry = <Named*>(heap_alloc(&scripting.engine.heap, bytes) if bytes <= HEAP_SMALL_MAX
-                                 else heap_try_alloc(&scripting.engine.heap, bytes))
+cdef inline Slice _name_of(const Named* entry) noexcept nogil:
+    cdef size_t length
+    cdef const char* data = leb128_read(<const char*>entry + NAMED_KEY_OFFSET, &length)
+    return slice_of(data, length)
+
+
+cdef bint _put(Scripting* scripting, Table* table, Named** entry, Slice name, void* named, bint lower) noexcept nogil:
+    """False when memory was refused: never for one that has been in the table."""
     cdef char* at
     cdef size_t i
-    if entry == NULL:
-        return False
-    entry.named = named
-    at = leb128_write(<char*>entry + NAMED_KEY_OFFSET, name.length)
-    for i in range(name.length):
-        at[i] = ascii_lower(name.data[i]) if lower else name.data[i]
-    table_insert(table, entry, table_hash(table, slice_of(at, name.length)))
+    if entry[0] == NULL:
+        entry[0] = <Named*>heap_try_alloc(&scripting.engine.heap, _named_bytes(name.length))
+        if entry[0] == NULL:
+            return False
+        entry[0].named = named
+        at = leb128_write(<char*>entry[0] + NAMED_KEY_OFFSET, name.length)
+        for i in range(name.length):
+            at[i] = ascii_lower(name.data[i]) if lower else name.data[i]
+    table_insert(table, entry[0], table_hash(table, _name_of(entry[0])))
     return True
 
 
@@ -46,14 +51,20 @@ cdef inline void* _get(Table* table, Slice name) noexcept nogil:
     return (<Named*>slot[0]).named if slot != NULL else NULL
 
 
-cdef void _take_out(Scripting* scripting, Table* table, Slice name) noexcept nogil:
-    cdef uint64_t hash = table_hash(table, name)
-    cdef TableSlot slot = table_find(table, name, hash)
-    cdef void* entry
-    if slot != NULL:
-        entry = slot[0]
-        table_remove(table, slot, hash)
-        heap_free(&scripting.engine.heap, entry, _named_bytes(name.length))
+cdef void _take_out(Table* table, const Named* entry) noexcept nogil:
+    """It may not be in there: _link stopped before it, or another has its name."""
+    cdef uint64_t hash
+    cdef TableSlot slot
+    if entry != NULL:
+        hash = table_hash(table, _name_of(entry))
+        slot = table_find(table, _name_of(entry), hash)
+        if slot != NULL and slot[0] == entry:
+            table_remove(table, slot, hash)
+
+
+cdef void _entry_free(Scripting* scripting, Named* entry) noexcept nogil:
+    if entry != NULL:
+        heap_free(&scripting.engine.heap, entry, _named_bytes(_name_of(entry).length))
 
 
 cdef Library* function_library_find(Scripting* scripting, Slice name) noexcept nogil:
@@ -86,16 +97,6 @@ cdef Function* function_library_find_function(Scripting* scripting, Slice name) 
     return found
 
 
-cdef void _forget_function(Scripting* scripting, Slice name) noexcept nogil:
-    cdef char[NAME_SMALL] small
-    cdef Buffer large
-    cdef Slice lower
-    buffer_init(&large, NULL)
-    if _lower(name, small, &large, &lower):
-        _take_out(scripting, &scripting.function_table, lower)
-    buffer_clear(&large)
-
-
 # ---- one library
 
 cdef void function_library_free(Interpreter* interpreter, Library* library) noexcept nogil:
@@ -103,8 +104,10 @@ cdef void function_library_free(Interpreter* interpreter, Library* library) noex
     cdef Function* following
     while function != NULL:
         following = function.next
+        _entry_free(interpreter.scripting, function.entry)
         function_api_forget(interpreter, function)
         function = following
+    _entry_free(interpreter.scripting, library.entry)
     buffer_clear(&library.name)
     buffer_clear(&library.code)
     heap_free(&interpreter.engine.heap, library, sizeof(Library))
@@ -135,7 +138,9 @@ cdef Library* function_library_compile(Interpreter* interpreter, Slice code, bin
     buffer_append_slice(&library.name, shebang.name)
     buffer_append_slice(&library.code, code)
     buffer_clear(&storage)
-    if function_api_load(interpreter, library, slice_of(code.data + shebang.length, code.length - shebang.length), error):
+    if library.name.failed or library.code.failed:
+        buffer_append_text(error, b"OOM no memory for the library")
+    elif function_api_load(interpreter, library, slice_of(code.data + shebang.length, code.length - shebang.length), error):
         if library.function_count:
             return library
         buffer_append_text(error, b"ERR No functions registered")
@@ -149,19 +154,19 @@ cdef void _unlink(Scripting* scripting, Library* library) noexcept nogil:
     """Out of the tables; it may be put back."""
     cdef Function* function = library.functions
     while function != NULL:
-        _forget_function(scripting, buffer_slice(&function.name))
+        _take_out(&scripting.function_table, function.entry)
         function = function.next
-    _take_out(scripting, &scripting.libraries, buffer_slice(&library.name))
+    _take_out(&scripting.libraries, library.entry)
 
 
 cdef bint _link(Scripting* scripting, Library* library) noexcept nogil:
     """False when memory was refused: then it is to be unlinked."""
     cdef Function* function = library.functions
     while function != NULL:
-        if not _put(scripting, &scripting.function_table, buffer_slice(&function.name), function, True):
+        if not _put(scripting, &scripting.function_table, &function.entry, buffer_slice(&function.name), function, True):
             return False
         function = function.next
-    return _put(scripting, &scripting.libraries, buffer_slice(&library.name), library, False)
+    return _put(scripting, &scripting.libraries, &library.entry, buffer_slice(&library.name), library, False)
 
 
 cdef bint _is_named_twice(const Function* function) noexcept nogil:
@@ -321,6 +326,7 @@ cdef void _free_all(Scripting* scripting) noexcept nogil:
 
 cdef void function_library_flush(Scripting* scripting) noexcept nogil:
     scripting.functions.engine = scripting.engine
+    scripting.functions.scripting = scripting
     _free_all(scripting)
     interpreter_close(&scripting.functions)
     _figures(scripting)

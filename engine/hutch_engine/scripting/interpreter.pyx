@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memset
 from hutch_engine.base.buffer cimport buffer_clear, buffer_init
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport (
-    Heap, heap_free, heap_is_short, heap_mend, heap_try_alloc, heap_try_resize, heap_try_zeroed)
+    Heap, heap_alloc, heap_free, heap_is_short, heap_mend, heap_try_alloc, heap_try_resize, heap_try_zeroed)
 from hutch_engine.commands.reply cimport reply_error
 from hutch_engine.scripting.bit cimport lua_open_bit
 from hutch_engine.scripting.cjson cimport lua_open_cjson
@@ -14,7 +14,7 @@ from hutch_engine.scripting.cmsgpack cimport lua_open_cmsgpack
 from hutch_engine.scripting.function_api cimport function_api_open
 from hutch_engine.scripting.lua_api cimport (
     LUA_MASKCOUNT, LUA_REGISTRYINDEX, lua_State, lua_api_is_loaded, lua_api_load, lua_close, lua_cpcall, lua_newstate,
-    lua_pushcfunction, lua_sethook, lua_settop, luaL_ref, luaL_unref, lua_touserdata)
+    lua_pushcfunction, lua_rawgeti, lua_sethook, lua_settop, luaL_ref, lua_touserdata)
 from hutch_engine.scripting.redis_library cimport redis_library_open
 from hutch_engine.scripting.sandbox cimport sandbox_close, sandbox_error_handler, sandbox_open_libraries
 from hutch_engine.scripting.script_run cimport script_hook, script_runner
@@ -95,7 +95,7 @@ cdef void* _resized(Heap* heap, void* block, size_t old_size, size_t new_size) n
     if old_size < HEADED_BYTES and new_size < HEADED_BYTES:
         return heap_try_resize(heap, block, old_size, new_size)
     if new_size < HEADED_BYTES:
-        found = heap_try_alloc(heap, new_size)
+        found = heap_alloc(heap, new_size)       # it shrinks, and gives more back
     else:
         found = _with_header(<char*>heap_try_alloc(heap, _raw_bytes(new_size, False)), _raw_bytes(new_size, False), False)
     if found != NULL:
@@ -142,9 +142,8 @@ cdef int _open(lua_State* L) noexcept nogil:
         function_api_open(interpreter)
     lua_pushcfunction(L, sandbox_error_handler)
     interpreter.error_handler = luaL_ref(L, LUA_REGISTRYINDEX)
-    # The list of free references, so that giving one back later allocates nothing: nobody protects that.
     lua_pushcfunction(L, script_runner)
-    luaL_unref(L, LUA_REGISTRYINDEX, luaL_ref(L, LUA_REGISTRYINDEX))
+    interpreter.runner = luaL_ref(L, LUA_REGISTRYINDEX)
     return 0
 
 
@@ -159,19 +158,14 @@ cdef bint _start(Scripting* scripting, Interpreter* interpreter, bint for_functi
     if not interpreter.has_stack:        # a Lua whose stacks we do not know: none of it may run
         interpreter_close(interpreter)
         return False
-    if lua_cpcall(interpreter.L, _open, interpreter) != 0 or lua_cpcall(interpreter.L, _push_runner, NULL) != 0:
+    if lua_cpcall(interpreter.L, _open, interpreter) != 0:
         interpreter_close(interpreter)
         return False
+    # From the registry: to make a closure here may raise, and outside of a protected call that ends the process.
     lua_settop(interpreter.L, 0)
-    lua_pushcfunction(interpreter.L, script_runner)
+    lua_rawgeti(interpreter.L, LUA_REGISTRYINDEX, interpreter.runner)
     lua_sethook(interpreter.L, script_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS)
     return True
-
-
-cdef int _push_runner(lua_State* L) noexcept nogil:
-    # Have the memory for one more closure at hand: what follows is not protected.
-    lua_pushcfunction(L, script_runner)
-    return 0
 
 
 cdef void interpreter_close(Interpreter* interpreter) noexcept nogil:

@@ -21,5 +21,8 @@ cdef bint sandbox_is_proxy(lua_State* L, int index) noexcept nogil
 """May raise when the stack is full."""
 cdef int sandbox_compile(lua_State* L, Slice text, const char* name) noexcept nogil
 """Push the function that `text` compiles to, or an error's text; answers as luaL_loadbuffer. Never reads bytecode."""
+cdef void sandbox_forget(lua_State* L, int reference) noexcept nogil
+"""luaL_unref for where nobody protects: it may allocate (the registry's list of free references), and an error outside of a
+protected call ends the process. Never raises."""
 cdef int sandbox_error_handler(lua_State* L) noexcept nogil
 """For lua_pcall: makes a table of any error, with `source` and `line`."""

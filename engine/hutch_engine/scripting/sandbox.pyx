@@ -7,14 +7,14 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.scripting.lua_api cimport (
     LUA_GLOBALSINDEX, LUA_MULTRET, LUA_REGISTRYINDEX, LUA_TBOOLEAN, LUA_TFUNCTION, LUA_TNIL, LUA_TNONE,
     LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua_CFunction, lua_Debug, lua_Reader, lua_State, lua_call,
-    lua_checkstack, lua_concat,
+    lua_checkstack, lua_concat, lua_cpcall,
     lua_createtable, lua_error, lua_getfield, lua_getinfo, lua_getmetatable, lua_getstack, lua_gettop, lua_insert,
     lua_isstring, lua_load, lua_newtable, lua_next, lua_objlen, lua_pcall, lua_pop, lua_pushboolean, lua_pushcclosure,
     lua_pushcfunction, lua_pushnil, lua_pushnumber, lua_pushstring, lua_pushvalue, lua_rawget, lua_rawgeti, lua_rawset,
-    lua_remove, lua_replace, lua_setfield, lua_setmetatable, lua_settop, lua_toboolean, lua_tocfunction,
-    lua_tolstring, lua_topointer, lua_type, lua_typename, lua_upvalueindex, luaL_argerror, luaL_callmeta,
+    lua_rawseti, lua_remove, lua_replace, lua_setfield, lua_setmetatable, lua_settop, lua_toboolean, lua_tocfunction,
+    lua_tolstring, lua_topointer, lua_touserdata, lua_type, lua_typename, lua_upvalueindex, luaL_argerror, luaL_callmeta,
     luaL_checkany, luaL_checkinteger, luaL_checklstring, luaL_checkstack, luaL_checktype, luaL_error,
-    luaL_optinteger, luaL_optstring, luaL_ref, luaopen_base, luaopen_math, luaopen_os, luaopen_string, luaopen_table,
+    luaL_optinteger, luaL_optstring, luaL_ref, luaL_unref, luaopen_base, luaopen_math, luaopen_os, luaopen_string, luaopen_table,
     lua_pushfstring)
 from hutch_engine.scripting.state cimport PROXIES_MAX, Interpreter, interpreter_of
 
@@ -377,6 +377,20 @@ cdef void _push_text(lua_State* L, int index) noexcept nogil:
         lua_pushstring(L, b"nil")
     else:
         lua_pushfstring(L, b"%s: %p", lua_typename(L, type), lua_topointer(L, index))
+
+
+cdef int _forget(lua_State* L) noexcept nogil:
+    luaL_unref(L, LUA_REGISTRYINDEX, (<int*>lua_touserdata(L, 1))[0])
+    return 0
+
+
+cdef void sandbox_forget(lua_State* L, int reference) noexcept nogil:
+    cdef int top = lua_gettop(L)
+    if lua_cpcall(L, _forget, &reference) != 0:
+        # No memory: the number is lost, and what it stood for is not. (Its place is there, so this allocates nothing.)
+        lua_settop(L, top)
+        lua_pushnil(L)
+        lua_rawseti(L, LUA_REGISTRYINDEX, reference)
 
 
 cdef int sandbox_error_handler(lua_State* L) noexcept nogil:

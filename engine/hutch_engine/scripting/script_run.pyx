@@ -387,6 +387,9 @@ cdef int script_command(lua_State* L, bint raises) noexcept nogil:
     if unlikely(run.short_of_memory) and not run.allow_oom and not run.wrote and command.flags & CMD_DENYOOM:
         return _refuse(L, engine, command, b"-OOM command not allowed when used memory > 'maxmemory'.", raises)
     if command.flags & CMD_WRITE:
+        # What the system itself refuses nobody can allow; what came before stays.
+        if unlikely(heap_is_short(&engine.heap)) and command.flags & CMD_DENYOOM and not heap_mend(&engine.heap):
+            return _refuse(L, engine, command, b"-OOM command not allowed when used memory > 'maxmemory'.", raises)
         run.wrote = True
     session.reply.buffer.length = 0
     session.call.flags = CALL_IN_SCRIPT | (CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0)

@@ -38,6 +38,7 @@ cdef struct Interpreter:                # one lua_State; the context of its allo
     bint has_stack                      # ... and knew one
     uint32_t runs_since_step            # until the collector is given a step
     int error_handler                   # references into the registry
+    int runner                          # script_runner
     int globals
     int globals_metatable               # of the proxy in front of them
     int load_globals                    # what a library sees while it is loaded
@@ -63,7 +64,11 @@ cdef inline const char* script_text(const Script* script) noexcept nogil:
 
 cdef struct Library
 
+cdef struct Named:                      # an entry of the two tables: one heap block, the name behind it
+    void* named                         # Library* or Function*; the name follows at NAMED_KEY_OFFSET
+
 cdef struct Function:
+    Named* entry                        # owned, and kept while it is out of the table: it goes back without memory
     Library* library                    # borrowed
     Function* next                      # of its library
     Buffer name                         # owned, as the two below
@@ -73,14 +78,12 @@ cdef struct Function:
     uint32_t flags
 
 cdef struct Library:
+    Named* entry                        # owned, as a Function's
     Library* next                       # of a list on its way in
     Function* functions                 # owned
     uint32_t function_count
     Buffer name                         # owned
     Buffer code                         # owned: the whole text, shebang line too
-
-cdef struct Named:                      # an entry of the two tables: one heap block, the name behind it
-    void* named                         # Library* or Function*; the name follows at NAMED_KEY_OFFSET
 
 cdef struct Scripting:
     Engine* engine                      # borrowed

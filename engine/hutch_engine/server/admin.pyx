@@ -132,6 +132,7 @@ cdef void cmd_lolwut(Call* call) noexcept nogil:
             buffer_append(&text, b"\n", 1)
         buffer_append(&text, b"\n", 1)
     buffer_append_text(&text, b"Redis ver. 8.2.3\n")
+    call.reply.buffer.failed |= text.failed
     reply_verbatim(call.reply, buffer_slice(&text), b"txt")
     buffer_clear(&text)
 
@@ -236,6 +237,7 @@ cdef void cmd_memory_malloc_stats(Call* call) noexcept nogil:
     _line(&text, b"free slabs: ", engine.heap.free_slab_count)
     _line(&text, b"slabs in reserve: ", engine.heap.reserve_count)
     _line(&text, b"clients' buffers: ", engine.client_bytes)
+    call.reply.buffer.failed |= text.failed
     reply_verbatim(call.reply, buffer_slice(&text), b"txt")
     buffer_clear(&text)
 
@@ -279,6 +281,7 @@ cdef void cmd_memory_doctor(Call* call) noexcept nogil:
             buffer_append_text(&text, b"Hi Sam, I can't find any memory issue in your instance.\n")
         else:
             buffer_insert(&text, 0, _DETECTED, strlen(_DETECTED))
+    call.reply.buffer.failed |= text.failed
     reply_verbatim(call.reply, buffer_slice(&text), b"txt")
     buffer_clear(&text)
 

@@ -9,7 +9,8 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_
 from libc.string cimport memcpy
 from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.clock cimport clock_now_ms
-from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_try_alloc
+from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport CALL_DENY_BLOCKING, CALL_NO_TOUCH, Call
 from hutch_engine.commands.command cimport Command
@@ -88,14 +89,15 @@ cdef inline size_t _key_bytes(size_t name_length) noexcept nogil:
     return sizeof(BlockedKey) + leb128_bytes(name_length) + name_length
 
 
-cdef BlockedKey* _key_find(Engine* engine, int32_t database_index, Slice key, bint make) noexcept nogil:
-    """NULL when nobody waits for it; with `make`, when memory was refused."""
+cdef BlockedKey* _key_find(Engine* engine, int32_t database_index, Slice key, bint make, bint* refused_out) noexcept nogil:
+    """NULL when nobody waits for it; with `make`, and when *refused_out is set, when memory was refused."""
     cdef char[NAME_STACK_BYTES] stack
     cdef Slice name = _name(engine, database_index, key, stack)
     cdef uint64_t hash
     cdef TableSlot slot
     cdef BlockedKey* found = NULL
     if name.data == NULL:
+        refused_out[0] = True
         return NULL
     hash = table_hash(&engine.blocked, name)
     slot = table_find(&engine.blocked, name, hash)
@@ -197,8 +199,9 @@ cdef bint _join_queues(Engine* engine, Blocked* blocked, size_t first, size_t co
     cdef size_t i
     cdef BlockedKey* key
     cdef Waiter* waiter
+    cdef bint refused = False
     for i in range(first, first + count):
-        key = _key_find(engine, blocked.session.database_index, blocked.argv[i], True)
+        key = _key_find(engine, blocked.session.database_index, blocked.argv[i], True, &refused)
         if key == NULL:
             return False
         if key.last != NULL and key.last.owner == blocked:
@@ -407,7 +410,7 @@ cdef void _serve(Engine* engine) noexcept nogil:
         else:
             _serve_key(engine, key)
     engine.serving = False
-    if engine.keyspace.effect_count:         # a key that had expired, say
+    if engine.keyspace.effect_count or engine.keyspace.chores:       # a key that had expired, say
         act_on_effects(engine)
 
 
@@ -421,13 +424,6 @@ cdef void _mark_ready(Engine* engine, BlockedKey* key) noexcept nogil:
     else:
         engine.ready_first = key
     engine.ready_last = key
-
-
-cdef void _note_ready(Engine* engine, int32_t database_index, Slice key) noexcept nogil:
-    """Engine.note_ready: an EFFECT_READY."""
-    cdef BlockedKey* found = _key_find(engine, database_index, key, False)
-    if found != NULL:
-        _mark_ready(engine, found)
 
 
 cdef struct OfDatabase:
@@ -451,6 +447,16 @@ cdef void _note_all_ready(Engine* engine, int32_t database_index) noexcept nogil
     wanted.engine = engine
     wanted.database_index = database_index
     table_each(&engine.blocked, _mark_if_there, &wanted)
+
+
+cdef void _note_ready(Engine* engine, int32_t database_index, Slice key) noexcept nogil:
+    """Engine.note_ready: an EFFECT_READY."""
+    cdef bint refused = False
+    cdef BlockedKey* found = _key_find(engine, database_index, key, False, &refused)
+    if found != NULL:
+        _mark_ready(engine, found)
+    elif unlikely(refused):
+        _note_all_ready(engine, database_index)      # better that all look than that one waits for ever
 
 
 cdef bint _count_if_until_gone(void* context, void* visited) noexcept nogil:

@@ -160,6 +160,7 @@ cdef void cmd_client_info(Call* call) noexcept nogil:
     buffer_init(&text, NULL)
     session_describe(session_of(call), &text)
     buffer_append(&text, b"\n", 1)
+    call.reply.buffer.failed |= text.failed
     reply_verbatim(call.reply, buffer_slice(&text), b"txt")
     buffer_clear(&text)
 
@@ -206,6 +207,7 @@ cdef void cmd_client_list(Call* call) noexcept nogil:
                 session_describe(session, &text)
                 buffer_append(&text, b"\n", 1)
             session = session.next
+    call.reply.buffer.failed |= text.failed
     reply_verbatim(call.reply, buffer_slice(&text), b"txt")
     buffer_clear(&text)
 

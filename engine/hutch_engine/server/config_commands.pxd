@@ -10,6 +10,9 @@ cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil
 Whoever sets parameters at start calls it with all bits set."""
 cdef bint config_configure(Engine* engine, Slice name, Slice value, Buffer* error_out) noexcept nogil
 """One parameter before the start (immutable ones too), checked and applied."""
+cdef void rewrite_configuration(Call* call, bint all_of_it) noexcept nogil
+"""CONFIG REWRITE; `all_of_it`: what is at its default, too."""
+
 cdef void cmd_config_get(Call* call) noexcept nogil
 cdef void cmd_config_help(Call* call) noexcept nogil
 cdef void cmd_config_resetstat(Call* call) noexcept nogil

@@ -169,6 +169,7 @@ cdef void _reply_pair(Call* call, Slice name, const Parameter* parameter) noexce
     buffer_init(&text, NULL)
     _current_text(engine_of(call), parameter, &text)
     reply_bulk(call.reply, name)
+    call.reply.buffer.failed |= text.failed
     reply_bulk(call.reply, buffer_slice(&text))
     buffer_clear(&text)
 
@@ -354,13 +355,17 @@ cdef void cmd_config_resetstat(Call* call) noexcept nogil:
 # ---- REWRITE
 
 cdef void cmd_config_rewrite(Call* call) noexcept nogil:
+    rewrite_configuration(call, False)
+
+
+cdef void rewrite_configuration(Call* call, bint all_of_it) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef Buffer error
     if engine.config.config_file.length == 0:
         reply_error(call.reply, b"ERR The server is running without a config file")
         return
     buffer_init(&error, NULL)
-    if config_rewrite(&engine.config, &error):
+    if config_rewrite(&engine.config, all_of_it, &error):
         reply_ok(call.reply)
     else:
         reply_error_parts(call.reply, b"ERR Rewriting config file: ", buffer_slice(&error), b"")

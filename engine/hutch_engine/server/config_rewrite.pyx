@@ -41,6 +41,7 @@ cdef struct Rewrite:
     Buffer pieces
     Buffer appended
     bint signed_already
+    bint all_of_it
 
 
 # ---- the old file
@@ -136,7 +137,7 @@ cdef void _put_line(Rewrite* rewrite, int32_t number, Slice text, bint forced) n
             rewrite.lines[i].length = text.length
             buffer_append_slice(&rewrite.pieces, text)
             return
-    if not forced:
+    if not forced and not rewrite.all_of_it:
         return
     if not rewrite.signed_already:
         rewrite.signed_already = True
@@ -206,7 +207,7 @@ cdef void _put(Rewrite* rewrite, int32_t number) noexcept nogil:
 
 # ---- the new file
 
-cdef bint config_rewritten(const Config* config, Slice old, Buffer* out) noexcept nogil:
+cdef bint config_rewritten(const Config* config, Slice old, bint all_of_it, Buffer* out) noexcept nogil:
     cdef Rewrite rewrite
     cdef Line* line
     cdef size_t i
@@ -217,6 +218,7 @@ cdef bint config_rewritten(const Config* config, Slice old, Buffer* out) noexcep
     rewrite.lines = NULL
     rewrite.count = 0
     rewrite.signed_already = False
+    rewrite.all_of_it = all_of_it
     config_init(&rewrite.fresh)
     buffer_init(&rewrite.pieces, NULL)
     buffer_init(&rewrite.appended, NULL)
@@ -269,7 +271,7 @@ cdef bint _read_file(const char* path, Buffer* text_out, Buffer* error_out) noex
     return good
 
 
-cdef bint config_rewrite(const Config* config, Buffer* error_out) noexcept nogil:
+cdef bint config_rewrite(const Config* config, bint all_of_it, Buffer* error_out) noexcept nogil:
     cdef Buffer path, aside, old, text
     cdef FILE* file
     cdef bint good
@@ -285,7 +287,7 @@ cdef bint config_rewrite(const Config* config, Buffer* error_out) noexcept nogil
     good = not (path.failed or aside.failed)
     if good:
         good = _read_file(path.data, &old, error_out)
-    if good and (old.failed or not config_rewritten(config, buffer_slice(&old), &text)):
+    if good and (old.failed or not config_rewritten(config, buffer_slice(&old), all_of_it, &text)):
         good = False
     if not good and error_out.length == 0:
         buffer_append_text(error_out, b"out of memory")

@@ -27,6 +27,7 @@ from hutch_engine.keyspace.keyspace cimport (
     CHORE_RESIZE, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, entry_idle_seconds, keyspace_add, keyspace_deadlines,
     keyspace_find_slot, keyspace_hash, keyspace_touched)
 from hutch_engine.server.config cimport LOG_WARNING, config_parse_memory
+from hutch_engine.server.config_commands cimport rewrite_configuration
 from hutch_engine.server.debug_values cimport (
     DEBUG_DETAILS_MAX, debug_list_details, debug_listpack, debug_quicklist, debug_serialized_bytes, debug_table_of)
 from hutch_engine.server.digest cimport (
@@ -285,6 +286,7 @@ cdef void _database_stats(Call* call) noexcept nogil:
         buffer_append_text(&text, b" number of elements: ")
         buffer_append_integer(&text, <int64_t>keyspace_deadlines(database))
         buffer_append_text(&text, b"\n")
+    call.reply.buffer.failed |= text.failed
     reply_verbatim(call.reply, buffer_slice(&text), b"txt")
     buffer_clear(&text)
 
@@ -312,6 +314,7 @@ cdef void _key_stats(Call* call) noexcept nogil:
         buffer_append_text(&text, b"\n number of elements: ")
         buffer_append_integer(&text, compact.count)
         buffer_append_text(&text, b"\n")
+    call.reply.buffer.failed |= text.failed
     reply_verbatim(call.reply, buffer_slice(&text), b"txt")
     buffer_clear(&text)
 
@@ -537,7 +540,7 @@ cdef void _decline(Call* call) noexcept nogil:
         # They tune parts of Redis that are built differently here. Test suites set them and go on.
         reply_ok(call.reply)
         return
-    elif _named_in(call, b"RELOAD LOADAOF CONFIG-REWRITE-FORCE-ALL"):
+    elif _named_in(call, b"RELOAD LOADAOF"):
         reason = b" is not possible: this version of Hutch keeps its data in memory only"
     elif _named_in(call, b"REPLICATE REPL-PAUSE DROP-CLUSTER-PACKET-FILTER CLUSTERLINK INTERNAL_SECRET "
                    b"MARK-INTERNAL-CLIENT"):
@@ -585,6 +588,8 @@ cdef void cmd_debug(Call* call) noexcept nogil:
         _help(call)
     elif _is(call, b"SLEEP", 3, 3):
         _sleep(call)
+    elif _is(call, b"CONFIG-REWRITE-FORCE-ALL", 2, 2):
+        rewrite_configuration(call, True)
     elif _is(call, b"OBJECT", 3, 3):
         _object(call)
     elif _is(call, b"SET-ACTIVE-EXPIRE", 3, 3):

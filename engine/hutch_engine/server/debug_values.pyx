@@ -226,6 +226,7 @@ cdef void _show_listpack(Buffer* out, const Listpack* pack) noexcept nogil:
 
 
 cdef void _answer(Call* call, Buffer* text) noexcept nogil:
+    call.reply.buffer.failed |= text.failed
     reply_verbatim(call.reply, buffer_slice(text), b"txt")
     buffer_clear(text)
 

@@ -70,7 +70,6 @@ cdef enum:
     TOPIC_NAME_OFFSET = 40              # of the name in server/pubsub's Topic
     SUBSCRIPTION_NAME_OFFSET = 39       # of session and topic in its Subscription
     LATENCY_STEPS = 1728                # of server/latency's histograms
-    LATENCY_BYTES = 8 * LATENCY_STEPS
 
 cdef enum:                              # Engine.busy
     BUSY_NOT = 0
@@ -117,7 +116,7 @@ cdef struct CommandStats:
     uint64_t rejected                   # refused before running
     uint64_t failed                     # ran and answered an error
     uint64_t untimed                    # of the calls: those whose time was not taken (door_hot: most of them)
-    uint64_t* latency                   # owned: how many took how long (server/latency); NULL until the first
+    uint32_t* latency                   # owned, malloc's: how many took how long (server/latency); NULL until the first
 
 cdef struct ErrorStat:                  # INFO errorstats: by the reply's first word
     char[64] name

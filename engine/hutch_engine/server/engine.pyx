@@ -46,6 +46,7 @@ cdef extern from * nogil:
     void hutch_wake_descriptor(int fd) noexcept
 
 cdef enum:
+    SUBSCRIPTION_BYTES = 72         # what one takes of its session's memory, about
     WATCHED_KEY_OFFSET = 8          # of the name in a WatchedKey
     WATCHED_STACK_BYTES = 256       # names up to here are put together without an allocation
 
@@ -114,8 +115,8 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     engine.waits = NULL
     keyspace_clear(&engine.keyspace)
     config_clear(&engine.config)
-    for i in range(engine.command_ids):
-        heap_free(&engine.heap, engine.stats[i].latency, LATENCY_BYTES)
+    for i in range(engine.command_ids if engine.stats != NULL else 0):
+        free(engine.stats[i].latency)
     heap_free(&engine.heap, engine.stats, engine.command_ids * sizeof(CommandStats))
     engine.stats = NULL
     heap_clear(&engine.heap)
@@ -417,7 +418,9 @@ cdef uint64_t session_memory(const Session* session) noexcept nogil:
     return (sizeof(Session) + session.reply.buffer.capacity + session.inbox.capacity + session.name.capacity + session.library_name.capacity
             + session.library_version.capacity + session.address.capacity + session.local_address.capacity
             + session.queue_bytes + session.watch_count * sizeof(Watch) + session.query_bytes + session.query_free
-            + session.output_bytes)
+            + session.output_bytes
+            + SUBSCRIPTION_BYTES * (session.topic_counts[TOPIC_CHANNEL] + session.topic_counts[TOPIC_PATTERN]
+                                    + session.topic_counts[TOPIC_SHARD] + session.topic_counts[TOPIC_PREFIX]))
 
 
 # ---- MULTI

@@ -15,7 +15,7 @@ from hutch_engine.commands.command cimport (
 from hutch_engine.commands.reply cimport (
     Reply, reply_error, reply_error_parts, reply_error_slice, reply_mark, reply_rewind, reply_simple)
 from hutch_engine.keyspace.keyspace cimport (
-    EFFECT_READY, EFFECT_READY_ALL, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Effect, Keyspace, keyspace_effects_clear,
+    CHORE_EFFECTS_LOST, EFFECT_READY, EFFECT_READY_ALL, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Effect, Keyspace, keyspace_effects_clear,
     keyspace_expire_due, keyspace_now)
 from hutch_engine.server.command_table cimport command_find_subcommand
 from hutch_engine.server.config cimport ENABLE_LOCAL, ENABLE_YES, Config
@@ -31,7 +31,8 @@ from hutch_engine.server.error_stats cimport error_stats_count
 from hutch_engine.server.eviction cimport evict_until_it_fits
 from hutch_engine.server.latency cimport latency_note
 from hutch_engine.server.monitor cimport monitor_feed
-from hutch_engine.server.tracking cimport announce_effects, tracking_remember
+from hutch_engine.server.pubsub cimport pubsub_sweep
+from hutch_engine.server.tracking cimport announce_effects, tracking_invalidate_all, tracking_remember
 
 cdef enum:
     NAME_SHOWN = 128             # bytes of a client's words that an error repeats
@@ -262,6 +263,15 @@ cdef void _remember(Session* session, const Command* command, Slice* argv, size_
         tracking_remember(session, command, argv, argc)
 
 
+cdef void _reply_lost(Session* session, size_t mark) noexcept nogil:
+    """Memory was refused for the reply. The replies before it stand; with it an error goes out, if there is room for that."""
+    cdef Buffer* buffer = &session.reply.buffer
+    if buffer.length > mark:
+        buffer.length = mark
+    buffer.failed = 0
+    buffer_append_text(buffer, b"-OOM no memory for the reply of a command\r\n")
+
+
 cdef void run_command(Session* session, const Command* command, Slice* argv, size_t argc, bint hashed,
                       uint64_t key_hash) noexcept nogil:
     cdef Call* call = &session.call
@@ -291,6 +301,8 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
         engine.batch_ticks = ended
     stats.calls += 1
     stats.ticks += ended - started
+    if unlikely(session.reply.buffer.failed):
+        _reply_lost(session, mark)
     latency_note(engine, stats, ended - started)
     engine.commands_processed += 1
     session.commands += 1
@@ -300,6 +312,20 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
             session.flags &= ~<uint32_t>SESSION_ERROR_COUNTED
         else:
             _count_error(session.engine, &session.reply, mark)
+
+
+cdef void _act_on_lost_effects(Engine* engine) noexcept nogil:
+    """Memory was refused for an effect, so nobody knows whom it was for: whoever may have waited for it is told. O(watched
+    keys, keys waited for, tracked keys)."""
+    cdef int32_t i
+    engine.keyspace.chores &= ~<uint32_t>CHORE_EFFECTS_LOST
+    engine_touch_watched_all(engine, -1)
+    for i in range(engine.keyspace.database_count):
+        engine.note_all_ready(engine, i)
+    if engine.tracking_count != 0:
+        tracking_invalidate_all(engine)
+        if engine.sweep_wanted:
+            pubsub_sweep(engine)
 
 
 cdef void act_on_effects(Engine* engine) noexcept nogil:
@@ -329,6 +355,8 @@ cdef void act_on_effects(Engine* engine) noexcept nogil:
             engine.note_all_ready(engine, effect.database)
     if keyspace.effect_count:
         keyspace_effects_clear(keyspace)
+    if unlikely(keyspace.chores & CHORE_EFFECTS_LOST):
+        _act_on_lost_effects(engine)
     if keyspace.chores:
         engine.chores |= keyspace.chores
         keyspace.chores = 0

@@ -694,5 +694,6 @@ cdef void cmd_info(Call* call) noexcept nogil:
     for index in range(15):
         if wanted & (1 << index):
             _section(engine, index, &text)
+    call.reply.buffer.failed |= text.failed
     reply_verbatim(call.reply, buffer_slice(&text), b"txt")
     buffer_clear(&text)

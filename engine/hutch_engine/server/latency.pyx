@@ -1,22 +1,28 @@
 """See latency.pxd."""
 from libc.math cimport ceil
 from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 from hutch_engine.base.clock cimport ticks_per_microsecond
-from hutch_engine.base.memory cimport heap_free, heap_try_zeroed
-from hutch_engine.server.engine cimport LATENCY_BYTES, LATENCY_STEPS, CommandStats, Engine
+from hutch_engine.server.engine cimport LATENCY_STEPS, CommandStats, Engine
 
 
 cdef bint latency_begin(Engine* engine, CommandStats* stats) noexcept nogil:
-    stats.latency = <uint64_t*>heap_try_zeroed(&engine.heap, LATENCY_STEPS, sizeof(uint64_t))
+    # Not the heap's: what is told of an engine counts neither as data nor against maxmemory.
+    stats.latency = <uint32_t*>calloc(LATENCY_STEPS, sizeof(uint32_t))
     return stats.latency != NULL
+
+
+cdef void latency_halve(CommandStats* stats) noexcept nogil:
+    cdef int i
+    for i in range(LATENCY_STEPS):
+        stats.latency[i] >>= 1
 
 
 cdef void latency_clear(Engine* engine) noexcept nogil:
     cdef uint32_t i
-    for i in range(engine.command_ids):
-        if engine.stats[i].latency != NULL:
-            heap_free(&engine.heap, engine.stats[i].latency, LATENCY_BYTES)
-            engine.stats[i].latency = NULL
+    for i in range(engine.command_ids if engine.stats != NULL else 0):
+        free(engine.stats[i].latency)
+        engine.stats[i].latency = NULL
 
 
 cdef double _middle(int step) noexcept nogil:

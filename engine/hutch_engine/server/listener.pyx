@@ -111,14 +111,17 @@ cdef void listener_stop(Listener* listener) noexcept nogil:
 cdef void listener_free(Listener* listener) noexcept nogil:
     cdef Engine* engine = listener.engine
     listener_stop(listener)
+    # Before its own are closed: what it was to take and what it has are partly the same.
+    lock_acquire(&engine.lock)
+    engine.rebind = NULL
+    connections_forget_adopted(listener)
+    lock_release(&engine.lock)
     while listener.connection_count:
         connections_doom(listener, listener.connections[listener.connection_count - 1])
     connections_free_doomed(listener)
+    connections_close_sockets(listener)
     lock_acquire(&engine.lock)
     engine.wake_fd = -1
-    engine.rebind = NULL                 # until here CONFIG SET port may look at the sockets
-    connections_close_sockets(listener)
-    connections_forget_adopted(listener)
     engine.listener_awake = False        # what came after its last look wakes the next one again
     engine.tcp_port = 0
     engine.serve_others = NULL
@@ -482,6 +485,8 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
         _prefetch(listener)
     for i in range(listener.round_count):
         _before(listener, listener.round[i])
+    if unlikely(engine.listener_chores != 0):
+        connections_do_chores(listener)
     _execute_all(listener)
     _take_noticed(listener)
     engine.listener_awake = False

@@ -56,6 +56,8 @@ cdef bint pubsub_has_listeners(const Engine* engine) noexcept nogil
 cdef void pubsub_deliver(Session* session, Slice message, bint as_it_is) noexcept nogil
 """Send a message that is RESP2 already, '*' in front; RESP3 sessions get it with '>', unless `as_it_is`. One who does not take his
 messages is cut off at his limit (client-output-buffer-limit)."""
+cdef void pubsub_cut_off(Session* session) noexcept nogil
+"""Nothing is sent to it any more, and it is closed: it is at its limit, or memory was refused for a message that it must not miss."""
 cdef void pubsub_sweep(Engine* engine) noexcept nogil
 """Engine.sweep_wanted: embedded sessions that were cut off lose their messages and subscriptions now, whenever their
 callers come to learn of it. Not while a topic's subscribers are gone through. O(sessions)."""

@@ -9,7 +9,7 @@ from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.clock cimport monotonic_us
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.glob cimport glob_matches
-from hutch_engine.base.memory cimport heap_alloc, heap_free, heap_try_alloc
+from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport leb128_bytes, leb128_read, leb128_write
 from hutch_engine.server.config cimport OutputLimit
@@ -132,7 +132,11 @@ cdef Subscribed topic_subscribe(Session* session, uint32_t kind, Slice name) noe
             return SUBSCRIBED_NOT
     elif _subscription_find(session, topic) != NULL:
         return SUBSCRIBED_ALREADY
-    subscription = <Subscription*>heap_alloc(&engine.heap, sizeof(Subscription))
+    subscription = <Subscription*>heap_try_alloc(&engine.heap, sizeof(Subscription))
+    if subscription == NULL:
+        if topic.count == 0:
+            _topic_free(engine, topic)
+        return SUBSCRIBED_NOT
     subscription.name_length = NAME_BYTES
     subscription.session = session
     subscription.topic = topic
@@ -216,7 +220,7 @@ cdef void topics_leave_all(Session* session, uint32_t kind) noexcept nogil:
 
 # ---- sending
 
-cdef void _cut_off(Session* session) noexcept nogil:
+cdef void pubsub_cut_off(Session* session) noexcept nogil:
     session.flags |= SESSION_CLOSE_NOW
     if session.flags & SESSION_EMBEDDED:
         session.engine.sweep_wanted = True
@@ -252,12 +256,12 @@ cdef void pubsub_deliver(Session* session, Slice message, bint as_it_is) noexcep
     start = inbox.length
     buffer_append(inbox, message.data, message.length)
     if unlikely(inbox.failed):
-        _cut_off(session)
+        pubsub_cut_off(session)
         return
     if session.reply.resp >= 3 and not as_it_is:
         inbox.data[start] = b'>'
     if unlikely(inbox.length > NOT_COUNTED_BYTES) and _is_over_limit(session, inbox):
-        _cut_off(session)
+        pubsub_cut_off(session)
         return
     session_notice(session)
 

@@ -14,6 +14,8 @@ cdef void messaging_install(Engine* engine) noexcept nogil
 """Called once by the engine's maker: sessions that go are forgotten by all that is sent here."""
 cdef void announce_effects(Engine* engine) noexcept nogil
 """Tell of the effects that are new since the last call. O(effects, and who hears of them)."""
+cdef void tracking_invalidate_all(Engine* engine) noexcept nogil
+"""FLUSHALL, FLUSHDB, or effects that were lost: null for "all keys", of whatever database, to everybody. O(tracked keys)."""
 cdef void tracking_remember(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil
 """A tracking session ran a command: the keys that it read are its keys now."""
 cdef void tracking_enable(Session* session, uint32_t options, Session* target) noexcept nogil

@@ -18,7 +18,7 @@ from hutch_engine.server.engine cimport (
     TOPIC_TRACKED, TRACKING_BCAST, TRACKING_BROKEN_REDIRECT, TRACKING_CACHING, TRACKING_NOLOOP, TRACKING_OPTIN,
     TRACKING_OPTOUT, Engine, Session, session_inbox, session_notice)
 from hutch_engine.server.pubsub cimport (
-    SUBSCRIBED_NOT, Subscription, Topic, pubsub_deliver, pubsub_has_listeners, pubsub_install, pubsub_publish, pubsub_sweep, topic_drop,
+    SUBSCRIBED_NOT, Subscription, Topic, pubsub_cut_off, pubsub_deliver, pubsub_has_listeners, pubsub_install, pubsub_publish, pubsub_sweep, topic_drop,
     topic_find, topic_name, topic_subscribe, topics_leave_all)
 from hutch_engine.structures.table cimport Table, table_count, table_random
 
@@ -65,7 +65,8 @@ cdef void _tell_broken(Session* session) noexcept nogil:
     buffer_append_text(&text, b">2\r\n$21\r\ntracking-redir-broken\r\n:")
     buffer_append_integer(&text, <int64_t>session.tracking_redirect)
     buffer_append_text(&text, b"\r\n")
-    pubsub_deliver(session, buffer_slice(&text), True)
+    if not text.failed:
+        pubsub_deliver(session, buffer_slice(&text), True)
     buffer_clear(&text)
 
 
@@ -88,7 +89,14 @@ cdef void _invalidate_for(Session* session, Slice keys) noexcept nogil:
     buffer_append_slice(&text, keys)
     if not text.failed:
         pubsub_deliver(target, buffer_slice(&text), True)
+    else:
+        pubsub_cut_off(target)   # one who is not told must not go on with what it has
     buffer_clear(&text)
+
+
+cdef void _tell_of_all(Session* session) noexcept nogil:
+    """A null for "all keys"; also where memory was refused: better told of everything than not told of something."""
+    _invalidate_for(session, slice_of_text(b"_\r\n" if session.reply.resp >= 3 else b"$-1\r\n"))
 
 
 cdef inline void _append_key(Buffer* out, Slice key) noexcept nogil:
@@ -108,21 +116,22 @@ cdef void _invalidate(Engine* engine, Topic* topic) noexcept nogil:
     _append_key(&keys, topic_name(topic))
     while subscription != NULL:
         # Whoever is not told of his own changes will not be told of later ones either, unless he reads again.
-        if not (subscription.session.tracking & TRACKING_NOLOOP and subscription.session == engine.current) \
-                and not keys.failed:
-            _invalidate_for(subscription.session, buffer_slice(&keys))
+        if not (subscription.session.tracking & TRACKING_NOLOOP and subscription.session == engine.current):
+            if unlikely(keys.failed):
+                _tell_of_all(subscription.session)
+            else:
+                _invalidate_for(subscription.session, buffer_slice(&keys))
         subscription = subscription.next_of_topic
     buffer_clear(&keys)
     topic_drop(engine, topic)
 
 
-cdef void _invalidate_all(Engine* engine) noexcept nogil:
-    """FLUSHALL, FLUSHDB: null for "all keys", of whatever database. O(tracked keys)."""
+cdef void tracking_invalidate_all(Engine* engine) noexcept nogil:
     cdef Session* session = engine.sessions
     cdef Table* tracked = &engine.topics[TOPIC_TRACKED]
     while session != NULL:
         if session.flags & SESSION_TRACKING:
-            _invalidate_for(session, slice_of_text(b"_\r\n" if session.reply.resp >= 3 else b"$-1\r\n"))
+            _tell_of_all(session)
             topics_leave_all(session, TOPIC_TRACKED)
         session = session.next
 
@@ -167,10 +176,13 @@ cdef void _broadcast_prefix(Engine* engine, Topic* topic, size_t first) noexcept
         buffer_append_integer(&message, count)
         buffer_append(&message, b"\r\n", 2)
         buffer_append_slice(&message, buffer_slice(&keys))
-        while subscription != NULL and not (message.failed or keys.failed):
+        while subscription != NULL:
             # All that is announced together was done by one session.
             if not (subscription.session.tracking & TRACKING_NOLOOP and subscription.session == engine.current):
-                _invalidate_for(subscription.session, buffer_slice(&message))
+                if unlikely(message.failed or keys.failed):
+                    _tell_of_all(subscription.session)
+                else:
+                    _invalidate_for(subscription.session, buffer_slice(&message))
             subscription = subscription.next_of_topic
         buffer_clear(&message)
     buffer_clear(&keys)
@@ -189,7 +201,7 @@ cdef void _announce_changes(Engine* engine, size_t first) noexcept nogil:
         elif keyspace.effects[i].kind == EFFECT_TOUCHED_ALL and keyspace.effects[i].event_class == EVENT_FLUSHED \
                 and not flushed:
             flushed = True
-            _invalidate_all(engine)
+            tracking_invalidate_all(engine)
     topic = <Topic*>engine.first_prefix
     while topic != NULL:
         _broadcast_prefix(engine, topic, first)
@@ -225,11 +237,6 @@ cdef void tracking_limit(Engine* engine) noexcept nogil:
     cdef int64_t most = engine.config.tracking_table_max_keys
     while most and <int64_t>table_count(&engine.topics[TOPIC_TRACKED]) > most and _evict(engine):
         pass
-
-
-cdef inline void _tell_of_all(Session* session) noexcept nogil:
-    """Memory was refused: better told of everything than not told of something."""
-    _invalidate_for(session, slice_of_text(b"_\r\n" if session.reply.resp >= 3 else b"$-1\r\n"))
 
 
 cdef void tracking_remember(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:

@@ -1,6 +1,9 @@
 """See transactions.pxd. The queue and the watches themselves are the session's (engine.pyx)."""
 from libc.stdint cimport uint32_t
+from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.memory cimport heap_is_short, heap_mend
 from hutch_engine.commands.call cimport CALL_IN_MULTI, Call, error_memory
+from hutch_engine.commands.command cimport CMD_DENYOOM, CMD_WRITE
 from hutch_engine.commands.reply cimport reply_array, reply_error, reply_mark, reply_null_array, reply_ok, reply_rewind
 from hutch_engine.keyspace.keyspace cimport keyspace_now
 from hutch_engine.server.engine cimport (
@@ -70,7 +73,11 @@ cdef bint _exec(Call* call, bint muted) noexcept nogil:
     while queued != NULL:
         call.flags = call_flags | CALL_IN_MULTI
         mark = reply_mark(call.reply)
-        run_command(session, queued.command, queued.argv, queued.argc, False, 0)
+        if unlikely(heap_is_short(call.keyspace.heap)) and queued.command.flags & (CMD_DENYOOM | CMD_WRITE) == CMD_DENYOOM | CMD_WRITE \
+                and not heap_mend(call.keyspace.heap):
+            error_memory(call)           # those before it have used up what there was
+        else:
+            run_command(session, queued.command, queued.argv, queued.argc, False, 0)
         if _is_muted(session):
             reply_rewind(call.reply, mark)
         if session.engine.announced < session.engine.keyspace.effect_count:

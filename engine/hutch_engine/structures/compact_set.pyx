@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport ctz64, load_u32, load_u64
-from hutch_engine.base.memory cimport Heap, heap_block_bytes, heap_free, heap_try_alloc
+from hutch_engine.base.memory cimport HEAP_SMALL_MAX, Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_of
 
 cdef extern from *:
@@ -85,7 +85,8 @@ cdef CompactSet* compact_set_new(Heap* heap, uint32_t members, uint32_t member_b
         capacity = LANES
     # What the heap would round up is room as well.
     bytes = heap_block_bytes(sizeof(CompactSet) + 3 * <size_t>capacity + member_bytes)
-    compact = <CompactSet*>heap_try_alloc(heap, bytes)
+    # The smallest must be had, as any other empty set.
+    compact = <CompactSet*>(heap_alloc(heap, bytes) if capacity == LANES and bytes <= HEAP_SMALL_MAX else heap_try_alloc(heap, bytes))
     if compact == NULL:
         return NULL
     compact.bytes = <uint32_t>bytes

@@ -84,6 +84,9 @@ cdef bint hash_get(const Hash* hash, Slice field, char* scratch, Slice* value_ou
 """The value is borrowed from the hash or from scratch (INTEGER_TEXT_MAX). O(1), packed O(n)."""
 cdef void hash_prepare(Hash* hash, const Slice* words, size_t count) noexcept nogil
 """Fields and values in turn are about to be set: become a table first if the packed form will not do for them."""
+cdef uint64_t hash_growth_bytes(const Hash* hash) noexcept nogil
+"""At most what the hash itself needs, beside the blocks of fields and values that come, to take some more: another form,
+longer arrays. O(1)."""
 cdef int hash_set(Hash* hash, Slice field, Slice value, bint keep_deadline) noexcept nogil
 """HASH_ADDED, HASH_CHANGED or HASH_REFUSED. O(1), packed O(n). `field` and `value` must not lie in the hash."""
 cdef bint hash_delete(Hash* hash, Slice field) noexcept nogil

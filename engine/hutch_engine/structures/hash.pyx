@@ -30,6 +30,8 @@ from hutch_engine.structures.wheel cimport wheel_relocated
 cdef enum:
     CHILDREN = 4                 # of a node in the heap of deadlines
     FIRST_DEADLINES = 8
+    FORM_BYTES = 4096            # a HashTable, a HashPack, the first buckets
+    PACKED_GROWTH = 16           # a field and its value, of 4 bytes in a listpack, take up to 64 in a table
     RANDOM_TRIES = 64            # for a field that is not due, before they are counted
 
 
@@ -517,6 +519,12 @@ cdef void hash_prepare(Hash* hash, const Slice* words, size_t count) noexcept no
         total += words[i].length
     if total + listpack_bytes(_pack(hash)) > LISTPACK_SAFE_BYTES:
         _become_table(hash, 0)
+
+
+cdef uint64_t hash_growth_bytes(const Hash* hash) noexcept nogil:
+    if hash.form == HASH_TABLE:
+        return FORM_BYTES + 3 * <uint64_t>_table(hash).deadline_capacity * sizeof(HashDeadline)
+    return FORM_BYTES + PACKED_GROWTH * <uint64_t>listpack_bytes(_pack(hash))
 
 
 cdef int hash_set(Hash* hash, Slice field, Slice value, bint keep_deadline) noexcept nogil:

@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport likely
-from hutch_engine.base.memory cimport Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc
+from hutch_engine.base.memory cimport Heap, heap_block_bytes, heap_free, heap_try_alloc
 
 cdef enum:
     FIRST_ITEMS = 4              # a group of one consumer with little pending stays small ...
@@ -33,7 +33,10 @@ cdef void id_map_init(IdMap* map) noexcept nogil:
 
 
 cdef IdChunk* _chunk_new(Heap* heap, IdMap* map, uint32_t capacity) noexcept nogil:
-    cdef IdChunk* chunk = <IdChunk*>heap_alloc(heap, _chunk_bytes(capacity))
+    """NULL when refused."""
+    cdef IdChunk* chunk = <IdChunk*>heap_try_alloc(heap, _chunk_bytes(capacity))
+    if chunk == NULL:
+        return NULL
     chunk.count = 0
     chunk.capacity = capacity
     map.bytes += heap_block_bytes(_chunk_bytes(capacity))
@@ -182,9 +185,11 @@ cdef void* id_map_get(const IdMap* map, StreamId id) noexcept nogil:
 # ---- changing
 
 cdef IdChunk* _grown(Heap* heap, IdMap* map, size_t index) noexcept nogil:
-    """The same chunk with more room."""
+    """The same chunk with more room; NULL when refused."""
     cdef IdChunk* old = _chunk(map, index)
     cdef IdChunk* chunk = _chunk_new(heap, map, SECOND_ITEMS if old.capacity < SECOND_ITEMS else ID_CHUNK_ITEMS)
+    if chunk == NULL:
+        return NULL
     memcpy(id_chunk_items(chunk), id_chunk_items(old), old.count * sizeof(IdItem))
     chunk.count = old.count
     _chunk_free(heap, map, old)
@@ -192,15 +197,18 @@ cdef IdChunk* _grown(Heap* heap, IdMap* map, size_t index) noexcept nogil:
     return chunk
 
 
-cdef void _split(Heap* heap, IdMap* map, size_t index) noexcept nogil:
-    """Half of the items of a full chunk go to a new one behind it. Requires room in the directory."""
+cdef bint _split(Heap* heap, IdMap* map, size_t index) noexcept nogil:
+    """Half of the items of a full chunk go to a new one behind it; False when refused. Requires room in the directory."""
     cdef IdChunk* chunk = _chunk(map, index)
     cdef IdChunk* upper = _chunk_new(heap, map, ID_CHUNK_ITEMS)
     cdef uint32_t half = chunk.count // 2
+    if upper == NULL:
+        return False
     upper.count = chunk.count - half
     memcpy(id_chunk_items(upper), id_chunk_items(chunk) + half, upper.count * sizeof(IdItem))
     chunk.count = half
     _directory_insert(map, index + 1, upper)
+    return True
 
 
 cdef inline void _set(IdChunk* chunk, uint32_t index, StreamId id, void* value) noexcept nogil:
@@ -220,10 +228,14 @@ cdef bint id_map_put(Heap* heap, IdMap* map, StreamId id, void* value) noexcept 
         chunk = _chunk(map, map.chunk_count - 1) if map.chunk_count else NULL
         if chunk != NULL and chunk.count == chunk.capacity and chunk.capacity < ID_CHUNK_ITEMS:
             chunk = _grown(heap, map, map.chunk_count - 1)
+            if chunk == NULL:
+                return False
         if chunk == NULL or chunk.count == chunk.capacity:
             if not _room_for_chunk(heap, map):
                 return False
             chunk = _chunk_new(heap, map, ID_CHUNK_ITEMS if map.chunk_count else FIRST_ITEMS)
+            if chunk == NULL:
+                return False
             _directory_insert(map, map.chunk_count, chunk)
         _set(chunk, chunk.count, id, value)
         map.count += 1
@@ -232,10 +244,11 @@ cdef bint id_map_put(Heap* heap, IdMap* map, StreamId id, void* value) noexcept 
     if chunk.count == chunk.capacity:
         if chunk.capacity < ID_CHUNK_ITEMS:
             chunk = _grown(heap, map, place.chunk)
-        else:
-            if not _room_for_chunk(heap, map):
+            if chunk == NULL:
                 return False
-            _split(heap, map, place.chunk)
+        else:
+            if not _room_for_chunk(heap, map) or not _split(heap, map, place.chunk):
+                return False
             id_map_seek(map, id, &place)
             chunk = _chunk(map, place.chunk)
     _set(chunk, place.index, id, value)

@@ -6,12 +6,11 @@ widening rewrites the block and puts it at one end.
 
 One thread at a time: the engine's lock guards it.
 """
-from libc.stdint cimport INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, UINT32_MAX, UINT64_MAX, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, UINT32_MAX, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
-from hutch_engine.base.checks cimport HUTCH_CHECKS, hutch_panic, invariant
+from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport likely, unlikely
-from hutch_engine.base.memory cimport (
-    HEAP_SMALL_MAX, Heap, heap_alloc, heap_free, heap_try_alloc, heap_try_resize)
+from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_shrink, heap_try_alloc, heap_try_resize
 from hutch_engine.base.random cimport Random, random_below
 
 
@@ -81,28 +80,9 @@ cdef inline uint32_t _search(const Intset* intset, int64_t value) noexcept nogil
     return base + (_get(intset, base, width) < value)
 
 
-cdef Intset* _shrunk(Heap* heap, Intset* intset, size_t old_bytes, size_t new_bytes) noexcept nogil:
+cdef inline Intset* _shrunk(Heap* heap, Intset* intset, size_t old_bytes, size_t new_bytes) noexcept nogil:
     """Give back the end of the block; never NULL, because the numbers are gone already."""
-    cdef Intset* shrunk
-    cdef uint64_t fail_after
-    if new_bytes == old_bytes:
-        return intset
-    shrunk = <Intset*>heap_try_resize(heap, intset, old_bytes, new_bytes)
-    if likely(shrunk != NULL):
-        return shrunk
-    if new_bytes <= HEAP_SMALL_MAX:
-        shrunk = <Intset*>heap_alloc(heap, new_bytes)
-    else:
-        # As in listpack: the heap of a test may refuse growth, nobody refuses to take bytes back.
-        fail_after = heap.fail_after
-        heap.fail_after = UINT64_MAX
-        shrunk = <Intset*>heap_try_alloc(heap, new_bytes)
-        heap.fail_after = fail_after
-        if shrunk == NULL:
-            hutch_panic(b"no memory left to shrink an intset")
-    memcpy(shrunk, intset, new_bytes)
-    heap_free(heap, intset, old_bytes)
-    return shrunk
+    return intset if new_bytes == old_bytes else <Intset*>heap_shrink(heap, intset, old_bytes, new_bytes)
 
 
 cdef Intset* intset_new(Heap* heap) noexcept nogil:

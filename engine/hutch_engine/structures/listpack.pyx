@@ -11,12 +11,11 @@ How it works
 
 One thread at a time: the engine's lock guards it. Borrowed positions die with the next change.
 """
-from libc.stdint cimport INT64_MAX, UINT32_MAX, UINT64_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, UINT32_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove
-from hutch_engine.base.checks cimport HUTCH_CHECKS, hutch_panic, invariant
+from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport likely, unlikely
-from hutch_engine.base.memory cimport (
-    HEAP_SMALL_MAX, Heap, heap_alloc, heap_free, heap_try_alloc, heap_try_resize)
+from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_shrink, heap_try_alloc, heap_try_resize
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer, parse_integer
 from hutch_engine.base.slice cimport Slice, slice_of
 
@@ -253,30 +252,10 @@ cdef inline Listpack* _grown(Heap* heap, Listpack* pack, size_t old_bytes, size_
     return grown
 
 
-cdef Listpack* _shrunk(Heap* heap, Listpack* pack, size_t old_bytes, size_t new_bytes) noexcept nogil:
+cdef inline Listpack* _shrunk(Heap* heap, Listpack* pack, size_t old_bytes, size_t new_bytes) noexcept nogil:
     """Give back the end of the block; never NULL, because the bytes before it are given up already."""
-    cdef Listpack* shrunk
-    cdef uint64_t fail_after
     _store_32(pack, <uint32_t>new_bytes)
-    if new_bytes == old_bytes:
-        return pack
-    shrunk = <Listpack*>heap_try_resize(heap, pack, old_bytes, new_bytes)
-    if likely(shrunk != NULL):
-        return shrunk
-    if new_bytes <= HEAP_SMALL_MAX:
-        shrunk = <Listpack*>heap_alloc(heap, new_bytes)
-    else:
-        # Tests that make the heap refuse are after growth; the system does not refuse to take bytes back,
-        # save for a mapping that becomes an ordinary block, for which less than a mebibyte must be left.
-        fail_after = heap.fail_after
-        heap.fail_after = UINT64_MAX
-        shrunk = <Listpack*>heap_try_alloc(heap, new_bytes)
-        heap.fail_after = fail_after
-        if shrunk == NULL:
-            hutch_panic(b"no memory left to shrink a listpack")
-    memcpy(shrunk, pack, new_bytes)
-    heap_free(heap, pack, old_bytes)
-    return shrunk
+    return pack if new_bytes == old_bytes else <Listpack*>heap_shrink(heap, pack, old_bytes, new_bytes)
 
 
 cdef Listpack* listpack_new(Heap* heap) noexcept nogil:

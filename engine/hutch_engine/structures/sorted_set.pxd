@@ -86,6 +86,8 @@ cdef void sorted_set_remove_ranks(SortedSet* set, uint64_t start, uint64_t count
 """The members of these ranks, which exist."""
 cdef bint sorted_set_copy(const SortedSet* set, SortedSet* copy_out) noexcept nogil
 """A deep copy; False when refused."""
+cdef uint64_t sorted_set_growth_bytes(const SortedSet* set) noexcept nogil
+"""At most what the set itself needs, beside what is for the members that come, to become a tree. O(1)."""
 cdef bint sorted_set_to_tree(SortedSet* set) noexcept nogil
 """False when refused (unchanged)."""
 cdef bint sorted_set_to_pack(SortedSet* set) noexcept nogil

@@ -21,6 +21,8 @@ from hutch_engine.structures.table cimport table_hash
 
 cdef enum:
     LEB128_MAX = 10
+    TREE_BYTES = 4096            # of one that is small
+    PACKED_GROWTH = 16           # a member and its score, of 4 bytes in a listpack, take up to 64 in a tree
     SAFE_INTEGER = 4611686018427387903       # Redis's double2ll spells scores as integers up to half of LLONG_MAX
 
 
@@ -328,6 +330,10 @@ cdef void sorted_set_free(SortedSet* set) noexcept nogil:
         sorted_tree_free(set.heap, set.tree)
     set.pack = NULL
     set.tree = NULL
+
+
+cdef uint64_t sorted_set_growth_bytes(const SortedSet* set) noexcept nogil:
+    return TREE_BYTES + (PACKED_GROWTH * <uint64_t>listpack_bytes(set.pack) if set.pack != NULL else 0)
 
 
 cdef bint sorted_set_to_tree(SortedSet* set) noexcept nogil:

@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
-from hutch_engine.base.memory cimport Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc
+from hutch_engine.base.memory cimport Heap, heap_block_bytes, heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_compare
 from hutch_engine.structures.id_map cimport (
     IdItem, IdPlace, id_compare, id_map_at, id_map_check, id_map_clear, id_map_end, id_map_get, id_map_init, id_map_next,
@@ -217,7 +217,9 @@ cdef Pending* stream_pending_find(const StreamGroup* group, StreamId id) noexcep
 
 
 cdef Pending* stream_pending_add(Heap* heap, StreamGroup* group, StreamConsumer* consumer, StreamId id, int64_t now_ms) noexcept nogil:
-    cdef Pending* pending = <Pending*>heap_alloc(heap, sizeof(Pending))
+    cdef Pending* pending = <Pending*>heap_try_alloc(heap, sizeof(Pending))
+    if pending == NULL:
+        return NULL
     pending.delivered_ms = now_ms
     pending.deliveries = 1
     pending.consumer = consumer
@@ -230,7 +232,9 @@ cdef Pending* stream_pending_add(Heap* heap, StreamGroup* group, StreamConsumer*
 
 
 cdef Pending* stream_pending_load(Heap* heap, StreamGroup* group, StreamId id) noexcept nogil:
-    cdef Pending* pending = <Pending*>heap_alloc(heap, sizeof(Pending))
+    cdef Pending* pending = <Pending*>heap_try_alloc(heap, sizeof(Pending))
+    if pending == NULL:
+        return NULL
     pending.consumer = NULL
     if id_map_put(heap, &group.pending, id, pending):
         return pending

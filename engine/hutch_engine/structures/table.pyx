@@ -22,7 +22,7 @@ from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport ctz64, likely, prefetch, unlikely
 from hutch_engine.base.hash cimport HashKey, hash_bytes
 from hutch_engine.base.memory cimport (Heap, HEAP_SMALL_MAX, heap_alloc, heap_block_bytes, heap_decommit,
-                                       heap_free, heap_try_zeroed)
+                                       heap_free, heap_is_short, heap_spare_zeroed)
 from hutch_engine.base.random cimport Random, random_below
 from hutch_engine.base.slice cimport Slice, slice_equals
 
@@ -167,7 +167,7 @@ cdef bint _array_make(Table* table, TableHalf* half, uint32_t exponent) noexcept
         block = heap_alloc(table.heap, bytes)
         memset(block, 0, bytes)
     else:
-        block = heap_try_zeroed(table.heap, bytes, 1)
+        block = heap_spare_zeroed(table.heap, bytes, 1)
         if block == NULL:
             return False
     half.block = block
@@ -341,7 +341,7 @@ cdef void _move_some(Table* table) noexcept nogil:
     """What every insertion and removal does while a resize is under way."""
     cdef uint32_t exponent = table.halves[1].exponent
     cdef uint64_t budget = MOVE_GROWING if exponent > table.halves[0].exponent else MOVE_SHRINKING
-    if table.paused:
+    if table.paused or unlikely(heap_is_short(table.heap)):      # a move makes children now and then
         return
     if table_count(table) > _limit(exponent):
         budget *= MOVE_HURRY

@@ -216,7 +216,7 @@ class Redis(HotAsync, redis.asyncio.Redis):
     def __copy__(self):
         """Another client on the same connections, as a copy of redis-py's."""
         other = type(self).__new__(type(self))
-        other.__dict__.update(self.__dict__, auto_close_connection_pool=False, _copied_from=self)
+        other.__dict__.update(self.__dict__, auto_close_connection_pool=False)
         self._own_callbacks.clients.add(other)
         other._begin()
         return other

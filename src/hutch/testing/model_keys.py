@@ -161,7 +161,8 @@ def scan(self, name, args):
 
 
 def is_cursor(word: bytes) -> bool:
-    """What strtoull takes as a whole: spaces and a sign may lead, as long as a plain number is not negative."""
+    """What strtoull takes as a whole: spaces and a sign may lead, as long as a plain number is not negative. A zero byte ends it."""
+    word = word.split(b"\0")[0]
     number = integer(word)
     if number is not None:
         return number >= 0
