@@ -70,10 +70,11 @@ def main(path):
     modules = [name for name in names if name.endswith((".so", ".pyd"))]
     assert len(modules) > 50 and "hutch/py.typed" in names, names
     with tempfile.TemporaryDirectory(prefix="hutch-wheel-") as place:
-        venv.create(f"{place}/environment", with_pip=True)
+        venv.create(f"{place}/environment")
         python = f"{place}/environment/bin/python"
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HUTCH_"))}
-        subprocess.run([python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", str(wheel)], check=True, cwd=place, env=clean)
+        subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--python", python, "install", str(wheel)],
+                       check=True, cwd=place, env=clean)
         return subprocess.run([python, "-c", PROGRAM], cwd=place, env=clean, timeout=300).returncode
 
 

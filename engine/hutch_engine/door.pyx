@@ -13,7 +13,8 @@ from libc.string cimport memcmp, memcpy, strdup
 from hutch_engine.base.atomics cimport stack_top
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_shrink
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
-from hutch_engine.base.lock cimport (lock_acquire, lock_give_way, lock_is_wanted, lock_release, lock_try, signal_init,
+from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.lock cimport (Signal, lock_acquire, lock_give_way, lock_is_wanted, lock_release, lock_try, signal_init,
                                      signal_prepare, signal_raise, signal_wait)
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.base.thread cimport thread_self
@@ -39,7 +40,7 @@ from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
 from hutch_engine.server.executor cimport (act_on_effects, EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known,
                                            resolve_command)
 from hutch_engine.server.housekeeping cimport housekeeping_start
-from hutch_engine.server.tracking cimport messaging_install
+from hutch_engine.server.tracking cimport messaging_install, tracking_broadcast
 import hutch_engine.server.command_handlers   # fills the command table's handlers
 
 cdef enum:
@@ -49,6 +50,7 @@ cdef enum:
     TURN_COMMANDS = 64               # without the GIL: commands between two looks at who waits for the lock
     POSTPONED_STEP_US = 50000        # between two looks at Python's signals
     SHUTDOWN_STEP_US = 50000
+    GREEN_STEP_US = 5000             # between two looks of a greenlet at what rings no bell: CLIENT PAUSE, another's turn
     KEPT_REPLY_BYTES = 4096          # of a session's reply buffer, between calls
 
 
@@ -93,6 +95,59 @@ cdef int raise_interrupt() except -1:
         interrupt = _interrupts.pop(threading.get_ident(), None)
         if interrupt is not None:
             raise interrupt
+    return 0
+
+
+# How to wait in a thread whose greenlets take turns; see use_greenlets.
+cdef object _green_rest = None
+cdef object _green_sleep = None
+
+
+def use_greenlets(rest, sleep):
+    """Calls that wait ask these first. `rest(session, seconds, ticket)` waits until there is something for the session to
+    see, unless the ticket is due; seconds None: without end. `sleep(seconds)` lets others go on for so long. Both answer
+    False, and did nothing, where nobody else wants the thread."""
+    global _green_rest, _green_sleep
+    _green_rest = rest
+    _green_sleep = sleep
+
+
+@cython.auto_pickle(False)
+@cython.final
+cdef class Ticket:
+    """Of a session's signal, taken before a look at what it is about."""
+    cdef Session session                 # keeps the signal
+    cdef uint32_t number
+
+    @property
+    def is_due(self):
+        """Was the signal raised since?"""
+        return signal_prepare(&self.session.grave.served) != self.number
+
+
+cdef int _rest(Session session, uint32_t ticket, int64_t us) except -1:
+    """Wait until the session's signal is raised, at most for `us` (-1: without end, or for a moment: look again). Without
+    the GIL and the lock; a signal handler that raises (Ctrl-C) ends it, and so does what is raised in a greenlet."""
+    cdef Ticket taken
+    if _green_rest is not None:
+        taken = Ticket()
+        taken.session = session
+        taken.number = ticket
+        if _green_rest(session, None if us < 0 else us / 1e6, taken):
+            return 0
+    with nogil:
+        signal_wait(&session.grave.served, ticket, POSTPONED_STEP_US if us < 0 else min(us, POSTPONED_STEP_US))
+    PyErr_CheckSignals()
+    return 0
+
+
+cdef int _sleep(Signal* signal, uint32_t ticket, int64_t us) except -1:
+    """The same for a signal that greenlets cannot hear: they look again and again."""
+    if _green_sleep is not None and _green_sleep(min(us, GREEN_STEP_US) / 1e6):
+        return 0
+    with nogil:
+        signal_wait(signal, ticket, min(us, POSTPONED_STEP_US))
+    PyErr_CheckSignals()
     return 0
 
 
@@ -446,6 +501,7 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
     cdef bint ours = True                # is what the session says about us?
     taken.ended = False
     session.flags &= ~<uint32_t>SESSION_POSTPONED        # from the last attempt
+    engine.gathering = total > 1
     while True:
         outcome = execute_known(session, command, argv, counts[done], False, 0)
         if outcome == EXECUTE_POSTPONED:
@@ -456,7 +512,9 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
             break
         if patient and done % TURN_COMMANDS == 0 and lock_is_wanted(&engine.lock):
             take_reply(session, taken)  # another thread may use this session meanwhile
+            _end_gathering(engine)
             lock_give_way(&engine.lock)
+            engine.gathering = True
             # Meanwhile the store may have been closed, and the session, too; another one may lie where it was.
             if engine.closed or slot[0] == NULL or slot[0].id != id:
                 ours = False
@@ -472,6 +530,7 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
             break                        # the caller goes on without the GIL
     taken.outcome = outcome
     taken.done = done
+    _end_gathering(engine)
     if ours:
         take_reply(session, taken)
         taken.ended = session.flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW) != 0
@@ -482,6 +541,12 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
         engine_leave(engine)
     else:
         lock_release(&engine.lock)
+
+
+cdef inline void _end_gathering(EngineStruct* engine) noexcept nogil:
+    engine.gathering = False
+    if unlikely(engine.changed.length != 0):
+        tracking_broadcast(engine)
 
 
 cdef inline bint _may_take_long(const Command* command, size_t argc) noexcept nogil:
@@ -692,10 +757,7 @@ cdef class Session:
         return 0
 
     cdef int _wait_a_turn(self, uint32_t ticket) except -1:
-        with nogil:
-            signal_wait(&self.grave.served, ticket, POSTPONED_STEP_US)
-        PyErr_CheckSignals()
-        return 0
+        return _sleep(&self.grave.served, ticket, POSTPONED_STEP_US)
 
     cdef int _await_reply(self, Taken* taken) except -1:
         """Wait, without the GIL and the lock, until the blocking command is answered, and take its reply. A signal
@@ -710,10 +772,8 @@ cdef class Session:
                 if taken.refused:
                     raise MemoryError("no memory for the reply")
                 return 0
-            with nogil:
-                signal_wait(&self.grave.served, visit.ticket, POSTPONED_STEP_US)
             try:
-                PyErr_CheckSignals()
+                _rest(self, visit.ticket, -1)
             except BaseException:
                 # What was answered meanwhile goes with the exception that ends the call.
                 if engine_is_ours(self.engine.core):
@@ -746,10 +806,7 @@ cdef class Session:
                 continue
             if taken.outcome == EXECUTED:
                 continue
-            with nogil:
-                signal_wait(&self.engine.core.pause_over, taken.pause_ticket,
-                            min(max(taken.pause_left_us, 1000), POSTPONED_STEP_US))
-            PyErr_CheckSignals()
+            _sleep(&self.engine.core.pause_over, taken.pause_ticket, max(taken.pause_left_us, 1000))
 
     cdef object call(self, tuple words, bint split, int decode):
         """One command; decode: 0 bytes, 1 str, -1 as the codec says. An error reply is raised."""
@@ -837,6 +894,20 @@ cdef class Session:
                 buffer_clear(&taken.big)
         return replies
 
+    @property
+    def ticket(self):
+        """Moves on whenever there may be something new for this session; see `await_messages`."""
+        return signal_prepare(&self.grave.served)
+
+    @property
+    def has_messages(self):
+        """Have messages come that nobody has received? None when the session is not open."""
+        cdef Visit visit
+        visit.id = 0
+        if not engine_is_ours(self.engine.core) or self.try_visit(_look_for_messages, &visit) != ENTERED:
+            return None
+        return visit.flag
+
     def receive(self, timeout=None):
         """Messages to this session (pub/sub, invalidation messages, MONITOR) as a Replies: those that have come, or
         the first to come within `timeout` seconds (None: without end). None when there are none. Waits without the
@@ -851,14 +922,30 @@ cdef class Session:
             if visit.flag:
                 messages.buffer = visit.buffer
                 return messages
-            left_us = POSTPONED_STEP_US
+            left_us = -1
             if end_us >= 0:
-                left_us = min(left_us, end_us - monotonic_us())
+                left_us = end_us - monotonic_us()
                 if left_us <= 0:
                     return None
-            with nogil:
-                signal_wait(&self.grave.served, visit.ticket, left_us)
-            PyErr_CheckSignals()
+            _rest(self, visit.ticket, left_us)
+
+    def await_messages(self, timeout, since):
+        """Wait as `receive` does and take nothing: several readers may wait, and all are to look for themselves. `since`: the
+        ticket taken before the last look. False when the time is over."""
+        cdef int64_t end_us = -1 if timeout is None else monotonic_us() + <int64_t>(<double>timeout * 1e6)
+        cdef int64_t left_us
+        cdef Visit visit
+        visit.id = 0
+        while True:
+            self.visit(_look_for_messages, &visit)
+            if visit.flag or visit.ticket != <uint32_t>since:
+                return True
+            left_us = -1
+            if end_us >= 0:
+                left_us = end_us - monotonic_us()
+                if left_us <= 0:
+                    return False
+            _rest(self, visit.ticket, left_us)
 
     # ---- what the session is
 
@@ -987,6 +1074,11 @@ cdef void _take_messages(Session session, Visit* visit) noexcept nogil:
         visit.buffer = inbox[0]
         buffer_init(inbox, visit.buffer.account)
         session.core.inbox_over_since_us = 0
+
+
+cdef void _look_for_messages(Session session, Visit* visit) noexcept nogil:
+    visit.ticket = signal_prepare(&session.grave.served)
+    visit.flag = session.core.inbox.length != 0
 
 
 cdef void _look_whether_listening(Session session, Visit* visit) noexcept nogil:

@@ -156,7 +156,7 @@ cdef Slice _other_word(Arguments* arguments, Codec codec, object value) except *
             if not overflow:
                 room = _digits_room(arguments)
                 return slice_of(room, format_integer(number, room))
-        return _kept_bytes(arguments, repr(value).encode(codec._encoding, codec._errors))
+        return _kept_bytes(arguments, repr(value).encode())      # UTF-8 whatever the encoding, as redis-py does it
     raise codec.data_error(f"Invalid input of type: '{type(value).__name__}'. "
                            f"Convert to a bytes, string, int or float first.")
 

@@ -23,7 +23,7 @@ from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.server.command_table cimport command_table_find
 from hutch_engine.server.engine cimport SESSION_IN_EXEC, Session as SessionStruct
 from hutch_engine.server.executor cimport act_on_effects, run_command
-from hutch_engine.server.tracking cimport announce_effects
+from hutch_engine.server.tracking cimport announce_effects, tracking_broadcast
 
 cdef extern from "Python.h":
     ctypedef struct PyTypeObject:
@@ -109,6 +109,7 @@ cdef void _run_all(SessionStruct* core, const Row** rows, const size_t* counts, 
     cdef Keyspace* keyspace = &core.engine.keyspace
     cdef Py_ssize_t i
     cdef size_t first = 0
+    core.engine.gathering = True
     core.engine.hot_ticks = 0
     if transaction:
         hot_count(core, MULTI)
@@ -133,6 +134,9 @@ cdef void _run_all(SessionStruct* core, const Row** rows, const size_t* counts, 
     core.call.flags = 0
     if transaction:
         core.flags &= ~<unsigned int>SESSION_IN_EXEC
+    core.engine.gathering = False        # of a transaction, hot_end acts on what it did
+    if unlikely(core.engine.changed.length != 0):
+        tracking_broadcast(core.engine)
 
 
 cdef uint64_t _pristine = 0              # the number, and one, of the class of pipelines when it was found in order: see door_classes

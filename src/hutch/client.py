@@ -16,7 +16,8 @@ from hutch_engine.door_hot import quick_methods
 from hutch_engine.door_hot_collections import HotCollections
 from hutch_engine.door_hot_pipeline import HotPipeline, pipelines_are_pristine, quick_pipeline_methods
 
-from .connection import EmbeddedBlockingConnectionPool, EmbeddedConnection, EmbeddedConnectionPool, database_number
+from .connection import (EmbeddedBlockingConnectionPool, EmbeddedConnection, EmbeddedConnectionPool, database_number,
+                         decodes_as_written)
 from .lock import Lock
 from .pristine import Pristine
 
@@ -61,6 +62,9 @@ try:
 except ImportError:
     _SET_SHAPED = None
 
+
+# What these answer is a message. With RESP3 redis-py would wait for a reply for ever; here it hears at once that none will come.
+_CONFIRMED = frozenset({"SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE", "SSUBSCRIBE", "SUNSUBSCRIBE"})
 
 _QUEUED = frozenset(("OK", b"OK", "QUEUED", b"QUEUED"))
 
@@ -198,6 +202,7 @@ class Redis(HotCollections, redis.Redis):
             _client_is_pristine(kinds[0]) and _DECISIVE_METHODS.isdisjoint(mine)
             and callbacks is mine.get("_own_callbacks")
             and type(pool) is EmbeddedConnectionPool and pool.is_pristine and pool.cache is None and _pool_is_pristine(kinds[1])
+            and decodes_as_written(pool)
             and pool.connection_class is EmbeddedConnection and _connection_is_pristine(kinds[2])
             and (connection is None or type(connection) is EmbeddedConnection))
         hot = (plain and not callbacks.changed and not pool.retries_replies
@@ -244,6 +249,8 @@ class Redis(HotCollections, redis.Redis):
             connection = pool.get_connection()
         elif connection._sock is None:
             connection.connect()
+        elif connection.session.has_messages:
+            connection.heard_all()       # as redis-py hears of them when it reads the reply
         try:
             if self._hot_pending:
                 self._hot_pending = False
@@ -253,7 +260,11 @@ class Redis(HotCollections, redis.Redis):
                 if not single:
                     self._lend_scripts_a_session()
             try:
-                response = connection.session.execute_split(args)
+                if args[0] in _CONFIRMED and connection.protocol not in (3, "3"):
+                    connection.send_command(*args)
+                    response = connection.read_response()
+                else:
+                    response = connection.session.execute_split(args)
             except Exception as error:
                 if EMPTY_RESPONSE in options and isinstance(error, ResponseError):
                     return options[EMPTY_RESPONSE]

@@ -3,7 +3,11 @@
 redis-py talks to a connection in three steps: pack, send, read. Here packing keeps the words, sending
 runs them in the connection's session, and reading decodes what they answered.
 """
+import functools
+import logging
 import os
+import threading
+import time
 import weakref
 from collections import deque
 
@@ -12,6 +16,7 @@ from redis.connection import AbstractConnection, BlockingConnectionPool, Connect
 from redis.exceptions import ConnectionError, DataError, ResponseError, TimeoutError
 from redis.retry import Retry
 
+from . import greenlets  # noqa: F401  (tells the engine how greenlets wait)
 from .exceptions import StoreClosedError
 from .store import Store, named_store, private_store, store_of
 
@@ -20,6 +25,10 @@ try:
     _NO_MAINTENANCE = {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
 except ImportError:              # before redis-py 7
     _NO_MAINTENANCE = {}
+
+REPLY, MESSAGE = "reply", "message"      # what a connection has to read
+
+_log = logging.getLogger("hutch")
 
 # Where every connection says that it leads: libraries read it from a pool's connection_kwargs.
 ADDRESS = {"host": "embedded", "port": 0}
@@ -48,6 +57,23 @@ def database_number(connection) -> int:
         return int(connection.db or 0)
     except (TypeError, ValueError):
         return -1
+
+
+@functools.lru_cache
+def spells_ascii(encoding):
+    """Are letters and digits the same bytes in this encoding as in ASCII?"""
+    ascii_bytes = bytes(range(128))
+    try:
+        return ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
+    except (UnicodeError, LookupError):
+        return False
+
+
+def decodes_as_written(pool):
+    """Do its connections give the engine's own words and numbers as they are, or make something else of them by the
+    encoding, as redis-py does?"""
+    options = pool.connection_kwargs
+    return not options.get("decode_responses") or spells_ascii(options.get("encoding", "utf-8"))
 
 
 class Packer:
@@ -97,7 +123,7 @@ class Parser(BaseParser):
         return self._connection is not None and self._connection.can_read(timeout)
 
     def read_response(self, disable_decoding=False, **ignored):
-        return self._connection.next_reply(disable_decoding)
+        return self._connection.read_response(disable_decoding, disconnect_on_error=False)
 
     # ---- RESP3's push messages
 
@@ -111,7 +137,11 @@ class Parser(BaseParser):
         """What becomes of a message: its handler's answer, or the message itself where there is no handler."""
         if message[0] in ("invalidate", b"invalidate"):
             handler = self.invalidation_push_handler_func
-            return handler(message) if handler else None
+            try:
+                return handler(message) if handler else None
+            except Exception:    # as redis-py: the command that is being read for has nothing to do with it
+                _log.exception("the handler of invalidation messages failed")
+                return None
         handler = self.pubsub_push_handler_func
         return handler(message) if handler else message
 
@@ -125,8 +155,8 @@ class EmbeddedConnection(AbstractConnection):
     def __init__(self, store: Store, **kwargs):
         self.store = store_of(store)
         self.session = None
-        self._replies = deque()
-        self._messages = None            # those received and not yet read
+        self._incoming = deque()         # (REPLY or MESSAGE, a Replies), in the order in which a socket would bring them
+        self._reading = threading.Lock() # of them; nothing waits while it is held
         kwargs = meaningful(kwargs)
         kwargs["parser_class"] = Parser
         kwargs["command_packer"] = Packer()
@@ -161,14 +191,33 @@ class EmbeddedConnection(AbstractConnection):
         return str(exception)
 
     def disconnect(self, *args, **kwargs):
-        self._replies.clear()
-        self._messages = None
+        self._incoming.clear()
         super().disconnect(*args, **kwargs)
 
     @property
     def is_usable(self):
         """Connected, nothing left to read, and not killed by another client."""
-        return self._sock is not None and self.session.is_open and not (self._replies and self.has_replies())
+        if self._sock is None:
+            return False
+        waiting = self.session.has_messages
+        if waiting is None:
+            return False
+        try:
+            return self.heard_all() if waiting or self._incoming else True
+        except StoreClosedError:
+            return False
+
+    def heard_all(self):
+        """Messages that nobody reads here, left over or in between: RESP3's go to their handlers, if there are any, as they
+        would while a reply is read. False if there is more, of which a client of a server would mistake the first for its next reply."""
+        while self._collect():
+            if self._incoming[0][0] is REPLY or self.protocol not in (3, "3"):
+                return False
+            message = self._take(False)[1]
+            if not isinstance(message, list):
+                return False                 # of MONITOR
+            self._parser.handle_push(message)
+        return True
 
     # ---- sending
 
@@ -178,7 +227,10 @@ class EmbeddedConnection(AbstractConnection):
         if check_health and self.health_check_interval:
             self.check_health()
         try:
-            self._replies.append(self.session.submit(command, True))
+            self._collect()                  # what came before the reply is to be read before it
+            replies = self.session.submit(command, True)
+            if replies:
+                self._incoming.append((REPLY, replies))
         except StoreClosedError as error:
             self.disconnect()
             raise ConnectionError(str(error)) from None
@@ -199,55 +251,84 @@ class EmbeddedConnection(AbstractConnection):
 
     # ---- reading
 
-    def has_replies(self):
-        replies = self._replies
-        while replies and not replies[0]:
-            replies.popleft()
-        return bool(replies)
+    def _collect(self):
+        """Is there anything to read? Messages that have come join what has."""
+        with self._reading:
+            incoming = self._incoming
+            while incoming and self._is_over(incoming[0][1]):
+                incoming.popleft()
+            messages = self.session.receive(0)
+            if messages is not None:
+                incoming.append((MESSAGE, messages))
+            return bool(incoming and incoming[0][1])
 
-    def next_reply(self, disable_decoding=False):
-        if not self.has_replies():
-            if self.session is None or not self.session.is_open:
-                raise ConnectionError(CLOSED_BY_SERVER)
-            raise TimeoutError(f"Timeout reading from {self._host_error()}: no reply is due")
-        return self._replies[0].read(False if disable_decoding else None)
+    @staticmethod
+    def _is_over(source):
+        return not source
 
-    def has_messages(self, timeout=0):
-        """Wait for messages (pub/sub, invalidation, MONITOR), `timeout` seconds or without end."""
-        if not self._messages:
-            try:
-                self._messages = self.session.receive(timeout)
-            except StoreClosedError as error:
-                raise ConnectionError(str(error)) from None
-        return bool(self._messages)
+    def _take(self, disable_decoding):
+        """The first that has come, and what it is; (None, None) if nothing has."""
+        with self._reading:                  # several threads may read from one connection: none gets another's
+            incoming = self._incoming
+            while incoming:
+                kind, source = incoming[0]
+                if source:
+                    return kind, source.read(False if disable_decoding else None)
+                if not self._is_over(source):
+                    break
+                incoming.popleft()
+        return None, None
+
+    def _await(self, timeout):
+        """Is there anything to read? Waits for a message for `timeout` seconds, or without end."""
+        end = None
+        session = self.session
+        try:
+            while True:
+                ticket = session.ticket
+                if self._collect():
+                    return True
+                if timeout is not None:
+                    if end is None:
+                        end = time.monotonic() + timeout
+                    timeout = end - time.monotonic()
+                    if timeout <= 0:
+                        return False
+                session.await_messages(timeout, ticket)
+        except StoreClosedError as error:
+            raise ConnectionError(str(error)) from None
 
     def can_read(self, timeout=0):
         if self._sock is None:
             self.connect()
-        return self.has_replies() or self.has_messages(timeout)
-
-    def _next_message(self, disable_decoding, push_request):
-        """The next message; None for one that went to a handler instead."""
-        message = self._messages.read(False if disable_decoding else None)
-        if not isinstance(message, list) or self.protocol not in (3, "3"):
-            return message
-        answer = self._parser.handle_push(message)
-        return answer if push_request else None
+        return self._await(timeout)
 
     def _next_response(self, disable_decoding, timeout, push_request):
-        if not push_request and self._parser.invalidation_push_handler_func is not None:
-            while self.has_messages():           # what came before a reply is heard of before it
-                self._next_message(disable_decoding, False)
-        if self.has_replies() or self.session is None or not self.session.is_open:
-            return self.next_reply(disable_decoding)
-        if timeout is _DEFAULT:
-            # A server that owes nothing would let a client wait for ever. Only one that listens should.
-            timeout = None if self._messages or push_request or self.session.is_listening else 0
-        while self.has_messages(timeout):
-            response = self._next_message(disable_decoding, push_request)
-            if push_request or response is not None:
+        end = None
+        while True:
+            kind, response = self._take(disable_decoding)
+            if kind is REPLY:
                 return response
-        raise TimeoutError(f"Timeout reading from {self._host_error()}: no reply is due")
+            if kind is MESSAGE:
+                if not isinstance(response, list) or self.protocol not in (3, "3"):
+                    return response
+                answer = self._parser.handle_push(response)
+                if push_request:
+                    return answer
+                continue
+            if self.session is None or not self.session.is_open:
+                raise ConnectionError(CLOSED_BY_SERVER)
+            if timeout is _DEFAULT:
+                # A server that owes nothing would let a client wait for ever. Only one that listens should.
+                timeout = None if push_request or self.session.is_listening else 0
+            if timeout is not None:
+                if end is None:
+                    end = time.monotonic() + timeout
+                timeout = max(0, end - time.monotonic())
+            if not self._await(timeout):
+                if push_request:
+                    return None              # another thread has read what was seen to be there
+                raise TimeoutError(f"Timeout reading from {self._host_error()}: no reply is due")
 
     def read_response(self, disable_decoding=False, *, timeout=_DEFAULT, disconnect_on_error=True, push_request=False):
         try:
@@ -353,6 +434,18 @@ class EmbeddedPool:
         super().set_retry(retry)
         self._tell_clients()
 
+    def _idle_connections(self):
+        return getattr(self, "_available_connections", ())
+
+    def __del__(self):
+        # Nobody has the connections that lie here. Each is in a cycle with its parser, which would keep the store.
+        for connection in self._idle_connections():
+            try:
+                if connection is not None:
+                    connection.disconnect()
+            except Exception:
+                pass
+
 
 class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
     """Connections to one store: a private one, the one of a `name`, or `store`.
@@ -412,14 +505,6 @@ class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
         for connection in connections:
             connection.disconnect()
 
-    def __del__(self):
-        # Nobody has the connections that lie here. Each is in a cycle with its parser, which would keep the store.
-        for connection in getattr(self, "_available_connections", ()):
-            try:
-                connection.disconnect()
-            except Exception:
-                pass
-
     def close(self):
         """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
         self.disconnect()
@@ -435,6 +520,10 @@ class EmbeddedBlockingConnectionPool(EmbeddedPool, BlockingConnectionPool):
         self._take_store(name, store, keep)
         super().__init__(connection_class=connection_class, store=self.store, **_NO_MAINTENANCE, **{**ADDRESS, **kwargs})
         self.store.lend(self)
+
+    def _idle_connections(self):
+        queue = getattr(self, "pool", None)
+        return () if queue is None else list(queue.queue)
 
     def get_connection(self, command_name=None, *keys, **options):
         """A connection, when one is free."""

@@ -615,6 +615,95 @@ def test_invalidation_messages(loop_kind, asynchronous):
     run_on(loop_kind, main())
 
 
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_ping_stands_between_the_messages(oracle, protocol):
+    """All as a socket brings it."""
+    async def play(client):
+        async with client, client.pubsub() as pubsub:
+            await client.flushall()
+            await pubsub.subscribe("a")
+            await client.publish("a", "1")
+            await pubsub.ping()
+            await client.publish("a", "2")
+            await pubsub.ping("word")
+            await pubsub.psubscribe("b*")
+            await client.publish("a", "3")
+            await client.publish("bb", "4")
+            await pubsub.unsubscribe("a")
+            await pubsub.ping()
+            found = [await pubsub.get_message(timeout=PATIENCE_S) for _ in range(10)]
+            assert await pubsub.get_message(timeout=0.05) is None
+            return found
+
+    async def main():
+        mine = await play(hutch.asyncio.Redis(protocol=protocol))
+        assert mine == await play(redis.asyncio.Redis(host=oracle.host, port=oracle.port, protocol=protocol))
+        assert [message["type"] for message in mine] == ["subscribe", "message", "pong", "message", "pong", "psubscribe",
+                                                         "message", "pmessage", "unsubscribe", "pong"]
+
+    on_a_loop(main())
+
+
+@pytest.mark.parametrize("words", [["ON"], ["ON", "BCAST"]], ids=["default", "bcast"])
+@pytest.mark.parametrize("single", [False, True])
+def test_messages_that_nobody_reads_do_not_pile_up(protocol, single, words):
+    async def main():
+        async with hutch.asyncio.Redis(protocol=protocol, decode_responses=True, single_connection_client=single) as client, \
+                hutch.asyncio.Redis(store=client.store) as other:
+            assert await client.execute_command("CLIENT TRACKING", *words) == "OK"
+            pipe = client.pipeline(transaction=False)            # its connection, too
+            pipe.execute_command("CLIENT TRACKING", *words)
+            await pipe.execute()
+            sizes = []
+            for number in range(3000):
+                await other.set("k", number)
+                if number % 3 == 0:
+                    assert await client.get("k") == str(number)
+                elif number % 3 == 1:
+                    assert await client.pipeline().get("k").execute() == [str(number)]
+                else:
+                    assert (await client.pipeline(transaction=False).get("k").incr("n").execute())[0] == str(number)
+                if number in (500, 2999):
+                    sizes.append(client.store.engine.used_memory)
+            assert sizes[1] < sizes[0] + 4096
+
+    on_a_loop(main())
+
+
+def test_handlers_of_an_ordinary_client_hear_of_invalidations(oracle):
+    """A handler at the parser, which redis-py calls when it reads the next reply. One that fails disturbs no command."""
+    async def play(client, other):
+        async with client, other:
+            await other.flushall()
+            heard = []
+
+            async def hear(message):
+                heard.append(message)
+                raise ValueError("the handler's own affair")
+
+            await client.execute_command("CLIENT TRACKING", "ON")
+            client.connection._parser.set_invalidation_push_handler(hear)
+            for number in range(5):
+                await client.get("k")
+                await other.set("k", number)
+                assert await other.get("k") == b"%d" % number
+                await client.get("other")
+            await client.set("own", 1)
+            await client.get("own")
+            await client.set("own", 2)
+            await client.get("k")
+            return heard
+
+    async def main():
+        mine = await play(hutch.asyncio.Redis("heard", protocol=3, single_connection_client=True), hutch.asyncio.Redis("heard"))
+        options = {"host": oracle.host, "port": oracle.port}
+        assert mine == await play(redis.asyncio.Redis(protocol=3, single_connection_client=True, **options),
+                                  redis.asyncio.Redis(**options))
+        assert mine == [[b"invalidate", [b"k"]]] * 5 + [[b"invalidate", [b"own"]]]
+
+    on_a_loop(main())
+
+
 def test_tracking_without_anybody_who_listens(loop_kind):
     """Invalidation messages do not pile up where plain commands share a session."""
     async def main():

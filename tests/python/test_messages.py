@@ -49,6 +49,107 @@ def test_messages_come_in_order(client):
     assert client.pubsub_numpat() == 0
 
 
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_ping_stands_between_the_messages(oracle, protocol):
+    """Also one whose answer comes late, and what was subscribed to meanwhile: all as a socket brings it."""
+    def play(client):
+        with client, client.pubsub() as pubsub:
+            client.flushall()
+            pubsub.subscribe("a")
+            client.publish("a", "1")
+            pubsub.ping()
+            client.publish("a", "2")
+            pubsub.ping("word")
+            pubsub.psubscribe("b*")
+            client.publish("a", "3")
+            client.publish("bb", "4")
+            pubsub.unsubscribe("a")
+            pubsub.ping()
+            found = [pubsub.get_message(timeout=PATIENCE_S) for _ in range(10)]
+            assert pubsub.get_message(timeout=0.05) is None
+            return found
+    mine = play(hutch.Redis(protocol=protocol))
+    assert mine == play(redis.Redis(host=oracle.host, port=oracle.port, protocol=protocol))
+    assert [message["type"] for message in mine] == ["subscribe", "message", "pong", "message", "pong", "psubscribe", "message",
+                                                     "pmessage", "unsubscribe", "pong"]
+
+
+def test_health_checks_do_not_hide_messages(client):
+    with hutch.Redis(store=client.store, health_check_interval=0.001, decode_responses=True) as checked, checked.pubsub() as pubsub:
+        pubsub.subscribe("a")
+        heard = []
+        for number in range(50):
+            client.publish("a", number)
+            time.sleep(0.002)            # longer than the interval
+            heard.append(pubsub.get_message(timeout=PATIENCE_S))
+        while len([m for m in heard if m and m["type"] == "message"]) < 50:
+            heard.append(pubsub.get_message(timeout=PATIENCE_S))
+        assert [m["data"] for m in heard if m and m["type"] == "message"] == [str(number) for number in range(50)]
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_many_threads_read_one_pubsub(client, blocking):
+    """Each message goes to one of them; none is lost and none comes twice."""
+    pubsub = client.pubsub(ignore_subscribe_messages=True)
+    pubsub.subscribe("a")
+    assert pubsub.get_message() is None
+    heard, errors = [], []
+
+    def read():
+        mine = []
+        try:
+            while True:
+                message = pubsub.get_message(timeout=None if blocking else 0.01)
+                if message is not None:
+                    if message["data"] == "end":
+                        break
+                    mine.append(int(message["data"]))
+        except BaseException as error:
+            errors.append(error)
+        assert mine == sorted(mine)
+        heard.extend(mine)
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for number in range(0, 4000, 10):
+        pipe = client.pipeline()
+        for one in range(number, number + 10):
+            pipe.publish("a", one)
+        assert pipe.execute() == [1] * 10
+    for _ in threads:
+        client.publish("a", "end")
+    for thread in threads:
+        thread.join(60)
+    assert not errors and sorted(heard) == list(range(4000))
+    pubsub.close()
+
+
+def test_threads_share_a_batch(client):
+    """What one thread received with its own message is there for the others at once."""
+    pubsub = client.pubsub(ignore_subscribe_messages=True)
+    pubsub.subscribe("a")
+    assert pubsub.get_message() is None
+    all_are_there = threading.Barrier(5)
+
+    def read():
+        message = pubsub.get_message(timeout=None)
+        all_are_there.wait(PATIENCE_S)       # each needs a message to get here, and nobody reads two
+        return message
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    pipe = client.pipeline()
+    for number in range(4):
+        pipe.publish("a", number)
+    pipe.execute()
+    all_are_there.wait(PATIENCE_S)
+    for thread in threads:
+        thread.join()
+    pubsub.close()
+
+
 def test_shard_channels(client):
     with client.pubsub() as pubsub:
         pubsub.ssubscribe("s")
@@ -292,6 +393,102 @@ def test_client_tracking_inside():
         assert heard == [["invalidate", ["k"]]]
         connection.disconnect()
         client.connection_pool.release(connection)
+
+
+KINDS = {"pool": {}, "single": {"single_connection_client": True}}
+
+
+@pytest.mark.parametrize("words", [["ON"], ["ON", "BCAST"]], ids=["default", "bcast"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_messages_that_nobody_reads_do_not_pile_up(protocol, kind, words):
+    with hutch.Redis(protocol=protocol, decode_responses=True, **KINDS[kind]) as client, \
+            hutch.Redis(store=client.store) as other:
+        assert client.execute_command("CLIENT TRACKING", *words) == "OK"
+        sizes = []
+        for number in range(3000):
+            other.set("k", number)
+            if number % 3 == 0:
+                assert client.get("k") == str(number)
+            elif number % 3 == 1:
+                assert client.pipeline().get("k").execute() == [str(number)]
+            else:
+                assert client.pipeline(transaction=False).get("k").incr("n").execute()[0] == str(number)
+            if number in (500, 2999):
+                sizes.append(client.store.engine.used_memory)
+        assert sizes[1] < sizes[0] + 4096
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_handlers_of_an_ordinary_client_hear_of_invalidations(kind, oracle):
+    """A handler at the parser, which redis-py calls when it reads the next reply. One that fails disturbs no command."""
+    def play(client, other):
+        with client, other:
+            other.flushall()
+            heard = []
+
+            def hear(message):
+                heard.append(message)
+                raise ValueError("the handler's own affair")
+
+            client.execute_command("CLIENT TRACKING", "ON")
+            connection = client.connection or client.connection_pool.get_connection()
+            connection._parser.set_invalidation_push_handler(hear)
+            if client.connection is None:
+                client.connection_pool.release(connection)
+            for number in range(5):
+                client.get("k")
+                other.set("k", number)
+                assert other.get("k") == b"%d" % number
+                client.get("other")
+            client.set("own", 1)
+            client.get("own")
+            client.set("own", 2)
+            client.get("k")
+            client.get("k")
+            return heard
+    mine = play(hutch.Redis("heard", protocol=3, **KINDS[kind]), hutch.Redis("heard"))
+    options = {"host": oracle.host, "port": oracle.port}
+    assert mine == play(redis.Redis(protocol=3, **options, **KINDS[kind]), redis.Redis(**options))
+    assert mine == [[b"invalidate", [b"k"]]] * 5 + [[b"invalidate", [b"own"]]]
+
+
+def test_what_a_client_left_over_in_its_pool(oracle):
+    """A subscription by execute_command, with messages and without: as in redis-py's pool."""
+    def play(client, other):
+        def outcome(*words):
+            try:
+                return client.execute_command(*words)
+            except redis.RedisError as error:
+                return type(error).__name__, str(error)
+
+        def publish():
+            heard = other.publish("a", "1")
+            # Over a socket it takes its time.
+            assert not heard or client.connection_pool._available_connections[-1].can_read(PATIENCE_S)
+            return heard
+
+        with client, other:
+            other.flushall()
+            found = [outcome("SUBSCRIBE", "a"), outcome("GET", "k"), publish(), outcome("GET", "k"), outcome("SUBSCRIBE", "a"),
+                     publish(), outcome("PSUBSCRIBE", "b*"), outcome("UNSUBSCRIBE", "c"), outcome("PUNSUBSCRIBE")]
+            return found + [outcome("SET", "k", "1"), outcome("GET", "k"), other.pubsub_numpat()]
+    mine = play(hutch.Redis("left", protocol=2), hutch.Redis("left", protocol=2))
+    options = {"host": oracle.host, "port": oracle.port, "protocol": 2}
+    assert mine == play(redis.Redis(**options), redis.Redis(**options))
+
+
+def test_a_monitor_left_over_in_the_pool():
+    with hutch.Redis(protocol=3) as client, hutch.Redis(store=client.store) as other:
+        assert client.execute_command("MONITOR") == b"OK"
+        sizes = []
+        for number in range(2000):
+            other.set("k", number)
+            if number % 100 == 0:
+                assert client.echo("word") == b"word"
+                sizes.append(client.store.engine.used_memory)
+        assert sizes[-1] < sizes[1] + 4096
+        assert client.get("k") == b"1999"
 
 
 def test_client_side_caching():

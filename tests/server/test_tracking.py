@@ -8,7 +8,7 @@ import redis
 from redis.cache import CacheConfig
 
 import hutch
-from resp_client import RespClient
+from resp_client import RespClient, pack
 from scenes import same
 
 PATIENCE_S = 60
@@ -60,14 +60,99 @@ SCENES = {
         "2: EVAL \"redis.call('SET', KEYS[1], 2) return redis.call('GET', KEYS[1])\" 1 k", "0: SET k 1",
         # (What a script of a NOLOOP client changes, Redis 8.2.3 tells that client of. We do not.)
         "3: CLIENT TRACKING ON BCAST", "3: EVAL \"return redis.call('SET', 'x', 2)\" 0", "0: EVAL \"return redis.call('SET', 'x', 2)\" 0"],
+    "redirected to itself": [
+        "2: CLIENT TRACKING ON REDIRECT {2}", "2: GET k", "0: SET k 1", "2: GET k", "2: SET k 2", "2: CLIENT GETREDIR",
+        "2: CLIENT TRACKING ON BCAST REDIRECT {2}", "2: CLIENT TRACKING OFF", "2: CLIENT TRACKING ON BCAST REDIRECT {2}",
+        "0: SET k 3", "2: CLIENT TRACKINGINFO",
+        # RESP2 has a form for it while the session is subscribed, to whatever channel.
+        "0: CLIENT TRACKING ON REDIRECT {0}", "0: GET k", "1: SET k 1", "0: GET k", "0: SUBSCRIBE __redis__:invalidate",
+        "1: SET k 2", "1: SET k 3", "0: UNSUBSCRIBE", "0: GET k", "0: SUBSCRIBE other", "1: SET k 4", "0: UNSUBSCRIBE",
+        "0: GET k", "1: SET k 5", "0: CLIENT TRACKING OFF", "0: CLIENT TRACKING ON BCAST REDIRECT {0}",
+        "0: SUBSCRIBE __redis__:invalidate", "1: MSET b 1 a 2", "1: FLUSHALL", "0: UNSUBSCRIBE", "0: SET mine 1",
+        "0: CLIENT TRACKINGINFO"],
+    "read-only scripts": [
+        # Their declared keys are not read by that.
+        "2: CLIENT TRACKING ON", "2: EVAL_RO \"return 1\" 2 a b", "0: MSET a 1 b 2",
+        "2: EVAL_RO \"return redis.call('GET', KEYS[2])\" 2 a b", "0: MSET a 1 b 2",
+        "2: EVALSHA_RO e0e1f9fabfc9d4800c877a703b823ac0578ff8db 1 a", "0: EVAL \"return 1\" 0",
+        "2: EVALSHA_RO e0e1f9fabfc9d4800c877a703b823ac0578ff8db 1 a", "0: SET a 1",
+        "0: FUNCTION LOAD REPLACE \"#!lua name=tracked\\nredis.register_function{function_name='quiet', "
+        "callback=function(k) return 1 end, flags={'no-writes'}}\"", "2: FCALL_RO quiet 1 a", "0: SET a 1",
+        "2: MULTI", "2: EVAL_RO \"return 1\" 1 a", "2: EXEC", "0: SET a 2", "0: FUNCTION DELETE tracked"],
+    "prefixes in order": [
+        "2: CLIENT TRACKING ON BCAST PREFIX c PREFIX a PREFIX b", "2: CLIENT TRACKINGINFO", "3: CLIENT TRACKING ON BCAST",
+        "0: MSET c2 1 c1 1 b 1 a 1 d 1 ab 1 a2 1 a10 1", "0: DEL c1 a d", "2: CLIENT TRACKING ON BCAST PREFIX B PREFIX aa",
+        "2: CLIENT TRACKING ON BCAST PREFIX B", "2: CLIENT TRACKINGINFO",
+        "0: MULTI", "0: SET b 1", "0: SET a 1", "0: SET B 1", "0: SET a 2", "0: EXEC",
+        "0: EVAL \"for i = 9, 1, -1 do redis.call('SET', 'a' .. i, 1) redis.call('SET', 'b', i) end\" 0"],
     "no RESP3": ["0: CLIENT TRACKING ON", "0: GET k", "1: SET k 1", "0: HELLO 3", "0: GET k", "1: SET k 2"],
 }
 
 
 @pytest.mark.parametrize("name", SCENES)
 def test_scene(hutch_server, oracle, name):
-    # Keys of one message, and prefixes, come in hash order there.
-    same(hutch_server, oracle, SCENES[name], "2233", ("MSET", "DEL x1", "TRACKINGINFO"))
+    same(hutch_server, oracle, SCENES[name], "2233")
+
+
+def _heard(connection, sign):
+    """What came before the answer to a PING."""
+    connection.send_raw(b"PING %b\r\n" % sign)
+    found = []
+    while not found or sign not in found[-1]:
+        found.append(connection.read().raw)
+    return found[:-1]
+
+
+BATCH = (b"SET pb 1\r\nSET pa 1\r\nSET q 1\r\nSET pb 2\r\nINCR n\r\nDEL pa\r\nMULTI\r\nSET pz 1\r\nSET pc 1\r\nEXEC\r\n"
+         b"RPUSH pl 1\r\nRENAME pl pm\r\n")
+SCRIPT = pack(["EVAL", "redis.call('SET', 'p1', 1) redis.call('SET', 'p0', 1)", 0])
+
+
+def test_a_batch_is_told_of_at_its_end(hutch_server, oracle):
+    """One message a prefix, its keys in the order of their bytes; who did it hears of it behind all of the replies."""
+    def play(host, port):
+        plain, loop, actor = (RespClient(host, port) for _ in range(3))
+        actor.execute("FLUSHALL")
+        for client, words in (plain, ("PREFIX", "q", "PREFIX", "p")), (loop, ("NOLOOP",)), (actor, ("NOLOOP", "PREFIX", "p")):
+            client.execute("HELLO", "3")
+            client.execute("CLIENT", "TRACKING", "ON", "BCAST", *words)
+        found = []
+        # (What a script of a NOLOOP client changes, Redis 8.2.3 tells that client of. We do not.)
+        for client, batch in (actor, BATCH), (loop, BATCH), (plain, BATCH + SCRIPT + BATCH):
+            client.send_raw(batch)
+            found.append(_heard(client, b"end"))
+            found += [_heard(other, b"sign") for other in (plain, loop, actor)]
+        # The last to change a key is the one who is not told of it.
+        loop.send_raw(b"SET pa 1\r\nSET pb 1\r\n")
+        found.append(_heard(loop, b"end"))
+        return found
+    assert play("127.0.0.1", hutch_server.port) == play(oracle.host, oracle.port)
+
+
+def test_a_pipeline_of_an_embedded_client_is_told_of_at_its_end():
+    with hutch.Redis(decode_responses=True) as client:
+        heard = client.store.engine.session(decode=True)
+        heard.protocol = 3
+        heard.execute(["CLIENT", "TRACKING", "ON", "BCAST"])
+
+        def messages():
+            replies = heard.receive(0)
+            found = []
+            while replies:
+                found.append(replies.read())
+            return found
+        for transaction in True, False:
+            client.pipeline(transaction).set("c", 1).set("a", 1).set("b", 1).set("a", 2).execute()
+            assert messages() == [["invalidate", ["a", "b", "c"]]]
+            client.pipeline(transaction).lpush("c", 1).set("a", 1).delete("b").eval("return 1", 0).execute(False)
+            assert messages() == [["invalidate", ["a", "b"]]]
+        client.set("a", 1)
+        client.mset({"b": 1, "a": 2})
+        client.eval("for i = 1, 20000 do redis.call('SET', 'k' .. i % 3, i) end", 0)
+        assert messages() == [["invalidate", ["a"]], ["invalidate", ["a", "b"]], ["invalidate", ["k0", "k1", "k2"]]]
+        client.set("short", 1, px=1)
+        client.store.engine.advance_clock_ms(10)
+        assert messages() == [["invalidate", ["short"]], ["invalidate", ["short"]]]
 
 
 def test_expired_and_evicted_keys_are_told_of():
@@ -98,6 +183,23 @@ def test_the_table_is_bounded(hutch_server):
     assert "tracking_total_keys:10\r" in info and "tracking_total_items:10\r" in info
     other.execute("CONFIG", "SET", "tracking-table-max-keys", "1000000")
     client.close()
+
+
+@pytest.mark.parametrize("keys, most", [(40, 10), (5000, 7)])
+def test_a_lowered_bound_is_obeyed_without_another_command(hutch_server, oracle, keys, most):
+    def play(host, port):
+        client, other = (RespClient(host, port) for _ in range(2))
+        client.execute("FLUSHALL")
+        client.execute("HELLO", "3")
+        client.execute("CLIENT", "TRACKING", "ON")
+        for number in range(keys):
+            client.execute("GET", b"t%d" % number)
+        other.execute("CONFIG", "SET", "tracking-table-max-keys", most)
+        told = {client.read().raw for _ in range(keys - most)}
+        other.execute("CONFIG", "SET", "tracking-table-max-keys", "1000000")
+        assert all(raw.startswith(b">2\r\n$10\r\ninvalidate\r\n*1\r\n") for raw in told)
+        return len(told)
+    assert play("127.0.0.1", hutch_server.port) == play(oracle.host, oracle.port)
 
 
 def test_caching_of_redis_py():

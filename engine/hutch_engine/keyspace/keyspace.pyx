@@ -4,7 +4,7 @@ from libc.string cimport memset
 from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_clear, buffer_init
 from hutch_engine.base.clock cimport Clock, clock_now_us
 from hutch_engine.base.compiler cimport likely, unlikely
-from hutch_engine.base.memory cimport Heap, heap_free, heap_try_alloc, heap_try_resize, heap_try_zeroed
+from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_try_alloc, heap_try_resize, heap_try_zeroed
 from hutch_engine.base.random cimport Random, random_next, random_unit
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport (

@@ -17,7 +17,7 @@ from hutch_engine.server.engine cimport (
     SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
     SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING, SESSION_UNIX_SOCKET, TOPIC_CHANNEL, TOPIC_PATTERN, TRACKING_BCAST, TRACKING_BROKEN_REDIRECT,
     TOPIC_SHARD, Engine, Session, engine_end_pause, engine_of, engine_pause, session_end, session_memory, session_notice,
-    session_of)
+    session_of, session_unread)
 
 cdef enum:                       # client types, as TYPE filters name them
     CLIENT_NORMAL = 0
@@ -33,6 +33,9 @@ cdef struct Filter:              # CLIENT KILL
     Slice local_address
     int type                     # CLIENT_
     bint skip_me
+
+cdef enum:
+    FIXED_REPLY_BYTES = 16384    # of Redis's block for the first of its replies, and the least of its further ones
 
 cdef int64_t LONGEST_MS = 9223372036854775807
 cdef const char* NAME_ERROR = b"ERR Client names cannot contain spaces, newlines or special characters."
@@ -112,6 +115,7 @@ cdef void _append_flags(uint32_t flags, uint32_t tracking, Buffer* out) noexcept
 
 cdef void session_describe(const Session* session, Buffer* out) noexcept nogil:
     cdef int64_t now = monotonic_us()
+    cdef uint64_t unread = session_unread(session)
     _field(out, b"id=", <int64_t>session.id)
     _text_field(out, b" addr=", &session.address)
     _text_field(out, b" laddr=", &session.local_address)
@@ -131,16 +135,17 @@ cdef void session_describe(const Session* session, Buffer* out) noexcept nogil:
     _field(out, b" qbuf-free=", <int64_t>session.query_free)
     _field(out, b" argv-mem=", <int64_t>session.argument_bytes)
     _field(out, b" multi-mem=", <int64_t>session.queue_bytes)
-    # One buffer takes all of a reply here: its room and fill stand where Redis has its fixed block, and
-    # what waits behind a full socket where Redis has its list.
+    # One buffer takes all replies and messages here; they stand where Redis would have them: little in its fixed block,
+    # more in its list.
     _field(out, b" rbs=", <int64_t>session.reply.buffer.capacity)
     _field(out, b" rbp=", <int64_t>session.reply.buffer.length)
-    _field(out, b" obl=0 oll=", 1 if session.output_bytes else 0)
-    _field(out, b" omem=", <int64_t>session.output_bytes)
+    _field(out, b" obl=", <int64_t>(unread if unread <= FIXED_REPLY_BYTES else 0))
+    _field(out, b" oll=", <int64_t>(unread + FIXED_REPLY_BYTES - 1) // FIXED_REPLY_BYTES if unread > FIXED_REPLY_BYTES else 0)
+    _field(out, b" omem=", <int64_t>(unread if unread > FIXED_REPLY_BYTES else 0))
     _field(out, b" tot-mem=", <int64_t>session_memory(session))
     buffer_append_text(out, b" events=")
     if session.fd >= 0:
-        buffer_append_text(out, b"rw" if session.output_bytes else b"r")
+        buffer_append_text(out, b"rw" if atomic_load64(&session.output_bytes) else b"r")
     buffer_append_text(out, b" cmd=")
     if session.last_command == NULL:
         buffer_append_text(out, b"NULL")

@@ -20,6 +20,7 @@ from hutch_engine.server.config_rewrite cimport config_rewrite
 from hutch_engine.server.config_table cimport config_count, config_find, config_parameter
 from hutch_engine.server.error_stats cimport error_stats_clear
 from hutch_engine.server.latency cimport latency_clear
+from hutch_engine.server.tracking cimport tracking_limit
 from hutch_engine.server.engine cimport (
     SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_UNIX_SOCKET, CommandStats, Engine, ErrorStat, Session, engine_of,
     engine_poke_housekeeping, engine_used_memory, session_of)
@@ -77,6 +78,8 @@ cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil:
         # Taken as given, used and shown within bounds, as Redis does it.
         config.hz = 1 if config.hz < 1 else (500 if config.hz > 500 else config.hz)
     if changed & CHANGED_CRON and engine.housekeeping_runs:
+        engine_poke_housekeeping(engine)
+    if tracking_limit(engine):
         engine_poke_housekeeping(engine)
     if changed & CHANGED_CLIENT_MEMORY:
         clients_reweigh(engine)

@@ -171,7 +171,7 @@ cdef struct Session:
     uint64_t query_bytes                # figures the listener keeps for CLIENT LIST and INFO
     uint64_t query_free
     uint64_t argument_bytes
-    uint64_t output_bytes               # waiting behind a full socket
+    uint64_t output_bytes               # atomic: waiting behind a full socket
     uint64_t weighed_bytes              # what of Engine.socket_bytes it is (server/client_eviction)
 
 ctypedef const Command* (*CommandFinder)(Slice name) noexcept nogil
@@ -260,6 +260,9 @@ cdef struct Engine:
     Buffer message                      # the message being sent, in RESP
     size_t announced                    # effects of the running commands that subscribers have heard of
     bint sweep_wanted                   # an embedded session was cut off at its limit
+    Buffer changed                      # server/tracking's ChangedKeys, which CLIENT TRACKING BCAST is still to tell of
+    size_t changed_compact_at           # bytes of them at which keys that are named twice are looked for
+    bint gathering                      # a batch or a pipeline runs, and they are told of at its end
     uint32_t tracking_count             # sessions with CLIENT TRACKING
     SessionForgetter forget_topics      # server/pubsub, which lies above
 
@@ -385,6 +388,8 @@ cdef bint session_queue(Session* session, const Command* command, Slice* argv, s
 """Keep a command for EXEC; False when memory was refused."""
 cdef void session_discard(Session* session) noexcept nogil
 """Leave MULTI: drop the queue, the marks and the watches."""
+cdef uint64_t session_unread(const Session* session) noexcept nogil
+"""Bytes of replies and messages that its client has not taken."""
 cdef uint64_t session_memory(const Session* session) noexcept nogil
 cdef uint64_t engine_used_memory(const Engine* engine) noexcept nogil
 """used_memory: the heap and the clients' buffers."""

@@ -81,6 +81,7 @@ cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept
         table_init(&engine.topics[kind], &engine.heap, &engine.keyspace.hash_key, TOPIC_NAME_OFFSET)
     table_init(&engine.subscriptions, &engine.heap, &engine.keyspace.hash_key, SUBSCRIPTION_NAME_OFFSET)
     buffer_init(&engine.message, NULL)
+    buffer_init(&engine.changed, NULL)
     engine.keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
     engine.keyspace.guard = &engine.lock
     return True
@@ -111,6 +112,7 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
         table_clear(&engine.topics[kind])
     table_clear(&engine.subscriptions)
     buffer_clear(&engine.message)
+    buffer_clear(&engine.changed)
     heap_free(&engine.heap, engine.waits, sizeof(Wheel))
     engine.waits = NULL
     keyspace_clear(&engine.keyspace)
@@ -414,11 +416,15 @@ cdef void session_reset(Session* session) noexcept nogil:
         session.flags |= SESSION_AUTHENTICATED
 
 
+cdef uint64_t session_unread(const Session* session) noexcept nogil:
+    return atomic_load64(&session.output_bytes) + session.reply.buffer.length + session.inbox.length
+
+
 cdef uint64_t session_memory(const Session* session) noexcept nogil:
     return (sizeof(Session) + session.reply.buffer.capacity + session.inbox.capacity + session.name.capacity + session.library_name.capacity
             + session.library_version.capacity + session.address.capacity + session.local_address.capacity
             + session.queue_bytes + session.watch_count * sizeof(Watch) + session.query_bytes + session.query_free
-            + session.output_bytes
+            + atomic_load64(&session.output_bytes)
             + SUBSCRIPTION_BYTES * (session.topic_counts[TOPIC_CHANNEL] + session.topic_counts[TOPIC_PATTERN]
                                     + session.topic_counts[TOPIC_SHARD] + session.topic_counts[TOPIC_PREFIX]))
 

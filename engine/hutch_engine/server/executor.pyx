@@ -32,7 +32,7 @@ from hutch_engine.server.eviction cimport evict_until_it_fits
 from hutch_engine.server.latency cimport latency_note
 from hutch_engine.server.monitor cimport monitor_feed
 from hutch_engine.server.pubsub cimport pubsub_sweep
-from hutch_engine.server.tracking cimport announce_effects, tracking_invalidate_all, tracking_remember
+from hutch_engine.server.tracking cimport announce_effects, tracking_broadcast, tracking_invalidate_all, tracking_remember
 
 cdef enum:
     NAME_SHOWN = 128             # bytes of a client's words that an error repeats
@@ -294,7 +294,8 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
     if unlikely(engine.monitor_count != 0) and not command.flags & CMD_SKIP_MONITOR \
             and (not engine.serving or session.flags & SESSION_OF_SCRIPTS):     # not those that waited, a second time
         monitor_feed(session, command, argv, argc)
-    if unlikely(engine.tracking_count != 0) and command.flags & CMD_READONLY:
+    # Of a script it is the commands that read, not the script.
+    if unlikely(engine.tracking_count != 0) and command.flags & CMD_READONLY and not command.acl_categories & ACL_SCRIPTING:
         _remember(session, command, argv, argc)
     ended = ticks()
     if engine.batch_ticks:
@@ -367,6 +368,8 @@ cdef void act_on_effects(Engine* engine) noexcept nogil:
     # Whoever is served runs commands, whose effects come here again: these are only noted then.
     if unlikely(engine.ready_first != NULL) and not engine.serving:
         engine.serve_ready(engine)
+    if unlikely(engine.changed.length != 0) and not engine.gathering and not engine.serving:
+        tracking_broadcast(engine)
 
 
 cdef inline void _after_command(Session* session, size_t mark) noexcept nogil:

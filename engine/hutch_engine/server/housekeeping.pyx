@@ -10,6 +10,7 @@ from hutch_engine.keyspace.keyspace cimport (
 from hutch_engine.server.blocking cimport blocking_next_ms, blocking_time_out
 from hutch_engine.server.engine cimport PAUSE_NONE, Engine, engine_end_pause, engine_leave
 from hutch_engine.server.executor cimport act_on_effects
+from hutch_engine.server.tracking cimport tracking_limit
 
 cdef enum:
     WAIT_SLICE = 64              # time-outs of waiting clients a slice
@@ -63,6 +64,8 @@ cdef bint _slice(Engine* engine) noexcept nogil:
         if engine.chores & CHORE_RESIZE and not keyspace_resize_some(keyspace, RESIZE_SLICE):
             engine.chores &= ~<uint32_t>CHORE_RESIZE
     if blocking_time_out(engine, WAIT_SLICE):
+        more = True
+    if tracking_limit(engine):
         more = True
     if engine.pause_kind != PAUSE_NONE and clock_now_ms(&engine.clock) >= engine.pause_end_ms:
         engine_end_pause(engine)

@@ -21,7 +21,7 @@ from hutch_engine.server.config_table cimport config_find
 from hutch_engine.server.engine cimport (
     SESSION_BLOCKED, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_CHANNEL, TOPIC_PATTERN,
     TOPIC_PREFIX, TOPIC_SHARD, TOPIC_TRACKED, CommandStats, Engine, ScriptFigures, Session, engine_of,
-    engine_used_memory, session_memory)
+    engine_used_memory, session_memory, session_unread)
 from hutch_engine.server.error_stats cimport error_stats_append
 from hutch_engine.server.latency cimport latency_percentile_us
 from hutch_engine.server.standalone cimport standalone_last_save_s
@@ -291,8 +291,8 @@ cdef void _clients(Engine* engine, Buffer* out) noexcept nogil:
         watching += session.watch_count != 0
         if session.query_bytes > biggest_query:
             biggest_query = session.query_bytes
-        if session.output_bytes + session.reply.buffer.capacity > biggest_output:
-            biggest_output = session.output_bytes + session.reply.buffer.capacity
+        if session_unread(session) > biggest_output:
+            biggest_output = session_unread(session)
         session = session.next
     # Embedded callers count too: they are this server's clients, though no socket leads to them.
     _number(out, b"connected_clients", engine.session_count)

@@ -17,7 +17,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memmove
-from hutch_engine.base.atomics cimport atomic_add64, atomic_load32, atomic_store32
+from hutch_engine.base.atomics cimport atomic_add64, atomic_load32, atomic_store32, atomic_store64
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_reserve, buffer_shrink
 from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, prefetch, ticks, unlikely
@@ -47,6 +47,7 @@ from hutch_engine.server.resp_parser cimport (
     PARSE_ERROR, PARSE_FULL, PARSE_MORE, PARSE_REQUEST, ParseOutcome, parser_missing, parser_moved, parser_next,
     parser_rewind, words_init, words_reset)
 from hutch_engine.server.sockets cimport SOCKET_FAILED, SOCKET_WAIT, socket_read, socket_write
+from hutch_engine.server.tracking cimport tracking_broadcast
 from hutch_engine.structures.table cimport Table, table_prefetch_bucket, table_prefetch_entries
 
 cdef enum:
@@ -119,9 +120,9 @@ cdef void listener_free(Listener* listener) noexcept nogil:
     while listener.connection_count:
         connections_doom(listener, listener.connections[listener.connection_count - 1])
     connections_free_doomed(listener)
-    connections_close_sockets(listener)
     lock_acquire(&engine.lock)
     engine.wake_fd = -1
+    connections_close_sockets(listener)
     engine.listener_awake = False        # what came after its last look wakes the next one again
     engine.tcp_port = 0
     engine.serve_others = NULL
@@ -338,6 +339,7 @@ cdef void _execute_all(Listener* listener) noexcept nogil:
     cdef uint32_t i
     engine.keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)
     engine.batch_ticks = began
+    engine.gathering = True
     for i in range(listener.request_count):
         if unlikely(listener.requests[i].connection == NULL):
             continue                           # was run while a script let others in
@@ -352,6 +354,9 @@ cdef void _execute_all(Listener* listener) noexcept nogil:
             engine.batch_ticks = began
     engine.loop_command_ticks += _spent(engine, began)
     engine.batch_ticks = 0
+    engine.gathering = False
+    if unlikely(engine.changed.length != 0):
+        tracking_broadcast(engine)
 
 
 cdef bint _is_over_limit(Listener* listener, Connection* connection) noexcept nogil:
@@ -421,8 +426,8 @@ cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) 
     if turn_is_over:
         session.query_bytes = connection.parser.length - connection.parser.start
         session.query_free = 0
-    # What a full socket has not taken. What is swapped out just now most often leaves at once.
-    session.output_bytes = connection.sending.length - connection.sent if session.reply.buffer.length else 0
+    # What a full socket has not taken. What is swapped out just now most often leaves at once; else _send says so.
+    session.output_bytes = connection.sending.length - connection.sent if connection.interest & POLL_WRITE else 0
     if unlikely(session.flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)):
         if session.flags & SESSION_CLOSE_NOW:
             connection.ending = ENDING_NOW
@@ -587,8 +592,10 @@ cdef void _send(Listener* listener, Connection* connection) noexcept nogil:
         if unlikely(sending.capacity > KEEP_BUFFER_BYTES):
             buffer_clear(sending)
         if unlikely(connection.interest & POLL_WRITE):
+            atomic_store64(&connection.session.output_bytes, 0)
             connections_watch_for(listener, connection, connection.interest & ~<uint32_t>POLL_WRITE)
     else:
+        atomic_store64(&connection.session.output_bytes, sending.length - connection.sent)
         connections_watch_for(listener, connection, connection.interest | POLL_WRITE)
 
 

@@ -10,6 +10,11 @@ from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
 from hutch_engine.server.engine cimport Engine, Session
 
+cdef struct ChangedKey:                  # one record of Engine.changed; the key lies behind, filled up to eight bytes
+    uint64_t session                     # who changed it last; 0: nobody
+    uint32_t length
+    uint32_t unused
+
 cdef void messaging_install(Engine* engine) noexcept nogil
 """Called once by the engine's maker: sessions that go are forgotten by all that is sent here."""
 cdef void announce_effects(Engine* engine) noexcept nogil
@@ -21,5 +26,8 @@ cdef void tracking_remember(Session* session, const Command* command, const Slic
 cdef void tracking_enable(Session* session, uint32_t options, Session* target) noexcept nogil
 """`target`: whom the messages go to, NULL for the session itself. Prefixes are subscribed to by the caller."""
 cdef void tracking_disable(Session* session) noexcept nogil
-cdef void tracking_limit(Engine* engine) noexcept nogil
-"""tracking-table-max-keys: tell of random keys until no more are tracked than allowed."""
+cdef bint tracking_limit(Engine* engine) noexcept nogil
+"""tracking-table-max-keys: tell of random keys while more are tracked than allowed. A bounded number; True: call again."""
+cdef void tracking_broadcast(Engine* engine) noexcept nogil
+"""CLIENT TRACKING BCAST: one message a prefix, with the keys of Engine.changed in the order of their bytes. To be called at
+the end of what was done together. O(n log n, and who hears of them)."""

@@ -1,11 +1,11 @@
 """See tracking.pxd."""
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp
+from libc.stdlib cimport free, malloc, qsort
+from libc.string cimport memcmp, memcpy
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init,
-    buffer_slice)
+    buffer_reserve, buffer_shrink, buffer_slice)
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_of, slice_of_text
 from hutch_engine.commands.command cimport Command
@@ -24,7 +24,9 @@ from hutch_engine.structures.table cimport Table, table_count, table_random
 
 cdef enum:
     POSITIONS = 16               # keys of a command that are found without an allocation
-    LOOKED_BACK = 8              # a key that is named again so soon is told of once
+    COMPACT_BYTES = 65536        # of Engine.changed, before keys that are named twice are looked for
+    KEPT_CHANGED_BYTES = 16384   # of it, between broadcasts
+    EVICTED_AT_ONCE = 1000       # tracked keys, when there are too many
 
 
 # ---- keyspace notifications
@@ -82,7 +84,7 @@ cdef void _invalidate_for(Session* session, Slice keys) noexcept nogil:
     buffer_init(&text, NULL)
     if target.reply.resp >= 3:
         buffer_append_text(&text, b">2\r\n$10\r\ninvalidate\r\n")
-    elif target != session and target.flags & SESSION_SUBSCRIBED:
+    elif session.tracking_redirect and target.flags & SESSION_SUBSCRIBED:     # perhaps to the session itself
         buffer_append_text(&text, b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n")
     else:
         return                   # RESP2 has no form for it
@@ -141,51 +143,213 @@ cdef Slice _effect_key(Keyspace* keyspace, size_t index) noexcept nogil:
     return slice_of(keyspace.effect_keys.data + effect.key_start, effect.key_length)
 
 
-cdef bint _was_named(Keyspace* keyspace, size_t first, size_t index) noexcept nogil:
-    """Is the key of this effect one of the last few, too?"""
-    cdef Slice key = _effect_key(keyspace, index)
-    cdef size_t i = index
-    while i > first and index - i < LOOKED_BACK:
-        i -= 1
-        if keyspace.effects[i].kind == EFFECT_TOUCHED and slice_equals(_effect_key(keyspace, i), key):
-            return True
-    return False
+# ---- broadcasting: keys are noted as they change, and told of together
+
+cdef inline size_t _record_bytes(size_t key_length) noexcept nogil:
+    return sizeof(ChangedKey) + ((key_length + 7) & ~<size_t>7)
 
 
-cdef void _broadcast_prefix(Engine* engine, Topic* topic, size_t first) noexcept nogil:
-    """One message with all new keys of a prefix."""
-    cdef Keyspace* keyspace = &engine.keyspace
-    cdef Slice prefix = topic_name(topic)
-    cdef Slice key
-    cdef Subscription* subscription = topic.first
-    cdef Buffer keys, message
-    cdef int64_t count = 0
+cdef inline Slice _changed_key(const ChangedKey* record) noexcept nogil:
+    return slice_of(<const char*>record + sizeof(ChangedKey), record.length)
+
+
+cdef inline bint _begins_with(Slice key, Slice prefix) noexcept nogil:
+    return key.length >= prefix.length and (prefix.length == 0 or memcmp(key.data, prefix.data, prefix.length) == 0)
+
+
+cdef int _order_of(Slice one, Slice two) noexcept nogil:
+    cdef size_t shorter = one.length if one.length < two.length else two.length
+    cdef int order = memcmp(one.data, two.data, shorter) if shorter else 0
+    if order == 0:
+        return (one.length > two.length) - <int>(one.length < two.length)
+    return order
+
+
+cdef int _order_of_records(const void* one, const void* two) noexcept nogil:
+    """By key; those of one key in the order of their coming."""
+    cdef const ChangedKey* first = (<const ChangedKey**>one)[0]
+    cdef const ChangedKey* second = (<const ChangedKey**>two)[0]
+    cdef int order = _order_of(_changed_key(first), _changed_key(second))
+    if order == 0:
+        return (first > second) - <int>(first < second)
+    return order
+
+
+cdef int _order_of_topics(const void* one, const void* two) noexcept nogil:
+    return _order_of(topic_name((<const Topic**>one)[0]), topic_name((<const Topic**>two)[0]))
+
+
+cdef void _note_changed(Engine* engine, Slice key) noexcept nogil:
+    cdef Topic* topic = <Topic*>engine.first_prefix
+    cdef ChangedKey* record
+    cdef size_t bytes = _record_bytes(key.length)
+    while topic != NULL and not _begins_with(key, topic_name(topic)):
+        topic = topic.next_of_kind
+    if topic == NULL:
+        return
+    if not buffer_reserve(&engine.changed, bytes):
+        engine.changed.failed = False
+        engine.changed.length = 0
+        _broadcast_all(engine)
+        return
+    record = <ChangedKey*>(engine.changed.data + engine.changed.length)
+    record.session = engine.current.id if engine.current != NULL else 0
+    record.length = <uint32_t>key.length
+    if key.length:
+        memcpy(<char*>record + sizeof(ChangedKey), key.data, key.length)
+    engine.changed.length += bytes
+    if unlikely(engine.changed.length >= engine.changed_compact_at):
+        _compact_changed(engine)
+
+
+cdef ChangedKey** _sorted_changed(Engine* engine, size_t* count_out) noexcept nogil:
+    """Each key once, in order, with whom changed it last; malloc'ed. NULL when memory was refused."""
+    cdef size_t at = 0
+    cdef size_t count = 0
+    cdef size_t kept = 0
     cdef size_t i
-    buffer_init(&keys, NULL)
-    for i in range(first, keyspace.effect_count):
-        if keyspace.effects[i].kind != EFFECT_TOUCHED:
-            continue
-        key = _effect_key(keyspace, i)
-        if key.length >= prefix.length and (prefix.length == 0 or memcmp(key.data, prefix.data, prefix.length) == 0) \
-                and not _was_named(keyspace, first, i):
-            _append_key(&keys, key)
-            count += 1
-    if count:
-        buffer_init(&message, NULL)
-        buffer_append(&message, b"*", 1)
-        buffer_append_integer(&message, count)
-        buffer_append(&message, b"\r\n", 2)
-        buffer_append_slice(&message, buffer_slice(&keys))
+    cdef ChangedKey** records
+    while at < engine.changed.length:
+        at += _record_bytes((<ChangedKey*>(engine.changed.data + at)).length)
+        count += 1
+    records = <ChangedKey**>malloc(count * sizeof(ChangedKey*))
+    if records == NULL:
+        return NULL
+    at = 0
+    for i in range(count):
+        records[i] = <ChangedKey*>(engine.changed.data + at)
+        at += _record_bytes(records[i].length)
+    qsort(records, count, sizeof(ChangedKey*), _order_of_records)
+    for i in range(count):
+        if kept and slice_equals(_changed_key(records[kept - 1]), _changed_key(records[i])):
+            kept -= 1
+        records[kept] = records[i]
+        kept += 1
+    count_out[0] = kept
+    return records
+
+
+cdef void _compact_changed(Engine* engine) noexcept nogil:
+    """A long script may change one key very often."""
+    cdef Buffer kept
+    cdef size_t count, i
+    cdef ChangedKey** records = _sorted_changed(engine, &count)
+    buffer_init(&kept, NULL)
+    if records != NULL:
+        for i in range(count):
+            buffer_append(&kept, <const char*>records[i], _record_bytes(records[i].length))
+        free(records)
+        if not kept.failed:
+            buffer_clear(&engine.changed)
+            engine.changed = kept
+        else:
+            buffer_clear(&kept)
+    engine.changed_compact_at = engine.changed.length * 2
+    if engine.changed_compact_at < COMPACT_BYTES:
+        engine.changed_compact_at = COMPACT_BYTES
+
+
+cdef bint _write_keys(Buffer* out, ChangedKey** records, size_t count, uint64_t without) noexcept nogil:
+    """An array of the keys, those that this session changed last left out (0: none are). False when none is left."""
+    cdef int64_t told = 0
+    cdef size_t i
+    out.length = 0
+    for i in range(count):
+        told += without == 0 or records[i].session != without
+    buffer_append(out, b"*", 1)
+    buffer_append_integer(out, told)
+    buffer_append(out, b"\r\n", 2)
+    for i in range(count):
+        if without == 0 or records[i].session != without:
+            _append_key(out, _changed_key(records[i]))
+    return told != 0
+
+
+cdef void _broadcast_prefix(Topic* topic, ChangedKey** records, size_t count, Buffer* message) noexcept nogil:
+    """`records`: the changed keys of this prefix."""
+    cdef Subscription* subscription = topic.first
+    cdef Session* session
+    cdef bint common = False             # `message` has all of them
+    while subscription != NULL:
+        session = subscription.session
+        if session.tracking & TRACKING_NOLOOP:
+            common = False
+            if _write_keys(message, records, count, session.id) and not message.failed:
+                _invalidate_for(session, buffer_slice(message))
+        else:
+            if not common:
+                common = _write_keys(message, records, count, 0)
+            if not message.failed:
+                _invalidate_for(session, buffer_slice(message))
+        if message.failed:
+            message.failed = False
+            common = False
+            _tell_of_all(session)
+        subscription = subscription.next_of_topic
+
+
+cdef void _broadcast_all(Engine* engine) noexcept nogil:
+    """Memory was refused: whoever listens to a prefix is told of everything."""
+    cdef Topic* topic = <Topic*>engine.first_prefix
+    cdef Subscription* subscription
+    while topic != NULL:
+        subscription = topic.first
         while subscription != NULL:
-            # All that is announced together was done by one session.
-            if not (subscription.session.tracking & TRACKING_NOLOOP and subscription.session == engine.current):
-                if unlikely(message.failed or keys.failed):
-                    _tell_of_all(subscription.session)
-                else:
-                    _invalidate_for(subscription.session, buffer_slice(&message))
+            _tell_of_all(subscription.session)
             subscription = subscription.next_of_topic
-        buffer_clear(&message)
-    buffer_clear(&keys)
+        topic = topic.next_of_kind
+
+
+cdef bint _broadcast_sorted(Engine* engine) noexcept nogil:
+    cdef size_t topic_total = <size_t>table_count(&engine.topics[TOPIC_PREFIX])
+    cdef size_t count, i, first, last
+    cdef ChangedKey** records = _sorted_changed(engine, &count)
+    cdef Topic** topics = <Topic**>malloc((topic_total + 1) * sizeof(Topic*))
+    cdef Topic* topic = <Topic*>engine.first_prefix
+    cdef Buffer message
+    if records == NULL or topics == NULL:
+        free(records)
+        free(topics)
+        return False
+    for i in range(topic_total):
+        topics[i] = topic
+        topic = topic.next_of_kind
+    qsort(topics, topic_total, sizeof(Topic*), _order_of_topics)
+    buffer_init(&message, NULL)
+    for i in range(topic_total):
+        # Those that begin with the prefix stand together, from the first that is not less than it.
+        first = _first_not_less(records, count, topic_name(topics[i]))
+        last = first
+        while last < count and _begins_with(_changed_key(records[last]), topic_name(topics[i])):
+            last += 1
+        if last > first:
+            _broadcast_prefix(topics[i], records + first, last - first, &message)
+    buffer_clear(&message)
+    free(records)
+    free(topics)
+    return True
+
+
+cdef size_t _first_not_less(ChangedKey** records, size_t count, Slice prefix) noexcept nogil:
+    cdef size_t low = 0
+    cdef size_t high = count
+    cdef size_t middle
+    while low < high:
+        middle = (low + high) // 2
+        if _order_of(_changed_key(records[middle]), prefix) < 0:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+cdef void tracking_broadcast(Engine* engine) noexcept nogil:
+    if engine.changed.length and not _broadcast_sorted(engine):
+        _broadcast_all(engine)
+    engine.changed.length = 0
+    buffer_shrink(&engine.changed, KEPT_CHANGED_BYTES)
+    if unlikely(engine.sweep_wanted):
+        pubsub_sweep(engine)
 
 
 cdef void _announce_changes(Engine* engine, size_t first) noexcept nogil:
@@ -198,14 +362,12 @@ cdef void _announce_changes(Engine* engine, size_t first) noexcept nogil:
             topic = topic_find(engine, TOPIC_TRACKED, _effect_key(keyspace, i))
             if topic != NULL:
                 _invalidate(engine, topic)
+            if engine.first_prefix != NULL:
+                _note_changed(engine, _effect_key(keyspace, i))
         elif keyspace.effects[i].kind == EFFECT_TOUCHED_ALL and keyspace.effects[i].event_class == EVENT_FLUSHED \
                 and not flushed:
             flushed = True
             tracking_invalidate_all(engine)
-    topic = <Topic*>engine.first_prefix
-    while topic != NULL:
-        _broadcast_prefix(engine, topic, first)
-        topic = topic.next_of_kind
 
 
 cdef void announce_effects(Engine* engine) noexcept nogil:
@@ -225,18 +387,15 @@ cdef void announce_effects(Engine* engine) noexcept nogil:
 
 # ---- remembering
 
-cdef bint _evict(Engine* engine) noexcept nogil:
-    cdef Topic* topic = <Topic*>table_random(&engine.topics[TOPIC_TRACKED], &engine.random)
-    if topic == NULL:
-        return False
-    _invalidate(engine, topic)
-    return True
-
-
-cdef void tracking_limit(Engine* engine) noexcept nogil:
+cdef bint tracking_limit(Engine* engine) noexcept nogil:
     cdef int64_t most = engine.config.tracking_table_max_keys
-    while most and <int64_t>table_count(&engine.topics[TOPIC_TRACKED]) > most and _evict(engine):
-        pass
+    cdef int left = EVICTED_AT_ONCE
+    while most and <int64_t>table_count(&engine.topics[TOPIC_TRACKED]) > most:
+        if left == 0:
+            return True
+        left -= 1
+        _invalidate(engine, <Topic*>table_random(&engine.topics[TOPIC_TRACKED], &engine.random))
+    return False
 
 
 cdef void tracking_remember(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:

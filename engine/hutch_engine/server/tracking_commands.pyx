@@ -203,9 +203,30 @@ cdef void cmd_client_getredir(Call* call) noexcept nogil:
     reply_integer(call.reply, <int64_t>session.tracking_redirect if session.flags & SESSION_TRACKING else -1)
 
 
+cdef bint _is_less(Slice one, Slice two) noexcept nogil:
+    """In the order of their bytes."""
+    cdef size_t shorter = one.length if one.length < two.length else two.length
+    cdef int order = memcmp(one.data, two.data, shorter) if shorter else 0
+    return order < 0 or (order == 0 and one.length < two.length)
+
+
+cdef Subscription* _prefix_behind(Session* session, Subscription* last) noexcept nogil:
+    """The session's prefixes in order: the first behind `last` (NULL: of all). O(subscriptions), as often as there are
+    prefixes, which were compared with each other when they were given, too."""
+    cdef Subscription* subscription = <Subscription*>session.subscriptions
+    cdef Subscription* found = NULL
+    while subscription != NULL:
+        if subscription.topic.kind == TOPIC_PREFIX \
+                and (last == NULL or _is_less(topic_name(last.topic), topic_name(subscription.topic))) \
+                and (found == NULL or _is_less(topic_name(subscription.topic), topic_name(found.topic))):
+            found = subscription
+        subscription = subscription.next_of_session
+    return found
+
+
 cdef void cmd_client_trackinginfo(Call* call) noexcept nogil:
     cdef Session* session = session_of(call)
-    cdef Subscription* subscription = <Subscription*>session.subscriptions
+    cdef Subscription* subscription = NULL
     cdef const char* flags[6]
     cdef int count = 0
     cdef int i
@@ -245,7 +266,7 @@ cdef void cmd_client_trackinginfo(Call* call) noexcept nogil:
     cmd_client_getredir(call)
     reply_bulk_text(call.reply, b"prefixes")
     reply_array(call.reply, session.topic_counts[TOPIC_PREFIX])
+    subscription = _prefix_behind(session, NULL)
     while subscription != NULL:
-        if subscription.topic.kind == TOPIC_PREFIX:
-            reply_bulk(call.reply, topic_name(subscription.topic))
-        subscription = subscription.next_of_session
+        reply_bulk(call.reply, topic_name(subscription.topic))
+        subscription = _prefix_behind(session, subscription)

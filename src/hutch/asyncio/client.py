@@ -17,7 +17,7 @@ from hutch_engine.door_hot_async import HotAsync, async_methods
 from hutch_engine.door_hot_collections import HotCollections
 
 from ..client import _Callbacks, _DECISIVE, _IGNORED, _refusal, _with_driver
-from ..connection import database_number
+from ..connection import database_number, decodes_as_written
 from ..exceptions import StoreClosedError
 from ..pristine import Pristine
 from .connection import NO_REPLY, EmbeddedConnection, EmbeddedConnectionPool
@@ -128,6 +128,7 @@ class Redis(HotAsync, redis.asyncio.Redis):
             _client_is_pristine(kinds[0]) and _DECISIVE_METHODS.isdisjoint(mine)
             and callbacks is mine.get("_own_callbacks")
             and type(pool) is EmbeddedConnectionPool and pool.is_pristine and _pool_is_pristine(kinds[1])
+            and decodes_as_written(pool)
             and pool.connection_class is EmbeddedConnection and _connection_is_pristine(kinds[2])
             # A connection of one's own may be amid anything, and tasks take turns on it.
             and not self.single_connection_client and self.connection is None)

@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError, DataError, MaxConnectionsError, Re
 
 from hutch_engine.door_async import Submission, twin
 
-from ..connection import ADDRESS, CLOSED_BY_SERVER, MANY, NO_REPLY, EmbeddedPool, meaningful
+from ..connection import ADDRESS, CLOSED_BY_SERVER, MANY, MESSAGE, NO_REPLY, REPLY, EmbeddedPool, meaningful
 from ..exceptions import StoreClosedError
 from ..store import Store, store_of
 from .waiting import complete, finish, noticed
@@ -92,8 +92,8 @@ class EmbeddedConnection(AbstractConnection):
         self.store = store_of(store)
         self.session = None
         self._live = False
-        self._replies = deque()          # Submissions whose replies were not all read
-        self._messages = None            # those received and not yet read
+        # (REPLY, a Submission) or (MESSAGE, a Replies), in the order in which a socket would bring them
+        self._incoming = deque()
         self._unbroken = 0               # messages that were read since others had their turn
         self._listeners = set()          # futures of tasks that wait for a message
         kwargs = meaningful(kwargs)
@@ -128,8 +128,18 @@ class EmbeddedConnection(AbstractConnection):
 
     @property
     def is_usable(self):
-        """Connected, nothing left to read, and not killed by another client."""
-        return self._live and self.session.is_open and not (self._replies and self.has_replies())
+        """Connected, no reply left to read, and not killed by another client."""
+        return self._live and self.session.is_open and not (self._incoming and self.has_replies())
+
+    async def heard_all(self):
+        """Messages that nobody reads here, left over or in between: RESP3's go to their handlers, if there are any, as they
+        would while a reply is read. False if there is more, of which a client of a server would mistake the first for its
+        next reply."""
+        while self.has_messages():
+            if self.protocol not in (3, "3") or not isinstance(message := self._incoming[0][1].read(), list):
+                return False
+            await self._parser.handle_push(message)
+        return True
 
     async def connect_check_health(self, check_health=True, retry_socket_connect=True):
         if not self._live:
@@ -151,10 +161,10 @@ class EmbeddedConnection(AbstractConnection):
 
     def drop(self):
         """Disconnect. Nothing in it waits for anybody."""
-        for submission in self._replies:
-            submission.withdraw()
-        self._replies.clear()
-        self._messages = None
+        for kind, source in self._incoming:
+            if kind is REPLY:
+                source.withdraw()
+        self._incoming.clear()
         self._parser.on_disconnect()
         self._should_reconnect = False
         if self._live:
@@ -174,6 +184,7 @@ class EmbeddedConnection(AbstractConnection):
         if check_health and self.health_check_interval:
             await self.check_health()
         try:
+            self._collect()      # what came before the reply is to be read before it
             submission = Submission(self.session, command, True)
             submission.step()
         except StoreClosedError as error:
@@ -184,7 +195,7 @@ class EmbeddedConnection(AbstractConnection):
         except BaseException:
             self.drop()          # amid a transaction, perhaps
             raise
-        self._replies.append(submission)
+        self._incoming.append((REPLY, submission))
         for future in self._listeners:
             complete(future)     # the reply is theirs, as on a socket
 
@@ -199,22 +210,38 @@ class EmbeddedConnection(AbstractConnection):
 
     # ---- reading
 
-    def _first(self):
-        """The first submission that has replies, or will have; None if no reply is due."""
-        replies = self._replies
-        while replies and not replies[0] and replies[0].is_done:
-            replies.popleft()
-        return replies[0] if replies else None
+    def _head(self):
+        """What is to be read next: a message, or a submission that has replies, or will have; None for nothing."""
+        incoming = self._incoming
+        while incoming:
+            kind, source = head = incoming[0]
+            if source or (kind is REPLY and not source.is_done):
+                return head
+            incoming.popleft()
+        return None
+
+    def _collect(self):
+        """Messages that have come join what has."""
+        messages = self.session.receive(0)
+        if messages is not None:
+            self._incoming.append((MESSAGE, messages))
+
+    def _due(self):
+        """The first submission that has replies, or will have."""
+        for kind, source in self._incoming:
+            if kind is REPLY and (source or not source.is_done):
+                return source
+        return None
 
     def has_replies(self):
-        return bool(self._first())
+        return self._due() is not None
 
     async def next_reply(self, disable_decoding=False):
         """The next reply, when it is there; an error reply as an exception instance."""
-        submission = self._first()
+        submission = self._due()
         if submission is not None and not submission:
             await finish(submission)
-            submission = self._first()
+            submission = self._due()
         if submission is None:
             if self.session is None or not self.session.is_open:
                 raise ConnectionError(CLOSED_BY_SERVER)
@@ -222,13 +249,13 @@ class EmbeddedConnection(AbstractConnection):
         return submission.read(False if disable_decoding else None)
 
     def has_messages(self):
-        """Pub/sub, invalidation messages, MONITOR."""
-        if not self._messages:
-            self._messages = self.session.receive(0)
-        return bool(self._messages)
+        """Is a message next: of pub/sub, invalidation, MONITOR?"""
+        return self._has_anything() and self._incoming[0][0] is MESSAGE
 
     def _has_anything(self):
-        return self.has_replies() or self.has_messages()
+        if self._head() is None:
+            self._collect()
+        return bool(self._incoming)
 
     async def can_read(self):
         try:
@@ -246,7 +273,7 @@ class EmbeddedConnection(AbstractConnection):
     async def _next_message(self, disable_decoding, push_request):
         """The next message; None for one that went to a handler instead."""
         self._unbroken += 1
-        message = self._messages.read(False if disable_decoding else None)
+        message = self._incoming[0][1].read(False if disable_decoding else None)
         if not isinstance(message, list) or self.protocol not in (3, "3"):
             return message
         answer = await self._parser.handle_push(message)
@@ -254,12 +281,14 @@ class EmbeddedConnection(AbstractConnection):
 
     def message_at_hand(self):
         """A pub/sub message that was received and needs no handler of ours, or None. It is what reading would give."""
-        if (not self._messages or self._replies or self._unbroken >= MESSAGES_IN_A_ROW or self.health_check_interval
-                or self._parser.pubsub_push_handler_func is not None):
+        incoming = self._incoming
+        if (not incoming or incoming[0][0] is REPLY or not incoming[0][1] or self._unbroken >= MESSAGES_IN_A_ROW
+                or self.health_check_interval or self._parser.pubsub_push_handler_func is not None
+                or self._parser.invalidation_push_handler_func is not None):
             return None
         self._unbroken += 1
-        message = self._messages.read()
-        return None if message[0] in ("invalidate", b"invalidate") else message
+        message = incoming[0][1].read()
+        return None if message[0] in ("invalidate", b"invalidate") and self.protocol in (3, "3") else message
 
     async def _something(self, timeout):
         """Is there a reply or a message to read? Waits `timeout` seconds for it, or without end. Nothing suspends
@@ -276,20 +305,20 @@ class EmbeddedConnection(AbstractConnection):
         return self._has_anything()
 
     async def _next_response(self, disable_decoding, timeout, push_request):
-        if not push_request and self._parser.invalidation_push_handler_func is not None:
-            while self.has_messages():           # what came before a reply is heard of before it
-                await self._next_message(disable_decoding, False)
         end = None
         if timeout == math.inf:
             timeout = None
         elif timeout is not None:
             end = asyncio.get_running_loop().time() + timeout
-        elif not self.has_replies() and not push_request and not self._messages and not self.session.is_listening:
-            # A server that owes nothing would let a client wait for ever. Only one that listens should.
-            return await self.next_reply()       # which says so
-        while await self._something(timeout):
-            if self.has_replies():
-                if end is None or self._replies[0]:
+        while True:
+            if end is None and not push_request and not self._has_anything() and not self.session.is_listening:
+                # A server that owes nothing would let a client wait for ever. Only one that listens should.
+                return await self.next_reply()       # which says so
+            if not await self._something(timeout):
+                return None
+            kind, source = self._incoming[0]
+            if kind is REPLY:
+                if end is None or source:
                     return await self.next_reply(disable_decoding)
                 try:
                     return await asyncio.wait_for(self.next_reply(disable_decoding), timeout)
@@ -300,15 +329,15 @@ class EmbeddedConnection(AbstractConnection):
                 return response
             if end is not None:
                 timeout = end - asyncio.get_running_loop().time()
-        return None
 
     async def read_response(self, disable_decoding=False, timeout=None, *, disconnect_on_error=True, push_request=False):
         if not self._live:
             raise ConnectionError(CLOSED_BY_SERVER)
         due = True
         try:
-            if self._replies and self._replies[0] and self._parser.invalidation_push_handler_func is None:
-                response = await self.next_reply(disable_decoding)
+            head = self._head()
+            if head is not None and head[0] is REPLY and head[1]:
+                response = head[1].read(False if disable_decoding else None)
             else:
                 due = self.has_replies()
                 response = await self._next_response(disable_decoding, timeout, push_request)
@@ -403,6 +432,7 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
     async def _make_usable(self, connection):
         if not connection.is_usable:
             self.store.lend(self)                        # again, after aclose
+        if not connection.is_usable or (connection.session.has_messages and not await connection.heard_all()):
             await connection.disconnect()
             await connection.connect()
 

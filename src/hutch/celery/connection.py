@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError
 
 from hutch_engine.door_async import LATER, WAITING, Doorbell, Submission, listen
 
-from ..connection import EmbeddedConnection, Line
+from ..connection import REPLY, EmbeddedConnection, Line
 from ..exceptions import StoreClosedError
 
 _WAIT = frozenset({"BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD", "XREADGROUP",
@@ -64,10 +64,10 @@ class WatchedConnection(EmbeddedConnection):
 
     def _advance(self):
         """Go on with what was submitted. Is there a reply?"""
-        replies = self._replies
+        incoming = self._incoming
         self._later = False
-        while replies:
-            first = replies[0]
+        while incoming:
+            first = incoming[0][1]
             if isinstance(first, Submission) and not first.is_done:
                 state = first.step()
                 if state is LATER:
@@ -79,8 +79,12 @@ class WatchedConnection(EmbeddedConnection):
                     continue     # served between the two
             if first:
                 return True
-            replies.popleft()
+            incoming.popleft()
         return False
+
+    @staticmethod
+    def _is_over(source):
+        return not source and (not isinstance(source, Submission) or source.is_done)
 
     def _look(self):
         """Leave the descriptor readable exactly if there is something to read, or to do."""
@@ -89,7 +93,7 @@ class WatchedConnection(EmbeddedConnection):
             return               # nobody watches
         bell.answer()            # silent first: what comes while we look is heard
         try:
-            if self._advance() or self._later or self.has_messages():
+            if self._advance() or self._later or self._collect():
                 bell.ring()
         except (StoreClosedError, ConnectionError):
             bell.ring()          # who reads is told
@@ -113,15 +117,15 @@ class WatchedConnection(EmbeddedConnection):
         if check_health and self.health_check_interval:
             self.check_health()
         self._sock.fileno()
-        self._replies.append(Submission(self.session, command, True))
+        self._incoming.append((REPLY, Submission(self.session, command, True)))
 
     # ---- reading
 
-    def has_replies(self):
+    def _has_anything(self):
         if self._sock is None:
             return False
         try:
-            return self._advance()
+            return self._advance() or self._collect()
         except StoreClosedError as error:
             self.disconnect()
             raise ConnectionError(str(error)) from None
@@ -132,18 +136,18 @@ class WatchedConnection(EmbeddedConnection):
     def can_read(self, timeout=0):
         if self._sock is None:
             self.connect()
-        found = self.has_replies() or self.has_messages()
+        found = self._has_anything()
         if not found and timeout != 0:
             self._sock.fileno()
             self._look()
             self._wait(timeout)
-            found = self.has_replies() or self.has_messages()
+            found = self._has_anything()
         if self._sock is not None:
             self._look()
         return found
 
     def _next_response(self, *args):
-        while not self.has_replies() and self._replies:
+        while not self._has_anything() and self._incoming:
             if self._later:
                 time.sleep(_LATER_S)
             else:
