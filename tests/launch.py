@@ -86,8 +86,9 @@ def serve(*arguments, **options):
             server.wait_for("Ready to accept connections tcp")
             return server
         except AssertionError:
-            server.__exit__()
-            if attempt == 4 or "Address already in use" not in server.text():
+            again = attempt < 4 and "Address already in use" in server.text()
+            server.__exit__()            # and its log with it
+            if not again:
                 raise
 
 

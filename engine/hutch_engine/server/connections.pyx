@@ -227,6 +227,7 @@ cdef bint connections_open(Listener* listener, char* error_out, size_t error_siz
     lock_acquire(&engine.lock)
     engine.tcp_port = bound_port
     engine.shutdown_asked = False            # it was the one before that was to end
+    engine.listener_chores &= ~<uint32_t>LISTENER_SHUTS
     engine.wake_fd = listener.poller.wake_write_fd
     engine.listening = listener
     engine.rebind = _rebind
