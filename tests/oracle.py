@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 WANTED = "8.2"
@@ -31,7 +32,7 @@ MISSING = (
 def version_of(binary: str | Path) -> str | None:
     """The `v=` of `redis-server --version`, or None where it does not run."""
     try:
-        out = subprocess.run([str(binary), "--version"], capture_output=True, text=True, timeout=10, env=PLAIN).stdout
+        out = subprocess.run([str(binary), "--version"], capture_output=True, text=True, timeout=60, env=PLAIN)     # a loaded machine is slow.stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(r"v=(\S+)", out)
@@ -104,10 +105,10 @@ class RedisServer:
         raise RuntimeError(f"{self.binary} does not start:\n{text}")
 
     def _answers(self) -> bool:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                with socket.create_connection((self.host, self.port), 1) as client:
+                with socket.create_connection((self.host, self.port), 10) as client:
                     client.sendall(b"PING\r\n")
                     # A stranger on the port does not count, hence the look at our own process again.
                     if client.recv(100).startswith(b"+PONG") and self.process.poll() is None:
@@ -146,7 +147,11 @@ class RedisServer:
             return None
         return f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
-    def stop(self) -> None:
+    def stop(self, told: bool = False) -> None:
+        """End it. If it has ended itself, badly, that is told, unless somebody has told it already."""
+        how = self.ended() if self.process is not None else None
+        if how and not told and self.process.returncode != 0:
+            warnings.warn(f"the real server at port {self.port} {how}:\n{self.log()}", stacklevel=2)
         self._kill()
         shutil.rmtree(self.directory, ignore_errors=True)
         atexit.unregister(self.stop)

@@ -76,7 +76,7 @@ class Keeper:
     def _end(self) -> None:
         KEEPERS.remove(self)
         LAST_SENT.pop(self.port, None)
-        self.server.stop()
+        self.server.stop(told=True)
         self.server = None
 
     def __enter__(self) -> "Keeper":

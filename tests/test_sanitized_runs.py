@@ -33,7 +33,7 @@ def test_in_a_process_of_its_own():
 
 @pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="a sanitizer is preloaded already")
 @pytest.mark.parametrize("kind, fault, told", (
-    ("address", "fine", None), ("address", "overflow", "heap-buffer-overflow"), ("address", "overlong", "hift exponent 40 is too large"),
+    ("address", "overflow", "heap-buffer-overflow"), ("address", "overlong", "hift exponent 40 is too large"),
     ("threads", "fine", None), ("threads", "race", "WARNING: ThreadSanitizer: data race")))
 def test_no_report_is_swallowed(tmp_path, kind, fault, told):
     if not shutil.which("gcc"):
