@@ -32,7 +32,7 @@ MISSING = (
 def version_of(binary: str | Path) -> str | None:
     """The `v=` of `redis-server --version`, or None where it does not run."""
     try:
-        out = subprocess.run([str(binary), "--version"], capture_output=True, text=True, timeout=60, env=PLAIN)     # a loaded machine is slow.stdout
+        out = subprocess.run([str(binary), "--version"], capture_output=True, text=True, timeout=60, env=PLAIN).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(r"v=(\S+)", out)
