@@ -1,7 +1,12 @@
 # make run        build into .venv, show what Hutch does, then serve on 127.0.0.1:6379   (ONCE=1: without serving)
 # make test       the whole suite                                                  (TESTS=tests/server WORKERS=4)
 # make sanitize   the whole suite with the address and undefined-behaviour sanitizers
+# make sanitize-threads   the tests in which threads meet, with the thread sanitizer
+# make test-pythons       the suite with every CPython found here              (PYTHONS="3.10 3.13" TESTS=...)
+# make test-redis-py      the Python face with other versions of redis-py       (REDIS_PY="7.2.2 newest")
+# make test-wheel         a wheel whose sources are gone, in a fresh environment
 # make fuzz       the random tests, for longer
+# make chaos      threads, sockets, closes, kills, forks, refused memory all at once    (SECONDS=3600 SEED=n)
 # make bench      benchmarks beside a real Redis, ratios taken in one run
 # make build | wheel | clean
 #
@@ -28,10 +33,7 @@ HAS_BUILD    := $(VENV)/.has-build-tools
 HAS_TESTS    := $(VENV)/.has-test-tools
 INSTALLED    := $(VENV)/.installed
 
-SANITIZED    := build/sanitize
-ASAN          = $(shell gcc -print-file-name=libasan.so)
-
-.PHONY: run test sanitize fuzz test-long bench build wheel clean
+.PHONY: run test sanitize sanitize-threads test-pythons test-redis-py test-wheel fuzz test-long chaos bench build wheel clean
 .DELETE_ON_ERROR:
 
 run: $(BUILT) $(INSTALLED)
@@ -42,6 +44,13 @@ build: $(BUILT) $(INSTALLED)
 test: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal --durations=10 $(TESTS) $(ARGS)
 
+# Each version in a directory of its own below build/, before the environment's.
+REDIS_PY      ?= 6.4.0 7.2.2 7.4.0 8.1.0 newest
+REDIS_PY_TESTS = $(addprefix tests/python/test_,api_parity.py random_calls.py replaced_methods.py retries.py pools.py no_reply.py \
+                   hot_methods.py hot_collections.py hot_pipeline.py hot_scripts.py pipelines.py lifecycle.py messages.py asyncio.py)
+test-redis-py: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
+	$(PY) tools/with_redis_py.py $(REDIS_PY) -- -q -n $(WORKERS) --dist worksteal $(or $(filter-out tests,$(TESTS)),$(REDIS_PY_TESTS)) $(ARGS)
+
 # Other random commands at every run, and the property tests again and again; SEED=n repeats a run's commands.
 SEED   ?= $(shell date +%s)
 ROUNDS ?= 10
@@ -51,6 +60,12 @@ fuzz test-long: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	HUTCH_LONG=1 $(PY) -m pytest -q tests/scripting/test_running.py -k flat $(ARGS)
 	for round in $$(seq $(ROUNDS)); do $(PY) -m pytest -q -n $(WORKERS) --dist worksteal tests/base tests/structures \
 	    tests/commands tests/server/test_resp_parser.py tests/test_strings_model.py $(ARGS) || exit 1; done
+
+# Each kind of it (tests/chaos.py) has a fifth of the time; as many run at once as there are workers.
+SECONDS ?= 3600
+chaos: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
+	@echo "SEED=$(SEED)"
+	HUTCH_CHAOS_SECONDS=$(SECONDS) HUTCH_CHAOS_SEED=$(SEED) $(PY) -m pytest -q -n $(WORKERS) tests/server/test_chaos.py $(ARGS)
 
 bench: $(BUILT) $(INSTALLED) $(HAS_TESTS)
 	@for script in $(or $(BENCH),$(filter-out bench/peers.py,$(wildcard bench/*.py))); do \
@@ -87,18 +102,43 @@ $(BUILT_SHIMS): $(ENGINE) $(SHIMS) setup.py $(BUILT)
 
 # ---- the same with sanitizers, beside the release build
 
-$(SANITIZED)/.built: $(ENGINE) $(SHIMS) $(SOURCES) setup.py $(HAS_BUILD)
-	HUTCH_BUILD=sanitize HUTCH_SHIMS=1 $(PY) setup.py -q build \
-	    --build-base $(SANITIZED) --build-lib $(SANITIZED)/lib --build-temp $(SANITIZED)/temp --parallel $(JOBS)
-	cp tests/shims/__init__.py $(SANITIZED)/lib/shims/
+SANITIZED    := build/sanitize build/threads
+
+$(SANITIZED:=/.built): build/%/.built: $(ENGINE) $(SHIMS) $(SOURCES) setup.py $(HAS_BUILD)
+	HUTCH_BUILD=$* HUTCH_SHIMS=1 $(PY) setup.py -q build \
+	    --build-base build/$* --build-lib build/$*/lib --build-temp build/$*/temp --parallel $(JOBS)
+	cp tests/shims/__init__.py build/$*/lib/shims/
 	@touch $@
 
-# Import mode "importlib" keeps tests/ (with the release build's shims) from the front of the path; without -s
-# pytest would swallow the sanitizers' reports.
-sanitize: $(SANITIZED)/.built $(HAS_TESTS)
-	HUTCH_BUILD=sanitize PYTHONPATH=$(SANITIZED)/lib:tests PYTHONMALLOC=malloc \
-	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 LD_PRELOAD="$(ASAN)" \
-	$(PY) -m pytest -q -s -o pythonpath= --import-mode=importlib $(TESTS) $(ARGS)
+sanitize: build/sanitize/.built $(HAS_TESTS)
+	$(PY) tools/sanitized_tests.py address build/sanitize/lib -n $(WORKERS) --dist worksteal $(TESTS) $(ARGS)
+
+# What one thread does alone has no races, and takes ten times as long here: these are the files in which threads of ours or of
+# Python's meet in one engine, its listener and its housekeeping.
+THREADED := tests/server tests/python tests/test_oracle.py tests/scripting/test_running.py tests/scripting/test_hostile.py \
+            tests/commands/test_refused_memory.py
+sanitize-threads: build/threads/.built $(HAS_TESTS)
+	$(PY) tools/sanitized_tests.py threads build/threads/lib -n $(WORKERS) --dist worksteal \
+	    $(if $(filter-out tests,$(TESTS)),$(TESTS),$(THREADED)) $(ARGS)
+
+# ---- other interpreters, each with an environment of its own; their modules lie beside each other
+
+PYTHONS ?=
+test-pythons:
+	@set -e; $(PYTHON) tools/find_pythons.py $(PYTHONS) | while read -r version path; do \
+	    echo "== CPython $$version ($$path)"; \
+	    $(MAKE) test PYTHON="$$path" VENV=build/python-$$version </dev/null; done
+
+# ---- a wheel from a copy of the sources, which is gone when the wheel is tried out
+
+test-wheel: $(HAS_BUILD)
+	rm -rf build/wheel-test && mkdir -p build/wheel-test/source
+	tar -c --exclude='*.so' --exclude=__pycache__ engine src tools setup.py pyproject.toml MANIFEST.in README.md LICENSE \
+	    | tar -x -C build/wheel-test/source
+	cd build/wheel-test/source && $(abspath $(PY)) -m pip --disable-pip-version-check --quiet wheel --no-deps --no-build-isolation \
+	    --wheel-dir .. .
+	rm -rf build/wheel-test/source
+	$(PY) tools/test_wheel.py build/wheel-test/*.whl
 
 wheel: | $(PY)
 	$(PIP) wheel --no-deps --wheel-dir dist .

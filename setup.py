@@ -4,6 +4,7 @@ HUTCH_BUILD selects the flavour:
   release   (default) optimised, invariants compiled out
   checks    -O1 -g, structures verify themselves after every change
   sanitize  checks, with the address and undefined-behaviour sanitizers
+  threads   with the thread sanitizer; without the structures' own checks, which cost minutes and say nothing of threads
 HUTCH_SHIMS=1 also builds the test shims (tests/shims), which are never part of a wheel.
 """
 import os
@@ -25,6 +26,7 @@ FLAGS = {
          "-fno-sanitize=alignment", "-fno-sanitize-recover=undefined"],
         ["-fsanitize=address,undefined"],
     ),
+    "threads": (["-O1", "-g", "-fno-omit-frame-pointer", "-DHUTCH_CHECKS=0", "-fsanitize=thread"], ["-fsanitize=thread"]),
 }
 if FLAVOUR not in FLAGS:
     sys.exit(f"HUTCH_BUILD must be one of {', '.join(FLAGS)}, not {FLAVOUR!r}")
@@ -88,7 +90,8 @@ def cythonized():
     return cythonize(
         extensions(),
         include_path=["engine", "tests"],
-        build_dir=f"build/cython-{FLAVOUR}",
+        # What Cython makes is the same C in all flavours, but for the line numbers.
+        build_dir="build/cython-release" if FLAVOUR == "release" else "build/cython-lines",
         compiler_directives=DIRECTIVES,
         emit_linenums=FLAVOUR != "release",
         nthreads=0 if os.environ.get("HUTCH_SERIAL") == "1" else os.cpu_count() or 1,

@@ -1,4 +1,4 @@
-"""Shared fixtures: a real Redis to compare with, and Hutch's own listener. One of each per xdist worker."""
+"""Shared fixtures: a real Redis to compare with, and Hutch's own listener. One of each per file and xdist worker."""
 import importlib.util
 import sys
 
@@ -8,7 +8,9 @@ sys.modules.setdefault("hiredis", None)
 
 import pytest
 
-from oracle import MISSING, RedisServer, find_oracle, find_tool
+from oracle import MISSING, find_oracle, find_tool
+from oracle_keeper import Keeper
+from oracle_reports import pytest_runtest_protocol      # noqa: F401  (repeats tests whose oracle was lost)
 
 
 @pytest.fixture(scope="session")
@@ -19,18 +21,20 @@ def oracle_binary():
     return path
 
 
-@pytest.fixture(scope="session")
+# A server a file: what cannot be tidied up between two tests (DEBUG's switches, what scripts changed in their libraries) ends with it.
+
+@pytest.fixture(scope="module")
 def oracle(oracle_binary):
-    """A running redis-server 8.2 with `.host` and `.port`."""
-    with RedisServer(oracle_binary, "--enable-debug-command", "yes") as server:
-        yield server
+    """A running redis-server 8.2 with `.host` and `.port`; when it is lost, its Keeper puts another in its place."""
+    with Keeper(oracle_binary, "--enable-debug-command", "yes") as keeper:
+        yield keeper
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def oracle_twin(oracle_binary):
     """A second one: what holds between two real servers may be asked of Hutch."""
-    with RedisServer(oracle_binary, "--enable-debug-command", "yes") as server:
-        yield server
+    with Keeper(oracle_binary, "--enable-debug-command", "yes") as keeper:
+        yield keeper
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +64,7 @@ def hutch_module():
     return hutch
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def hutch_server():
     """Hutch's listener on a free port, with `.host` and `.port`."""
     with hutch_module().Server(port=0, enable_debug_command="yes") as server:        # as the oracle

@@ -170,7 +170,8 @@ class Player:
         for connection in self.connections:
             connection.close()
 
-    def play(self, steps: list[Step]) -> list[Reply]:
+    def play(self, steps: list[Step], singly: bool = False) -> list[Reply]:
+        """The replies to all steps. `singly`: no pipelines, so that it shows which command a server died of."""
         hello = (b"HELLO", b"%d" % self.protocol)
         for at in (1, 0):
             if self.uncertain:          # cut short, what was played may have left a connection mute
@@ -196,7 +197,7 @@ class Player:
             # As long a pipeline as possible: one connection, plain commands. A failed AUTH goes alone: Redis 8.2.3
             # sends no reply to it at all when it is not the first command of what it has read.
             end = len(replies) + 1
-            while end < len(steps) and steps[end].connection == step.connection and steps[end].compare != "scan" and \
+            while not singly and end < len(steps) and steps[end].connection == step.connection and steps[end].compare != "scan" and \
                     steps[end].argv[0] != b"@SLEEP" and b"AUTH" not in map(bytes.upper, steps[end].argv):
                 end += 1
             batch = [hello if one.argv == (b"@HELLO",) else one.argv for one in steps[len(replies):end]]
@@ -211,7 +212,10 @@ class Player:
         try:
             return run()
         except (Closed, OSError, BadReply) as lost:
-            self._reopen(at)
+            try:
+                self._reopen(at)
+            except OSError:
+                pass            # nobody is there any more: whoever plays next will hear of it
             return getattr(lost, "replies", []) + [Reply(Gone(f"{type(lost).__name__}: {lost}"), b"")]
 
     def _reopen(self, at: int) -> None:
@@ -258,21 +262,67 @@ class Difference:
 
 
 class Duel:
-    """A subject and the oracle, playing the same sequences."""
+    """A subject and the oracle, playing the same sequences.
+
+    A server with a keeper (see oracle_keeper) may be lost in the midst of it. That is told, by the keeper, and is no difference: the
+    sequence is played again on a fresh one, command by command, and what that one dies of is kept off it from then on.
+    """
+    ATTEMPTS = 4
 
     def __init__(self, subject, oracle, protocol: int):
         self.protocol = protocol
         self.subject, self.oracle = Player(subject, protocol), Player(oracle, protocol)
+        self.kept_off: set[tuple[bytes, ...]] = set()
+        self.not_compared: list[int] = []           # seeds of sequences that were given up
 
     def close(self) -> None:
         self.subject.close()
         self.oracle.close()
 
     def compare(self, steps: list[Step], seed: int = 0) -> Difference | None:
-        ones, twos = self.subject.play(steps), self.oracle.play(steps)
-        self.last = twos
-        index = agree(steps, ones, twos)
-        return None if index is None else Difference(steps, index, ones[index], twos[index], seed, self.protocol)
+        for attempt in range(self.ATTEMPTS):
+            steps = [step for step in steps if step.argv not in self.kept_off]
+            ones, twos = (self._play(player, steps, attempt > 0) for player in (self.subject, self.oracle))
+            self.last = twos
+            index = agree(steps, ones, twos)
+            if index is None and not any(isinstance(one.value, Gone) for one in twos):
+                return None
+            lost = [self._restore(side) for side in ("subject", "oracle")]
+            if not any(lost):
+                return None if index is None else Difference(steps, index, ones[index], twos[index], seed, self.protocol)
+            if attempt:
+                self.kept_off.add(self._last_played(steps, twos if lost[1] else ones))
+        self.not_compared.append(seed)
+        self.last = []
+        return None
+
+    def _play(self, player: Player, steps: list[Step], singly: bool) -> list[Reply]:
+        """A server that was lost before is as good as one that is lost now."""
+        try:
+            return player.play(steps, singly)
+        except (Closed, OSError, BadReply) as lost:
+            if not hasattr(player.subject, "keeper"):
+                raise
+            return [Reply(Gone(f"{type(lost).__name__}: {lost}"), b"")] * len(steps)
+
+    def _restore(self, side: str) -> bool:
+        """Whether that side was lost; it is sound afterwards."""
+        player = getattr(self, side)
+        if not hasattr(player.subject, "keeper") or player.subject.keeper.check(mended=True) is None:
+            return False
+        player.close()
+        setattr(self, side, Player(player.subject, self.protocol))
+        return True
+
+    @staticmethod
+    def _last_played(steps: list[Step], replies: list[Reply]) -> tuple[bytes, ...]:
+        """What it was lost by: the first command without a reply, or the one after which nobody had rights any more."""
+        for index, (step, reply) in enumerate(zip(steps, replies)):
+            if isinstance(reply.value, Gone):
+                return step.argv
+            if reply.raw.startswith((b"-NOPERM", b"-NOAUTH")):
+                return steps[max(0, index - 1)].argv
+        return ()
 
     def shared_seeds(self) -> tuple:
         """The makers of other types that both sides understand."""
@@ -340,8 +390,9 @@ class Duel:
 
 
 def main() -> int:
-    from oracle import MISSING, RedisServer, find_oracle
-    from subjects import EmbeddedSubject, ModelSubject, TcpSubject
+    from oracle import MISSING, find_oracle
+    from oracle_keeper import LOSSES, Keeper
+    from subjects import EmbeddedSubject, KeptSubject, ModelSubject, TcpSubject
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--port", type=int, help="the subject's port; without it the embedded engine is the subject")
@@ -356,14 +407,13 @@ def main() -> int:
     if binary is None:
         print(MISSING, file=sys.stderr)
         return 2
-    with RedisServer(binary, "--enable-debug-command", "yes") as server, \
-            RedisServer(binary, "--enable-debug-command", "yes") as twin:
-        oracle = TcpSubject(server.host, server.port, "redis")
+    with Keeper(binary, "--enable-debug-command", "yes") as server, Keeper(binary, "--enable-debug-command", "yes") as twin:
+        oracle = KeptSubject(server)
         for protocol in asked.protocol or (2, 3):
             if asked.port:
                 subject = TcpSubject(asked.host, asked.port)
             elif asked.subject == "redis":
-                subject = TcpSubject(twin.host, twin.port, "redis")
+                subject = KeptSubject(twin)
             else:
                 subject = EmbeddedSubject() if asked.subject == "embedded" else ModelSubject()
             chosen = asked.families or (("strings", "keys") if asked.subject == "model" else
@@ -372,6 +422,8 @@ def main() -> int:
             began = time.monotonic()
             done, found = duel.run(asked.commands, asked.seed, families(*chosen))
             duel.close()
+            while LOSSES:
+                print(LOSSES.pop(0))
             print(f"RESP{protocol}: {done} commands in {time.monotonic() - began:.1f} s, seed {asked.seed}")
             if found:
                 print(found)

@@ -12,15 +12,13 @@ from pathlib import Path
 
 import hutch
 import hutch_engine
-from oracle import free_port
+from oracle import PLAIN, free_port
 
 HUTCH = (sys.executable, "-m", "hutch", "serve")
-# A real server's own allocator does not live with a preloaded sanitizer.
-PLAIN = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "ASAN_OPTIONS", "PYTHONMALLOC")}
 # The very modules that the tests have, wherever the process is started.
 HUTCH_ENVIRONMENT = dict(os.environ, PYTHONPATH=os.pathsep.join(
     str(Path(module.__file__).resolve().parents[1]) for module in (hutch, hutch_engine)))
-SLOW = 10 if os.environ.get("HUTCH_BUILD") == "sanitize" else 1
+SLOW = 10 if os.environ.get("HUTCH_BUILD") in ("sanitize", "threads") else 1
 LINE = re.compile(r"^(\d+):([CMX]) (\d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3}) ([.\-*#]) (.*)$")
 
 
@@ -54,17 +52,17 @@ class Launched:
         """(role, mark, text) of the log's lines."""
         return [match.group(2, 4, 5) for match in map(LINE.match, self.text().splitlines()) if match]
 
-    def wait_for(self, text, seconds=15):
+    def wait_for(self, text, seconds=60):
         end = time.monotonic() + seconds * SLOW
         while text not in self.text():
             assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.text()}"
             assert time.monotonic() < end, f"no {text!r} in:\n{self.text()}"
             time.sleep(0.01)
 
-    def ended(self, seconds=15):
+    def ended(self, seconds=60):
         return self.process.wait(seconds * SLOW)
 
-    def terminate(self, number=signal.SIGTERM, seconds=15):
+    def terminate(self, number=signal.SIGTERM, seconds=60):
         self.process.send_signal(number)
         return self.ended(seconds)
 

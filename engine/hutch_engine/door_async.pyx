@@ -1,19 +1,16 @@
 """See door_async.pxd."""
 cimport cython
 from libc.stddef cimport size_t
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from posix.unistd cimport getpid
 from hutch_engine.base.buffer cimport buffer_append, buffer_clear, buffer_init
-from hutch_engine.base.lock cimport lock_acquire, lock_release, lock_try
-from hutch_engine.door cimport Engine, Session, Taken, run_commands, take_reply, taken_init
+from hutch_engine.door cimport (ENTER_TURN, Session, Taken, Visit, interrupt_wait, take_reply, take_served, taken_init)
 from hutch_engine.door_codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
-                                      decode_reply)
+                                      decode_reply, no_reply)
 from hutch_engine.server.bell cimport bell_drop, bell_new, bell_ring, bell_take
-from hutch_engine.server.blocking cimport blocking_forget
-from hutch_engine.server.engine cimport (SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
-                                         Session as SessionStruct, engine_is_ours, session_free, session_resemble, session_use_bell)
-from hutch_engine.server.executor cimport EXECUTED, EXECUTE_BLOCKED, EXECUTE_POSTPONED
+from hutch_engine.server.engine cimport SESSION_BLOCKED, SESSION_CLOSE_NOW, engine_is_ours, session_resemble, session_use_bell
+from hutch_engine.server.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED
 
 # What run_now and Submission.step answer when there is more to do.
 WAITING = type("WAITING", (), {"__slots__": (), "__doc__": "The command waits for a key."})()
@@ -21,10 +18,29 @@ LATER = type("LATER", (), {"__slots__": (), "__doc__": "Nothing happened: CLIENT
 DONE = type("DONE", (), {"__slots__": (), "__doc__": "All commands were answered."})()
 
 
-cdef inline void _lock(Engine engine) noexcept:
-    if not lock_try(&engine.core.lock):
-        with nogil:
-            lock_acquire(&engine.core.lock)
+cdef void _park(Session session, Visit* visit) noexcept nogil:
+    """A deed: the bell is to ring when the wait is over; visit.number is how it calls the session, 0: it is over."""
+    visit.number = 0
+    if session.core.flags & SESSION_BLOCKED:
+        session_use_bell(session.core, visit.bell)
+        visit.number = <int64_t>session.core.bell_number
+
+
+cdef void _listen(Session session, Visit* visit) noexcept nogil:
+    session_use_bell(session.core, visit.bell)
+    visit.number = <int64_t>session.core.bell_number
+
+
+cdef void _stop_waiting(Session session, Visit* visit) noexcept nogil:
+    """A deed: if the command still waits it is as if it had never been given; else visit.taken has its reply."""
+    interrupt_wait(session, visit)
+    if visit.flag:
+        take_reply(session.core, visit.taken)
+
+
+cdef void _resemble(Session session, Visit* visit) noexcept nogil:
+    if visit.other[0] != NULL and not visit.other[0].flags & SESSION_CLOSE_NOW:
+        session_resemble(visit.other[0], session.core)
 
 
 @cython.auto_pickle(False)
@@ -113,6 +129,7 @@ cdef class Doorbell:
 
 @cython.auto_pickle(False)
 @cython.final
+@cython.no_gc_clear
 cdef class Submission:
     """Commands that run one after the other in a session, without ever waiting in this thread.
 
@@ -169,27 +186,19 @@ cdef class Submission:
     cdef bint _resume(self) except -1:
         """Is the wait over? Then its reply was taken."""
         cdef Session session = self.session
-        cdef SessionStruct* core = self.blocked
         cdef Taken taken
-        session.engine.enter()
-        if session.core != core or core.flags & SESSION_CLOSE_NOW:
-            self.blocked = NULL
-            if session.core == core:
-                session.core = NULL
-                session_free(core)
-            session.engine.leave()
-            raise session.engine.closed_error("Connection closed by server.")
-        if core.flags & SESSION_BLOCKED:
-            session.engine.leave()
-            return False
+        cdef Visit visit
         taken_init(&taken)
-        take_reply(core, &taken)
-        taken.ended = core.flags & SESSION_CLOSE_AFTER_REPLY != 0
-        if taken.ended:
-            session.core = NULL
-            session_free(core)
-        session.engine.leave()
-        self.blocked = NULL
+        visit.id = self.blocked
+        visit.taken = &taken
+        try:
+            session.visit(take_served, &visit)
+        except BaseException:
+            self.blocked = 0
+            raise
+        if not visit.flag:
+            return False
+        self.blocked = 0
         self.last = self.buffer.length
         self._collect(&taken)
         if taken.ended:
@@ -199,24 +208,21 @@ cdef class Submission:
     def step(self):
         """Go on as far as it goes: DONE, WAITING or LATER."""
         cdef Session session = self.session
-        cdef SessionStruct* core
         cdef Taken taken
         cdef size_t i
-        if self.blocked != NULL and not self._resume():
+        if self.blocked and not self._resume():
             return WAITING
         while self.ran < self.total:
-            session.enter()
-            core = session.core
-            if core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or core.reply.buffer.length:
-                session.engine.leave()
-                return LATER                 # another thread's turn
             taken_init(&taken)
             try:
-                session.run_round(self.arguments.argv + self.argv_used, self.counts + self.ran, self.total - self.ran, &taken)
+                session.attempt(self.arguments.argv + self.argv_used, self.counts + self.ran, self.total - self.ran, False, &taken)
             except BaseException:            # a signal's handler raised, amid a script
                 if taken.big.data != NULL:
                     buffer_clear(&taken.big)
                 raise
+            if taken.entered == ENTER_TURN:
+                return LATER
+            session.refuse(taken.entered)
             self._collect(&taken)
             if taken.ended:
                 self.ran = self.total
@@ -225,7 +231,7 @@ cdef class Submission:
                 self.argv_used += self.counts[self.ran]
                 self.ran += 1
             if taken.outcome == EXECUTE_BLOCKED:
-                self.blocked = core
+                self.blocked = taken.session_id
                 self.at = self.ran - 1
                 if self.ran == self.total:
                     self._forget_words()     # the engine keeps a copy of those it waits with
@@ -238,35 +244,25 @@ cdef class Submission:
 
     def park(self, Doorbell bell not None, future):
         """The bell is to complete this future when the wait is over. Returns a number for Doorbell.unpark; 0: it is over."""
-        cdef Session session = self.session
-        cdef uint64_t number = 0
-        session.engine.enter()
-        if session.core == self.blocked and session.core.flags & (SESSION_BLOCKED | SESSION_CLOSE_NOW) == SESSION_BLOCKED:
-            session_use_bell(session.core, bell.core)
-            number = session.core.bell_number
-        session.engine.leave()
-        if number:
-            bell._expect(number, future)
-        return number
+        cdef Visit visit
+        visit.id = self.blocked
+        visit.bell = bell.core
+        self.session.engine.check_ours()
+        if self.blocked == 0 or self.session.try_visit(_park, &visit) or visit.number == 0:
+            return 0
+        bell._expect(visit.number, future)
+        return visit.number
 
     def withdraw(self):
-        """Wait no longer. False if the wait was over: its reply is there to be read (see `last_reply`)."""
+        """Wait no longer. False if the wait was over: its reply was there to be read (see `last_reply`)."""
         cdef Session session = self.session
-        cdef bint waited = True
-        if self.blocked == NULL:
+        cdef Visit visit
+        if self.blocked == 0:
             return True
-        if not engine_is_ours(session.engine.core):
-            return True
-        _lock(session.engine)
-        if not session.engine.closed and session.core == self.blocked:
-            if session.core.flags & SESSION_BLOCKED:
-                blocking_forget(session.core)
-                session.core.reply.buffer.length = 0
-            else:
-                waited = session.core.flags & SESSION_CLOSE_NOW != 0
-        lock_release(&session.engine.core.lock)
-        if waited:
-            self.blocked = NULL
+        visit.id = self.blocked
+        # A session that was ended has nothing to give either.
+        if not engine_is_ours(session.engine.core) or session.try_visit(interrupt_wait, &visit) or not visit.flag:
+            self.blocked = 0
             return True
         return not self._resume()
 
@@ -290,7 +286,7 @@ cdef class Submission:
 
     @property
     def is_done(self):
-        return self.ran == self.total and self.blocked == NULL
+        return self.ran == self.total and self.blocked == 0
 
     def read(self, decode=None):
         """The next reply; error replies are returned as exception instances. EOFError past the last."""
@@ -321,39 +317,29 @@ def run_now(Session session not None, tuple words not None, decode=None):
     cdef Arguments arguments
     cdef Taken taken
     cdef Cursor cursor
-    cdef SessionStruct* core
+    cdef Visit visit
     arguments_init(&arguments)
     taken_init(&taken)
     try:
         arguments_add_command(&arguments, session.codec, words, True)
-        session.enter()
-        core = session.core
-        if core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or core.reply.buffer.length:
-            session.engine.leave()
+        # Messages that nobody asks for here, of CLIENT TRACKING say, are let go: over a socket, too, they would be read
+        # before the reply.
+        session.attempt(arguments.argv, &arguments.count, 1, True, &taken)
+        if taken.entered == ENTER_TURN:
             return LATER
-        if core.inbox.length:
-            # Messages that nobody asks for here, of CLIENT TRACKING say: over a socket, too, they would be read and
-            # let go before the reply.
-            buffer_clear(&core.inbox)
-            core.inbox_over_since_us = 0
-        session.run_round(arguments.argv, &arguments.count, 1, &taken)
+        session.refuse(taken.entered)
         if taken.outcome == EXECUTE_POSTPONED:
             return LATER
         if taken.outcome == EXECUTE_BLOCKED:
-            _lock(session.engine)
-            if not session.engine.closed and session.core == core:
-                if core.flags & SESSION_BLOCKED:
-                    blocking_forget(core)
-                else:
-                    take_reply(core, &taken)         # in between: somebody made the key
-                    taken.outcome = EXECUTED
-            lock_release(&session.engine.core.lock)
-            if taken.outcome == EXECUTE_BLOCKED:
+            visit.id = taken.session_id
+            visit.taken = &taken
+            # In between somebody may have made the key, and it was served.
+            if session.try_visit(_stop_waiting, &visit) or not visit.flag:
                 return WAITING
         if taken.refused:
             raise MemoryError("no memory for the reply")
         if taken.length == 0:
-            return None                      # CLIENT REPLY OFF or SKIP
+            return no_reply(session.codec)
         cursor.at = taken.data
         cursor.end = taken.data + taken.length
         found = decode_reply(&cursor, session.codec, session.codec.decode if decode is None else decode, 0)
@@ -369,21 +355,20 @@ def run_now(Session session not None, tuple words not None, decode=None):
 def listen(Session session not None, Doorbell bell not None, future):
     """The bell is to complete this future as soon as there is anything for the session to see. Returns a number for
     Doorbell.unpark. What is there already does not ring: listen first, and look then."""
-    cdef uint64_t number
-    session.enter()
-    session_use_bell(session.core, bell.core)
-    number = session.core.bell_number
-    session.engine.leave()
-    bell._expect(number, future)
-    return number
+    cdef Visit visit
+    visit.id = 0
+    visit.bell = bell.core
+    session.visit(_listen, &visit)
+    bell._expect(visit.number, future)
+    return visit.number
 
 
 def twin(Session session not None, Session found=None):
     """A session with the same database, protocol and names: a new one, or `found`, one made so before."""
     cdef Session other = found if found is not None else Session(session.engine, session.codec)
+    cdef Visit visit
     other.open()
-    session.enter()
-    if other.core != NULL:
-        session_resemble(other.core, session.core)
-    session.engine.leave()
+    visit.id = 0
+    visit.other = &other.core
+    session.visit(_resemble, &visit)
     return other

@@ -40,6 +40,7 @@ cdef class Codec:
     cdef str _errors
     cdef public object error_factory # message -> exception, for error replies
     cdef public object data_error    # exception class for what cannot be a word
+    cdef public object silence_error # exception class for a command that is not answered; None: the answer is None
 
     cdef object text(self, const char* data, size_t length)
 
@@ -58,5 +59,8 @@ cdef int arguments_add_command(Arguments* arguments, Codec codec, tuple words, b
 """All words of a command; with `split`, a name such as "CONFIG GET" becomes two, as redis-py's packer
 makes it. At least one word."""
 cdef void arguments_clear(Arguments* arguments) noexcept
+cdef object no_reply(Codec codec)
+"""What a caller hears whose command is not answered (CLIENT REPLY): codec.silence_error, or None."""
 cdef object decode_reply(Cursor* cursor, Codec codec, bint decode, int depth)
-"""The reply at the cursor, which moves behind it. Error replies are exception instances. O(bytes)."""
+"""The reply at the cursor, which moves behind it. Error replies are exception instances. RecursionError past NESTING_MAX.
+O(bytes)."""

@@ -40,12 +40,13 @@ class ReplyError(Exception):
 @cython.auto_pickle(False)
 cdef class Codec:
     def __init__(self, bint decode=False, str encoding="utf-8", str errors="strict", error_factory=None,
-                 data_error=TypeError):
+                 data_error=TypeError, silence_error=None):
         self.decode = decode
         self.encoding = encoding
         self.errors = errors
         self.error_factory = ReplyError if error_factory is None else error_factory
         self.data_error = data_error
+        self.silence_error = silence_error
 
     @property
     def encoding(self):
@@ -213,6 +214,18 @@ cdef void arguments_clear(Arguments* arguments) noexcept:
 
 # ---- replies
 
+cdef object no_reply(Codec codec):
+    if codec.silence_error is not None:
+        raise codec.silence_error("no reply will come: CLIENT REPLY is OFF, or was SKIP")
+    return None
+
+
+cdef int _cut_off(Codec codec) except -1:
+    """A reply of the engine's ends too early only when CLIENT REPLY was among the commands of an EXEC."""
+    no_reply(codec)
+    return _truncated()
+
+
 cdef int _truncated() except -1:
     raise ValueError("truncated or malformed reply")
 
@@ -263,7 +276,7 @@ cdef object _elements(Cursor* cursor, Codec codec, bint decode, int depth, int64
     cdef int64_t i
     cdef object element
     if count > cursor.end - cursor.at:
-        _truncated()                     # an element has three bytes at least
+        _cut_off(codec)                     # an element has three bytes at least
     cdef list found = PyList_New(<Py_ssize_t>count)
     for i in range(count):
         element = decode_reply(cursor, codec, decode, depth + 1)
@@ -277,8 +290,10 @@ cdef object decode_reply(Cursor* cursor, Codec codec, bint decode, int depth):
     cdef Slice line
     cdef int64_t count
     cdef dict pairs
-    if cursor.at >= cursor.end or depth > NESTING_MAX:
-        _truncated()
+    if depth > NESTING_MAX:
+        raise RecursionError("a reply is nested too deeply")
+    if cursor.at >= cursor.end:
+        _cut_off(codec)
     kind = cursor.at[0]
     line = _line(cursor)
     if kind == b'$':

@@ -14,6 +14,7 @@ from hutch_engine.base.outcome cimport INVALID, NOT_FOUND, OK, Outcome
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.string cimport string_get_fast, string_set_fast
 from hutch_engine.door cimport Session
+from hutch_engine.door_classes cimport looked_set, looked_still_true
 from hutch_engine.door_codec cimport Codec
 from hutch_engine.keyspace.entry cimport (ENTRY_INTEGER, TYPE_STRING, Entry, entry_deadline_ms, entry_integer,
                                           entry_type, value_of_integer)
@@ -76,13 +77,6 @@ cdef inline bint _value_word(object value, Codec codec, Slice* word, char* digit
     return False
 
 
-cdef inline void _count(SessionStruct* core, const Command* command) noexcept nogil:
-    # Time is not taken: two looks at the clock would be a fifth of a GET.
-    core.engine.stats[command.id].calls += 1
-    core.engine.commands_processed += 1
-    core.commands += 1
-
-
 cdef object _decoded(Codec codec, Slice value, char* owned):
     """The value as the client wants it; `owned` is freed."""
     try:
@@ -106,19 +100,49 @@ cdef class HotMethods:
                 self.hot_engine = session.engine.core
                 self.hot_monotonic_us = monotonic_us() - clock_coarse_ms(&session.engine.core.clock) * 1000
                 self.hot_session = session
+                self._hot_decide()
 
     def _hot_owns(self, session):
         """Do the hot methods run in this session?"""
         return self.hot_session is session
 
-    def _hot_enable(self, bint enabled):
-        """Off: every call takes the general way."""
-        self.hot_enabled = enabled
+    @property
+    def _hot_attached(self):
+        """Is there a session for the hot methods?"""
+        return self.hot_session is not None
+
+    def _hot_enable(self, tuple kinds not None, tuple numbers not None, bint on):
+        """Three classes (the client's, its pool's, the connections') were looked at; the numbers are those that
+        door_classes.class_number gave before. On: the short way is open as long as they keep them. Off: every call takes the
+        general way."""
+        with cython.critical_section(self):
+            self.hot_looked.own = 0
+            self.hot_kinds = kinds
+            self.hot_numbers = numbers
+            self.hot_enabled = on
+            looked_set(&self.hot_seen, kinds, numbers)
+            self._hot_decide()
+
+    def _hot_disable(self):
+        """Every call takes the general way."""
+        with cython.critical_section(self):
+            self.hot_enabled = False
+            self.hot_looked.own = 0
+
+    cdef int _hot_decide(self) except -1:
+        if self.hot_session is not None and self.hot_enabled:
+            looked_set(&self.hot_looked, self.hot_kinds, self.hot_numbers)
+        return 0
+
+    @property
+    def _hot_stale(self):
+        """Was one of the classes changed since _hot_enable?"""
+        return not looked_still_true(&self.hot_seen, self)
 
     @property
     def _hot(self):
         """Would a plain call take the short way?"""
-        return self.hot_enabled and self.hot_session is not None
+        return hot_is_on(self)
 
     def get(self, name):
         """
@@ -132,7 +156,7 @@ cdef class HotMethods:
         cdef char[VALUE_SMALL] small
         cdef char* large = NULL
         cdef char[INTEGER_TEXT_MAX] digits
-        if self.hot_enabled and self.hot_session is not None and hot_word(name, self.hot_session.codec, &key):
+        if hot_is_on(self) and hot_word(name, self.hot_session.codec, &key):
             session = self.hot_session
             core = hot_begin(self, self.hot_session, GET, 0)
             if core != NULL:
@@ -147,7 +171,7 @@ cdef class HotMethods:
                             memcpy(large, value.data, value.length)
                         value.data = large
                 if likely(outcome != INVALID):
-                    _count(core, GET)
+                    hot_count(core, GET)
                 hot_end(core)                       # the key may have expired just now
                 if likely(outcome == OK):
                     if unlikely(value.data == NULL):
@@ -166,7 +190,7 @@ cdef class HotMethods:
         cdef Slice word
         cdef char[INTEGER_TEXT_MAX] digits
         cdef bint done
-        if (not self.hot_enabled or self.hot_session is None or not hot_word(name, self.hot_session.codec, &key)
+        if (not hot_is_on(self) or not hot_word(name, self.hot_session.codec, &key)
                 or not _value_word(value, self.hot_session.codec, &word, digits)):
             return False
         core = hot_begin(self, self.hot_session, SET, 0)
@@ -174,7 +198,7 @@ cdef class HotMethods:
             return False
         done = string_set_fast(&core.engine.keyspace, core.call.database, key, word)
         if likely(done):
-            _count(core, SET)
+            hot_count(core, SET)
         hot_end(core)
         return done
 
@@ -212,7 +236,7 @@ cdef class HotMethods:
                 done = keyspace_change_value(keyspace, database, slot, value_of_integer(total)) != NULL
         if likely(done):
             keyspace.dirty += 1
-            _count(core, command)
+            hot_count(core, command)
         hot_end(core)
         return total if done else None
 
@@ -226,7 +250,7 @@ cdef class HotMethods:
         """
         Increment the value of ``name`` by ``amount``; a key that does not exist counts as 0. O(1)
         """
-        if self.hot_enabled and self.hot_session is not None and self._amount(amount) is not None:
+        if hot_is_on(self) and self._amount(amount) is not None:
             total = self._add(name, amount, INCRBY)
             if total is not None:
                 return total
@@ -238,7 +262,7 @@ cdef class HotMethods:
         """
         Decrement the value of ``name`` by ``amount``; a key that does not exist counts as 0. O(1)
         """
-        if self.hot_enabled and self.hot_session is not None and self._amount(amount) is not None:
+        if hot_is_on(self) and self._amount(amount) is not None:
             total = self._add(name, -<int64_t>amount, DECRBY)
             if total is not None:
                 return total
@@ -271,7 +295,7 @@ cdef class HotMethods:
                 keyspace_delete(keyspace, core.call.database, slot, hash, command == UNLINK or keyspace.lazy_user_delete)
                 keyspace.dirty += 1
                 removed += 1
-        _count(core, command)
+        hot_count(core, command)
         hot_end(core)
         return removed
 
@@ -279,7 +303,7 @@ cdef class HotMethods:
         """
         Delete one or more keys specified by ``names``; returns how many there were. O(names)
         """
-        if self.hot_enabled and self.hot_session is not None:
+        if hot_is_on(self):
             removed = self._remove(names, DEL)
             if removed is not None:
                 return removed
@@ -289,7 +313,7 @@ cdef class HotMethods:
         """
         Unlink one or more keys specified by ``names``; big values are freed in the background. O(names)
         """
-        if self.hot_enabled and self.hot_session is not None:
+        if hot_is_on(self):
             removed = self._remove(names, UNLINK)
             if removed is not None:
                 return removed
@@ -304,7 +328,7 @@ cdef class HotMethods:
         cdef Py_ssize_t i
         cdef Py_ssize_t count = len(names)
         cdef int64_t found = 0
-        cdef bint plain = self.hot_enabled and self.hot_session is not None and 0 < count <= KEYS_SMALL
+        cdef bint plain = hot_is_on(self) and 0 < count <= KEYS_SMALL
         if plain:
             for i in range(count):
                 if not hot_word(names[i], self.hot_session.codec, &keys[i]):
@@ -317,7 +341,7 @@ cdef class HotMethods:
                     if keyspace_find(&core.engine.keyspace, core.call.database, keys[i],
                                      keyspace_hash(&core.engine.keyspace, keys[i]), FIND_NO_TOUCH) != NULL:
                         found += 1
-                _count(core, EXISTS)
+                hot_count(core, EXISTS)
                 hot_end(core)
                 return found
         return super(HotMethods, self).exists(*names)
@@ -339,7 +363,7 @@ cdef class HotMethods:
             left_out[0] = entry_deadline_ms(entry)
             if left_out[0] >= 0:
                 left_out[0] = max(left_out[0] - keyspace_now(&core.engine.keyspace), 0)
-        _count(core, command)
+        hot_count(core, command)
         hot_end(core)
         return True
 
@@ -348,9 +372,10 @@ cdef class HotMethods:
         Return the seconds until key ``name`` expires; -1 if it does not, -2 if there is no such key. O(1)
         """
         cdef int64_t left = 0
-        if (self.hot_enabled and self.hot_session is not None
+        if (hot_is_on(self)
                 and self._left(name, TTL, &left) is not None):
-            return (left + 500) // 1000 if left >= 0 else left
+            # Unsigned, as in commands/expiry: deadlines reach to the end of int64.
+            return <int64_t>((<uint64_t>left + 500) // 1000) if left >= 0 else left
         return super(HotMethods, self).ttl(name)
 
     def pttl(self, name):
@@ -358,7 +383,7 @@ cdef class HotMethods:
         Return the milliseconds until key ``name`` expires; -1 if it does not, -2 if there is no such key. O(1)
         """
         cdef int64_t left = 0
-        if (self.hot_enabled and self.hot_session is not None
+        if (hot_is_on(self)
                 and self._left(name, PTTL, &left) is not None):
             return left
         return super(HotMethods, self).pttl(name)

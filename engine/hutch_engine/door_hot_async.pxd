@@ -3,9 +3,10 @@
 A coroutine of Python's costs as much as the command. A Call is a coroutine in all but name: it does nothing until it is
 awaited, is awaited once, can be given to create_task, gather and wait_for, and warns when it was forgotten. It asks the
 compiled method of the same name (door_hot, door_hot_collections) and, when that one steps aside, becomes redis-py's own
-coroutine.
+coroutine. Arguments that do not fit are refused when the method is called, as by any function.
 """
 from cpython.object cimport PyObject
+from hutch_engine.door_classes cimport Looked
 from hutch_engine.door_hot_collections cimport HotCollections
 
 ctypedef object (*FastMethod)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*)
@@ -21,7 +22,13 @@ cdef enum CallState:
 
 cdef class HotAsync:
     cdef HotCollections short_way    # None until the first connection
-    cdef bint hot_enabled            # nothing about the client is customised
+    cdef Looked hot_looked           # as a HotMethods'
+    cdef Looked hot_seen
+    cdef tuple hot_kinds
+    cdef tuple hot_numbers
+    cdef bint hot_enabled
+
+    cdef int _hot_decide(self) except -1
 
 cdef class AsyncMethod:
     cdef VectorCall vectorcall
@@ -30,6 +37,13 @@ cdef class AsyncMethod:
     cdef object general              # redis-py's function
     cdef str name
     cdef str qualified_name
+    cdef Py_ssize_t least            # arguments without a default
+    cdef Py_ssize_t most             # that may come without a keyword
+    cdef dict places                 # keyword -> its place among them
+    cdef bint any_keyword
+
+    cdef bint _fits(self, Py_ssize_t count, PyObject* names) except -1
+    cdef int _refuse(self, tuple words, PyObject* names) except -1
 
 cdef class Call:
     cdef HotAsync client

@@ -1,12 +1,16 @@
 # cython: binding=False
 """See door_hot_async.pxd."""
+import inspect
+
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.door cimport Session
+from hutch_engine.door_classes cimport looked_set, looked_still_true
 from hutch_engine.door_hot cimport HotMethods
 from hutch_engine.door_hot_collections cimport HotCollections
+from hutch_engine.door_classes import class_number
 
 cdef extern from "Python.h":
     ctypedef enum PySendResult:
@@ -26,6 +30,7 @@ cdef extern from "Python.h":
     int PyErr_WarnFormat(PyObject* category, Py_ssize_t level, const char* format, ...) noexcept
     void PyErr_WriteUnraisable(PyObject* where) noexcept
     PyObject* PyExc_RuntimeWarning
+    Py_ssize_t PY_SSIZE_T_MAX
 
 cdef extern from *:
     """
@@ -86,24 +91,52 @@ cdef class HotAsync:
         """From now on the hot methods run in this session, while that database is selected."""
         short = ShortWay()
         short._hot_attach(session, database)
-        short._hot_enable(True)
+        short._hot_enable((ShortWay, ShortWay, ShortWay), (class_number(ShortWay),) * 3, True)
         with cython.critical_section(self):
             if self.short_way is None:
                 self.short_way = short
+                self._hot_decide()
 
     def _hot_attach_scripts(self, Session session not None):
         """From now on compiled eval and evalsha run in this session, where only scripts run."""
         if self.short_way is not None:
             self.short_way._hot_attach_scripts(session)
 
-    def _hot_enable(self, bint enabled):
-        """Off: every call takes the general way."""
-        self.hot_enabled = enabled
+    @property
+    def _hot_attached(self):
+        """Is there a session for the hot methods?"""
+        return self.short_way is not None
+
+    def _hot_enable(self, tuple kinds not None, tuple numbers not None, bint on):
+        """See HotMethods._hot_enable."""
+        with cython.critical_section(self):
+            self.hot_looked.own = 0
+            self.hot_kinds = kinds
+            self.hot_numbers = numbers
+            self.hot_enabled = on
+            looked_set(&self.hot_seen, kinds, numbers)
+            self._hot_decide()
+
+    def _hot_disable(self):
+        """Every call takes the general way."""
+        with cython.critical_section(self):
+            self.hot_enabled = False
+            self.hot_looked.own = 0
+
+    cdef int _hot_decide(self) except -1:
+        if self.short_way is not None and self.hot_enabled:
+            looked_set(&self.hot_looked, self.hot_kinds, self.hot_numbers)
+        return 0
+
+    @property
+    def _hot_stale(self):
+        """Was one of the classes changed since _hot_enable?"""
+        return not looked_still_true(&self.hot_seen, self)
 
     @property
     def _hot(self):
         """Would a plain call take the short way?"""
-        return self.hot_enabled and self.short_way is not None
+        return looked_still_true(&self.hot_looked, self)
 
 
 @cython.auto_pickle(False)
@@ -231,19 +264,33 @@ cdef inline object _quickly(Call self, AsyncMethod method):
     return _call_with(<PyObject*>method.compiled, <PyObject*>self.client.short_way, self)
 
 
+cdef object _generally(Call self):
+    """redis-py's method, or what was put in its place."""
+    cdef object function = getattr(super(HotAsync, self.client), self.method.name)
+    cdef tuple words
+    cdef Py_ssize_t count
+    if self.count >= 0:
+        words = (self.few0, self.few1, self.few2)[:self.count]
+        return function(*words)
+    if self.names is None:
+        return function(*self.many)
+    count = len(self.many) - len(self.names)
+    return function(*self.many[:count], **dict(zip(self.names, self.many[count:])))
+
+
 cdef PySendResult _send(PyObject* this, PyObject* value, PyObject** found) except PYGEN_ERROR:
     cdef Call self = <Call>this
     cdef object answer
     cdef PySendResult result = PYGEN_ERROR
     if likely(self.state == CALL_FRESH):
         self.state = CALL_OVER
-        if likely(self.client.hot_enabled and self.client.short_way is not None):
+        if likely(looked_still_true(&self.client.hot_looked, self.client)):
             answer = _quickly(self, self.method)
             if likely(answer is not GENERAL):
                 Py_INCREF(answer)
                 found[0] = <PyObject*>answer
                 return PYGEN_RETURN
-        answer = _call_with(<PyObject*>self.method.general, <PyObject*>self.client, self)
+        answer = _generally(self)
         self.delegate = answer if PyCoro_CheckExact(answer) else answer.__await__()
         self.state = CALL_DELEGATED
     elif self.state == CALL_OVER:
@@ -270,6 +317,9 @@ cdef object _call_method(PyObject* this, PyObject* const* arguments, size_t coun
     cdef Call made
     if unlikely(count < 0 or not isinstance(<object>arguments[0], HotAsync)):
         raise TypeError(f"{(<AsyncMethod>this).qualified_name} needs a client of that class")
+    if unlikely(not (<AsyncMethod>this)._fits(count, names)):
+        total = count + (len(<tuple>names) if names != NULL else 0)
+        (<AsyncMethod>this)._refuse(tuple([<object>arguments[i] for i in range(total + 1)]), names)
     made = Call.__new__(Call)
     made.state = CALL_FRESH
     made.client = <HotAsync>arguments[0]
@@ -309,6 +359,45 @@ cdef class AsyncMethod:
         self.general = general
         self.name = name
         self.qualified_name = f"{owner}.{name}"
+        self.places = {}
+        for parameter in list(inspect.signature(general).parameters.values())[1:]:
+            if parameter.kind == parameter.VAR_POSITIONAL:
+                self.most = PY_SSIZE_T_MAX
+            elif parameter.kind == parameter.VAR_KEYWORD:
+                self.any_keyword = True
+            elif parameter.kind == parameter.KEYWORD_ONLY:
+                self.places[parameter.name] = PY_SSIZE_T_MAX
+            else:
+                self.places[parameter.name] = self.most
+                self.most += 1
+                self.least += parameter.default is parameter.empty
+
+    cdef bint _fits(self, Py_ssize_t count, PyObject* names) except -1:
+        """May the method be called with so many arguments and these keywords?"""
+        cdef Py_ssize_t given = count
+        cdef Py_ssize_t place
+        if likely(names == NULL):
+            return self.least <= count <= self.most
+        if count > self.most:
+            return False
+        for name in <tuple>names:
+            found = self.places.get(name)
+            if found is None:
+                if not self.any_keyword:
+                    return False
+                continue
+            place = found
+            if place < count:
+                return False             # given twice
+            given += place < self.least
+        return given >= self.least
+
+    cdef int _refuse(self, tuple words, PyObject* names) except -1:
+        """Raise what redis-py's function raises."""
+        cdef Py_ssize_t count = len(words) - (len(<tuple>names) if names != NULL else 0)
+        cdef dict options = dict(zip(<tuple>names, words[count:])) if names != NULL else {}
+        self.general(*words[:count], **options).close()
+        raise TypeError(f"{self.qualified_name}() got arguments that it does not take")
 
     def __get__(self, instance, owner):
         if instance is None:
@@ -333,8 +422,7 @@ cdef class AsyncMethod:
 
     @property
     def __signature__(self):
-        from inspect import signature
-        return signature(self.compiled)
+        return inspect.signature(self.compiled)
 
 
 hutch_set_method_slots(AsyncMethod, vectorcall_offset)

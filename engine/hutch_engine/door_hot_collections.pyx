@@ -10,11 +10,11 @@ from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.command cimport Command
 from hutch_engine.door_codec cimport SCRATCH_SMALL, Arguments, Codec, Cursor, arguments_clear, arguments_init, decode_reply
 from hutch_engine.door cimport Session, raise_interrupt
-from hutch_engine.door_hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, hot_begin, hot_end
+from hutch_engine.door_hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, hot_begin, hot_end, hot_is_on
 from hutch_engine.door_hot_replies cimport (AS_IT_IS, DONE, NUMBER, PAIRS, TRUTH, UNIQUE, HotReply, Shape, hot_add, hot_shaped,
                                            hot_take)
 from hutch_engine.server.command_table cimport command_table_find
-from hutch_engine.server.engine cimport Session as SessionStruct
+from hutch_engine.server.engine cimport Engine as EngineStruct, Session as SessionStruct, engine_bury_late
 from hutch_engine.server.executor cimport run_command
 
 cdef extern from "Python.h":
@@ -130,8 +130,9 @@ cdef class HotCollections(HotMethods):
         cdef SessionStruct* core
         cdef Codec codec
         cdef Cursor cursor
-        cdef bint refused, ended
-        if not self.hot_enabled or self.hot_scripts is None:
+        cdef bint refused
+        cdef EngineStruct* engine
+        if not hot_is_on(self) or self.hot_scripts is None:
             return NotImplemented
         codec = self.hot_scripts.codec
         arguments_init(&words)
@@ -157,7 +158,9 @@ cdef class HotCollections(HotMethods):
                 refused = core.reply.buffer.failed or (reply.big.data != NULL and reply.big.failed)
                 core.reply.buffer.failed = False
                 self.hot_scripts_run = False
+                engine = core.engine
                 hot_end(core)
+                engine_bury_late(engine)     # sessions whose objects went while the script had the lock
             raise_interrupt()
             if refused:
                 raise MemoryError("no memory for the reply")
@@ -178,7 +181,7 @@ cdef class HotCollections(HotMethods):
         """The command on up to three words, and then those of `more`."""
         cdef Arguments words
         cdef Codec codec
-        if not self.hot_enabled or self.hot_session is None:
+        if not hot_is_on(self):
             return NotImplemented
         codec = self.hot_session.codec
         arguments_init(&words)
@@ -203,7 +206,7 @@ cdef class HotCollections(HotMethods):
         cdef Codec codec
         cdef Py_ssize_t i
         cdef bint condition = False, deadline = False
-        if not self.hot_enabled or self.hot_session is None:
+        if not hot_is_on(self):
             return NotImplemented
         for i in range(len(options)):
             option, value = options[i], <object>args[2 + i]
@@ -240,7 +243,7 @@ cdef class HotCollections(HotMethods):
         """XADD with the options that programs give."""
         cdef Arguments words
         cdef Codec codec
-        if not self.hot_enabled or self.hot_session is None:
+        if not hot_is_on(self):
             return NotImplemented
         codec = self.hot_session.codec
         arguments_init(&words)
@@ -405,7 +408,7 @@ cdef class HotCollections(HotMethods):
         cdef Arguments words
         cdef Codec codec
         answer = NotImplemented
-        if (self.hot_enabled and self.hot_session is not None and PyDict_CheckExact(mapping) and mapping
+        if (hot_is_on(self) and PyDict_CheckExact(mapping) and mapping
                 and not (nx or xx or ch or incr or gt or lt)):
             codec = self.hot_session.codec
             arguments_init(&words)

@@ -4,7 +4,7 @@ cimport cython
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport INT64_MAX
+from libc.stdint cimport INT64_MAX, uint64_t
 from libc.string cimport memcmp
 from hutch_engine.base.buffer cimport buffer_append, buffer_clear
 from hutch_engine.base.compiler cimport likely, unlikely
@@ -13,8 +13,9 @@ from hutch_engine.base.slice cimport slice_of, slice_of_text
 from hutch_engine.commands.call cimport CALL_IN_MULTI
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.string cimport string_set_fast
+from hutch_engine.door_classes cimport number_of_class_of
 from hutch_engine.door_codec cimport Arguments, Codec, Cursor, arguments_clear, arguments_init
-from hutch_engine.door_hot cimport hot_begin, hot_end
+from hutch_engine.door_hot cimport hot_begin, hot_count, hot_end, hot_is_on, hot_sample
 from hutch_engine.door_hot_collections cimport HotCollections
 from hutch_engine.door_hot_replies cimport (AS_IT_IS, DONE, NUMBER, PAIRS, TRUTH, UNIQUE, HotReply, Shape, hot_add, hot_shaped,
                                            hot_take)
@@ -102,26 +103,23 @@ cdef inline const Row* _row_of(object name) noexcept:
     return NULL
 
 
-cdef inline void _count(SessionStruct* core, const Command* command) noexcept nogil:
-    core.engine.stats[command.id].calls += 1
-    core.engine.commands_processed += 1
-    core.commands += 1
-
-
 cdef void _run_all(SessionStruct* core, const Row** rows, const size_t* counts, Py_ssize_t total, Arguments* words,
                    bint transaction) noexcept nogil:
     """All commands, their replies one behind the other in the session's buffer. Requires the lock."""
     cdef Keyspace* keyspace = &core.engine.keyspace
     cdef Py_ssize_t i
     cdef size_t first = 0
+    core.engine.hot_ticks = 0
     if transaction:
-        _count(core, MULTI)
-        _count(core, EXEC)
+        hot_count(core, MULTI)
+        hot_count(core, EXEC)
         core.flags |= SESSION_IN_EXEC
     for i in range(total):
+        if rows[i].command == SET_COMMAND:
+            hot_sample(core.engine, SET_COMMAND)
         if rows[i].command == SET_COMMAND and counts[i] == 3 and \
                 string_set_fast(keyspace, core.call.database, words.argv[first + 1], words.argv[first + 2]):
-            _count(core, SET_COMMAND)
+            hot_count(core, SET_COMMAND)
             buffer_append(&core.reply.buffer, b"+OK\r\n", 5)
         else:
             core.call.flags = CALL_IN_MULTI if transaction else 0
@@ -137,6 +135,19 @@ cdef void _run_all(SessionStruct* core, const Row** rows, const size_t* counts, 
         core.flags &= ~<unsigned int>SESSION_IN_EXEC
 
 
+cdef uint64_t _pristine = 0              # the number, and one, of the class of pipelines when it was found in order: see door_classes
+
+
+cdef inline bint _is_pristine(HotPipeline pipeline) noexcept:
+    return _pristine == <uint64_t>number_of_class_of(pipeline) + 1
+
+
+def pipelines_are_pristine(number):
+    """The class of pipelines, looked at after door_classes.class_number gave this number, is redis-py's and our own."""
+    global _pristine
+    _pristine = <uint64_t>number + 1 if number else 0
+
+
 @cython.auto_pickle(False)
 cdef class HotPipeline:
     """Base of hutch's Pipeline, before redis-py's: compiled methods with redis-py's signatures."""
@@ -146,8 +157,11 @@ cdef class HotPipeline:
         self.staged = []
 
     def _hot_prepare(self, HotCollections client):
-        """The commands may run in that client's session; None: they may not."""
-        self.client = client
+        """The commands may run in that client's session; None: they may not. False: nor may they if the class has to be
+        looked at, since it was changed."""
+        cdef bint known = _is_pristine(self)
+        self.client = client if known else None
+        return known
 
     @property
     def command_stack(self):
@@ -167,7 +181,7 @@ cdef class HotPipeline:
 
     cdef object _staged(self, tuple words):
         """Gather the command, and return the pipeline; NotImplemented when it is to run at once, or another way."""
-        if self.client is None or (self.watching and not self.explicit_transaction):
+        if self.client is None or (self.watching and not self.explicit_transaction) or not _is_pristine(self):
             return NotImplemented
         self.staged.append(words)
         return self
@@ -177,7 +191,7 @@ cdef class HotPipeline:
         Run what was gathered; returns the list of replies. With ``raise_on_error`` the first error reply is raised, else
         each stands in the list. O(commands)
         """
-        if (not self.staged or self.stack or self.watching or self.client is None or self.scripts or self.connection is not None
+        if (not self.staged or not _is_pristine(self) or self.stack or self.watching or self.client is None or self.scripts or self.connection is not None
                 or len(self.staged) > PIPELINE_MAX):
             return super(HotPipeline, self).execute(raise_on_error)
         found = self._execute_now(self.transaction or self.explicit_transaction, raise_on_error)
@@ -200,7 +214,7 @@ cdef class HotPipeline:
         cdef Py_ssize_t i, j
         cdef size_t before
         cdef bint refused, failed = False
-        if not client.hot_enabled or client.hot_session is None:
+        if not hot_is_on(client):
             return NotImplemented
         codec = client.hot_session.codec
         arguments_init(&words)
@@ -409,7 +423,8 @@ cdef object _set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObje
     cdef HotPipeline pipeline = <HotPipeline>self
     cdef Py_ssize_t i
     cdef dict options
-    if count == 2 and names == NULL and pipeline.client is not None and (not pipeline.watching or pipeline.explicit_transaction):
+    if (count == 2 and names == NULL and pipeline.client is not None and (not pipeline.watching or pipeline.explicit_transaction)
+            and _is_pristine(pipeline)):
         pipeline.staged.append((SET, <object>args[0], <object>args[1]))
         return pipeline
     options = {}

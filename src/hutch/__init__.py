@@ -8,14 +8,21 @@
     b'hello'
 """
 from . import exceptions
-from .client import Pipeline, Redis, from_url
-from .connection import EmbeddedConnection, EmbeddedConnectionPool
-from .exceptions import ForkedError, StoreClosedError
+from .client import Pipeline, Redis, StrictRedis, from_url
+from .connection import EmbeddedBlockingConnectionPool, EmbeddedConnection, EmbeddedConnectionPool
+from .exceptions import *  # noqa: F401,F403
+from .exceptions import REDIS_NAMES
 from .store import Store
 from .version import __version__
 
-__all__ = ["EmbeddedConnection", "EmbeddedConnectionPool", "ForkedError", "Pipeline", "Redis", "Server", "Store",
-           "StoreClosedError", "__version__", "exceptions", "from_url"]
+# As redis calls them.
+BlockingConnectionPool = EmbeddedBlockingConnectionPool
+Connection = EmbeddedConnection
+ConnectionPool = EmbeddedConnectionPool
+
+__all__ = ["BlockingConnectionPool", "Connection", "ConnectionPool", "EmbeddedBlockingConnectionPool", "EmbeddedConnection",
+           "EmbeddedConnectionPool", "ForkedError", "Pipeline", "Redis", "Server", "Store", "StoreClosedError", "StrictRedis",
+           "__version__", "exceptions", "from_url", *REDIS_NAMES]
 
 
 def __getattr__(name):

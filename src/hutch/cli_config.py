@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Iterable, Iterator, Sequence
 
 from hutch_engine.door import Engine
@@ -44,6 +44,7 @@ class Directive:
     text: str                    # as written, trimmed
     name: str                    # lower case
     values: tuple[str, ...]
+    meant: str = ""              # what an engine is told instead of the text, wherever it runs: a relative `dir` made absolute
 
     @property
     def value(self) -> str:
@@ -188,6 +189,8 @@ def read_directives(text: str, chdir: Callable[[str], None] = os.chdir, depth: i
                 chdir(directive.values[0])
             except OSError as error:
                 raise directive.error(error.strerror or str(error)) from None
+            # Said once, and again to each further engine: the directory is another one by then.
+            directive = replace(directive, meant=f"dir {quoted(os.getcwd())}")
         yield directive
 
 
@@ -202,7 +205,7 @@ def prepare(directives: Iterable[Directive], engine: Engine) -> list[Directive]:
     prepared = []
     for directive in directives:
         try:
-            engine.configure_line(directive.text)
+            engine.configure_line(directive.meant or directive.text)
         except ValueError as error:
             raise directive.error(str(error)) from None
         prepared.append(directive)

@@ -23,7 +23,10 @@ from .version import REDIS_VERSION, __version__
 LEVELS = {"debug": 0, "verbose": 1, "notice": 2, "warning": 3, "nothing": 4}
 MARKS = {"debug": ".", "verbose": "-", "notice": "*", "warning": "#"}
 BITS = struct.calcsize("P") * 8
+# Parameters whose other values a file may have, without effect (see PARAMETER_LATER in the engine's table).
+LATER = {"slowlog-log-slower-than": ("10000", "-1"), "latency-monitor-threshold": ("0",)}
 DAEMON_PIDFILE = "/var/run/hutch.pid"    # with `daemonize yes` and no `pidfile`
+IGNORED = (signal.SIGHUP, signal.SIGUSR2)    # redis-server lives through them, too
 WAIT_SECONDS = 3600.0            # the longest sleep in one piece; signals and SHUTDOWN end it early
 
 USAGE = """\
@@ -111,6 +114,7 @@ def main(arguments: Sequence[str]) -> int:
         print("Hutch has no sentinel mode.", file=sys.stderr)
         return 1
     log = Log()
+    config_file = os.path.abspath(first) if first and not first.startswith("-") else ""
     try:
         trial = Engine()
         try:
@@ -134,7 +138,7 @@ def main(arguments: Sequence[str]) -> int:
     background = settings["daemonize"] == "yes"
     if background:
         _daemonize()
-    return _serve(directives, settings, log, background, configured=bool(arguments))
+    return _serve(directives, settings, log, background, config_file, configured=bool(arguments))
 
 
 def _directives(arguments: Sequence[str], log: Log) -> Iterator[Directive]:
@@ -156,6 +160,13 @@ def _directives(arguments: Sequence[str], log: Log) -> Iterator[Directive]:
     if rest:
         text += "\n" + cli_config.arguments_text(rest)
     return cli_config.read_directives(text)
+
+
+def _left_out(directives: Sequence[Directive]) -> Iterator[str]:
+    """What a file may ask for, and is told that it does not get."""
+    for name, given in {directive.name: directive.value for directive in directives}.items():
+        if name in LATER and given not in LATER[name]:
+            yield f"Warning: {name} {given}: Hutch does not have this yet, it stays as by default"
 
 
 def _settings(engine: Engine) -> dict[str, str]:
@@ -184,7 +195,7 @@ def _daemonize() -> None:
 
 
 def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Log, background: bool,
-           configured: bool) -> int:
+           config_file: str, configured: bool) -> int:
     pid = os.getpid()
     port = int(settings["port"])
     log("notice", "oO0OoO0OoO0Oo Hutch is starting oO0OoO0OoO0Oo")
@@ -204,7 +215,10 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
     engine = Engine(databases=cli_config.databases_of(directives))
     try:
         cli_config.prepare(directives, engine)
+        engine.use_config_file(config_file)
         engine.log_to_output()
+        for text in _left_out(directives):
+            log("warning", text)
         served = _listen_until_told(engine, settings, port, log)
         if served:
             log("notice", "User requested shutdown...")
@@ -228,7 +242,7 @@ def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, l
     if not (port and settings["bind"] or settings["unixsocket"]):
         log("warning", "Configured to not listen anywhere, exiting.")
         return False
-    with _Signals() as signals:
+    with _Signals(log) as signals:
         try:
             engine.start_listener()
         except OSError as error:
@@ -265,18 +279,27 @@ def _remove(path: str) -> None:
 
 
 class _Signals:
-    """SIGTERM and SIGINT end the wait; a second one ends the process at once."""
+    """SIGTERM and SIGINT end the wait; a second one ends the process at once. What redis-server survives, we do."""
+
+    def __init__(self, log: Log):
+        self.log = log
 
     def __enter__(self) -> "_Signals":
         self.name = ""
         self.waiting = False
         self.before = {number: signal.signal(number, self._arrived) for number in (signal.SIGTERM, signal.SIGINT)}
-        self.before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for number in IGNORED:
+            self.before[number] = signal.signal(number, signal.SIG_IGN)
+        self.before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._rang)
         return self
 
     def __exit__(self, *exc_info) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
+
+    def _rang(self, number: int, frame) -> None:
+        # redis-server notes it, too: it is what its watchdog would have sent.
+        self.log.raw(f"{os.getpid()}:signal-handler ({int(time.time())}) Received SIGALRM\n")
 
     def _arrived(self, number: int, frame) -> None:
         first = not self.name

@@ -1,32 +1,58 @@
 """hutch.Redis: a redis.Redis whose server is inside the process."""
 import inspect
 import weakref
+from contextlib import nullcontext
 
 import redis
 from redis.backoff import NoBackoff
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE, CaseInsensitiveDict
 from redis.client import Pipeline as RedisPipeline
 from redis.connection import AbstractConnection
-from redis.exceptions import ConnectionError, ExecAbortError, ResponseError, WatchError
+from redis.exceptions import ConnectionError, ExecAbortError, ResponseError, TimeoutError, WatchError
 from redis.retry import Retry
 
+from hutch_engine.door_classes import class_number
 from hutch_engine.door_hot import quick_methods
 from hutch_engine.door_hot_collections import HotCollections
-from hutch_engine.door_hot_pipeline import HotPipeline, quick_pipeline_methods
+from hutch_engine.door_hot_pipeline import HotPipeline, pipelines_are_pristine, quick_pipeline_methods
 
-from .connection import EmbeddedConnection, EmbeddedConnectionPool
-from .exceptions import StoreClosedError
+from .connection import EmbeddedBlockingConnectionPool, EmbeddedConnection, EmbeddedConnectionPool, database_number
 from .lock import Lock
+from .pristine import Noticed, Pristine
 
 # What redis.Redis takes for the way to a server. It means nothing inside the process, and is taken so that
 # programs need not be changed: a client without a socket never times out on one.
 _IGNORED = frozenset({"socket_timeout", "socket_connect_timeout", "socket_read_size", "socket_keepalive",
-                      "socket_keepalive_options", "retry_on_timeout", "maint_notifications_config", "lib_name",
-                      "lib_version", "event_dispatcher"})
+                      "socket_keepalive_options", "retry_on_timeout", "maint_notifications_config",
+                      "event_dispatcher"})
 _KNOWN = frozenset(inspect.signature(AbstractConnection.__init__).parameters) - {"self", "parser_class", "command_packer"}
 
-# Attributes that decide whether the compiled methods may answer.
+try:
+    from redis.driver_info import resolve_driver_info as _resolve_driver_info
+    _NOT_GIVEN = inspect.signature(_resolve_driver_info).parameters["lib_name"].default
+except (ImportError, KeyError):
+    _resolve_driver_info = None
+
+
+def _with_driver(kwargs):
+    """Connections of newer redis-pys want `driver_info` for lib_name and lib_version, and warn of these."""
+    if _resolve_driver_info is not None and ("lib_name" in kwargs or "lib_version" in kwargs):
+        kwargs["driver_info"] = _resolve_driver_info(
+            *(kwargs.pop(name, _NOT_GIVEN) for name in ("driver_info", "lib_name", "lib_version")))
+    return kwargs
+
+
+# Attributes of a client that decide whether the compiled methods may answer, and those of its class.
 _DECISIVE = frozenset({"execute_command", "parse_response", "response_callbacks", "connection_pool", "connection"})
+_DECISIVE_METHODS = {"execute_command", "_execute_command", "_send_command_parse_response", "parse_response"}
+
+_client_is_pristine = Pristine(_DECISIVE_METHODS, HotCollections)
+_pool_is_pristine = Pristine({"get_connection", "release", "make_connection"})
+_connection_is_pristine = Pristine({"connect", "disconnect", "send_command", "send_packed_command", "pack_command",
+                                    "pack_commands", "read_response", "next_reply", "execute_many", "can_read"})
+_pipeline_is_pristine = Pristine(
+    {"execute", "execute_command", "immediate_execute_command", "pipeline_execute_command", "parse_response", "reset",
+     "raise_first_error", "annotate_exception", "_execute_pipeline", "_execute_transaction"}, HotPipeline)
 
 
 # What redis-py makes of SET's reply, unless somebody puts another callback in its place.
@@ -47,16 +73,17 @@ def _all_queued(replies):
 
 
 class _Callbacks(CaseInsensitiveDict):
-    """Response callbacks that tell their client when somebody changes them."""
+    """Response callbacks that tell their clients when somebody changes them."""
 
-    def __init__(self, callbacks, client):
+    def __init__(self, callbacks):
         dict.__init__(self, callbacks)
-        self._client = weakref.ref(client)
+        self.clients = weakref.WeakSet()     # one, and its copies
+        self.changed = False
 
     def _changed(self):
-        client = self._client()
-        if client is not None:
-            client._hot_enable(False)
+        self.changed = True
+        for client in self.clients:
+            client._hot_disable()
 
     def __setitem__(self, name, callback):
         self._changed()
@@ -91,10 +118,14 @@ class Redis(HotCollections, redis.Redis):
         >>> r.get("greeting")
         'hello'
 
+    Such a store ends, with all that is in it, when its last client is closed or collected, as at the end of a ``with`` block.
+    With ``keep=True`` it stays: one with a name for as long as the process lives. A hutch.Store that is given as ``store``
+    ends when it is closed itself. A closed client may be used again as long as there is its store.
+
     Safe to be used by many threads at once. Options are redis.Redis's, except those that say where a server is.
     """
 
-    def __init__(self, name=None, *, db=0, username=None, password=None, store=None, connection_pool=None,
+    def __init__(self, name=None, *, db=0, username=None, password=None, store=None, keep=False, connection_pool=None,
                  encoding="utf-8", encoding_errors="strict", decode_responses=False, client_name=None,
                  single_connection_client=False, max_connections=None, protocol=None, retry=None,
                  retry_on_error=None, health_check_interval=0, redis_connect_func=None, credential_provider=None,
@@ -105,11 +136,11 @@ class Redis(HotCollections, redis.Redis):
             unknown = set(options) - _KNOWN - _IGNORED
             if unknown:
                 raise TypeError(_refusal(sorted(unknown)))
-            kwargs = {key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED}
+            kwargs = _with_driver({key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED})
             if cache is not None or cache_config is not None:
                 kwargs.update(cache=cache, cache_config=cache_config)
             connection_pool = EmbeddedConnectionPool(
-                name, store=store, max_connections=max_connections, db=db, username=username, password=password,
+                name, store=store, keep=keep, max_connections=max_connections, db=db, username=username, password=password,
                 encoding=encoding, encoding_errors=encoding_errors, decode_responses=decode_responses,
                 client_name=client_name, protocol=protocol,
                 # One more try, at once: what can fail is a session that another client killed.
@@ -117,11 +148,18 @@ class Redis(HotCollections, redis.Redis):
                 retry_on_error=[] if retry_on_error is None else retry_on_error,
                 health_check_interval=health_check_interval, redis_connect_func=redis_connect_func,
                 credential_provider=credential_provider, **kwargs)
-        elif name is not None or store is not None:
+        elif name is not None or store is not None or keep:
             raise TypeError("a connection_pool brings its store with it")
         super().__init__(connection_pool=connection_pool, single_connection_client=single_connection_client)
         self.auto_close_connection_pool = own_pool
-        self.response_callbacks = self._own_callbacks = _Callbacks(self.response_callbacks, self)
+        self.response_callbacks = self._own_callbacks = _Callbacks(self.response_callbacks)
+        self._own_callbacks.clients.add(self)
+        self._begin()
+
+    def _begin(self):
+        pool = self.connection_pool
+        if isinstance(pool, EmbeddedConnectionPool):
+            pool.clients.add(self)
         self._hot_reconsider()
 
     @classmethod
@@ -139,6 +177,8 @@ class Redis(HotCollections, redis.Redis):
     def __setattr__(self, name, value):
         object.__setattr__(self, name, value)
         if name in _DECISIVE and "_own_callbacks" in self.__dict__:
+            if name == "connection_pool" and isinstance(value, EmbeddedConnectionPool):
+                value.clients.add(self)
             self._hot_reconsider()
 
     def __delattr__(self, name):
@@ -148,19 +188,33 @@ class Redis(HotCollections, redis.Redis):
 
     def _hot_reconsider(self):
         """May the compiled methods answer? Not when anything between a method and the wire was replaced."""
-        kind = type(self)
         mine = self.__dict__
         pool = self.connection_pool
-        plain = (kind.execute_command is Redis.execute_command and "execute_command" not in mine
-                 and kind._execute_command is redis.Redis._execute_command
-                 and kind.parse_response is redis.Redis.parse_response and "parse_response" not in mine
-                 and self.response_callbacks is mine.get("_own_callbacks")
-                 and type(pool) is EmbeddedConnectionPool and pool.connection_class is EmbeddedConnection
-                 and getattr(pool, "cache", None) is None)
-        self._plain = plain
-        self._hot_enable(plain)
-        self._hot_pending = plain
-        self._scripts_pending = plain
+        callbacks = self.response_callbacks
+        connection = self.connection
+        kinds = type(self), EmbeddedConnectionPool, EmbeddedConnection
+        numbers = tuple(map(class_number, kinds))        # before anything is looked at
+        self._plain = plain = (
+            _client_is_pristine(kinds[0]) and _DECISIVE_METHODS.isdisjoint(mine)
+            and callbacks is mine.get("_own_callbacks")
+            and type(pool) is EmbeddedConnectionPool and pool.is_pristine and pool.cache is None and _pool_is_pristine(kinds[1])
+            and pool.connection_class is EmbeddedConnection and _connection_is_pristine(kinds[2])
+            and (connection is None or type(connection) is EmbeddedConnection))
+        hot = (plain and not callbacks.changed and not pool.retries_replies
+               # A connection of the client's own: in its session, or not at all.
+               and (connection is None or not self._hot_attached or self._hot_owns(connection.session)))
+        self._hot_enable(kinds, numbers, hot)
+        self._hot_pending = hot and not self._hot_attached
+        self._scripts_pending = hot
+
+    def __del__(self):
+        # A PubSub, a monitor, another client may go on with the pool: it ends, and with it a store that was made for it, when
+        # the last of them is gone. Only `close` ends it for all.
+        try:
+            self.auto_close_connection_pool = False
+            self.close()
+        except Exception:
+            pass
 
     def _lend_scripts_a_session(self):
         """The compiled eval and evalsha get a connection to themselves: others are let in while a script runs."""
@@ -179,6 +233,8 @@ class Redis(HotCollections, redis.Redis):
 
     def execute_command(self, *args, **options):
         """Run a command and return its reply, shaped as redis-py shapes it."""
+        if self._hot_stale:
+            self._hot_reconsider()
         if not self._plain or NEVER_DECODE in options:
             return super().execute_command(*args, **options)
         pool = self.connection_pool
@@ -186,31 +242,29 @@ class Redis(HotCollections, redis.Redis):
         single = connection is not None
         if not single:
             connection = pool.get_connection()
-        if self._hot_pending:
-            self._hot_pending = False
-            self._hot_attach(connection.session, connection.db)
-        if self._scripts_pending and args[0] in ("EVAL", "EVALSHA"):
-            self._scripts_pending = False
-            if not single:
-                self._lend_scripts_a_session()
+        elif connection._sock is None:
+            connection.connect()
         try:
+            if self._hot_pending:
+                self._hot_pending = False
+                self._hot_attach(connection.session, database_number(connection))
+            if self._scripts_pending and args[0] in ("EVAL", "EVALSHA"):
+                self._scripts_pending = False
+                if not single:
+                    self._lend_scripts_a_session()
             try:
                 response = connection.session.execute_split(args)
-            except ResponseError:
-                if EMPTY_RESPONSE in options:
+            except Exception as error:
+                if EMPTY_RESPONSE in options and isinstance(error, ResponseError):
                     return options[EMPTY_RESPONSE]
+                if isinstance(error, connection.retry._supported_errors):
+                    return self._try_again(connection, error, args, options)
+                if isinstance(error, (ConnectionError, TimeoutError)):
+                    connection.disconnect()      # as redis-py's read_response
                 raise
-        except StoreClosedError:
-            # The session ended before the command ran. redis-py knows how to begin a new one.
-            connection.disconnect()
-            again = True
-        else:
-            again = False
         finally:
             if not single:
                 pool.release(connection)
-        if again:
-            return super().execute_command(*args, **options)
         name = args[0]
         callbacks = self.response_callbacks
         if name in callbacks:
@@ -218,6 +272,37 @@ class Redis(HotCollections, redis.Redis):
             options.pop("keys", None)
             return callbacks[name](response, **options)
         return response
+
+    def _try_again(self, connection, error, args, options):
+        """The first try ended with an error that the connection's Retry knows: what follows is redis-py's."""
+        failed = [error]
+
+        def attempt():
+            if failed:
+                raise failed.pop()
+            return self._send_command_parse_response(connection, args[0], *args, **options)
+
+        with self.single_connection_lock if connection is self.connection else nullcontext():
+            return connection.retry.call_with_retry(attempt, lambda error: connection.disconnect())
+
+    def close(self):
+        """Disconnect; a store that the client has to itself, or the last of the store's name, ends unless it is kept."""
+        super().close()
+        if getattr(self, "auto_close_connection_pool", False):
+            self.connection_pool.close()         # older redis-py only disconnects
+
+    def set_retry(self, retry):
+        """From now on this retries, in all connections; see redis.Redis.set_retry."""
+        super().set_retry(retry)
+        self._hot_reconsider()
+
+    def __copy__(self):
+        """Another client on the same connections, as a copy of redis-py's."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__, auto_close_connection_pool=False, _copied_from=self)
+        self._own_callbacks.clients.add(other)
+        other._begin()
+        return other
 
     # The hot method of the same meaning, not redis-py's alias of its own.
     def __contains__(self, name):
@@ -232,8 +317,13 @@ class Redis(HotCollections, redis.Redis):
     def pipeline(self, transaction=True, shard_hint=None):
         """Commands that are gathered and run together; with `transaction` (the default), atomically."""
         pipeline = Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
-        if self._plain and type(pipeline) is Pipeline and self.connection is None:
-            pipeline._hot_prepare(self)
+        if self._hot_stale:
+            self._hot_reconsider()
+        if self._plain and type(pipeline) is Pipeline and self.connection is None and not pipeline._hot_prepare(self):
+            number = class_number(Pipeline)
+            if _pipeline_is_pristine(Pipeline):
+                pipelines_are_pristine(number)
+                pipeline._hot_prepare(self)
         return pipeline
 
 
@@ -252,8 +342,16 @@ def _refusal(names):
 class Pipeline(HotPipeline, RedisPipeline):
     """redis-py's pipeline; what was gathered goes through the session in one piece."""
 
+    def _replaced(self):
+        self._hot_prepare(None)
+
+    execute_command = Noticed(_replaced)
+    pipeline_execute_command = Noticed(_replaced)
+    parse_response = Noticed(_replaced)
+
     def _runs_plainly(self, connection, commands):
-        if type(self).parse_response is not RedisPipeline.parse_response or not isinstance(connection, EmbeddedConnection):
+        if (not _pipeline_is_pristine(type(self)) or "parse_response" in self.__dict__
+                or not isinstance(connection, EmbeddedConnection) or not _connection_is_pristine(type(connection))):
             return False
         for _, options in commands:
             if options and (NEVER_DECODE in options or EMPTY_RESPONSE in options):
@@ -346,6 +444,9 @@ class Pipeline(HotPipeline, RedisPipeline):
 
 for _name, _method in quick_pipeline_methods(Pipeline).items():
     setattr(Pipeline, _name, _method)
+
+
+StrictRedis = Redis              # as redis-py still calls it, too
 
 
 def from_url(url, **kwargs):

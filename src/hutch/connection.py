@@ -4,11 +4,13 @@ redis-py talks to a connection in three steps: pack, send, read. Here packing ke
 runs them in the connection's session, and reading decodes what they answered.
 """
 import os
+import weakref
 from collections import deque
 
 from redis._parsers.base import BaseParser
-from redis.connection import AbstractConnection, ConnectionPool
+from redis.connection import AbstractConnection, BlockingConnectionPool, ConnectionPool
 from redis.exceptions import ConnectionError, DataError, ResponseError, TimeoutError
+from redis.retry import Retry
 
 from .exceptions import StoreClosedError
 from .store import Store, named_store, private_store, store_of
@@ -19,9 +21,33 @@ try:
 except ImportError:              # before redis-py 7
     _NO_MAINTENANCE = {}
 
+# Where every connection says that it leads: libraries read it from a pool's connection_kwargs.
+ADDRESS = {"host": "embedded", "port": 0}
+# What redis-py's pools tell their connections about servers that move away, and about sockets.
+_MEANINGLESS = frozenset({
+    "host", "port", "maint_notifications_config", "maint_notifications_pool_handler", "maintenance_state",
+    "maintenance_notification_hash", "orig_host_address", "orig_socket_timeout", "orig_socket_connect_timeout",
+    "oss_cluster_maint_notifications_handler", "socket_keepalive", "socket_keepalive_options", "socket_type"})
 _DEFAULT = object()              # as long as the connection's own time-out says
 CLOSED_BY_SERVER = "Connection closed by server."
+NO_REPLY = "no reply will come: CLIENT REPLY is OFF, or was SKIP"
 MANY = 2 ** 31                   # connections of a pool: each is one small struct, so there is no need to be mean
+
+
+def meaningful(options: dict) -> dict:
+    """The options of a connection, without what only says how to reach a server."""
+    options = {name: value for name, value in options.items() if name not in _MEANINGLESS}
+    if options.get("protocol", 0) is None:
+        del options["protocol"]      # redis-py's own choice; some versions of it fail at a None
+    return options
+
+
+def database_number(connection) -> int:
+    """The database that a connection selects when it connects, which it did."""
+    try:
+        return int(connection.db or 0)
+    except (TypeError, ValueError):
+        return -1
 
 
 class Packer:
@@ -91,16 +117,17 @@ class Parser(BaseParser):
 
 
 class EmbeddedConnection(AbstractConnection):
-    """One session of a store."""
+    """One session of a store. For pools of redis-py's: ``ConnectionPool(connection_class=EmbeddedConnection, store=store)``."""
 
-    host = "embedded"            # redis-py's cache asks where a connection leads
-    port = 0
+    host = ADDRESS["host"]       # redis-py's cache asks where a connection leads
+    port = ADDRESS["port"]
 
     def __init__(self, store: Store, **kwargs):
-        self.store = store
+        self.store = store_of(store)
         self.session = None
         self._replies = deque()
         self._messages = None            # those received and not yet read
+        kwargs = meaningful(kwargs)
         kwargs["parser_class"] = Parser
         kwargs["command_packer"] = Packer()
         super().__init__(**_NO_MAINTENANCE, **kwargs)
@@ -117,11 +144,12 @@ class EmbeddedConnection(AbstractConnection):
         return pieces
 
     def _connect(self):
+        self.store.check_open()
         if self.session is None:
             encoder = self.encoder
             self.session = self.store.engine.session(
                 BaseParser.parse_error, decode=encoder.decode_responses, encoding=encoder.encoding,
-                errors=encoder.encoding_errors, data_error=DataError)
+                errors=encoder.encoding_errors, data_error=DataError, silence_error=TimeoutError)
         else:
             self.session.open()
         return Line(self.session)
@@ -254,25 +282,32 @@ class EmbeddedConnection(AbstractConnection):
             self.disconnect()
             raise
         if len(replies) != len(commands):
+            silent = self.session.is_open        # CLIENT REPLY among them; else QUIT
             self.disconnect()
+            if silent:
+                raise TimeoutError(NO_REPLY)
             raise ConnectionError(CLOSED_BY_SERVER)
         return replies
 
 
-class EmbeddedConnectionPool(ConnectionPool):
-    """Connections to one store: a private one, the one of a `name`, or `store`."""
+# What may be replaced on a pool, so that its clients' compiled methods have to step aside.
+POOL_DECISIVE = frozenset({"get_connection", "release", "make_connection", "connection_class", "cache"})
 
-    def __init__(self, name=None, *, store=None, connection_class=EmbeddedConnection, max_connections=None, **kwargs):
+
+class EmbeddedPool:
+    """What pools to a store have in common: the store, their clients, their options."""
+
+    def _take_store(self, name, store, keep):
         if name is not None and store is not None:
             raise TypeError("give a name or a store, not both")
         if store is not None:
             store = store_of(store)
         else:
             store = private_store() if name is None else named_store(name)
+        if keep:
+            store.keep()
         self.store = store
-        super().__init__(connection_class=connection_class, max_connections=max_connections or MANY, store=store,
-                         **_NO_MAINTENANCE, **kwargs)
-        store.lend(self)
+        self.clients = weakref.WeakSet()
 
     @classmethod
     def from_url(cls, url, **kwargs):
@@ -280,6 +315,58 @@ class EmbeddedConnectionPool(ConnectionPool):
         from .url import parse_url
         kwargs.update(parse_url(url))
         return cls(kwargs.pop("name", None), **kwargs)
+
+    def __setattr__(self, name, value):
+        object.__setattr__(self, name, value)
+        if name in POOL_DECISIVE:
+            self._tell_clients()
+
+    def __delattr__(self, name):
+        object.__delattr__(self, name)
+        if name in POOL_DECISIVE:
+            self._tell_clients()
+
+    def _tell_clients(self):
+        for client in self.__dict__.get("clients", ()):
+            client._hot_reconsider()
+
+    @property
+    def is_pristine(self):
+        """Is nothing of the pool replaced, and do its connections retry as redis-py does?"""
+        mine = self.__dict__
+        retry = self.connection_kwargs.get("retry")
+        return ("get_connection" not in mine and "release" not in mine and "make_connection" not in mine
+                and (retry is None or type(retry) is self._retry_class))
+
+    @property
+    def retries_replies(self):
+        """Is a command run again that was answered with an error?"""
+        retry = self.connection_kwargs.get("retry")
+        errors = list(self.connection_kwargs.get("retry_on_error") or ())
+        if retry is not None:
+            errors += retry._supported_errors
+        return any(issubclass(kind, ResponseError) or issubclass(ResponseError, kind) for kind in errors)
+
+    def set_retry(self, retry):
+        """From now on this retries, in all connections; see redis.ConnectionPool.set_retry."""
+        self.connection_kwargs["retry"] = retry
+        super().set_retry(retry)
+        self._tell_clients()
+
+
+class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
+    """Connections to one store: a private one, the one of a `name`, or `store`.
+
+    `keep` keeps a store that would end with its last pool: see hutch.Redis.
+    """
+
+    _retry_class = Retry
+
+    def __init__(self, name=None, *, store=None, keep=False, connection_class=EmbeddedConnection, max_connections=None, **kwargs):
+        self._take_store(name, store, keep)
+        super().__init__(connection_class=connection_class, max_connections=max_connections or MANY, store=self.store,
+                         **_NO_MAINTENANCE, **{**ADDRESS, **kwargs})
+        self.store.lend(self)
 
     def get_connection(self, command_name=None, *keys, **options):
         """An open connection. The last one that was released comes first."""
@@ -294,6 +381,7 @@ class EmbeddedConnectionPool(ConnectionPool):
         try:
             # Behind a proxy of redis-py's, when replies are cached on this side.
             if not getattr(connection, "_conn", connection).is_usable:
+                self.store.lend(self)                    # again, after close
                 connection.disconnect()
                 connection.connect()
         except BaseException:
@@ -324,7 +412,36 @@ class EmbeddedConnectionPool(ConnectionPool):
         for connection in connections:
             connection.disconnect()
 
+    def __del__(self):
+        # Nobody has the connections that lie here. Each is in a cycle with its parser, which would keep the store.
+        for connection in getattr(self, "_available_connections", ()):
+            try:
+                connection.disconnect()
+            except Exception:
+                pass
+
     def close(self):
-        """Disconnect. A store that was made for this pool, or by name, ends with its last pool."""
+        """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
+        self.disconnect()
+        self.store.give_back(self)
+
+
+class EmbeddedBlockingConnectionPool(EmbeddedPool, BlockingConnectionPool):
+    """A pool of so many connections to a store, whose callers wait until one is free; see redis.BlockingConnectionPool."""
+
+    _retry_class = Retry
+
+    def __init__(self, name=None, *, store=None, keep=False, connection_class=EmbeddedConnection, **kwargs):
+        self._take_store(name, store, keep)
+        super().__init__(connection_class=connection_class, store=self.store, **_NO_MAINTENANCE, **{**ADDRESS, **kwargs})
+        self.store.lend(self)
+
+    def get_connection(self, command_name=None, *keys, **options):
+        """A connection, when one is free."""
+        self.store.lend(self)
+        return super().get_connection()
+
+    def close(self):
+        """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
         self.disconnect()
         self.store.give_back(self)

@@ -120,6 +120,8 @@ class Server:
     @property
     def port(self) -> int:
         """The TCP port; 0 without TCP, and while port 0 has not been replaced by a free one."""
+        if self.running:
+            return self._engine.port         # a client may have moved it by CONFIG SET
         return self._port or int(self._settings["port"])
 
     @property

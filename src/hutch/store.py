@@ -9,6 +9,7 @@ from .exceptions import ForkedError, StoreClosedError
 
 _lock = threading.RLock()        # re-entrant: the collector may end a client while a store is being looked up
 _named = weakref.WeakValueDictionary()
+_kept = set()                    # of those, the ones that last without clients
 
 
 class Store:
@@ -24,6 +25,9 @@ class Store:
         >>> hutch.Redis(store=store).get("greeting")
         b'hello'
 
+    Such a store lasts until it is closed, or nobody has it any more. One that goes by a name ends with its last client, unless
+    one of them said ``keep=True``.
+
     Keyword arguments are parameters as CONFIG SET knows them, with underscores:
     ``Store(maxmemory="100mb", maxmemory_policy="allkeys-lru")``. `seed` makes random choices repeatable.
     """
@@ -31,7 +35,8 @@ class Store:
     def __init__(self, *, databases: int = 16, seed: int = 0, **parameters):
         self.name = None
         self.engine = Engine(databases, seed, closed_error=StoreClosedError, forked_error=ForkedError)
-        self._pools = None       # of clients that made this store; see `lend`
+        self._pools = None       # of clients that made this store, and that it ends with; see `lend`
+        self._ended_with_clients = False
         self._pid = os.getpid()
         for parameter, value in parameters.items():
             self.engine.configure(parameter.replace("_", "-"), _text(value))
@@ -45,6 +50,7 @@ class Store:
 
     def close(self) -> None:
         """End all clients and free everything."""
+        _kept.discard(self)
         self.engine.close()
 
     def __enter__(self):
@@ -52,6 +58,20 @@ class Store:
 
     def __exit__(self, kind, error, trace):
         self.close()
+
+    def keep(self) -> None:
+        """Let the store outlive its clients: one that goes by a name lasts as long as the process, unless it is closed."""
+        with _lock:
+            self._pools = None
+            if self.name is not None:
+                _kept.add(self)
+
+    def check_open(self) -> None:
+        """Say why the store is closed, if it is."""
+        if self._ended_with_clients and self._pid == os.getpid() and self.engine.is_closed:
+            raise StoreClosedError(
+                "the store is closed: it ended when its last client was closed. Give clients a hutch.Store of yours, or say "
+                "keep=True, to keep a store without clients")
 
     def lend(self, pool) -> None:
         """A store that clients made for themselves ends with the last pool that uses it."""
@@ -66,6 +86,7 @@ class Store:
             self._pools.discard(pool)
             if self._pools:
                 return
+            self._ended_with_clients = True
             if self.name is not None and _named.get(self.name) is self:
                 del _named[self.name]
         self.close()
@@ -85,7 +106,7 @@ def private_store() -> Store:
 
 
 def named_store(name) -> Store:
-    """The store of that name in this process, made when there is none. It ends with its last client."""
+    """The store of that name in this process, made when there is none. It ends with its last client, unless it is kept."""
     if isinstance(name, os.PathLike) or os.sep in name or (os.altsep and os.altsep in name):
         raise ValueError(
             f"{os.fspath(name)!r} is a path: a store in a directory, shared between processes, comes with persistence. "

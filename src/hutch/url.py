@@ -3,7 +3,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from redis.connection import URL_QUERY_ARGUMENT_PARSERS, to_bool
 
-_PARSERS = {**URL_QUERY_ARGUMENT_PARSERS, "decode_responses": to_bool}
+_PARSERS = {**URL_QUERY_ARGUMENT_PARSERS, "decode_responses": to_bool, "keep": to_bool, "protocol": int}
 
 
 def parse_url(url: str) -> dict:

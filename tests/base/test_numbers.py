@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from shims.numbers import (
-    double_of, double_text, integer_of, integer_text, long_double_of_parts, long_double_sum,
+    decimal_of, double_of, double_text, integer_of, integer_text, long_double_of_parts, long_double_sum,
     long_double_text, unsigned_of)
 
 INT64_MAX = 2**63 - 1
@@ -214,6 +214,38 @@ def test_reading_long_doubles_texts(value, beyond, zeros, tail):
 ])
 def test_reading_very_long_texts(text, value):
     assert same(double_of(text), value)
+
+
+# The ends of ranges, and what SORT weighs
+
+def get_decimal(text):
+    """What fast_float takes: it has no hexadecimal, and no number is too large or too small for it."""
+    text = text.split(b"\0")[0]
+    if text and not re.fullmatch(rb"[+-]?(?:inf(?:inity)?|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)", text, re.IGNORECASE):
+        return None
+    return float(text or b"0")
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.one_of(double_words, st.from_regex(rb"[+-]?[0-9]{0,3}\.?[0-9]{0,3}\.?[0-9]{0,2}(?:[eE][+-]?[0-9]{0,4})?\.?", fullmatch=True)))
+@example(b"1.2.3")
+@example(b"1..2")
+@example(b"1.")
+@example(b".")
+@example(b"")
+@example(b"\0")
+@example(b"1.5\0junk")
+@example(b"1e400")
+@example(b"-1e-400")
+@example(b"0." + b"0" * 330 + b"1")
+@example(b"-" + b"1" * 400)
+@example(b"0." + b"0" * 5000 + b"1e4990")
+@example(b"1e" + b"9" * 50)
+@example(b"0e" + b"9" * 50)
+@example(b"0x10")
+@example(b"1e5.")
+def test_reading_decimals(text):
+    assert same(decimal_of(text), get_decimal(text)), text
 
 
 # Long doubles: exact decimals of an exact binary number

@@ -90,8 +90,7 @@ def of_sorted_sets(chance):
 
 
 FAMILIES = {
-    "lists": (of_lists, {"list-max-listpack-size": ("-1", "-2", "-3", "-5", "-7", "0", "1", "2", "3", "4", "9", "128", "40000"),
-                         "list-compress-depth": ("0", "1", "2")}),
+    "lists": (of_lists, {"list-max-listpack-size": ("-1", "-2", "-3", "-5", "-7", "0", "1", "2", "3", "4", "9", "128", "40000")}),
     "hashes": (of_hashes, {"hash-max-listpack-entries": ("0", "1", "2", "5", "12", "512"),
                            "hash-max-listpack-value": ("0", "1", "10", "64")}),
     "sets": (lambda chance: of_sets(chance, False),
@@ -103,7 +102,7 @@ FAMILIES = {
     "sorted sets": (of_sorted_sets, {"zset-max-listpack-entries": ("0", "1", "6", "20", "128"),
                                      "zset-max-listpack-value": ("0", "1", "10", "64")}),
 }
-DEFAULTS = {"list-max-listpack-size": "-2", "list-compress-depth": "0", "hash-max-listpack-entries": "512",
+DEFAULTS = {"list-max-listpack-size": "-2", "hash-max-listpack-entries": "512",
             "hash-max-listpack-value": "64", "set-max-intset-entries": "512", "set-max-listpack-entries": "128",
             "set-max-listpack-value": "64", "zset-max-listpack-entries": "128", "zset-max-listpack-value": "64"}
 

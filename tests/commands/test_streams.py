@@ -279,7 +279,7 @@ def test_a_wait_ends():
         time.sleep(0.001)
     id = r.xadd("s", {"f": "v"})
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert list(results.values()) == [[["s", [(id, {"f": "v"})]]]] * 3
     started = time.monotonic()
     assert r.xread({"s": "$"}, block=30) == [] and time.monotonic() - started >= 0.029

@@ -96,7 +96,7 @@ def hscan(g):
 
 @hashes.generator(weight=0.4)
 def hscan_cursor(g):
-    cursor = g.pick((b"x", b"", b"-1", b"18446744073709551616", b"0x0", b"1.5"))
+    cursor = g.pick((b"x", b"", b"-1", b"0\x00", b"0\x00x", b"\x000", b" 0", b"18446744073709551616", b"0x0", b"1.5"))
     return Step((b"HSCAN", g.key(), cursor, *g.some((b"COUNT", b"10"), b"FOO", b"MATCH")), compare="exact")
 
 

@@ -75,7 +75,7 @@ def scan(g):
 
 @keys.generator(weight=0.5)
 def scan_cursor(g):
-    cursor = g.pick((b"x", b"", b"-1", b"18446744073709551616", b"0x0", b"1.5", b"00"))
+    cursor = g.pick((b"x", b"", b"-1", b"0\x00", b"0\x00x", b"\x000", b" 0", b"18446744073709551616", b"0x0", b"1.5", b"00"))
     return Step((b"SCAN", cursor, *g.some((b"COUNT", b"10"), b"FOO", b"MATCH")), compare="scan")
 
 

@@ -54,3 +54,9 @@ def untouched(g):
             *(g.pick(looks) for _ in range(g.random.randint(1, 5))), (b"OBJECT", b"FREQ", b"k0"), (b"CLIENT", b"NO-TOUCH", b"OFF"), (b"GET", b"k0"),
             (b"OBJECT", b"FREQ", b"k0"), (b"OBJECT", b"FREQ", b"k1")]
     return [*map(Step, made), LRU, Step((b"FLUSHALL",))]
+
+
+@memory.generator(weight=0.7)
+def sizes(g):
+    """How large the values are, after whatever happened to them."""
+    return b"INFO", b"keysizes"

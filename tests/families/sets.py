@@ -74,6 +74,27 @@ def operations(g):
     return Step((g.pick((b"SINTER", b"SUNION", b"SDIFF")), *g.keys()), compare="unordered")
 
 
+INTEGERS = (b"n0", b"n1", b"n2", b"n3")        # sets of few integers: what they answer is in order
+AS_USUAL = Step((b"CONFIG", b"SET", INTSET, b"512", LISTPACK, b"128"))
+
+
+@sets.generator(weight=3, damage=False)
+def integers(g):
+    key = g.pick(INTEGERS)
+    if g.chance(0.2):
+        return g.pick(((b"DEL", key), (b"SMEMBERS", key), (b"SSCAN", key, b"0")))
+    numbers = [b"%d" % g.pick((g.random.randint(-20, 60), g.random.randint(-20, 60), 2**15 + g.random.randint(-2, 2), -2**40)) for _ in range(g.random.randint(1, 12))]
+    return [AS_USUAL, Step((g.pick((b"SADD", b"SADD", b"SREM")), key, *numbers))]
+
+
+@sets.generator(weight=3, damage=False)
+def operations_on_integers(g):
+    """The very order, too."""
+    keys = [g.pick((*INTEGERS, b"none")) for _ in range(g.random.randint(1, 4))]
+    name = g.pick((b"SINTER", b"SUNION", b"SDIFF", b"SINTER", b"SUNION", b"SDIFF", b"SUNIONSTORE"))
+    return [AS_USUAL, Step((name, *((g.pick(INTEGERS),) if name.endswith(b"STORE") else ()), *keys))]
+
+
 @sets.generator(weight=5)
 def stores(g):
     return g.pick((b"SINTERSTORE", b"SUNIONSTORE", b"SDIFFSTORE")), g.key(), *g.keys()
@@ -100,7 +121,7 @@ def sscan(g):
 
 @sets.generator(weight=0.5)
 def sscan_cursor(g):
-    cursor = g.pick((b"x", b"", b"-1", b"18446744073709551616", b"0x0", b"1.5", b"00"))
+    cursor = g.pick((b"x", b"", b"-1", b"0\x00", b"0\x00x", b"\x000", b" 0", b"18446744073709551616", b"0x0", b"1.5", b"00"))
     return Step((b"SSCAN", g.key(), cursor, *g.some((b"COUNT", b"10"), b"FOO", b"MATCH", chance=0.3)), compare="scan")
 
 

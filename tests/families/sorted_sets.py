@@ -39,7 +39,8 @@ def pairs(g, most=6):
 
 def bound(g):
     if g.chance(0.25):
-        return g.pick((b"-inf", b"+inf", b"inf", b"(inf", b"(-inf", b"(", b"", b"1e400", b"-1e400", b"(1e-400", b"0x10", b"((1", b" 1"))
+        return g.pick((b"-inf", b"+inf", b"inf", b"(inf", b"(-inf", b"(", b"", b"1e400", b"-1e400", b"(1e-400", b"0x10", b"((1", b" 1",
+                       b"1.2.3", b"1..2", b"(1.5.5", b"1.", b"0." + b"0" * 330 + b"1", b"1\x002"))
     return (b"(" if g.chance(0.3) else b"") + (score(g) if g.chance(0.9) else g.float())
 
 

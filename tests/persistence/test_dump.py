@@ -25,10 +25,14 @@ LATER_MS = 4_000_000_000_000
 class Pair:
     """Hutch and Redis, told the same."""
 
-    def __init__(self, *servers):
-        self.ours, self.theirs = self.both = [RespClient(server.host, server.port) for server in servers]
+    def __init__(self, hutch, oracle):
+        self.oracle, self.generation = oracle, None
+        self.ours = RespClient(hutch.host, hutch.port)
 
     def start(self, **config):
+        if self.generation != self.oracle.generation:
+            self.generation, self.theirs = self.oracle.generation, RespClient(self.oracle.host, self.oracle.port)
+            self.both = [self.ours, self.theirs]
         for client in self.both:
             client.execute("FLUSHALL")
             for name, value in {**STANDARD, **config}.items():

@@ -141,7 +141,7 @@ def test_watchers_and_waiters_are_told():
     while not other.info("clients")["blocked_clients"]:
         pass
     assert other._hot and other.rpush("k", "served") == 1
-    waiter.join(10)
+    waiter.join(60)
     assert got == [(b"k", b"served")] and other.exists("k") == 0
 
 

@@ -120,6 +120,19 @@ def test_expiry_is_kept():
     assert r.ttl("k") == -1
 
 
+@pytest.mark.parametrize("left", (1, 499, 500, 999, 1499, 1500, 10**15 + 500, 2**63 - 1 - 1_700_000_000_000))
+def test_seconds_to_live_are_rounded_as_by_the_command(left):
+    store = hutch.Store()
+    with hutch.Redis(store=store) as r:
+        store.engine.set_clock_ms(1_700_000_000_000)
+        r.set("k", "v")
+        r.pexpireat("k", 1_700_000_000_000 + left)
+        assert r._hot and r.ttl("k") == r.execute_command("TTL", "k") == (left + 500) // 1000
+        assert r.pttl("k") == r.execute_command("PTTL", "k") == left
+        with r.pipeline(transaction=False) as pipe:
+            assert pipe.ttl("k").pttl("k").execute() == [(left + 500) // 1000, left]
+
+
 def test_memory_limit():
     r = hutch.Redis(store=hutch.Store(maxmemory_policy="noeviction"))
     r.set("k", "v")

@@ -153,7 +153,7 @@ def test_waiters_are_served_after_it():
     while not r.info("clients")["blocked_clients"]:
         pass
     assert r.pipeline().rpush("k", 1).rpush("k", 2).lrange("k", 0, -1).execute() == [1, 2, [b"1", b"2"]]
-    waiter.join(10)
+    waiter.join(60)
     assert got == [(b"k", b"1")] and r.lrange("k", 0, -1) == [b"2"]
 
 

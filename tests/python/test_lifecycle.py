@@ -193,19 +193,18 @@ def test_pause_holds_writes_and_lets_signals_in():
     store = hutch.Store()
     r, other = hutch.Redis(store=store), hutch.Redis(store=store)
     r.set("k", 0)
-    other.client_pause(300, all=False)
     start = time.monotonic()
-    assert r.get("k") == b"0"
-    assert time.monotonic() - start < 0.2
+    other.client_pause(300, all=False)
     r.set("k", 1)
-    assert time.monotonic() - start >= 0.29
+    assert time.monotonic() - start >= 0.299
     other.client_pause(60000, all=False)
+    assert r.get("k") == b"1"
     done = threading.Thread(target=lambda: r.set("k", 2))
     done.start()
     done.join(0.1)
     assert done.is_alive()
     other.client_unpause()
-    done.join(5)
+    done.join(60)
     assert not done.is_alive() and r.get("k") == b"2"
 
 
@@ -220,7 +219,7 @@ try:
 except KeyboardInterrupt:
     print("interrupted")
 """
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, env=_environment())
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, env=_environment())
     assert result.stdout.strip() == "interrupted", result.stderr
 
 
@@ -238,7 +237,7 @@ for _ in range(3):
 print("done")
 """
     for _ in range(3):
-        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20,
+        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120,
                                 env=_environment())
         assert (result.returncode, result.stdout.strip(), result.stderr) == (0, "done", "")
 

@@ -173,6 +173,9 @@ def test_shutdown_from_a_client_is_told(server):
     redis.Redis(port=server.port).shutdown(nosave=True)
     waiter.join(30)
     assert told == [True]
+    server.stop()
+    server.start()                                       # another life
+    assert redis.Redis(port=server.port).ping() and server.wait(0.01) is False
 
 
 def test_many_threads_through_both_doors(server):

@@ -116,5 +116,5 @@ def test_closing_under_load():
         threading.Event().wait(0.02)
         store.close()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive()

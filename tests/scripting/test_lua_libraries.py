@@ -44,14 +44,20 @@ return answer(pcall(chunk, unpack(ARGV, 2)))
 
 class Both:
     def __init__(self, oracle):
-        self.client = RespClient(oracle.host, oracle.port)
+        self.oracle, self.generation = oracle, None
+        self.ours = Interpreter()
+
+    def start(self):
+        self.generation = self.oracle.generation
+        self.client = RespClient(self.oracle.host, self.oracle.port)
         self.client.execute("SCRIPT", "FLUSH", "SYNC")          # settings of cjson outlive scripts
         self.sha = self.client.execute("SCRIPT", "LOAD", RUNNER).value
-        self.ours = Interpreter()
 
     def __call__(self, source, *arguments):
         """Our answer, after a look whether it is Redis's."""
         source = source.encode() if isinstance(source, str) else source
+        if self.generation != self.oracle.generation:
+            self.start()
         theirs = self.client.execute("EVALSHA", self.sha, 0, source, *arguments).value
         ours = self.ours.run(RUNNER, source, *arguments)
         assert ours == theirs, (source, arguments)
@@ -63,7 +69,7 @@ class Both:
 def both(oracle):
     answers = Both(oracle)
     yield answers
-    answers.client.socket.close()
+    answers.client.close()
 
 
 # ---- Fixed cases: every option, every error, the edges

@@ -1,4 +1,5 @@
 """Scripts beside other clients: effects, time, long ones, killing, ends of engines, threads and redis-py's helpers."""
+import hashlib
 import os
 import signal
 import threading
@@ -14,7 +15,7 @@ pytest.importorskip("lupa.lua51")
 ENDLESS = "while true do end"
 STUBBORN = "while true do pcall(function() while true do end end) end"
 BUSY = b"-BUSY Redis is busy running a script. You can only call %s KILL or SHUTDOWN NOSAVE.\r\n"
-KILLED = b"-ERR Script killed by user with SCRIPT KILL."
+KILLED = b"-ERR Script killed by user with SCRIPT KILL... script: "
 
 
 class Running:
@@ -24,7 +25,7 @@ class Running:
         self.answer = None
         self.thread = threading.Thread(target=self._run, args=(call,), daemon=True)
         self.thread.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not probe().startswith(b"-BUSY"):
             assert time.monotonic() < deadline, "no BUSY came"
 
@@ -35,7 +36,7 @@ class Running:
             self.answer = error
 
     def end(self):
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive()
         return self.answer
 
@@ -81,7 +82,9 @@ def test_an_endless_script_is_killed(engine, runner, killer, script):
     assert other("FUNCTION", "KILL") == BUSY % b"SCRIPT"
     assert other("FUNCTION", "STATS") == BUSY % b"SCRIPT"
     assert other("SCRIPT", "KILL") == b"+OK\r\n"
-    assert running.end().startswith(KILLED)
+    digest = hashlib.sha1(script.encode()).hexdigest()
+    line = 2 if script.startswith("#!") else 1
+    assert running.end() == KILLED + b"%b, on @user_script:%d.\r\n" % (digest.encode(), line)
     assert other("GET", "x") == b"$-1\r\n" and run("PING") == b"+PONG\r\n"
     assert other("SCRIPT", "KILL") == b"-NOTBUSY No scripts in execution right now.\r\n"
 
@@ -94,17 +97,18 @@ def test_an_endless_function_is_killed(engine, runner):
     assert other("SCRIPT", "KILL") == BUSY % b"FUNCTION"
     assert b"$7\r\nendless\r\n$7\r\ncommand\r\n*5\r\n$5\r\nFCALL\r\n" in other("FUNCTION", "STATS")
     assert other("FUNCTION", "KILL") == b"+OK\r\n"
-    assert running.end().startswith(b"-ERR Script killed by user with FUNCTION KILL.")
+    assert running.end() == KILLED + b"endless, on @user_function:2.\r\n"
 
 
 @pytest.mark.parametrize("runner", KINDS)
 def test_a_script_that_wrote_is_not_killed_and_its_time_stands_still(engine, runner):
     run, other = caller(engine, runner), caller(engine, "socket")
     script = ("redis.call('SET', 'soon', 'x', 'PX', 5) redis.call('SET', 'mark', '1') "
-              "local n = 0 while n < 40000000 do n = n + 1 end return {redis.call('GET', 'soon'), redis.call('PTTL', 'soon')}")
+              "local before = redis.call('TIME') local n = 0 while n < 40000000 do n = n + 1 end local after = redis.call('TIME') "
+              "return {redis.call('GET', 'soon'), redis.call('PTTL', 'soon'), before[1] == after[1] and before[2] == after[2] and 1 or 0}")
     running = Running(lambda: run("EVAL", script, 0), lambda: other("GET", "x"))
     assert other("SCRIPT", "KILL").startswith(b"-UNKILLABLE Sorry the script already executed write commands")
-    assert running.end() == b"*2\r\n$1\r\nx\r\n:5\r\n"
+    assert running.end() == b"*3\r\n$1\r\nx\r\n:5\r\n:1\r\n"
     time.sleep(0.02)
     assert other("GET", "soon") == b"$-1\r\n" and other("GET", "mark") == b"$1\r\n1\r\n"
 
@@ -166,7 +170,7 @@ def test_a_script_without_a_threshold_is_ended_by_closing():
     thread.start()
     time.sleep(0.1)
     engine.close()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -318,7 +322,7 @@ def test_without_lua_the_answer_says_what_to_install(tmp_path):
     program = ("import sys\nsys.modules['lupa'] = None\nfrom hutch_engine.door import Engine\ns = Engine().session()\n"
                "print(bytes(s.execute_raw(('EVAL', 'return 1', '0'))))\nprint(bytes(s.execute_raw(('SET', 'a', '1'))))\n"
                "print(bytes(s.execute_raw(('SCRIPT', 'EXISTS', 'x'))), bytes(s.execute_raw(('FUNCTION', 'LIST'))))")
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True).stdout
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True).stdout
     assert "pip install lupa" in out and "+OK" in out and ":0" in out and "*0" in out
 
 
@@ -395,3 +399,24 @@ def test_the_log(tmp_path):
     lines = path.read_text().splitlines()
     assert [line.split(" ", 5)[5] for line in lines] == ["# one 2  three", "* cut", "* " + "x" * 1023, "# DEBUG LOG: four"]
     hutch.Redis().eval("redis.log(redis.LOG_WARNING, 'nowhere')", 0)
+
+
+@pytest.mark.parametrize("script", ("return 1", "#!lua\nreturn 1", "#!lua flags=no-writes\nreturn 1", "#!lua flags=allow-oom\nreturn 1"))
+def test_scripts_when_memory_is_gone_beside_redis(engine, oracle, script):
+    """Refused like any command that may need memory: at once, when it is queued, and as a part of what EXEC would run."""
+    found = []
+    for port in (engine.port, oracle.port):
+        with RespClient("127.0.0.1", port) as one:
+            digest = one.execute("SCRIPT", "LOAD", script).value
+            one.execute("FUNCTION", "LOAD", "REPLACE", "#!lua name=l\nredis.register_function('f', function() return 1 end)")
+            calls = [("EVAL", script, "0"), ("EVALSHA", digest, "0"), ("FCALL", "f", "0")]
+            replies = one.pipeline([("CONFIG", "SET", "maxmemory", "1"), *calls])
+            for call in calls:
+                replies += one.pipeline([("MULTI",), call, ("EXEC",)])
+                replies += one.pipeline([("CONFIG", "SET", "maxmemory", "0"), ("MULTI",), call])
+                with RespClient("127.0.0.1", port) as other:
+                    other.execute("CONFIG", "SET", "maxmemory", "1")
+                    replies.append(one.execute("EXEC"))
+            one.execute("CONFIG", "SET", "maxmemory", "0")
+            found.append([reply.raw for reply in replies])
+    assert found[0] == found[1]

@@ -11,6 +11,7 @@ def engine():
     from hutch_engine.door import Engine
     engine = Engine()
     engine.configure("bind", "127.0.0.1")
+    engine.configure("enable-debug-command", "yes")      # as the oracle
     engine.start_listener(any_port=True)
     yield engine
     engine.close()

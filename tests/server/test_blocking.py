@@ -12,7 +12,7 @@ import pytest
 from persistence.forms import listpack, seal, stream, string
 from resp_client import Closed, RespClient
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 PAYLOADS = {"<list>": seal(b"\x12\x01\x02" + string(listpack(b"a", b"b", b"c"))), "<zset>": seal(b"\x11" + string(listpack(b"a", 1, b"b", 2))),
             "<string>": seal(b"\x00\x01v"), "<broken>": seal(b"\x12\x00"),
             "<stream>": seal(stream([((1, 1), listpack(2, 0, 1, b"f", 0, 2, 0, 0, b"x", 4, 2, 1, 0, b"y", 4))], 2, (2, 1), first=(1, 1))),
@@ -102,6 +102,8 @@ class Stage:
             client.socket.close()
 
 
+# A push, and then some milliseconds of looking for nothing. Without spaces and semicolons: the steps' own.
+SLOW = "redis.call('RPUSH',KEYS[1],'a')redis.call('PEXPIRE',KEYS[1],1)return('x'):rep(8000000):find('y')"
 SCENES = {
     "RESTORE of a list": ["1: BLPOP k 0", "2: BRPOP k 0", "3: BLMOVE k l LEFT LEFT 0", "4: BLPOP k 0", "0: RESTORE k 0 <list>", "0: EXISTS k", "0: LRANGE l 0 -1"],
     "RESTORE of a sorted set": ["1: BZPOPMIN k 0", "2: BZPOPMAX n k 0", "3: BZMPOP 0 1 k MIN", "0: RESTORE k 0 <zset>", "0: EXISTS k"],
@@ -271,6 +273,9 @@ SCENES = {
     "UNBLOCK of who does not wait": ["0: CLIENT UNBLOCK {1}", "0: CLIENT UNBLOCK {0}", "0: CLIENT UNBLOCK {1} ERROR", "0: CLIENT UNBLOCK -1", "0: CLIENT UNBLOCK"],
     "UNBLOCK of sorted sets with a pipeline behind": ["1: BZPOPMAX k 0; PING; BZMPOP 0 1 k MAX COUNT 2; PING", "0: CLIENT UNBLOCK {1} ERROR", "0: CLIENT UNBLOCK {1} TIMEOUT"],
     "KILL in EXEC": ["1: BLPOP k 0", "2: BLPOP k 0", "0: MULTI; CLIENT KILL ID {1}; RPUSH k a b; EXEC", "0: LRANGE k 0 -1"],
+    "due when EXEC is over": ["1: BLPOP k 0", "2: BLMPOP 0 1 k LEFT", "0: MULTI; RPUSH k a; PEXPIRE k 3; DEBUG SLEEP 0.02; EXEC", "0: EXISTS k", "0: RPUSH k b"],
+    "sorted sets: due when EXEC is over": ["1: BZPOPMIN k 0", "0: MULTI; ZADD k 1 a; PEXPIRE k 3; DEBUG SLEEP 0.02; EXEC", "0: EXISTS k", "0: ZADD k 1 b"],
+    "due when a script is over": ["1: BLPOP k 0", "0: EVAL " + SLOW + " 1 k", "0: EXISTS k", "0: RPUSH k b"],
     "PAUSE WRITE": ["1: BLPOP k 0", "2: CLIENT PAUSE 100000 WRITE", "0: RPUSH k x", "2: EXISTS k", "2: CLIENT UNPAUSE", "0: PING", "2: EXISTS k"],
     "waiting while paused": ["2: CLIENT PAUSE 100000 WRITE", "1: BLPOP k 0.01", "2: CLIENT UNPAUSE", "1: wait", "1: PING"],
     "a time-out while paused": ["1: BLPOP k 0.02", "2: CLIENT PAUSE 100000 WRITE", "1: wait", "2: CLIENT UNPAUSE"],
@@ -393,6 +398,25 @@ def test_time_outs_follow_the_clock(engine):
     assert stage.replies["1"] == [b"*-1\r\n"] and stage.flags("2") == "b"
     stage.play(["0: RPUSH k x"])
     assert stage.replies["2"] == [b"*2\r\n$1\r\nk\r\n$1\r\nx\r\n"]
+    stage.close()
+
+
+@pytest.mark.parametrize("line", ("BLPOP k 0.002", "BZPOPMIN k 2e-3", "BLMOVE k l LEFT LEFT 0.0015", "BLMPOP 0.002 1 k LEFT",
+                                  "XREAD BLOCK 2 STREAMS k 0", "XREADGROUP GROUP g c BLOCK 2 STREAMS s >", "pause"))
+def test_no_time_out_comes_early(engine, line):
+    """Who begins to wait late in a millisecond waits no part of one less."""
+    engine.set_clock_ms(1_700_000_000_000.9)
+    stage = Stage("127.0.0.1", engine.port)
+    if line == "pause":
+        stage.play(["0: CLIENT PAUSE 2 WRITE", "1: SET a b"])
+    else:
+        stage.play(["0: XGROUP CREATE s g $ MKSTREAM", "1: " + line])
+    engine.advance_clock_ms(1.999)
+    assert stage.flags("1") == "b"
+    engine.advance_clock_ms(0.101)
+    stage.wait_until(lambda: stage.flags("1") == "N")
+    stage.read("1")
+    assert stage.replies["1"][-1] in (b"*-1\r\n", b"$-1\r\n", b"+OK\r\n")
     stage.close()
 
 

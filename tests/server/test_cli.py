@@ -63,6 +63,15 @@ def test_signals_end_it_with_clients_connected():
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="CPU time is read from /proc")
+def test_signals_that_redis_lives_through():
+    with serve() as server:
+        assert connect(server).ping()
+        for number in (signal.SIGALRM, signal.SIGUSR2, signal.SIGHUP, signal.SIGPIPE):
+            os.kill(server.pid, number)
+            assert connect(server).ping(), number
+        assert server.terminate() == 0
+
+
 def test_idle_server_sleeps():
     with serve() as server:
         connect(server).ping()
@@ -129,7 +138,7 @@ def test_background_pidfile_and_logfile(tmp_path):
     pid = int((tmp_path / "pid").read_text())
     assert os.getsid(pid) == pid
     client.shutdown(nosave=True)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while "bye bye" not in (log := (tmp_path / "log").read_text()):
         assert time.monotonic() < end, log
         time.sleep(0.02)

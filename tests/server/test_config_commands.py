@@ -66,8 +66,3 @@ def test_password(engine, client):
     assert other.run([["AUTH", "secret"]])[0].raw == b"+OK\r\n"
     assert other.run([["PING"]])[0].raw == b"+PONG\r\n"
     other.close()
-
-
-def test_the_running_listener_does_not_move(client):
-    reply = client.run([["CONFIG", "SET", "port", "1"]])[0].raw
-    assert b"related to argument 'port'" in reply and b"listener" in reply

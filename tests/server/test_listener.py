@@ -2,6 +2,7 @@
 import os
 import random
 import resource
+import select
 import socket
 import stat
 import struct
@@ -10,7 +11,7 @@ import time
 
 import pytest
 
-from resp_client import RespClient, pack
+from resp_client import Closed, RespClient, pack
 from server.test_resp_parser import PROBLEMS
 from shims.listener import Server
 
@@ -43,20 +44,23 @@ def server(serve):
 
 
 def connect(server):
-    return RespClient("127.0.0.1", server.port, timeout=10)
+    return RespClient("127.0.0.1", server.port)
 
 
-def eventually(condition, seconds=5):
+def eventually(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "did not happen in time"
         time.sleep(0.005)
 
 
-def raw_reply(server, data):
+def raw_reply(server, data, leave=False):
+    """What comes back, and whether the server hung up. With `leave` we hang up first, and it will."""
     client = connect(server)
     client.send_raw(data)
-    answer, closed = client.read_until_closed(2)
+    if leave:
+        client.socket.shutdown(socket.SHUT_WR)
+    answer, closed = client.read_until_closed(20)
     client.close()
     return answer, closed
 
@@ -136,7 +140,7 @@ def test_threads_lose_no_increment(server):
 
 
 def test_inline_commands(server):
-    assert raw_reply(server, b'set k "a b"\r\nget k\r\n\r\nget k\n')[0] == b"+OK\r\n$3\r\na b\r\n$3\r\na b\r\n"
+    assert raw_reply(server, b'set k "a b"\r\nget k\r\n\r\nget k\n', leave=True)[0] == b"+OK\r\n$3\r\na b\r\n$3\r\na b\r\n"
 
 
 def test_many_quoted_inline_commands(server):
@@ -175,7 +179,7 @@ def test_limits_before_authentication(serve):
     server = serve(requirepass="secret")
     assert raw_reply(server, b"*11\r\n") == (b"-ERR Protocol error: unauthenticated multibulk length\r\n", True)
     assert raw_reply(server, b"*2\r\n$3\r\nget\r\n$16385\r\n") == (b"-ERR Protocol error: unauthenticated bulk length\r\n", True)
-    assert raw_reply(server, pack(("get", "k")) * 2)[0] == b"-NOAUTH Authentication required.\r\n" * 2
+    assert raw_reply(server, pack(("get", "k")) * 2, leave=True)[0] == b"-NOAUTH Authentication required.\r\n" * 2
 
 
 def test_proto_max_bulk_len(serve):
@@ -193,7 +197,7 @@ def test_query_buffer_limit(serve):
             client.send_raw(b"x" * 3000000)
         except OSError:
             pass
-        assert client.read_until_closed(5)[1]
+        assert client.read_until_closed(20)[1]
     assert server.counter("query_closes") == 1
 
 
@@ -220,7 +224,7 @@ def test_random_bytes_disturb_nobody(server):
                 client.send_raw(data)
                 if source.random() < 0.5:
                     client.socket.shutdown(socket.SHUT_WR)
-                    client.read_until_closed(1)
+                    client.read_until_closed(20)
             assert bystander.execute("set", "k", "v").raw == b"+OK\r\n"
     eventually(lambda: server.counter("clients") == 0)
 
@@ -231,7 +235,7 @@ def test_maxclients(serve):
     server = serve(maxclients=3)
     clients = [connect(server) for _ in range(3)]
     assert [client.execute("get", "k").raw for client in clients] == [NIL] * 3
-    assert connect(server).read_until_closed(2) == (b"-ERR max number of clients reached\r\n", True)
+    assert connect(server).read_until_closed(20) == (b"-ERR max number of clients reached\r\n", True)
     assert server.counter("rejected") == 1
     clients.pop().close()
     eventually(lambda: server.counter("clients") == 2)
@@ -240,14 +244,21 @@ def test_maxclients(serve):
 
 def test_idle_clients_time_out(serve):
     server = serve(timeout=1)
-    client = connect(server)
-    busy = connect(server)
-    end = time.monotonic() + 1.8
-    while time.monotonic() < end:
-        assert busy.execute("get", "k").raw == NIL
-        time.sleep(0.1)
-    eventually(lambda: server.counter("clients") == 1)
-    assert client.read_until_closed(3) == (b"", True)
+    for _ in range(20):
+        client, busy = connect(server), connect(server)
+        pauses, last = [], time.monotonic()
+        try:
+            while not select.select([client.socket], [], [], 0.05)[0]:
+                pauses.append(time.monotonic() - last)
+                last = time.monotonic()
+                assert busy.execute("get", "k").raw == NIL
+            assert client.read_until_closed(30) == (b"", True)
+            assert busy.execute("get", "k").raw == NIL
+            break
+        except (Closed, OSError):                   # right, if the machine kept us from being busy
+            assert max([*pauses, time.monotonic() - last]) > 0.7
+    else:
+        pytest.skip("this machine is too loaded to keep a client busy")
 
 
 def test_resets(server):
@@ -263,7 +274,7 @@ def test_half_closed_clients_get_their_answers(server):
     client = connect(server)
     client.send_raw(pack(("set", "k", "v")) * 100)
     client.socket.shutdown(socket.SHUT_WR)
-    assert client.read_until_closed(2) == (b"+OK\r\n" * 100, True)
+    assert client.read_until_closed(20) == (b"+OK\r\n" * 100, True)
 
 
 def test_kill(server):
@@ -274,7 +285,7 @@ def test_kill(server):
         (session,) = [session for session in server.sessions() if session[1] == address]
         assert session[2] == b"127.0.0.1:%d" % server.port
         server.kill(session[0])
-        assert client.read_until_closed(3) == (b"", True)
+        assert client.read_until_closed(20) == (b"", True)
         assert other.execute("get", "k").raw == NIL
 
 
@@ -296,7 +307,7 @@ def test_close_with_clients_in_every_state(serve):
     sessions, account = server.close()
     assert (sessions, account) == (0, 0)
     for client in clients:
-        assert client.read_until_closed(2) == (b"", True)
+        assert client.read_until_closed(20) == (b"", True)
 
 
 # ---- slow readers
@@ -334,7 +345,7 @@ def test_hard_output_limit(serve):
         client.execute("set", "k", b"x" * 900_000)
         assert len(client.execute("get", "k").value) == 900_000
         client.send_raw(pack(("get", "k")) * 50)
-        assert client.read_until_closed(3)[1]
+        assert client.read_until_closed(20)[1]
     assert server.counter("output_closes") == 1
 
 
@@ -344,8 +355,8 @@ def test_soft_output_limit(serve):
         client.execute("set", "k", b"x" * 1_000_000)
         assert len(client.execute("get", "k").value) == 1_000_000
         client.send_raw(pack(("get", "k")) * 20)
-        eventually(lambda: server.counter("output_closes") == 1, 6)
-        assert client.read_until_closed(3)[1]
+        eventually(lambda: server.counter("output_closes") == 1)
+        assert client.read_until_closed(20)[1]
 
 
 # ---- CLIENT PAUSE
@@ -369,10 +380,10 @@ def test_paused_writes_wait_and_keep_their_order(server):
 def test_a_pause_ends_by_itself(server):
     with connect(server) as client:
         client.execute("set", "k", "0")
-        server.pause(150, everything=True)
         started = time.monotonic()
+        server.pause(150, everything=True)
         assert client.execute("get", "k").value == b"0"
-        assert 0.1 < time.monotonic() - started < 1
+        assert 0.149 <= time.monotonic() - started
 
 
 def test_a_paused_client_may_leave(server):
@@ -449,7 +460,7 @@ def test_protected_mode(serve):
     if outside is None:
         pytest.skip("this machine has only its loopback address")
     server = serve(bind="*")
-    answer, closed = RespClient(outside, server.port).read_until_closed(2)
+    answer, closed = RespClient(outside, server.port).read_until_closed(20)
     assert closed and answer.startswith(b"-DENIED Redis is running in protected mode because") and len(answer) > 900
     assert answer.endswith(b"in order for the server to start accepting connections from the outside.\r\n")
     server.configure("protected-mode", "no")

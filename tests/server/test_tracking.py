@@ -11,7 +11,7 @@ import hutch
 from resp_client import RespClient
 from scenes import same
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 
 SCENES = {
     "default": [

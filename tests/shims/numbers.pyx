@@ -4,7 +4,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 from hutch_engine.base.numbers cimport (
     DOUBLE_TEXT_MAX, INTEGER_TEXT_MAX, LONG_DOUBLE_TEXT_MAX, format_double, format_integer,
-    format_long_double, parse_double, parse_integer, parse_long_double, parse_unsigned)
+    format_long_double, parse_decimal, parse_double, parse_integer, parse_long_double, parse_unsigned)
 from hutch_engine.base.slice cimport Slice, slice_of
 
 cdef extern from "math.h":
@@ -38,6 +38,12 @@ def unsigned_of(bytes text):
     cdef uint64_t value = 0
     cdef Exact exact = Exact(text)
     return value if parse_unsigned(exact.slice(), &value) else None
+
+
+def decimal_of(bytes text):
+    cdef double value = 0
+    cdef Exact exact = Exact(text)
+    return value if parse_decimal(exact.slice(), &value) else None
 
 
 def double_of(bytes text):

@@ -361,20 +361,13 @@ def packed_value(dump):
     return dump[at:at + size]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def redis_dumps(oracle):
     import redis
-    client = redis.Redis(oracle.host, oracle.port)
-    wanted = {"rdbcompression": "no", "hash-max-listpack-value": 2**31 - 1, "hash-max-listpack-entries": 2**20,
-              "set-max-listpack-value": 2**31 - 1, "list-max-listpack-size": -5}
-    before = {name: client.config_get(name)[name] for name in wanted}
-    for name, value in wanted.items():
-        client.config_set(name, value)
-    yield client
-    for name, value in before.items():
-        client.config_set(name, value)
-    client.delete("listpack")
-    client.close()
+    with redis.Redis(oracle.host, oracle.port) as client:
+        client.config_set("rdbcompression", "no", "hash-max-listpack-value", 2**31 - 1, "hash-max-listpack-entries", 2**20,
+                          "set-max-listpack-value", 2**31 - 1, "list-max-listpack-size", -5)
+        yield client
 
 
 def test_bytes_of_redis_lists(redis_dumps):

@@ -11,10 +11,14 @@ cdef extern from "hutch_lock.h" nogil:
     void lock_init "hutch_lock_init"(Lock* lock) noexcept
     void lock_clear "hutch_lock_clear"(Lock* lock) noexcept
     bint lock_try "hutch_lock_try"(Lock* lock) noexcept
+    bint lock_try_briefly "hutch_lock_try_briefly"(Lock* lock) noexcept
+    # the same for about a microsecond: for callers who must not wait, as they hold the GIL
     void lock_acquire "hutch_lock_acquire"(Lock* lock) noexcept
     void lock_release "hutch_lock_release"(Lock* lock) noexcept
     bint lock_is_wanted "hutch_lock_is_wanted"(Lock* lock) noexcept
     # does another thread wait for it (a hint)?
+    bint lock_is_mine "hutch_lock_is_mine"(const Lock* lock) noexcept
+    # does this thread hold it? Known in builds with checks; always true in the others
     void lock_give_way "hutch_lock_give_way"(Lock* lock) noexcept
     # release it, let a waiter have it, take it again
 

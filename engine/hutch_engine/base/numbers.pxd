@@ -17,6 +17,11 @@ cdef bint parse_double(Slice text, double* value_out) noexcept nogil
 """What Redis's getDoubleFromObject takes: strtod's grammar (inf, infinity, hex), no leading space, no
 NaN, nothing behind it, overflow and underflow to 0 refused. Independent of the locale. Short decimals
 are read here; the rest is left to the C library."""
+cdef bint parse_decimal(Slice text, double* value_out) noexcept nogil
+"""What Redis's scores of ranges and weights of SORT are read by (fast_float): a decimal or an infinity, nothing
+hexadecimal; what is beyond a double is infinite, or 0. A zero byte ends the text, and nothing at all is 0."""
+cdef double read_double(const char* text) noexcept nogil
+"""strtod without the locale: the number at the beginning of a C string, or 0."""
 cdef bint parse_long_double(Slice text, long double* value_out) noexcept nogil
 """What getLongDoubleFromObject takes (INCRBYFLOAT, HINCRBYFLOAT): the same grammar, below 5120 bytes."""
 

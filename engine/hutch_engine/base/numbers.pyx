@@ -12,10 +12,10 @@ Nothing here depends on the process's locale: the host program may have set any.
 asked, it is through a "C" locale of our own, or its decimal separator is replaced.
 """
 cimport libc.errno
-from libc.math cimport isinf, isnan
+from libc.math cimport INFINITY, isinf, isnan
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memchr, memcpy, memmove, memset
 from hutch_engine.base.compiler cimport clz64, unlikely
 from hutch_engine.base.slice cimport Slice
 
@@ -568,6 +568,71 @@ cdef bint parse_double(Slice text, double* value_out) noexcept nogil:
         return False
     value_out[0] = value
     return True
+
+
+cdef bint _beyond(Slice text, double* value_out) noexcept nogil:
+    """A decimal that parse_double refuses because it is too large, or too close to zero: infinity, or zero. Else False."""
+    cdef const char* p = text.data
+    cdef const char* end = p + text.length
+    cdef bint negative = p[0] == c'-'
+    cdef bint found = False
+    cdef bint significant = False
+    cdef bint sinking
+    cdef int64_t power = 0           # ten to which power the first digit that is not 0 stands for, and one more
+    cdef int64_t exponent = 0
+    if p[0] == c'-' or p[0] == c'+':
+        p += 1
+    while p < end and c'0' <= p[0] <= c'9':
+        significant = significant or p[0] != c'0'
+        power += significant
+        found = True
+        p += 1
+    if p < end and p[0] == c'.':
+        p += 1
+        while p < end and c'0' <= p[0] <= c'9':
+            significant = significant or p[0] != c'0'
+            power -= not significant
+            found = True
+            p += 1
+    if not found:
+        return False
+    if p < end and (p[0] == c'e' or p[0] == c'E'):
+        p += 1
+        sinking = p < end and p[0] == c'-'
+        if p < end and (p[0] == c'-' or p[0] == c'+'):
+            p += 1
+        if p == end:
+            return False
+        while p < end and c'0' <= p[0] <= c'9':
+            if exponent < <int64_t>1 << 40:
+                exponent = exponent * 10 + (p[0] - c'0')
+            p += 1
+        power += -exponent if sinking else exponent
+    if p != end:
+        return False
+    value_out[0] = INFINITY if significant and power > 0 else 0
+    if negative:
+        value_out[0] = -value_out[0]
+    return True
+
+
+cdef bint parse_decimal(Slice text, double* value_out) noexcept nogil:
+    cdef const void* zero = memchr(text.data, 0, text.length) if text.length else NULL
+    if zero != NULL:
+        text.length = <const char*>zero - text.data
+    if text.length == 0:
+        value_out[0] = 0
+        return True
+    if _parse_short(text, value_out):
+        return True
+    # No hexadecimal, which parse_double would take.
+    if memchr(text.data, c'x', text.length) != NULL or memchr(text.data, c'X', text.length) != NULL:
+        return False
+    return parse_double(text, value_out) or _beyond(text, value_out)
+
+
+cdef double read_double(const char* text) noexcept nogil:
+    return strtod_l(text, NULL, c_locale)
 
 
 # Long doubles -----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport Reply
-from hutch_engine.keyspace.entry cimport Entry
+from hutch_engine.keyspace.entry cimport TYPE_NONE, Entry
 from hutch_engine.keyspace.keyspace cimport Database, Keyspace
 from hutch_engine.structures.table cimport TableSlot
 
@@ -73,6 +73,9 @@ cdef bint call_double(Call* call, size_t index, double* value_out) noexcept nogi
 """... "ERR value is not a valid float"."""
 cdef bint call_timeout(Call* call, size_t index, int64_t* deadline_ms_out) noexcept nogil
 """argv[index] as a time-out in seconds, which becomes a Unix time in ms, 0 for ever; else the error is written."""
+cdef bint call_deadline(Call* call, int64_t wait_ms, int64_t* deadline_ms_out) noexcept nogil
+"""So many ms from now as a Unix time, 0 for ever: rounded up, so that nobody is told that a time is over before it is.
+False when it is too far away: the error is written."""
 cdef inline bint call_may_block(const Call* call) noexcept nogil:
     """False inside EXEC and scripts: the command then answers as if its time-out had passed."""
     return not call.flags & (CALL_IN_MULTI | CALL_IN_SCRIPT | CALL_DENY_BLOCKING)
@@ -85,6 +88,11 @@ cdef inline void call_block(Call* call, uint8_t type, size_t first, size_t count
     call.block_keys = count
     call.block_deadline_ms = deadline_ms
     call.block_until_gone = False
+
+cdef inline void call_block_until(Call* call, int64_t deadline_ms) noexcept nogil:
+    """Instead of a reply: wait for no key at all. When the time is over the command is run once more, and then may not
+    wait (call_may_block)."""
+    call_block(call, TYPE_NONE, 0, 1, deadline_ms)
 
 cdef Slice* call_block_words(Call* call, size_t extra_bytes) noexcept nogil
 """After call_block: a copy of argv that is run again in its place, words of it may be set to bytes that lie behind it

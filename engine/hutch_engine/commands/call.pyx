@@ -9,7 +9,7 @@ from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.reply cimport reply_array, reply_error, reply_error_parts, reply_simple
 from hutch_engine.keyspace.entry cimport Entry, entry_type
 from hutch_engine.keyspace.keyspace cimport (
-    FIND_NO_TOUCH, FIND_WRITE, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_hash, keyspace_now,
+    FIND_NO_TOUCH, FIND_WRITE, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_hash, keyspace_now_us,
     keyspace_touched)
 from hutch_engine.structures.table cimport TableSlot, table_prefetch_bucket, table_prefetch_entries
 
@@ -96,7 +96,6 @@ cdef bint call_double(Call* call, size_t index, double* value_out) noexcept nogi
 
 cdef bint call_timeout(Call* call, size_t index, int64_t* deadline_ms_out) noexcept nogil:
     cdef long double timeout_ms
-    cdef int64_t left_ms
     if not parse_long_double(call.argv[index], &timeout_ms):
         reply_error(call.reply, b"ERR timeout is not a float or out of range")
         return False
@@ -107,11 +106,15 @@ cdef bint call_timeout(Call* call, size_t index, int64_t* deadline_ms_out) noexc
     if timeout_ms < 0:
         reply_error(call.reply, b"ERR timeout is negative")
         return False
-    left_ms = <int64_t>timeout_ms
-    if left_ms > INT64_MAX - keyspace_now(call.keyspace):
+    return call_deadline(call, <int64_t>timeout_ms, deadline_ms_out)
+
+
+cdef bint call_deadline(Call* call, int64_t wait_ms, int64_t* deadline_ms_out) noexcept nogil:
+    cdef int64_t now_ms = (keyspace_now_us(call.keyspace) + 999) // 1000
+    if wait_ms > INT64_MAX - now_ms:
         reply_error(call.reply, b"ERR timeout is out of range")
         return False
-    deadline_ms_out[0] = left_ms + keyspace_now(call.keyspace) if left_ms else 0
+    deadline_ms_out[0] = wait_ms + now_ms if wait_ms else 0
     return True
 
 

@@ -2,7 +2,7 @@
 from libc.stdint cimport INT32_MAX, INT32_MIN, int32_t, int64_t
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport slice_is
-from hutch_engine.commands.call cimport Call, error_syntax
+from hutch_engine.commands.call cimport Call, call_may_block, error_syntax
 from hutch_engine.commands.reply cimport reply_error, reply_integer, reply_ok
 from hutch_engine.keyspace.keyspace cimport (
     Database, Keyspace, keyspace_flush, keyspace_ready_all, keyspace_swap, keyspace_touch_all)
@@ -15,10 +15,11 @@ cdef void cmd_dbsize(Call* call) noexcept nogil:
 
 cdef bint _flush_lazily(Call* call, bint* lazy_out) noexcept nogil:
     """SYNC, ASYNC or what lazyfree-lazy-user-flush says; False after a syntax error."""
+    # SYNC, too, is done in the background in Redis 8, while its client waits; but not where nobody may wait.
     if call.argc == 1:
-        lazy_out[0] = call.keyspace.lazy_user_flush
+        lazy_out[0] = call.keyspace.lazy_user_flush or call_may_block(call)
     elif call.argc == 2 and slice_is(call.argv[1], b"SYNC"):
-        lazy_out[0] = False
+        lazy_out[0] = call_may_block(call)
     elif call.argc == 2 and slice_is(call.argv[1], b"ASYNC"):
         lazy_out[0] = True
     else:

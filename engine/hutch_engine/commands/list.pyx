@@ -5,7 +5,7 @@ from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_of
 from hutch_engine.commands.call cimport (
-    CALL_NO_TOUCH, Call, call_block, call_changed, call_find_read_type, call_find_write, call_find_write_type, call_hash,
+    CALL_NO_TOUCH, Call, call_block, call_changed, call_find_read_type, call_find_write_type, call_hash,
     call_integer, call_integer_or, call_may_block, call_timeout, call_word, error_arity, error_memory, error_no_key,
     error_syntax, error_wrong_type, slot_entry)
 from hutch_engine.commands.reply cimport (
@@ -16,7 +16,7 @@ from hutch_engine.keyspace.entry cimport (
     entry_type, value_free, value_of_pointer)
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_LIST, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_add, keyspace_delete,
-    keyspace_event, keyspace_find_slot, keyspace_hash, keyspace_touched)
+    keyspace_event, keyspace_find_slot, keyspace_hash, keyspace_resized, keyspace_touched)
 from hutch_engine.structures.listpack cimport (
     Listpack, listpack_append, listpack_bytes, listpack_delete, listpack_delete_range, listpack_first, listpack_free,
     listpack_insert, listpack_last, listpack_length, listpack_new, listpack_prepend, listpack_replace,
@@ -74,6 +74,11 @@ cdef inline void _open(List* list, Entry* entry) noexcept nogil:
 
 cdef inline int64_t _length(List* list) noexcept nogil:
     return quicklist_length(list.seen)
+
+
+cdef inline void _sized(Call* call, List* list) noexcept nogil:
+    """Elements came or went."""
+    keyspace_resized(call.database, list.entry, <uint64_t>_length(list))
 
 
 cdef void _write_form(List* list, uint8_t encoding, void* pointer) noexcept nogil:
@@ -165,6 +170,7 @@ cdef void _after_removal(Call* call, size_t index, List* list, const char* event
     keyspace_event(keyspace, call.database, EVENT_LIST, event, key)
     if _length(list):
         _shrink(keyspace, list)
+        _sized(call, list)
         return
     hash = call_hash(call, index)
     slot = keyspace_find_slot(keyspace, call.database, key, hash, FIND_WRITE | FIND_NO_TOUCH)
@@ -236,6 +242,7 @@ cdef void _push_words(Call* call, bint at_head, bint only_if_there) noexcept nog
                 error_memory(call)
                 return
         length = _length(&list)
+        _sized(call, &list)
     keyspace.dirty += count
     if unlikely(keyspace.wanted):
         keyspace_touched(keyspace, call.database, call.argv[1])
@@ -446,6 +453,7 @@ cdef void _move(Call* call, bint from_head, bint to_head) noexcept nogil:
         else:
             _grow(keyspace, &target, counted_bytes, 1)
             pushed = _push(keyspace.heap, &target, text, to_head)
+            _sized(call, &target)
         if not pushed:
             reply_rewind(call.reply, mark)
             error_memory(call)
@@ -503,10 +511,13 @@ cdef void cmd_blmpop(Call* call) noexcept nogil:
 
 cdef void _blocking_move(Call* call, bint from_head, bint to_head, size_t timeout_at) noexcept nogil:
     cdef int64_t deadline_ms
+    cdef bint wrong_type
     cdef TableSlot slot
     if not call_timeout(call, timeout_at, &deadline_ms):
         return
-    slot = call_find_write(call, 1)
+    slot = call_find_write_type(call, 1, TYPE_LIST, &wrong_type)
+    if wrong_type:
+        return
     if slot != NULL or not call_may_block(call):
         _move(call, from_head, to_head)      # of a missing source it answers null
     else:
@@ -726,6 +737,7 @@ cdef void cmd_linsert(Call* call) noexcept nogil:
     if not done:
         error_memory(call)
         return
+    _sized(call, &list)
     call_changed(call, 1, EVENT_LIST, b"linsert")
     reply_integer(call.reply, _length(&list))
 

@@ -1,41 +1,15 @@
 """See scan.pxd."""
-from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.string cimport memcpy
 from hutch_engine.base.buffer cimport buffer_insert
-from hutch_engine.base.numbers cimport parse_integer
+from hutch_engine.base.numbers cimport parse_unsigned
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of_text
 from hutch_engine.commands.call cimport Call, call_integer, error_syntax
 from hutch_engine.commands.reply cimport Reply, reply_error
 
 
 cdef bint scan_cursor(Slice text, uint64_t* cursor_out) noexcept nogil:
-    """As strtoull reads it: leading blanks, a sign and leading zeros are fine, and negative numbers count
-    from the end. But what is plainly a negative int64 is refused (Redis tries that reading first)."""
-    cdef size_t i = 0
-    cdef uint64_t value = 0
-    cdef uint64_t digit
-    cdef bint negative = False
-    cdef int64_t plain
-    if parse_integer(text, &plain):
-        cursor_out[0] = <uint64_t>plain
-        return plain >= 0
-    while i < text.length and (text.data[i] == b' ' or 9 <= text.data[i] <= 13):
-        i += 1
-    if i < text.length and (text.data[i] == b'+' or text.data[i] == b'-'):
-        negative = text.data[i] == b'-'
-        i += 1
-    if i == text.length:
-        return False
-    while i < text.length:
-        if not b'0' <= text.data[i] <= b'9':
-            return False
-        digit = <uint64_t>(text.data[i] - 48)
-        if value > (UINT64_MAX - digit) // 10:
-            return False
-        value = value * 10 + digit
-        i += 1
-    cursor_out[0] = 0 - value if negative else value
-    return True
+    return parse_unsigned(text, cursor_out)
 
 
 cdef void scan_insert_cursor(Reply* reply, size_t mark, uint64_t cursor) noexcept nogil:

@@ -1,6 +1,7 @@
 """Sets: members in, out, asked for, moved, drawn and walked through. (Unions and the like: set_operations.pxd.)"""
 from hutch_engine.commands.call cimport Call
 from hutch_engine.keyspace.entry cimport Entry, entry_encoding, entry_pointer
+from hutch_engine.keyspace.keyspace cimport Database
 from hutch_engine.structures.set cimport Set, SetLimits, set_of
 
 cdef inline Set entry_set(const Entry* entry) noexcept nogil:
@@ -9,7 +10,7 @@ cdef inline Set entry_set(const Entry* entry) noexcept nogil:
 
 cdef SetLimits set_limits(Call* call) noexcept nogil
 """The thresholds as configured now."""
-cdef void entry_store_set(Entry* entry, Set set) noexcept nogil
+cdef void entry_store_set(Database* database, Entry* entry, Set set) noexcept nogil
 """The set's form or pointer may have changed."""
 
 cdef void cmd_sadd(Call* call) noexcept nogil

@@ -17,8 +17,8 @@ from hutch_engine.commands.scan cimport (
 from hutch_engine.keyspace.entry cimport (
     ENTRY_INTEGER, TYPE_SET, Entry, entry_pointer, entry_set_pointer, entry_type, value_of_pointer)
 from hutch_engine.keyspace.keyspace cimport (
-    EVENT_GENERIC, EVENT_NEW, EVENT_SET, Keyspace, keyspace_add, keyspace_delete, keyspace_dispose, keyspace_event,
-    keyspace_ready, keyspace_touched)
+    EVENT_GENERIC, EVENT_NEW, EVENT_SET, Database, Keyspace, keyspace_add, keyspace_delete, keyspace_dispose, keyspace_event,
+    keyspace_ready, keyspace_resized, keyspace_touched)
 from hutch_engine.structures.set cimport (
     SET_INTSET, SET_LISTPACK, Set, SetLimits, set_add, set_contains, set_draw, set_draw_again, set_each,
     set_each_sampled, set_expect, set_free, set_length, set_new, set_new_for, set_random, set_random_ahead, set_remove, set_scan)
@@ -37,9 +37,10 @@ cdef SetLimits set_limits(Call* call) noexcept nogil:
     return limits
 
 
-cdef void entry_store_set(Entry* entry, Set set) noexcept nogil:
+cdef void entry_store_set(Database* database, Entry* entry, Set set) noexcept nogil:
     entry.kind = TYPE_SET | set.form << 4
     entry_set_pointer(entry, set.pointer)
+    keyspace_resized(database, entry, set_length(set))
 
 
 # ---- adding, removing
@@ -102,10 +103,10 @@ cdef void cmd_sadd(Call* call) noexcept nogil:
         set = entry_set(slot_entry(slot))
         if (not set_expect(keyspace.heap, &keyspace.hash_key, &set, call.argc - 2, &limits)
                 or not _add_all(call, &set, &limits, &added)):
-            entry_store_set(slot_entry(slot), set)
+            entry_store_set(call.database, slot_entry(slot), set)
             error_memory(call)
             return
-        entry_store_set(slot_entry(slot), set)
+        entry_store_set(call.database, slot_entry(slot), set)
     if added:
         keyspace_touched(keyspace, call.database, call.argv[1])
         keyspace_event(keyspace, call.database, EVENT_SET, b"sadd", call.argv[1])
@@ -138,7 +139,7 @@ cdef void cmd_srem(Call* call) noexcept nogil:
             removed += 1
             empty = set_length(set) == 0
         i += 1
-    entry_store_set(slot_entry(slot), set)
+    entry_store_set(call.database, slot_entry(slot), set)
     if removed:
         keyspace_touched(keyspace, call.database, call.argv[1])
         keyspace_event(keyspace, call.database, EVENT_SET, b"srem", call.argv[1])
@@ -181,7 +182,7 @@ cdef void cmd_smove(Call* call) noexcept nogil:
     else:
         to_set = entry_set(target)
         outcome = set_add(keyspace.heap, &keyspace.hash_key, &to_set, member, &limits)
-        entry_store_set(target, to_set)
+        entry_store_set(call.database, target, to_set)
     if outcome != NO_MEMORY and target == NULL:
         wanted = keyspace.wanted
         keyspace.wanted = 0                  # "new" is said below, where its turn is
@@ -195,7 +196,7 @@ cdef void cmd_smove(Call* call) noexcept nogil:
         error_memory(call)
         return
     set_remove(keyspace.heap, &from_set, member)
-    entry_store_set(source, from_set)
+    entry_store_set(call.database, source, from_set)
     keyspace_event(keyspace, call.database, EVENT_SET, b"srem", call.argv[1])
     if set_length(from_set) == 0:
         _remove_emptied(call, 1, table_find(&call.database.keys, call.argv[1], call_hash(call, 1)))
@@ -303,7 +304,7 @@ cdef bint _pop_most(Call* call, Entry* entry, uint64_t remaining) noexcept nogil
         reply_rewind(call.reply, mark)
         set_free(keyspace.heap, parting.kept)
         return False
-    entry_store_set(entry, parting.kept)
+    entry_store_set(call.database, entry, parting.kept)
     keyspace_dispose(keyspace, TYPE_SET, set.form, set.pointer, True)
     return True
 
@@ -370,9 +371,9 @@ cdef void _pop_count(Call* call) noexcept nogil:
         for i in range(count):
             if unlikely(not _pop_one(call, &set)):
                 _put_back(call, &set, first, i)
-                entry_store_set(slot_entry(slot), set)
+                entry_store_set(call.database, slot_entry(slot), set)
                 return
-        entry_store_set(slot_entry(slot), set)
+        entry_store_set(call.database, slot_entry(slot), set)
     elif not _pop_most(call, slot_entry(slot), length - count):
         error_memory(call)
         return
@@ -402,7 +403,7 @@ cdef void cmd_spop(Call* call) noexcept nogil:
     set = entry_set(slot_entry(slot))
     if unlikely(not _pop_one(call, &set)):
         return
-    entry_store_set(slot_entry(slot), set)
+    entry_store_set(call.database, slot_entry(slot), set)
     call_changed(call, 1, EVENT_SET, b"spop")
     if set_length(set) == 0:
         _remove_emptied(call, 1, slot)

@@ -6,13 +6,12 @@ and sort; answer or store. The sort is a stable merge, so that elements of equal
 
 What BY and GET name is looked up like any key that is read: hits, misses, access times and miss events count.
 """
-from libc.math cimport HUGE_VAL
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.memory cimport Heap, heap_free, heap_try_alloc
-from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_double, parse_integer
+from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_decimal, parse_integer
 from hutch_engine.base.slice cimport Slice, slice_compare, slice_of
 from hutch_engine.commands.call cimport (
     CALL_IN_SCRIPT, CALL_NO_TOUCH, Call, call_find_read, call_hash, call_integer, call_word, error_memory,
@@ -296,7 +295,7 @@ cdef bint _load_sorted_set(Sorting* sorting, Entry* entry) noexcept nogil:
         # Redis sorts the big form only, and the set stays in it: OBJECT ENCODING tells.
         if not sorted_set_to_tree(&set):
             return False
-        zset_changed(entry, &set)
+        zset_changed(sorting.call.database, entry, &set)
     length = <int64_t>sorted_set_count(&set)
     wanted = <uint64_t>length
     _cut(sorting, length)
@@ -372,52 +371,6 @@ cdef bint _look_up(Sorting* sorting, const Pattern* pattern, Slice text, Slice* 
     return hash_get(&hash, pattern.field, sorting.digits, value_out)
 
 
-cdef bint _beyond(Slice text, double* value_out) noexcept nogil:
-    """A decimal that parse_double refuses because it is too large, or too close to zero: infinity, or zero."""
-    cdef const char* p = text.data
-    cdef const char* end = p + text.length
-    cdef bint negative = p[0] == c'-'
-    cdef bint found = False
-    cdef bint significant = False
-    cdef bint sinking
-    cdef int64_t power = 0           # ten to which power the first digit that is not 0 stands for, and one more
-    cdef int64_t exponent = 0
-    if p[0] == c'-' or p[0] == c'+':
-        p += 1
-    while p < end and c'0' <= p[0] <= c'9':
-        significant = significant or p[0] != c'0'
-        power += significant
-        found = True
-        p += 1
-    if p < end and p[0] == c'.':
-        p += 1
-        while p < end and c'0' <= p[0] <= c'9':
-            significant = significant or p[0] != c'0'
-            power -= not significant
-            found = True
-            p += 1
-    if not found:
-        return False
-    if p < end and (p[0] == c'e' or p[0] == c'E'):
-        p += 1
-        sinking = p < end and p[0] == c'-'
-        if p < end and (p[0] == c'-' or p[0] == c'+'):
-            p += 1
-        if p == end:
-            return False
-        while p < end and c'0' <= p[0] <= c'9':
-            if exponent < <int64_t>1 << 40:      # beyond what the digits of a text could make up for
-                exponent = exponent * 10 + (p[0] - c'0')
-            p += 1
-        power += -exponent if sinking else exponent
-    if p != end:
-        return False
-    value_out[0] = HUGE_VAL if significant and power > 0 else 0
-    if negative:
-        value_out[0] = -value_out[0]
-    return True
-
-
 cdef bint _score(Slice text, double* score_out) noexcept nogil:
     """A number as SORT reads it: a decimal or an infinity, of any size; nothing at all is 0."""
     cdef int64_t integer
@@ -428,10 +381,7 @@ cdef bint _score(Slice text, double* score_out) noexcept nogil:
     if parse_integer(text, &integer):
         score_out[0] = <double>integer
         return True
-    # No hexadecimal, which parse_double would take.
-    if memchr(text.data, c'x', text.length) != NULL or memchr(text.data, c'X', text.length) != NULL:
-        return False
-    return parse_double(text, score_out) or _beyond(text, score_out)
+    return parse_decimal(text, score_out)
 
 
 cdef int _weigh(Sorting* sorting) noexcept nogil:

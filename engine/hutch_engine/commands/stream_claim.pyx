@@ -2,7 +2,7 @@
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_insert
 from hutch_engine.base.numbers cimport parse_integer
-from hutch_engine.commands.call cimport Call, call_integer_or, call_word, error_memory, error_syntax
+from hutch_engine.commands.call cimport Call, call_find_read, call_integer_or, call_word, error_memory, error_syntax
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_error, reply_error_parts, reply_mark)
 from hutch_engine.commands.stream_words cimport (
@@ -176,9 +176,9 @@ cdef void cmd_xautoclaim(Call* call) noexcept nogil:
     cdef Stream* stream
     cdef StreamGroup* group
     cdef StreamConsumer* consumer
-    if not call_integer_or(call, 4, &min_idle_ms, b"ERR Invalid min-idle-time argument for XAUTOCLAIM"):
-        return
-    if not call_range_start(call, 5, &start) or not _autoclaim_options(call, &count, &only_ids):
+    if not call_integer_or(call, 4, &min_idle_ms, b"ERR Invalid min-idle-time argument for XAUTOCLAIM") \
+            or not call_range_start(call, 5, &start) or not _autoclaim_options(call, &count, &only_ids):
+        call_find_read(call, 1)              # Redis looks for the key before these words: a hit, or a miss
         return
     group = stream_find_group(call, 1, False, &stream)
     if group == NULL:

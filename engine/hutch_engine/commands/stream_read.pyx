@@ -1,11 +1,11 @@
 """See stream_read.pxd. The order of the checks is Redis's: which of two errors wins is part of the protocol."""
-from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport buffer_reserve
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport (
-    Call, call_block, call_block_words, call_find_read_type, call_integer, call_may_block, call_word, error_memory,
+    Call, call_block, call_block_words, call_deadline, call_find_read_type, call_integer, call_may_block, call_word, error_memory,
     error_syntax)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_array_at, reply_bulk, reply_error, reply_error_parts, reply_map_at, reply_mark, reply_null_array,
@@ -48,11 +48,9 @@ cdef bint _block_option(Call* call, size_t index, Reading* reading) noexcept nog
     if wait_ms < 0:
         reply_error(call.reply, b"ERR timeout is negative")
         return False
-    if wait_ms > INT64_MAX - keyspace_now(call.keyspace):
-        reply_error(call.reply, b"ERR timeout is out of range")
+    if not call_deadline(call, wait_ms, &reading.deadline_ms):
         return False
     reading.blocks = True
-    reading.deadline_ms = wait_ms + keyspace_now(call.keyspace) if wait_ms else 0
     return True
 
 

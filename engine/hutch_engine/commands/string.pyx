@@ -24,7 +24,8 @@ from hutch_engine.keyspace.entry cimport (
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_STRING, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_add, keyspace_change_value,
     keyspace_clear_deadline, keyspace_delete, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_hash,
-    keyspace_now, keyspace_overwritten, keyspace_set, keyspace_set_deadline, keyspace_touched)
+    keyspace_now, keyspace_overwritten, keyspace_resized, keyspace_resized_integer, keyspace_set,
+    keyspace_set_deadline, keyspace_touched)
 from hutch_engine.structures.table cimport TableSlot
 
 cdef enum:                       # options of SET and GETEX
@@ -444,6 +445,7 @@ cdef char* _resize(Call* call, TableSlot slot, size_t length) noexcept nogil:
             value.capacity = capacity
             entry_set_pointer(entry, value)
         value.length = length
+        keyspace_resized(call.database, entry, length)
         return string_value_bytes(value)
     old = entry_bytes(entry, scratch)
     if length <= ENTRY_EMBED_MAX:
@@ -626,6 +628,7 @@ cdef void _increment(Call* call, int64_t by) noexcept nogil:
         entry = keyspace_add(call.keyspace, call.database, call.argv[1], call_hash(call, 1), value_of_integer(value))
     elif entry.flags & ENTRY_INTEGER:
         entry_set_integer(entry, value)
+        keyspace_resized_integer(call.database, entry, value)
     else:
         entry = keyspace_change_value(call.keyspace, call.database, slot, value_of_integer(value))
     if unlikely(entry == NULL):

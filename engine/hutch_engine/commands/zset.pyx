@@ -21,8 +21,8 @@ from hutch_engine.keyspace.entry cimport (
     ENCODING_LISTPACK, ENCODING_SKIPLIST, TYPE_ZSET, Entry, Value, entry_encoding, entry_pointer,
     entry_set_pointer, entry_type, value_free, value_of_pointer)
 from hutch_engine.keyspace.keyspace cimport (
-    EVENT_GENERIC, EVENT_ZSET, FIND_WRITE, Keyspace, keyspace_add, keyspace_delete, keyspace_event,
-    keyspace_find, keyspace_hash, keyspace_overwritten, keyspace_set, keyspace_touched)
+    EVENT_GENERIC, EVENT_ZSET, FIND_WRITE, Database, Keyspace, keyspace_add, keyspace_delete, keyspace_event,
+    keyspace_find, keyspace_hash, keyspace_overwritten, keyspace_resized, keyspace_set, keyspace_touched)
 from hutch_engine.structures.sorted_set cimport (
     SortedCursor, SortedSet, sorted_score_text, sorted_set_add, sorted_set_at, sorted_set_change, sorted_set_count,
     sorted_set_free, sorted_set_growth_bytes, sorted_set_new, sorted_set_next, sorted_set_of, sorted_set_previous, sorted_set_random,
@@ -62,9 +62,10 @@ cdef SortedSet zset_of(Keyspace* keyspace, const Entry* entry) noexcept nogil:
     return set
 
 
-cdef void zset_changed(Entry* entry, const SortedSet* set) noexcept nogil:
+cdef void zset_changed(Database* database, Entry* entry, const SortedSet* set) noexcept nogil:
     entry.kind = TYPE_ZSET | (ENCODING_LISTPACK if set.pack != NULL else ENCODING_SKIPLIST) << 4
     entry_set_pointer(entry, <void*>set.pack if set.pack != NULL else <void*>set.tree)
+    keyspace_resized(database, entry, sorted_set_count(set))
 
 
 cdef Value zset_value(const SortedSet* set) noexcept nogil:
@@ -82,7 +83,7 @@ cdef void zset_drop(Call* call, size_t index, TableSlot slot, const char* event)
 
 
 cdef void zset_write_back(Call* call, size_t index, TableSlot slot, SortedSet* set, const char* event) noexcept nogil:
-    zset_changed(slot_entry(slot), set)
+    zset_changed(call.database, slot_entry(slot), set)
     if sorted_set_count(set) == 0:
         zset_drop(call, index, slot, event)
         return
@@ -261,7 +262,7 @@ cdef void _add(Call* call, uint32_t options, size_t first) noexcept nogil:
             elif put == PUT_REFUSED or put == PUT_NAN:
                 break
         if slot != NULL:
-            zset_changed(slot_entry(slot), &set)
+            zset_changed(call.database, slot_entry(slot), &set)
         elif added == 0 or keyspace_add(keyspace, call.database, call.argv[1], call_hash(call, 1), zset_value(&set)) == NULL:
             sorted_set_free(&set)
             added = 0

@@ -1,8 +1,6 @@
 """See zset_range.pxd. The order of the checks is Redis's."""
-from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memchr
-from hutch_engine.base.numbers cimport parse_double
+from hutch_engine.base.numbers cimport parse_decimal
 from hutch_engine.base.outcome cimport OK
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.call cimport (
@@ -33,61 +31,11 @@ cdef struct Range:
 
 # ---- reading a range's ends
 
-cdef bint _is_decimal(Slice text) noexcept nogil:
-    cdef size_t i = 0
-    cdef size_t digits = 0
-    if i < text.length and (text.data[i] == b'+' or text.data[i] == b'-'):
-        i += 1
-    while i < text.length and (b'0' <= text.data[i] <= b'9' or text.data[i] == b'.'):
-        digits += text.data[i] != b'.'
-        i += 1
-    if digits == 0 or i == text.length:
-        return digits != 0
-    if text.data[i] != b'e' and text.data[i] != b'E':
-        return False
-    i += 1
-    if i < text.length and (text.data[i] == b'+' or text.data[i] == b'-'):
-        i += 1
-    digits = 0
-    while i < text.length and b'0' <= text.data[i] <= b'9':
-        digits += 1
-        i += 1
-    return digits != 0 and i == text.length
-
-
-cdef bint _range_number(Slice text, double* value_out) noexcept nogil:
-    """A score as the ends of ranges take it. Laxer and stricter than ZADD's: "" is 0, a zero byte ends the text,
-    what is too large is infinite; but nothing hexadecimal."""
-    cdef const void* zero = memchr(text.data, 0, text.length) if text.length else NULL
-    cdef bint negative
-    cdef size_t i
-    if zero != NULL:
-        text.length = <const char*>zero - text.data
-    if text.length == 0:
-        value_out[0] = 0
-        return True
-    for i in range(text.length):
-        if text.data[i] == b'x' or text.data[i] == b'X':
-            return False
-    if parse_double(text, value_out):
-        return True
-    if not _is_decimal(text):
-        return False
-    # A number, but out of a double's range: which way, its exponent tells, or where there is none its beginning.
-    negative = text.data[0] == b'-'
-    for i in range(text.length):
-        if (text.data[i] == b'e' or text.data[i] == b'E') and text.data[i + 1] == b'-':
-            value_out[0] = 0
-            return True
-    value_out[0] = -INFINITY if negative else INFINITY
-    return True
-
-
 cdef bint _range_score(Slice text, double* value_out, bint* open_out) noexcept nogil:
     open_out[0] = text.length != 0 and text.data[0] == b'('
     if open_out[0]:
         text = slice_of(text.data + 1, text.length - 1)
-    return _range_number(text, value_out)
+    return parse_decimal(text, value_out)
 
 
 cdef bint _range_text(Slice text, Slice* value_out, bint* open_out, int* infinite_out) noexcept nogil:

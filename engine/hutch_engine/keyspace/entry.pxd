@@ -5,7 +5,7 @@
       0      1    kind: type in the low nibble, encoding in the high one
       1      1    flags
       2      1    snapshot: number of the last snapshot that has this entry
-      3      1    spare
+      3      1    size class: where INFO keysizes counts it (keyspace_resized)
       4      4    access: LRU clock in seconds (24 bits), or LFU minutes (16 bits) and counter (8 bits)
       8      1+   key length, LEB128, then the key's bytes
       ...         the value, right behind the key and unaligned, one of
@@ -64,7 +64,7 @@ cdef struct Entry:
     uint8_t kind
     uint8_t flags
     uint8_t snapshot
-    uint8_t spare
+    uint8_t size_class
     uint32_t access
 
 cdef struct StringValue:         # a long string, in a block of its own
@@ -218,6 +218,8 @@ cdef bint value_free_some(Heap* heap, uint8_t type, uint8_t encoding, void* poin
 """Free about `steps` blocks of a value that nobody uses any more; False when it is gone altogether."""
 cdef uint64_t value_effort(uint8_t type, uint8_t encoding, void* pointer) noexcept nogil
 """How many blocks freeing it touches: UNLINK and lazy freeing go by it, as Redis's do (64)."""
+cdef uint64_t entry_size(const Entry* entry) noexcept nogil
+"""Bytes of a string, elements of a collection (fields that are due included); 0 of other types. O(1)."""
 cdef uint64_t entry_memory(const Entry* entry, uint64_t samples) noexcept nogil
 """Bytes of the entry and its value; collections are estimated from `samples` elements (0 = all)."""
 cdef bint entry_copy_value(Heap* heap, const Entry* entry, Value* value_out) noexcept nogil

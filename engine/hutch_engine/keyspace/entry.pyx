@@ -7,15 +7,15 @@ from hutch_engine.base.memory cimport (
     HEAP_SMALL_MAX, Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc)
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
 from hutch_engine.base.slice cimport Slice
-from hutch_engine.structures.set cimport Set, set_copy, set_effort, set_free, set_free_some, set_memory, set_of
-from hutch_engine.structures.listpack cimport Listpack, listpack_bytes, listpack_copy, listpack_free
+from hutch_engine.structures.set cimport Set, set_copy, set_effort, set_free, set_free_some, set_length, set_memory, set_of
+from hutch_engine.structures.listpack cimport Listpack, listpack_bytes, listpack_copy, listpack_free, listpack_length
 from hutch_engine.structures.sorted_tree cimport (
     SortedTree, sorted_tree_copy, sorted_tree_count, sorted_tree_free, sorted_tree_free_some,
     sorted_tree_memory)
 from hutch_engine.structures.hash cimport (
-    Hash, hash_alarm, hash_copy, hash_effort, hash_free, hash_free_some, hash_memory)
+    Hash, hash_alarm, hash_copy, hash_effort, hash_free, hash_free_some, hash_memory, hash_stored)
 from hutch_engine.structures.quicklist cimport (
-    Quicklist, quicklist_copy, quicklist_free, quicklist_free_some, quicklist_memory)
+    Quicklist, quicklist_copy, quicklist_free, quicklist_free_some, quicklist_length, quicklist_memory)
 from hutch_engine.structures.stream cimport (
     Stream, stream_copy, stream_effort, stream_free, stream_free_some, stream_memory)
 from hutch_engine.structures.wheel cimport WheelNode, wheel_relocated
@@ -294,7 +294,7 @@ cdef Entry* entry_new(Heap* heap, Slice key, Value value, bint with_deadline) no
     entry = <Entry*>block
     entry.flags = ENTRY_HAS_DEADLINE if with_deadline else 0
     entry.snapshot = 0
-    entry.spare = 0
+    entry.size_class = 0
     entry.access = 0
     at = leb128_write(block + ENTRY_HEADER_BYTES, key.length)
     if key.length:
@@ -418,6 +418,30 @@ cdef Entry* entry_with_deadline(Heap* heap, Entry* entry, bint present) noexcept
     else:
         entry.flags &= ~<uint8_t>ENTRY_HAS_DEADLINE
     return entry
+
+
+cdef uint64_t entry_size(const Entry* entry) noexcept nogil:
+    cdef char[INTEGER_TEXT_MAX] scratch
+    cdef uint8_t encoding = entry_encoding(entry)
+    cdef uint8_t type = entry_type(entry)
+    cdef Hash fields
+    if type == TYPE_STRING:
+        return entry_bytes(entry, scratch).length
+    if type == TYPE_LIST:
+        if encoding == ENCODING_LISTPACK:
+            return listpack_length(<Listpack*>entry_pointer(entry))
+        return <uint64_t>quicklist_length(<Quicklist*>entry_pointer(entry))
+    if type == TYPE_SET:
+        return set_length(set_of(encoding, entry_pointer(entry)))
+    if type == TYPE_ZSET:
+        if encoding == ENCODING_LISTPACK:
+            return listpack_length(<Listpack*>entry_pointer(entry)) // 2
+        return sorted_tree_count(<SortedTree*>entry_pointer(entry))
+    if type == TYPE_HASH:
+        fields.form = hash_form_of(encoding)
+        fields.pointer = entry_pointer(entry)
+        return hash_stored(&fields)
+    return 0
 
 
 cdef uint64_t entry_memory(const Entry* entry, uint64_t samples) noexcept nogil:

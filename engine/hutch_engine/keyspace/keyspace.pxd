@@ -7,11 +7,14 @@ executor acts on afterwards (lower floors never call up).
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.clock cimport Clock
-from hutch_engine.base.hash cimport HashKey
+from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
+from hutch_engine.base.compiler cimport clz64, likely, unlikely
+from hutch_engine.base.hash cimport HashKey, hash_bytes
+from hutch_engine.base.lock cimport Lock, lock_is_mine
 from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.random cimport Random
 from hutch_engine.base.slice cimport Slice
-from hutch_engine.keyspace.entry cimport Entry, Value
+from hutch_engine.keyspace.entry cimport Entry, Value, entry_size, entry_type
 from hutch_engine.structures.hash cimport Hash
 from hutch_engine.structures.table cimport Table, TableSlot
 from hutch_engine.structures.wheel cimport Wheel
@@ -57,6 +60,12 @@ cdef enum:                       # keyspace_find flags
     FIND_NO_TOUCH = 2            # the access time stays
     FIND_WRITE = 4               # for changing: no hit, miss or miss event
 
+cdef enum:                       # Database.sizes, for INFO keysizes: type << 5 | how many bits the size takes
+    SIZE_TYPES = 5               # strings by their bytes; lists, sets, sorted sets and hashes by their elements
+    SIZE_BINS = 32               # of a type; the last has all that is larger, too
+    SIZE_NOT_COUNTED = 160       # other types
+    SIZE_CLASSES = 161
+
 cdef struct Effect:
     uint8_t kind
     int32_t database
@@ -70,6 +79,7 @@ cdef struct Database:
     Wheel* deadlines             # owned; NULL until the first deadline
     Wheel* field_deadlines       # owned; NULL until the first: one node a hash, for its earliest field deadline
     double deadline_sum_ms       # of all deadlines, for avg_ttl
+    uint64_t* sizes              # owned: how many keys of each size class; NULL until the first key
     int32_t index
 
 cdef struct LazyTable:           # a table on its way out, freed in slices by housekeeping
@@ -101,10 +111,12 @@ cdef struct Keyspace:
     Heap* heap                   # borrowed, as are the next two
     Clock* clock
     Random* random
-    HashKey hash_key
+    HashKey hash_key             # constant once the keyspace is made: keyspace_hash needs no lock
+    const Lock* guard            # borrowed: the lock under which all else stands; NULL: there are no other threads
     Database* databases          # owned
     int32_t database_count
     int64_t now_ms               # of the running command; 0 = not asked yet (keyspace_now)
+    int64_t now_us               # the same moment, once now_ms is there
     uint32_t access_clock        # what a touched entry's `access` gets under LRU
     bint lfu                     # maxmemory-policy is an LFU one
     uint8_t lfu_log_factor
@@ -114,7 +126,7 @@ cdef struct Keyspace:
     bint lazy_user_delete        # lazyfree-lazy-user-del: DEL frees as UNLINK does
     bint lazy_server_delete
     bint lazy_user_flush
-    bint keep_expired            # replicas: expired keys look gone but are not deleted here
+    bint keep_expired            # CLIENT PAUSE, replicas: who reads finds no due key, but only who writes removes it
     uint8_t snapshot
     uint64_t max_string_bytes    # proto-max-bulk-len: how long APPEND and SETRANGE make a string; 0 = 512 MiB
     uint64_t dirty               # changes since the last save
@@ -136,13 +148,20 @@ cdef struct Keyspace:
     int64_t earliest_added_ms    # of the deadlines set since housekeeping looked; INT64_MAX = none
     uint32_t chores              # CHORE_ bits: new work for housekeeping
 
+cdef inline void keyspace_guarded(const Keyspace* keyspace) noexcept nogil:
+    """The caller holds the lock (builds with checks)."""
+    if HUTCH_CHECKS:
+        invariant(keyspace.guard == NULL or lock_is_mine(keyspace.guard), b"the keyspace is used without its lock")
 cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* random, int32_t database_count) noexcept nogil
 cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil
 cdef inline int64_t keyspace_now(Keyspace* keyspace) noexcept nogil:
-    """Unix time in ms, the same throughout one command (the executor sets now_ms to 0 before each)."""
+    """Unix time in ms, the same throughout one command, script or EXEC (the executor sets now_ms to 0 before each)."""
     if keyspace.now_ms == 0:
         _keyspace_read_clock(keyspace)
     return keyspace.now_ms
+cdef inline int64_t keyspace_now_us(Keyspace* keyspace) noexcept nogil:
+    keyspace_now(keyspace)
+    return keyspace.now_us
 cdef void _keyspace_read_clock(Keyspace* keyspace) noexcept nogil
 
 # ---- finding
@@ -150,13 +169,43 @@ cdef Entry* keyspace_find(Keyspace* keyspace, Database* database, Slice key, uin
 """The live entry of a key, or NULL. Expires it if it is due. O(1)."""
 cdef TableSlot keyspace_find_slot(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags) noexcept nogil
 """The same, as the place in the table: needed by the functions that may move the entry."""
-cdef uint64_t keyspace_hash(const Keyspace* keyspace, Slice key) noexcept nogil
+cdef inline uint64_t keyspace_hash(const Keyspace* keyspace, Slice key) noexcept nogil:
+    """Any thread, without the lock: it hangs on the seed alone."""
+    return hash_bytes(&keyspace.hash_key, key.data, key.length)
 cdef void keyspace_touch_access(Keyspace* keyspace, Entry* entry) noexcept nogil
 cdef uint32_t keyspace_first_access(Keyspace* keyspace) noexcept nogil
 """The `access` of an entry that is made now."""
 cdef uint32_t entry_idle_seconds(Keyspace* keyspace, const Entry* entry) noexcept nogil
 cdef uint32_t entry_frequency(Keyspace* keyspace, const Entry* entry) noexcept nogil
 """LFU counter, decayed to now."""
+
+# ---- how large values are
+cdef inline uint8_t size_class(uint8_t type, uint64_t size) noexcept nogil:
+    cdef int bits = 64 - clz64(size) if size else 0
+    if unlikely(type >= SIZE_TYPES):
+        return SIZE_NOT_COUNTED
+    return <uint8_t>(type << 5 | (bits if likely(bits < SIZE_BINS) else SIZE_BINS - 1))
+
+cdef inline void keyspace_resized(Database* database, Entry* entry, uint64_t size) noexcept nogil:
+    """After the value of an entry in the table has changed in place, by whomever: it has `size` (entry_size) now."""
+    cdef uint8_t now = size_class(entry_type(entry), size)
+    if unlikely(now != entry.size_class):
+        database.sizes[entry.size_class] -= 1
+        database.sizes[now] += 1
+        entry.size_class = now
+
+cdef inline void keyspace_resized_integer(Database* database, Entry* entry, int64_t value) noexcept nogil:
+    """The same for a string that is an integer: its digits count, and the sign."""
+    cdef int64_t digits = 1
+    if unlikely(not -9 <= value <= 9999999):
+        keyspace_resized(database, entry, entry_size(entry))
+        return
+    # Only the powers of two matter among the lengths: up to 1, 3 and 7 digits.
+    if value < 0:
+        digits = 2
+    elif value > 9:
+        digits = 2 if value <= 999 else 4
+    keyspace_resized(database, entry, <uint64_t>digits)
 
 # ---- changing. None of these records effects or dirty: commands do (keyspace_touched, keyspace_event).
 cdef Entry* keyspace_add(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, Value value) noexcept nogil
@@ -205,6 +254,8 @@ cdef bint keyspace_resize_some(Keyspace* keyspace, uint64_t buckets) noexcept no
 """Move buckets of tables that are resizing; True when one still is."""
 cdef uint64_t keyspace_deadlines(const Database* database) noexcept nogil
 """How many keys have a deadline."""
+cdef uint64_t keyspace_field_deadlines(const Database* database) noexcept nogil
+"""How many hashes have a field with a deadline."""
 
 # ---- effects
 cdef void _record_effect(Keyspace* keyspace, uint8_t kind, int32_t database, Slice key, uint32_t event_class,

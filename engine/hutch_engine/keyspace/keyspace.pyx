@@ -2,17 +2,17 @@
 from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_clear, buffer_init
-from hutch_engine.base.clock cimport Clock, clock_now_ms
+from hutch_engine.base.clock cimport Clock, clock_now_us
 from hutch_engine.base.compiler cimport likely, unlikely
-from hutch_engine.base.memory cimport Heap, heap_free, heap_try_alloc, heap_try_resize, heap_try_zeroed
+from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_try_alloc, heap_try_resize, heap_try_zeroed
 from hutch_engine.base.random cimport Random, random_next, random_unit
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport (
-    EMBSTR_ENTRY_MAX, ENCODING_EMBSTR, ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE,
+    EMBSTR_ENTRY_MAX, ENCODING_EMBSTR, ENCODING_INT, ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE,
     ENTRY_HAS_FIELD_DEADLINES, ENTRY_HEADER_BYTES, ENTRY_INTEGER, TYPE_HASH, TYPE_STREAM, TYPE_STRING, Entry, Value,
     encoding_of_hash_form,
     entry_deadline_ms, entry_encoding, entry_free, entry_free_shell, entry_has_deadline, entry_key, entry_new,
-    entry_node, entry_of_node, entry_pointer, entry_set_pointer, entry_type, entry_with_deadline,
+    entry_node, entry_of_node, entry_pointer, entry_set_pointer, entry_size, entry_type, entry_with_deadline,
     entry_with_value, hash_form_of, value_effort, value_free, value_free_some)
 from hutch_engine.structures.hash cimport (
     HASH_PACKED, Hash, HashAlarm, hash_alarm, hash_earliest_ms, hash_stored, hash_take_due)
@@ -35,6 +35,7 @@ cdef void _database_init(Keyspace* keyspace, Database* database, int32_t index) 
     database.deadlines = NULL
     database.field_deadlines = NULL
     database.deadline_sum_ms = 0
+    database.sizes = NULL
     database.index = index
 
 
@@ -91,6 +92,7 @@ cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil:
         table_clear(&database.keys)
         heap_free(keyspace.heap, database.deadlines, sizeof(Wheel))
         heap_free(keyspace.heap, database.field_deadlines, sizeof(Wheel))
+        heap_free(keyspace.heap, database.sizes, SIZE_CLASSES * sizeof(uint64_t))
     while keyspace_free_some(keyspace, 1000):
         pass
     heap_free(keyspace.heap, keyspace.databases, keyspace.database_count * sizeof(Database))
@@ -102,7 +104,8 @@ cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil:
 
 
 cdef void _keyspace_read_clock(Keyspace* keyspace) noexcept nogil:
-    keyspace.now_ms = clock_now_ms(keyspace.clock)
+    keyspace.now_us = clock_now_us(keyspace.clock)
+    keyspace.now_ms = keyspace.now_us // 1000
 
 
 # ---- access times
@@ -146,32 +149,31 @@ cdef void keyspace_touch_access(Keyspace* keyspace, Entry* entry) noexcept nogil
 
 # ---- finding
 
-cdef uint64_t keyspace_hash(const Keyspace* keyspace, Slice key) noexcept nogil:
-    return table_hash(&keyspace.databases[0].keys, key)
-
-
-cdef bint _fields_emptied(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash) noexcept nogil:
+cdef bint _fields_emptied(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash, bint keep) noexcept nogil:
     """Whoever looks at a hash finds no due field in it. (Where there are very many, or due ones are kept, the
     functions of the hash pass over them.)"""
     cdef Entry* entry = <Entry*>slot[0]
     cdef int64_t budget = FIELDS_AT_ONCE
-    if (keyspace.keep_expired or hash_earliest_ms(hash_form_of(entry_encoding(entry)), entry_pointer(entry))
+    if (keep or hash_earliest_ms(hash_form_of(entry_encoding(entry)), entry_pointer(entry))
             >= keyspace_now(keyspace)):
         return False
     return keyspace_expire_fields(keyspace, database, slot, hash, &budget)
 
 
 cdef TableSlot keyspace_find_slot(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags) noexcept nogil:
+    keyspace_guarded(keyspace)
     cdef TableSlot slot = table_find(&database.keys, key, hash)
     cdef Entry* entry
     if slot != NULL:
         entry = <Entry*>slot[0]
         # Redis keeps a key through the millisecond of its deadline.
         if unlikely(entry_has_deadline(entry)) and unlikely(entry_deadline_ms(entry) < keyspace_now(keyspace)):
-            if not keyspace.keep_expired:
+            # Who writes needs the place, whatever is to be kept.
+            if not keyspace.keep_expired or flags & FIND_WRITE:
                 keyspace_expire_entry(keyspace, database, slot, hash)
             slot = NULL
-        elif unlikely(entry.flags & ENTRY_HAS_FIELD_DEADLINES) and _fields_emptied(keyspace, database, slot, hash):
+        elif unlikely(entry.flags & ENTRY_HAS_FIELD_DEADLINES) and _fields_emptied(
+                keyspace, database, slot, hash, keyspace.keep_expired and not flags & FIND_WRITE):
             slot = NULL
         else:
             if not flags & FIND_NO_TOUCH:
@@ -203,6 +205,7 @@ cdef inline void _forget_deadline(Database* database, Entry* entry) noexcept nog
 cdef Entry* keyspace_set_deadline(Keyspace* keyspace, Database* database, TableSlot slot, int64_t deadline_ms) noexcept nogil:
     cdef Entry* entry = <Entry*>slot[0]
     cdef Entry* moved
+    keyspace_guarded(keyspace)
     if database.deadlines == NULL:
         database.deadlines = <Wheel*>heap_try_alloc(keyspace.heap, sizeof(Wheel))
         if database.deadlines == NULL:
@@ -226,6 +229,7 @@ cdef Entry* keyspace_set_deadline(Keyspace* keyspace, Database* database, TableS
 cdef Entry* keyspace_clear_deadline(Keyspace* keyspace, Database* database, TableSlot slot) noexcept nogil:
     cdef Entry* entry = <Entry*>slot[0]
     cdef Entry* moved
+    keyspace_guarded(keyspace)
     if not entry_has_deadline(entry):
         return entry
     _forget_deadline(database, entry)
@@ -291,6 +295,7 @@ cdef void keyspace_open_hash(Keyspace* keyspace, const Entry* entry, Hash* hash_
 cdef void keyspace_close_hash(Keyspace* keyspace, Database* database, Entry* entry, const Hash* hash) noexcept nogil:
     entry.kind = TYPE_HASH | encoding_of_hash_form(hash.form) << 4
     entry_set_pointer(entry, hash.pointer)
+    keyspace_resized(database, entry, hash_stored(hash))
     if hash.form != HASH_PACKED:
         keyspace_fields_changed(keyspace, database, entry)
 
@@ -299,19 +304,44 @@ cdef uint64_t keyspace_deadlines(const Database* database) noexcept nogil:
     return database.deadlines.count if database.deadlines != NULL else 0
 
 
+cdef uint64_t keyspace_field_deadlines(const Database* database) noexcept nogil:
+    return database.field_deadlines.count if database.field_deadlines != NULL else 0
+
+
 # ---- changing
+
+cdef inline void _count_size(Keyspace* keyspace, Database* database, Entry* entry) noexcept nogil:
+    """A new entry."""
+    if unlikely(database.sizes == NULL):
+        database.sizes = <uint64_t*>heap_alloc(keyspace.heap, SIZE_CLASSES * sizeof(uint64_t))
+        memset(database.sizes, 0, SIZE_CLASSES * sizeof(uint64_t))
+    entry.size_class = size_class(entry_type(entry), entry_size(entry))
+    database.sizes[entry.size_class] += 1
+
+
+cdef inline void _size_changed(Database* database, Entry* entry, const Value* value) noexcept nogil:
+    """The entry has this value now."""
+    if value.type == TYPE_STRING and value.encoding != ENCODING_INT:
+        keyspace_resized(database, entry, value.bytes.length)
+    elif value.type == TYPE_STRING:
+        keyspace_resized_integer(database, entry, value.integer)
+    else:
+        keyspace_resized(database, entry, entry_size(entry))
+
 
 cdef uint32_t keyspace_first_access(Keyspace* keyspace) noexcept nogil:
     return _minutes(keyspace) << 8 | LFU_FIRST if keyspace.lfu else keyspace.access_clock
 
 
 cdef Entry* keyspace_add(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, Value value) noexcept nogil:
+    keyspace_guarded(keyspace)
     cdef Entry* entry = entry_new(keyspace.heap, key, value, False)
     cdef bint resizing
     if entry == NULL:
         return NULL
     entry.access = keyspace_first_access(keyspace)
     entry.snapshot = keyspace.snapshot
+    _count_size(keyspace, database, entry)
     resizing = table_is_resizing(&database.keys)
     table_insert(&database.keys, entry, hash)
     if unlikely(not resizing and table_is_resizing(&database.keys)):
@@ -326,9 +356,13 @@ cdef Entry* keyspace_add(Keyspace* keyspace, Database* database, Slice key, uint
 
 cdef Entry* keyspace_change_value(Keyspace* keyspace, Database* database, TableSlot slot, Value value) noexcept nogil:
     cdef Entry* entry = <Entry*>slot[0]
+    keyspace_guarded(keyspace)
     cdef Entry* moved = entry_with_value(keyspace.heap, entry, value)
-    if moved != NULL and moved != entry:
+    if unlikely(moved == NULL):
+        return NULL
+    if moved != entry:
         table_replace(&database.keys, slot, moved)
+    _size_changed(database, moved, &value)
     return moved
 
 
@@ -357,6 +391,7 @@ cdef Entry* _overwrite_collection(Keyspace* keyspace, Database* database, TableS
         return NULL
     if moved != entry:
         table_replace(&database.keys, slot, moved)
+    _size_changed(database, moved, &value)
     keyspace_dispose(keyspace, old_kind & 15, old_kind >> 4, old_pointer, keyspace.lazy_server_delete)
     return moved
 
@@ -364,6 +399,7 @@ cdef Entry* _overwrite_collection(Keyspace* keyspace, Database* database, TableS
 cdef Entry* keyspace_set(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, TableSlot slot,
                          Value value, bint keep_deadline) noexcept nogil:
     cdef Entry* entry
+    keyspace_guarded(keyspace)
     if slot == NULL:
         return keyspace_add(keyspace, database, key, hash, value)
     entry = <Entry*>slot[0]
@@ -385,6 +421,7 @@ cdef Entry* keyspace_set(Keyspace* keyspace, Database* database, Slice key, uint
 
 
 cdef void keyspace_dispose(Keyspace* keyspace, uint8_t type, uint8_t encoding, void* pointer, bint lazy) noexcept nogil:
+    keyspace_guarded(keyspace)
     # `lazy` is what the configuration or the command asked for: the answer is the same, so nobody waits for many
     # frees that did not ask to.
     cdef LazyValue* waiting
@@ -409,11 +446,13 @@ cdef void keyspace_dispose(Keyspace* keyspace, uint8_t type, uint8_t encoding, v
 
 cdef void keyspace_delete(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash, bint lazy) noexcept nogil:
     cdef Entry* entry = <Entry*>slot[0]
+    keyspace_guarded(keyspace)
     cdef bint resizing = table_is_resizing(&database.keys)
     if entry_has_deadline(entry):
         _forget_deadline(database, entry)
     keyspace_fields_detach(database, entry)
     _tell_of_loss(keyspace, database, entry)
+    database.sizes[entry.size_class] -= 1
     table_remove(&database.keys, slot, hash)
     if unlikely(not resizing and table_is_resizing(&database.keys)):
         keyspace.chores |= CHORE_RESIZE
@@ -432,10 +471,12 @@ cdef bint keyspace_delete_key(Keyspace* keyspace, Database* database, Slice key,
 cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) noexcept nogil:
     """Large databases are always handed to housekeeping, whatever was asked: the answer is the same and
     nobody waits for a million frees. `lazy` only lowers the size from which that is done."""
+    keyspace_guarded(keyspace)
     cdef uint64_t count = table_count(&database.keys)
     cdef bint resize_forbidden = database.keys.resize_forbidden
     cdef LazyTable* waiting = NULL
     heap_free(keyspace.heap, database.field_deadlines, sizeof(Wheel))
+    heap_free(keyspace.heap, database.sizes, SIZE_CLASSES * sizeof(uint64_t))
     if count > (LAZY_EFFORT if lazy else 1000):
         waiting = <LazyTable*>heap_try_alloc(keyspace.heap, sizeof(LazyTable))
     if waiting != NULL:
@@ -450,6 +491,8 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
         table_each(&database.keys, _free_visited, keyspace)
         table_clear(&database.keys)
         heap_free(keyspace.heap, database.deadlines, sizeof(Wheel))
+        if lazy:
+            keyspace.lazy_freed += count     # they would have been, were they more
     _database_init(keyspace, database, database.index)
     database.keys.resize_forbidden = resize_forbidden
     return count
@@ -457,6 +500,7 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
 
 cdef void keyspace_swap(Keyspace* keyspace, int32_t first, int32_t second) noexcept nogil:
     cdef Database held = keyspace.databases[first]
+    keyspace_guarded(keyspace)
     keyspace.databases[first] = keyspace.databases[second]
     keyspace.databases[second] = held
     keyspace.databases[first].index = first
@@ -525,6 +569,7 @@ cdef bint keyspace_expire_due(Keyspace* keyspace, int64_t budget) noexcept nogil
     cdef Slice key
     cdef uint64_t hash
     cdef TableSlot slot
+    keyspace_guarded(keyspace)
     if not keyspace.active_expire or keyspace.keep_expired:
         return False
     for i in range(keyspace.database_count):
@@ -573,6 +618,7 @@ cdef bint keyspace_free_some(Keyspace* keyspace, uint64_t steps) noexcept nogil:
     cdef LazyTable* table
     cdef LazyValue* value
     cdef uint64_t before, left
+    keyspace_guarded(keyspace)
     if keyspace.lazy_tables != NULL:
         table = keyspace.lazy_tables
         before = table_count(&table.table)
@@ -597,6 +643,7 @@ cdef bint keyspace_free_some(Keyspace* keyspace, uint64_t steps) noexcept nogil:
 
 cdef bint keyspace_resize_some(Keyspace* keyspace, uint64_t buckets) noexcept nogil:
     cdef int32_t i
+    keyspace_guarded(keyspace)
     for i in range(keyspace.database_count):
         if table_is_resizing(&keyspace.databases[i].keys):
             table_step(&keyspace.databases[i].keys, buckets)
@@ -616,6 +663,7 @@ cdef void _record_effect(Keyspace* keyspace, uint8_t kind, int32_t database, Sli
     cdef size_t capacity
     cdef void* grown
     cdef Effect* effect
+    keyspace_guarded(keyspace)
     if keyspace.effect_count == keyspace.effect_capacity:
         capacity = keyspace.effect_capacity * 2 if keyspace.effect_capacity else 16
         grown = heap_try_resize(keyspace.heap, keyspace.effects, keyspace.effect_capacity * sizeof(Effect),

@@ -91,7 +91,7 @@ cdef bint _parse_ttl(Call* call, Restoring* options) noexcept nogil:
 
 cdef bint _read(Call* call, Buffer* storage, Value* value_out) noexcept nogil:
     cdef RdbReader reader
-    if not rdb_verify_footer(call.argv[3]):
+    if not rdb_verify_footer(call.argv[3], not engine_of(call).checksums_ignored):
         reply_error(call.reply, b"ERR DUMP payload version or checksum are wrong")
         return False
     reader = rdb_reader_of(call.argv[3])

@@ -67,8 +67,8 @@ cdef void rdb_write_string(Buffer* out, Slice text, bint compress) noexcept nogi
 cdef void rdb_write_footer(Buffer* out) noexcept nogil
 
 # ---- reading. False: the bytes break the format, or memory was refused.
-cdef bint rdb_verify_footer(Slice payload) noexcept nogil
-"""A version we know, and the right sum?"""
+cdef bint rdb_verify_footer(Slice payload, bint sum_counts) noexcept nogil
+"""A version we know, and the right sum (if that counts)?"""
 cdef RdbReader rdb_reader_of(Slice payload) noexcept nogil
 """At the beginning of a verified payload, whose footer is not read."""
 cdef bint rdb_read_byte(RdbReader* reader, uint8_t* byte_out) noexcept nogil

@@ -2,9 +2,9 @@
 from libc.math cimport isnan
 from libc.stddef cimport size_t
 from libc.stdint cimport INT64_MIN, int64_t
-from libc.stdlib cimport strtod
 from libc.string cimport memchr, strlen
 from hutch_engine.base.buffer cimport Buffer, buffer_append
+from hutch_engine.base.numbers cimport read_double
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.reply cimport (
     Reply, reply_array_at, reply_big_number, reply_bool, reply_bulk, reply_double, reply_error,
@@ -96,7 +96,7 @@ cdef const char* conversion_push_reply(lua_State* L, const char* at, const char*
         at = _line(at, end, &text)
         lua_createtable(L, 0, 1)
         lua_pushlstring(L, b"double", 6)
-        lua_pushnumber(L, strtod(text.data, NULL))
+        lua_pushnumber(L, read_double(text.data))
         lua_rawset(L, -3)
         return at
     if kind == c'(':

@@ -7,12 +7,12 @@ from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport Call, call_help, call_word, error_subcommand
-from hutch_engine.commands.command cimport CMD_MAY_REPLICATE, CMD_WRITE, Command
+from hutch_engine.commands.command cimport CMD_DENYOOM, CMD_MAY_REPLICATE, CMD_WRITE, Command
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_bulk, reply_bulk_text, reply_error, reply_error_parts,
     reply_error_slice, reply_integer, reply_map, reply_mark, reply_null, reply_ok, reply_set, reply_simple)
 from hutch_engine.persistence.rdb cimport rdb_verify_footer, rdb_write_footer
-from hutch_engine.scripting.eval_commands cimport eval_script_flags
+from hutch_engine.scripting.eval_commands cimport cmd_evalsha, cmd_evalsha_ro, eval_script_flags
 from hutch_engine.scripting.function_library cimport (
     RESTORE_APPEND, RESTORE_FLUSH, RESTORE_REPLACE, function_library_add, function_library_compile,
     function_library_find_function, function_library_flush, function_library_free, function_library_remove)
@@ -22,7 +22,7 @@ from hutch_engine.scripting.interpreter cimport interpreter_ready
 from hutch_engine.scripting.script_run cimport script_kill, script_may_run, script_run
 from hutch_engine.scripting.shebang cimport FLAG_COUNT, shebang_flag_names
 from hutch_engine.scripting.state cimport (
-    SCRIPT_COMPATIBLE, SCRIPT_NO_WRITES, Function, Interpreter, Library, Named, ScriptRun, Scripting, scripting_of)
+    SCRIPT_ALLOW_OOM, SCRIPT_COMPATIBLE, SCRIPT_NO_WRITES, Function, Interpreter, Library, Named, ScriptRun, Scripting, scripting_of)
 from hutch_engine.server.engine cimport Session, engine_of, session_of
 from hutch_engine.structures.table cimport table_count, table_each
 
@@ -73,15 +73,17 @@ cdef uint64_t flags_of_script(Session* session, const Command* command, Slice* a
     cdef Scripting* scripting = scripting_of(session.engine)
     cdef Function* function = NULL
     cdef uint64_t flags = SCRIPT_COMPATIBLE
-    if command.handler == <void*>cmd_fcall:
+    if command.handler == <void*>cmd_fcall or command.handler == <void*>cmd_fcall_ro:
         function = function_library_find_function(scripting, argv[1]) if scripting != NULL else NULL
         if function != NULL:
             flags = function.flags
     else:
-        flags = eval_script_flags(session.engine, argv, command.name_length > 4)
+        flags = eval_script_flags(session.engine, argv, command.handler == <void*>cmd_evalsha
+                                  or command.handler == <void*>cmd_evalsha_ro)
     if flags & SCRIPT_COMPATIBLE:
         return command.flags
-    return command.flags & ~<uint64_t>CMD_MAY_REPLICATE | (0 if flags & SCRIPT_NO_WRITES else CMD_WRITE)
+    return (command.flags & ~<uint64_t>CMD_MAY_REPLICATE | (0 if flags & SCRIPT_NO_WRITES else CMD_WRITE)
+            | (0 if flags & (SCRIPT_ALLOW_OOM | SCRIPT_NO_WRITES) else CMD_DENYOOM))
 
 
 # ---- bringing libraries in and out
@@ -209,7 +211,7 @@ cdef void cmd_function_restore(Call* call) noexcept nogil:
         elif not call_word(call, 3, b"APPEND"):
             reply_error(call.reply, b"ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")
             return
-    if not rdb_verify_footer(call.argv[2]):
+    if not rdb_verify_footer(call.argv[2], not engine_of(call).checksums_ignored):
         reply_error(call.reply, b"ERR DUMP payload version or checksum are wrong")
         return
     interpreter = interpreter_ready(session_of(call), True)

@@ -13,7 +13,7 @@ from hutch_engine.base.memory cimport heap_is_short, heap_mend
 from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, format_double, format_integer
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.call cimport CALL_IN_SCRIPT, CALL_NO_TOUCH
-from hutch_engine.commands.command cimport CMD_DENYOOM, CMD_MAY_REPLICATE, CMD_NOSCRIPT, CMD_WRITE, Command
+from hutch_engine.commands.command cimport ACL_SCRIPTING, CMD_DENYOOM, CMD_MAY_REPLICATE, CMD_NOSCRIPT, CMD_WRITE, Command
 from hutch_engine.commands.reply cimport reply_error, reply_mark, reply_ok, reply_rewind
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_now
 from hutch_engine.scripting.conversion cimport (
@@ -29,10 +29,11 @@ from hutch_engine.scripting.state cimport (
     scripting_of)
 from hutch_engine.server.command_table cimport command_find_subcommand
 from hutch_engine.server.engine cimport (
-    BUSY_EVAL, BUSY_FUNCTION, BUSY_NOT, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_IN_SCRIPT,
-    SESSION_NO_TOUCH, Engine, Session, engine_poke_housekeeping, session_select)
+    BUSY_EVAL, BUSY_FUNCTION, BUSY_NOT, SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_IN_SCRIPT,
+    SESSION_NO_TOUCH, SESSION_OF_SCRIPTS, Engine, Session, engine_poke_housekeeping, session_discard, session_select)
 from hutch_engine.server.eviction cimport evict_until_it_fits
-from hutch_engine.server.executor cimport act_on_effects, count_error, run_command
+from hutch_engine.server.error_stats cimport error_stats_count
+from hutch_engine.server.executor cimport act_on_effects, run_command
 from hutch_engine.server.tracking cimport announce_effects
 
 cdef extern from "<pthread.h>" nogil:
@@ -225,6 +226,11 @@ cdef void script_run(ScriptRun* run, int reference, Slice* keys, size_t key_coun
     session_select(session, caller.database_index)
     session.reply.resp = 2
     session.flags = (session.flags & ~<uint32_t>SESSION_NO_TOUCH) | (caller.flags & SESSION_NO_TOUCH)
+    if unlikely(engine.scripts_may_all):
+        # What the last one did to the session it ran in: MULTI, WATCH, CLIENT REPLY, QUIT ...
+        session_discard(session)
+        session.inbox.length = 0
+        session.flags &= SESSION_EMBEDDED | SESSION_AUTHENTICATED | SESSION_OF_SCRIPTS | SESSION_NO_TOUCH
     caller.flags |= SESSION_IN_SCRIPT
     engine.serving = True            # whoever waits for a key is served when the script is over
     scripting.run = run
@@ -291,9 +297,9 @@ cdef int _refuse(lua_State* L, Engine* engine, const Command* command, const cha
     if command != NULL:
         engine.stats[command.id].rejected += 1
     if text.data[0] == c'-':
-        count_error(engine, slice_of(text.data + 1, text.length - 1))
+        error_stats_count(engine, slice_of(text.data + 1, text.length - 1))
     else:
-        count_error(engine, slice_of_text(b"ERR"))
+        error_stats_count(engine, slice_of_text(b"ERR"))
     return _fail(L, error, True, raises)
 
 
@@ -341,6 +347,12 @@ cdef bint _words(lua_State* L, int count, Slice* argv, char* digits, size_t* dig
     return True
 
 
+cdef inline bint _may_all(Engine* engine, const Command* command) noexcept nogil:
+    """DEBUG SET-DISABLE-DENY-SCRIPTS. The commands of scripts stay out all the same: they would run, or free, the
+    interpreter that runs this one. (Redis ends there.)"""
+    return engine.scripts_may_all and not command.acl_categories & ACL_SCRIPTING
+
+
 cdef int script_command(lua_State* L, bint raises) noexcept nogil:
     cdef Interpreter* interpreter = interpreter_of(L)
     cdef Scripting* scripting = interpreter.scripting
@@ -368,7 +380,7 @@ cdef int script_command(lua_State* L, bint raises) noexcept nogil:
         return _refuse(L, engine, NULL, b"Unknown Redis command called from script", raises)
     if unlikely(wrong_count):
         return _refuse(L, engine, command, b"Wrong number of args calling Redis command from script", raises)
-    if unlikely(command.flags & CMD_NOSCRIPT):
+    if unlikely(command.flags & CMD_NOSCRIPT) and not _may_all(engine, command):
         return _refuse(L, engine, command, b"This Redis command is not allowed from script", raises)
     if unlikely(run.read_only) and command.flags & (CMD_WRITE | CMD_MAY_REPLICATE):
         return _refuse(L, engine, command, b"Write commands are not allowed from read-only scripts.", raises)
@@ -390,6 +402,9 @@ cdef int script_command(lua_State* L, bint raises) noexcept nogil:
     if unlikely(session.reply.buffer.failed):
         session.reply.buffer.failed = False
         return _fail(L, b"-OOM no memory for the reply of a command", True, raises)
+    if unlikely(session.reply.buffer.length == 0):
+        lua_pushboolean(L, 0)            # CLIENT REPLY OFF, where it may be called (_may_all)
+        return 1
     conversion_push_reply(L, session.reply.buffer.data, session.reply.buffer.data + session.reply.buffer.length)
     if unlikely(session.reply.buffer.data[0] == c'-') and raises:
         return lua_error(L)
@@ -421,20 +436,21 @@ cdef int script_may_user_run(lua_State* L) noexcept nogil:
 
 # ---- long ones
 
-cdef int _killed(lua_State* L, ScriptRun* run) noexcept nogil:
+cdef int _killed(lua_State* L) noexcept nogil:
     # From now on before every line, so that no pcall of the script gets the better of it.
     lua_sethook(L, script_hook, LUA_MASKLINE, 0)
-    if run.is_function:
-        return _fail(L, b"Script killed by user with FUNCTION KILL.", False, True)
-    return _fail(L, b"Script killed by user with SCRIPT KILL.", False, True)
+    # Functions, too: Redis has one text for both.
+    return _fail(L, b"Script killed by user with SCRIPT KILL...", False, True)
 
 
 cdef void _let_others_in(ScriptRun* run) noexcept nogil:
     """Give the lock away for a moment. What belongs to the running script's time and batch is as before afterwards."""
     cdef Engine* engine = run.caller.engine
     cdef int64_t now_ms = engine.keyspace.now_ms
+    cdef int64_t keyspace_us = engine.keyspace.now_us
     cdef uint32_t access_clock = engine.keyspace.access_clock
     cdef uint64_t batch_ticks = engine.batch_ticks
+    cdef Session* current = engine.current
     cdef int64_t now_us
     cdef bint stop
     engine.batch_ticks = 0
@@ -457,13 +473,15 @@ cdef void _let_others_in(ScriptRun* run) noexcept nogil:
             lock_acquire(&engine.lock)
             run.killed = run.killed or (stop and not run.wrote)
     engine.keyspace.now_ms = now_ms
+    engine.keyspace.now_us = keyspace_us
     engine.keyspace.access_clock = access_clock
     engine.batch_ticks = batch_ticks
+    engine.current = current             # the script's caller: it cannot end before its script
 
 
 cdef inline bint _must_stop(Engine* engine, ScriptRun* run) noexcept nogil:
     """What it runs in is about to end, whether it has written or not."""
-    return engine.stop_scripts or (not run.caller.flags & SESSION_EMBEDDED and atomic_load32(&engine.socket_scripts_stop) != 0)
+    return atomic_load32(&engine.stop_scripts) != 0 or (not run.caller.flags & SESSION_EMBEDDED and atomic_load32(&engine.socket_scripts_stop) != 0)
 
 
 cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil:
@@ -479,7 +497,7 @@ cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil:
         return
     if run.killed or _must_stop(engine, run):
         run.killed = True
-        _killed(L, run)
+        _killed(L)
         return
     now_us = monotonic_us()
     if not run.timed_out:
@@ -493,7 +511,7 @@ cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil:
     run.let_in_us = monotonic_us()
     if run.killed or _must_stop(engine, run):
         run.killed = True
-        _killed(L, run)
+        _killed(L)
 
 
 cdef bint script_is_of_this_thread(Engine* engine) noexcept nogil:

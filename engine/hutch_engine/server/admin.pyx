@@ -1,10 +1,10 @@
 """See admin.pxd."""
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdio cimport snprintf
+from libc.string cimport strlen
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_text, buffer_clear,
                                        buffer_init, buffer_insert, buffer_slice)
 from hutch_engine.base.atomics cimport atomic_load64
-from hutch_engine.base.clock cimport clock_now_us
 from hutch_engine.base.lock cimport signal_raise
 from hutch_engine.base.memory cimport SLAB_BYTES, Heap, heap_purge
 from hutch_engine.base.numbers cimport parse_integer
@@ -16,8 +16,8 @@ from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_bulk_integer, reply_bulk_text, reply_double, reply_error, reply_integer, reply_map,
     reply_map_at, reply_mark, reply_null, reply_ok, reply_verbatim)
 from hutch_engine.keyspace.entry cimport Entry, entry_memory
-from hutch_engine.keyspace.keyspace cimport Database
-from hutch_engine.server.engine cimport (SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_of,
+from hutch_engine.keyspace.keyspace cimport Database, keyspace_now_us
+from hutch_engine.server.engine cimport (LISTENER_SHUTS, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_of,
                                          engine_used_memory, session_memory, session_notice, session_of)
 from hutch_engine.server.info cimport resident_bytes
 from hutch_engine.structures.table cimport (
@@ -36,7 +36,7 @@ cdef extern from *:
 
 
 cdef void cmd_time(Call* call) noexcept nogil:
-    cdef int64_t now_us = clock_now_us(&engine_of(call).clock)
+    cdef int64_t now_us = keyspace_now_us(call.keyspace)      # stands still in scripts and EXEC
     reply_array(call.reply, 2)
     reply_bulk_integer(call.reply, now_us // 1000000)
     reply_bulk_integer(call.reply, now_us % 1000000)
@@ -171,12 +171,17 @@ cdef void cmd_shutdown(Call* call) noexcept nogil:
     if session.flags & SESSION_EMBEDDED:
         reply_error(call.reply, b"ERR SHUTDOWN would end the program this engine lives in: close the client instead")
         return
-    # Whoever runs the server program sees the request and ends it. As with Redis no reply is given: the
-    # connection just closes.
+    # Whoever runs the server program sees the request and ends it. As with Redis no reply is given: the connections
+    # just close, and until the program is over nobody is served.
     engine.shutdown_asked = True
-    session.flags |= SESSION_CLOSE_NOW
+    engine.listener_chores |= LISTENER_SHUTS     # nobody new is let in
     signal_raise(&engine.pause_over)     # what waits for a shutdown waits here
-    session_notice(session)
+    session = engine.sessions
+    while session != NULL:
+        if session.connection != NULL:
+            session.flags |= SESSION_CLOSE_NOW
+            session_notice(session)
+        session = session.next
 
 
 # ---- MEMORY
@@ -223,7 +228,7 @@ cdef void cmd_memory_malloc_stats(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef Buffer text
     buffer_init(&text, NULL)
-    buffer_append_text(&text, b"Hutch's slab heap\n")
+    buffer_append_text(&text, b"Hutch's slab heap (there is no jemalloc)\n")      # tests of clients look for the name
     _line(&text, b"used bytes: ", engine.heap.used_bytes)
     _line(&text, b"peak bytes: ", engine.heap.peak_bytes)
     _line(&text, b"live blocks: ", engine.heap.live_blocks)
@@ -248,6 +253,10 @@ cdef uint64_t _slab_bytes(const Heap* heap) noexcept nogil:
     return heap.mapped_bytes - idle if heap.mapped_bytes > idle else 0
 
 
+# How Redis begins: tests and tools look for it.
+cdef const char* _DETECTED = b"Sam, I detected a few issues in this instance's memory:\n\n"
+
+
 cdef void cmd_memory_doctor(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef uint64_t used = engine_used_memory(engine)
@@ -256,22 +265,22 @@ cdef void cmd_memory_doctor(Call* call) noexcept nogil:
     cdef Buffer text
     buffer_init(&text, NULL)
     if used < DOCTOR_FROM_BYTES:
-        buffer_append_text(&text, b"This store is empty or nearly so: there is too little memory in use to tell "
-                           b"anything about it.\n")
+        buffer_append_text(&text, b"Hi Sam, this instance is empty or is using very little memory: there is too little to "
+                           b"tell anything about it.\n")
     else:
         if engine.peak_used_bytes > used + used // 2:
-            buffer_append_text(&text, b" * Peak: more than one and a half times of what is used now was used before. "
+            buffer_append_text(&text, b" * Peak memory: more than one and a half times of what is used now was used before. "
                                b"MEMORY PURGE gives back what it can.\n")
         if slabs > small + small // 2 and slabs > DOCTOR_FROM_BYTES:
             buffer_append_text(&text, b" * Fragmentation: slabs take more than one and a half times of what lies in "
                                b"them. They are filled again when data grows.\n")
         if atomic_load64(&engine.client_bytes) > used // 2:
-            buffer_append_text(&text, b" * Clients: more than half of the memory is their requests and replies. Look "
+            buffer_append_text(&text, b" * Big client buffers: more than half of the memory is their requests and replies. Look "
                                b"for big ones with CLIENT LIST.\n")
         if text.length == 0:
-            buffer_append_text(&text, b"There is nothing unusual about the memory of this store.\n")
+            buffer_append_text(&text, b"Hi Sam, I can't find any memory issue in your instance.\n")
         else:
-            buffer_insert(&text, 0, b"What is unusual about the memory of this store:\n\n", 49)
+            buffer_insert(&text, 0, _DETECTED, strlen(_DETECTED))
     call.reply.buffer.failed |= text.failed
     reply_verbatim(call.reply, buffer_slice(&text), b"txt")
     buffer_clear(&text)

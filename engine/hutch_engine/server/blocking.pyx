@@ -12,15 +12,16 @@ from hutch_engine.base.clock cimport clock_now_ms
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.commands.call cimport CALL_NO_TOUCH, Call
+from hutch_engine.commands.call cimport CALL_DENY_BLOCKING, CALL_NO_TOUCH, Call
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport reply_error, reply_null_array
-from hutch_engine.keyspace.entry cimport Entry, entry_type, leb128_bytes, leb128_read, leb128_write
+from hutch_engine.keyspace.entry cimport TYPE_NONE, Entry, entry_type, leb128_bytes, leb128_read, leb128_write
 from hutch_engine.keyspace.keyspace cimport (
     FIND_NO_STATS, FIND_NO_TOUCH, WANT_READY, Database, keyspace_find, keyspace_hash)
 from hutch_engine.server.engine cimport (
     BLOCKED_KEY_OFFSET, SESSION_BLOCKED, SESSION_CLOSE_NOW, SESSION_NO_TOUCH, Engine, Session, engine_poke_housekeeping,
     session_notice)
+from hutch_engine.server.error_stats cimport error_stats_count
 from hutch_engine.server.executor cimport act_on_effects, mute_reply, run_command, take_inbox, uncount_command
 from hutch_engine.structures.table cimport Table, TableSlot, table_each, table_find, table_hash, table_insert, table_remove
 from hutch_engine.structures.wheel cimport Wheel, WheelNode, wheel_add, wheel_cancel, wheel_init, wheel_next_ms, wheel_take
@@ -254,7 +255,7 @@ cdef bint _begin_wait(Session* session) noexcept nogil:
     session.flags |= SESSION_BLOCKED
     engine.blocked_count += 1
     engine.keyspace.wanted |= WANT_READY
-    if not _join_queues(engine, blocked, call.block_first, call.block_keys):
+    if blocked.type != TYPE_NONE and not _join_queues(engine, blocked, call.block_first, call.block_keys):
         _free(engine, _detach(session))
         return False
     if blocked.deadline_ms:
@@ -279,8 +280,19 @@ cdef void _give_up(Session* session, const char* error) noexcept nogil:
     cdef Engine* engine = session.engine
     cdef size_t mark = session.reply.buffer.length
     cdef Blocked* blocked = _detach(session)
+    cdef bint serving
     if error != NULL:
         reply_error(&session.reply, error)
+        engine.stats[blocked.command.id].failed += 1
+        error_stats_count(engine, slice_of(session.reply.buffer.data + mark + 1, session.reply.buffer.length - mark - 1))
+    elif blocked.type == TYPE_NONE:
+        # What it answers to who may not wait. (MONITOR has shown it before.)
+        serving = engine.serving
+        engine.serving = True
+        session.call.flags = CALL_DENY_BLOCKING
+        run_command(session, blocked.command, blocked.argv, blocked.argc, False, 0)
+        uncount_command(session, blocked.command)
+        engine.serving = serving
     else:
         reply_null_array(&session.reply)
     engine.stats[blocked.command.id].calls += 1
@@ -329,6 +341,7 @@ cdef void _run_again(Session* session) noexcept nogil:
     cdef Session* running = engine.current
     engine.current = session
     call.flags = CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0
+    engine.keyspace.now_ms = 0           # a command of its own, after what made the key ready: it may be due by now
     run_command(session, blocked.command, blocked.argv, blocked.argc, False, 0)
     if call.block_keys:
         call.block_deadline_ms = blocked.deadline_ms      # the time-out runs on from its first beginning

@@ -1,9 +1,9 @@
 """See client_commands.pxd."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from hutch_engine.base.atomics cimport atomic_load64
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
                                        buffer_append_text, buffer_clear, buffer_init, buffer_slice)
-from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
-from hutch_engine.base.lock cimport signal_raise
+from hutch_engine.base.clock cimport clock_now_us, monotonic_us
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of_text
 from hutch_engine.commands.call cimport CALL_NO_TOUCH, Call, call_help, call_integer, call_word, error_subcommand, error_syntax
@@ -13,11 +13,11 @@ from hutch_engine.server.blocking cimport blocking_unblock
 from hutch_engine.server.connection cimport session_name_is_valid
 from hutch_engine.server.engine cimport (
     PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW,
-    SESSION_DIRTY_CAS, SESSION_EMBEDDED, SESSION_MASTER, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_EVICT,
+    SESSION_DIRTY_CAS, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_MASTER, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_EVICT,
     SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
     SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING, SESSION_UNIX_SOCKET, TOPIC_CHANNEL, TOPIC_PATTERN, TRACKING_BCAST, TRACKING_BROKEN_REDIRECT,
-    TOPIC_SHARD, Engine, Session, engine_of, engine_poke_housekeeping,
-    engine_wake_listener, session_memory, session_notice, session_of)
+    TOPIC_SHARD, Engine, Session, engine_end_pause, engine_of, engine_pause, session_end, session_memory, session_notice,
+    session_of)
 
 cdef enum:                       # client types, as TYPE filters name them
     CLIENT_NORMAL = 0
@@ -151,7 +151,7 @@ cdef void session_describe(const Session* session, Buffer* out) noexcept nogil:
     _text_field(out, b" lib-name=", &session.library_name)
     _text_field(out, b" lib-ver=", &session.library_version)
     _field(out, b" io-thread=0 tot-net-in=", <int64_t>session.bytes_in)
-    _field(out, b" tot-net-out=", <int64_t>session.bytes_out)
+    _field(out, b" tot-net-out=", <int64_t>atomic_load64(&session.bytes_out))
     _field(out, b" tot-cmds=", <int64_t>session.commands)
 
 
@@ -219,8 +219,11 @@ cdef void _kill(Engine* engine, Session* session, Session* me) noexcept nogil:
         session.flags |= SESSION_CLOSE_AFTER_REPLY
     else:
         session.flags |= SESSION_CLOSE_NOW
-        # The listener closes sockets; an embedded caller meets the flag with its next call, or when it waits. Until
-        # then nobody is to count it as a subscriber.
+        # The listener closes sockets. An embedded session ends here, and its caller meets the flag with its next call, or
+        # where it waits; unless it is in the middle of a script, whose thread ends it then.
+        if session.flags & SESSION_EMBEDDED and not session.flags & SESSION_IN_SCRIPT:
+            session_end(session)
+            return
         if session.flags & SESSION_EMBEDDED and engine.forget_topics != NULL:
             engine.forget_topics(session)
         session_notice(session)
@@ -281,6 +284,7 @@ cdef void cmd_client_kill(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef Session* me = session_of(call)
     cdef Session* session = engine.sessions
+    cdef Session* following
     cdef Filter filter
     cdef int64_t killed = 0
     cdef int64_t now = monotonic_us()
@@ -296,6 +300,7 @@ cdef void cmd_client_kill(Call* call) noexcept nogil:
     elif not _read_filter(call, &filter):
         return
     while session != NULL:
+        following = session.next         # an embedded one leaves the list with its end
         if (filter.id == 0 or session.id == filter.id) and \
                 (filter.address.data == NULL or slice_equals(filter.address, buffer_slice(&session.address))) and \
                 (filter.local_address.data == NULL
@@ -308,7 +313,7 @@ cdef void cmd_client_kill(Call* call) noexcept nogil:
             killed += 1
             if call.argc == 3:
                 break            # the old form kills one
-        session = session.next
+        session = following
     if call.argc > 3:
         reply_integer(call.reply, killed)
     elif killed:
@@ -399,7 +404,9 @@ cdef void cmd_client_reply(Call* call) noexcept nogil:
 cdef void cmd_client_pause(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef int64_t timeout_ms, end_ms
-    cdef int64_t now_ms = clock_now_ms(&engine.clock)
+    cdef int64_t now_us = clock_now_us(&engine.clock)
+    cdef int64_t now_ms = now_us // 1000
+    cdef int64_t up_ms = (now_us + 999) // 1000      # not before its time is over
     cdef int kind = PAUSE_ALL
     if call.argc == 4:
         if call_word(call, 3, b"WRITE"):
@@ -410,22 +417,20 @@ cdef void cmd_client_pause(Call* call) noexcept nogil:
     elif call.argc > 4:
         error_syntax(call)
         return
-    if not parse_integer(call.argv[2], &timeout_ms) or timeout_ms > LONGEST_MS - now_ms:
+    if not parse_integer(call.argv[2], &timeout_ms) or timeout_ms > LONGEST_MS - up_ms:
         reply_error(call.reply, b"ERR timeout is not an integer or out of range")
         return
     if timeout_ms < 0:
         reply_error(call.reply, b"ERR timeout is negative")
         return
-    end_ms = now_ms + timeout_ms
+    end_ms = up_ms + timeout_ms
     # A running pause is made longer or stricter by another, never shorter or milder.
     if engine.pause_kind != PAUSE_NONE and engine.pause_end_ms > now_ms:
         if engine.pause_end_ms > end_ms:
             end_ms = engine.pause_end_ms
         if engine.pause_kind == PAUSE_ALL:
             kind = PAUSE_ALL
-    engine.pause_kind = <unsigned char>kind
-    engine.pause_end_ms = end_ms
-    engine_poke_housekeeping(engine)
+    engine_pause(engine, <unsigned char>kind, end_ms)
     reply_ok(call.reply)
 
 
@@ -450,9 +455,7 @@ cdef void cmd_client_unblock(Call* call) noexcept nogil:
 
 cdef void cmd_client_unpause(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
-    engine.pause_kind = PAUSE_NONE
-    signal_raise(&engine.pause_over)
-    engine_wake_listener(engine)
+    engine_end_pause(engine)
     reply_ok(call.reply)
 
 

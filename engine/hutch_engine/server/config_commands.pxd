@@ -10,10 +10,6 @@ cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil
 Whoever sets parameters at start calls it with all bits set."""
 cdef bint config_configure(Engine* engine, Slice name, Slice value, Buffer* error_out) noexcept nogil
 """One parameter before the start (immutable ones too), checked and applied."""
-cdef bint config_rewrite(Engine* engine, Buffer* error_out) noexcept nogil
-"""Write the parameters that differ back into Config.config_file: its lines stay where they are, values
-replaced; what is not there yet and not at its default is appended. The file is replaced in one step."""
-
 cdef void cmd_config_get(Call* call) noexcept nogil
 cdef void cmd_config_help(Call* call) noexcept nogil
 cdef void cmd_config_resetstat(Call* call) noexcept nogil

@@ -1,29 +1,30 @@
 """See config_commands.pxd."""
-from libc.errno cimport errno
-from libc.stdio cimport FILE, fclose, ferror, fflush, fopen, fread, fwrite, remove, rename
+from libc.stdio cimport snprintf
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset, strerror
-from posix.unistd cimport fsync
+from libc.string cimport memset
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
                                        buffer_append_text, buffer_clear, buffer_init, buffer_slice)
+from hutch_engine.base.atomics cimport atomic_store64
 from hutch_engine.base.glob cimport glob_is_literal, glob_matches
-from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, slice_of_text
+from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
 from hutch_engine.commands.call cimport Call, call_help, error_arity, error_syntax
 from hutch_engine.commands.reply cimport (reply_bulk, reply_bulk_text, reply_error, reply_error_parts,
                                           reply_error_slice, reply_map_at, reply_mark, reply_ok)
 from hutch_engine.keyspace.keyspace cimport Keyspace, WANT_EVENTS
-from hutch_engine.server.config cimport (CHANGED_CLIENTS, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE,
-    CHANGED_LISTENER, CHANGED_PASSWORD, CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK, ENABLE_LOCAL,
-    ENABLE_YES, PARAMETER_IMMUTABLE, PARAMETER_MULTI, PARAMETER_PROTECTED, POLICY_ALLKEYS_LFU, POLICY_VOLATILE_LFU,
-    Config, Parameter, config_clear, config_init, config_set, config_set_named, config_text)
-from hutch_engine.server.config_lines cimport config_quote, config_split_words
+from hutch_engine.server.client_eviction cimport clients_reweigh
+from hutch_engine.server.config cimport (CHANGED_CLIENT_MEMORY, CHANGED_CLIENTS, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE,
+    CHANGED_LISTENER, CHANGED_MEMORY, CHANGED_PASSWORD, CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK, ENABLE_LOCAL,
+    ENABLE_YES, LOG_WARNING, PARAMETER_HIDDEN, PARAMETER_IMMUTABLE, PARAMETER_PROTECTED, POLICY_ALLKEYS_LFU, POLICY_VOLATILE_LFU,
+    Config, Parameter, config_set, config_set_named, config_text)
+from hutch_engine.server.config_rewrite cimport config_rewrite
 from hutch_engine.server.config_table cimport config_count, config_find, config_parameter
+from hutch_engine.server.error_stats cimport error_stats_clear
+from hutch_engine.server.latency cimport latency_clear
 from hutch_engine.server.engine cimport (
     SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_UNIX_SOCKET, CommandStats, Engine, ErrorStat, Session, engine_of,
     engine_poke_housekeeping, engine_used_memory, session_of)
-
-cdef extern from "<stdio.h>" nogil:
-    int fileno(FILE* file)
+from hutch_engine.server.eviction cimport evict_until_it_fits
+from hutch_engine.server.log cimport log_write
 
 cdef extern from "<sys/resource.h>" nogil:
     ctypedef unsigned long rlim_t
@@ -37,6 +38,7 @@ cdef extern from "<sys/resource.h>" nogil:
 cdef enum:
     CONFIG_WORDS = 256           # more than there are parameters
     PARAMETERS_MAX = 256
+    BACKLOG_LEAST_BYTES = 16384
     RESERVED_DESCRIPTORS = 32    # as in Redis: what the process needs beside its clients
 
 
@@ -76,6 +78,8 @@ cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil:
         config.hz = 1 if config.hz < 1 else (500 if config.hz > 500 else config.hz)
     if changed & CHANGED_CRON and engine.housekeeping_runs:
         engine_poke_housekeeping(engine)
+    if changed & CHANGED_CLIENT_MEMORY:
+        clients_reweigh(engine)
     # CHANGED_PASSWORD: whoever is logged in stays so, as in Redis; the next connection is asked.
 
 
@@ -95,13 +99,50 @@ cdef bint _clients_are_possible(Engine* engine, Buffer* error_out) noexcept nogi
     return False
 
 
-cdef bint _take_effect(Engine* engine, uint64_t changed, Buffer* error_out) noexcept nogil:
-    if changed & CHANGED_LISTENER and engine.wake_fd >= 0:
-        buffer_append_text(error_out, b"Hutch does not move its listener while it runs: stop it, then start it anew.")
-        return False
+cdef bint _move_listener(Engine* engine, Buffer* error_out) noexcept nogil:
+    cdef Buffer problem, line
+    cdef bint good
+    if engine.rebind == NULL:
+        return True
+    buffer_init(&problem, NULL)
+    good = engine.rebind(engine, &problem)
+    if not good:
+        buffer_init(&line, NULL)
+        buffer_append_text(&line, b"Warning: ")
+        buffer_append_slice(&line, buffer_slice(&problem))
+        log_write(engine, LOG_WARNING, buffer_slice(&line))
+        buffer_clear(&line)
+    buffer_clear(&problem)
+    return good
+
+
+cdef void _make_room(Engine* engine) noexcept nogil:
+    """maxmemory was set: what does not fit goes now, not with the next command."""
+    cdef char[256] text
+    cdef uint64_t used = engine_used_memory(engine)
+    cdef uint64_t limit = <uint64_t>engine.config.maxmemory
+    if limit == 0 or used <= limit:
+        return
+    log_write(engine, LOG_WARNING, slice_of(text, <size_t>snprintf(
+        text, sizeof(text), b"WARNING: the new maxmemory value set via CONFIG SET (%llu) is smaller than the current "
+        b"memory usage (%llu). Keys are evicted or writes refused, as maxmemory-policy says.", <unsigned long long>limit,
+        <unsigned long long>used)))
+    evict_until_it_fits(engine)
+
+
+cdef bint _take_effect(Engine* engine, uint64_t changed, uint64_t* failed_out, Buffer* error_out) noexcept nogil:
+    """False: nothing has changed, and the CHANGED_ bit that cannot be is in *failed_out."""
     if changed & CHANGED_CLIENTS and not _clients_are_possible(engine, error_out):
+        failed_out[0] = CHANGED_CLIENTS
         return False
+    if changed & CHANGED_LISTENER and not _move_listener(engine, error_out):
+        failed_out[0] = CHANGED_LISTENER
+        return False
+    if engine.config.repl_backlog_bytes < BACKLOG_LEAST_BYTES:
+        engine.config.repl_backlog_bytes = BACKLOG_LEAST_BYTES
     config_apply(engine, changed)
+    if changed & CHANGED_MEMORY:
+        _make_room(engine)
     return True
 
 
@@ -153,7 +194,7 @@ cdef void cmd_config_get(Call* call) noexcept nogil:
                 if shown[k] & (1 << which) or (which and parameter.alias == NULL):
                     continue
                 name = slice_of_text(parameter.alias if which else parameter.name)
-                if not glob_matches(pattern, name, True):
+                if not glob_matches(pattern, name, True) or (parameter.flags & PARAMETER_HIDDEN and not literal):
                     continue
                 shown[k] |= <uint8_t>(1 << which)
                 # Redis echoes a plain name as it was asked for.
@@ -203,7 +244,7 @@ cdef void cmd_config_set(Call* call) noexcept nogil:
     cdef const Parameter* parameters[CONFIG_WORDS]
     cdef Buffer[CONFIG_WORDS] former
     cdef Buffer error
-    cdef uint64_t changed = 0, ignored = 0
+    cdef uint64_t changed = 0, ignored = 0, cannot = 0
     cdef size_t count = (call.argc - 2) // 2
     cdef size_t i, k, failed = 0
     cdef bint good = True
@@ -234,6 +275,8 @@ cdef void cmd_config_set(Call* call) noexcept nogil:
             _reply_set_error(call, call.argv[2 + 2 * i], False, &error)
             buffer_clear(&error)
             return
+    if engine.rebind != NULL and engine.tcp_port:
+        engine.config.port = engine.tcp_port     # a port of the listener's own choice is the one that it has by now
     k = 0
     while k < count and good:
         buffer_init(&former[k], NULL)
@@ -242,13 +285,15 @@ cdef void cmd_config_set(Call* call) noexcept nogil:
         if not good:
             failed = k
         k += 1
-    if good and not _take_effect(engine, changed, &error):
+    if good and not _take_effect(engine, changed, &cannot, &error):
         good = False
         # Name the parameter whose effect it is.
-        for i in range(count):
-            if parameters[i].changed & (CHANGED_LISTENER | CHANGED_CLIENTS):
-                failed = i
-                break
+        while failed < count and not parameters[failed].changed & cannot:
+            failed += 1
+        if cannot == CHANGED_LISTENER:
+            buffer_append_text(&error, b"Unable to listen on this port. Check server logs."
+                               if slice_is(slice_of_text(parameters[failed].name), b"port")
+                               else b"Failed to bind to specified addresses.")
     if not good:
         _reply_set_error(call, call.argv[2 + 2 * failed], True, &error)
         i = k
@@ -277,19 +322,24 @@ cdef bint slice_is_same(Slice a, Slice b) noexcept nogil:
 
 cdef void cmd_config_resetstat(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
+    latency_clear(engine)
     memset(engine.stats, 0, engine.command_ids * sizeof(CommandStats))
-    memset(engine.errors, 0, sizeof(engine.errors))
+    error_stats_clear(engine)
     engine.script_figures.scripts_evicted = 0
-    engine.error_count = 0
-    engine.error_replies = 0
     engine.commands_processed = 0
     engine.connections_received = 0
     engine.connections_rejected = 0
     engine.bytes_in = 0
-    engine.bytes_out = 0
+    atomic_store64(&engine.bytes_out, 0)
+    atomic_store64(&engine.socket_writes, 0)
+    engine.socket_reads = 0
+    engine.loop_turns = 0
+    engine.loop_ticks = 0
+    engine.loop_command_ticks = 0
     engine.auth_failures = 0
     engine.query_limit_closes = 0
     engine.output_limit_closes = 0
+    engine.evicted_clients = 0
     engine.peak_used_bytes = engine_used_memory(engine)
     engine.keyspace.hits = 0
     engine.keyspace.misses = 0
@@ -304,146 +354,6 @@ cdef void cmd_config_resetstat(Call* call) noexcept nogil:
 
 # ---- REWRITE
 
-cdef bint _read_file(const char* path, Buffer* text_out, Buffer* error_out) noexcept nogil:
-    cdef char[4096] piece
-    cdef size_t got
-    cdef bint good = True
-    cdef FILE* file = fopen(path, b"r")
-    if file == NULL:
-        # A file that has gone is written anew.
-        return True
-    while True:
-        got = fread(piece, 1, sizeof(piece), file)
-        if got == 0:
-            break
-        buffer_append(text_out, piece, got)
-    if ferror(file):
-        buffer_append_text(error_out, strerror(errno))
-        good = False
-    fclose(file)
-    return good
-
-
-cdef void _append_line(Engine* engine, const Parameter* parameter, Slice name, Buffer* out) noexcept nogil:
-    cdef Buffer text
-    buffer_init(&text, NULL)
-    config_text(&engine.config, parameter, &text)
-    buffer_append_slice(out, name)
-    buffer_append(out, b" ", 1)
-    # Several words stand unquoted: Redis reads each of them by itself.
-    if parameter.flags & PARAMETER_MULTI and text.length:
-        buffer_append_slice(out, buffer_slice(&text))
-    else:
-        config_quote(buffer_slice(&text), out)
-    buffer_append(out, b"\n", 1)
-    buffer_clear(&text)
-
-
-cdef bint _is_default(Engine* engine, const Parameter* parameter) noexcept nogil:
-    cdef Config fresh
-    cdef Buffer here, there
-    cdef bint same
-    config_init(&fresh)
-    buffer_init(&here, NULL)
-    buffer_init(&there, NULL)
-    config_text(&engine.config, parameter, &here)
-    config_text(&fresh, parameter, &there)
-    same = slice_equals(buffer_slice(&here), buffer_slice(&there))
-    buffer_clear(&here)
-    buffer_clear(&there)
-    config_clear(&fresh)
-    return same
-
-
-cdef uint32_t _index_of(const Parameter* parameter) noexcept nogil:
-    cdef uint32_t k
-    for k in range(config_count()):
-        if config_parameter(k) == parameter:
-            return k
-    return 0
-
-
-cdef void _rewrite_text(Engine* engine, Slice old, Buffer* out) noexcept nogil:
-    cdef uint8_t[PARAMETERS_MAX] written
-    cdef Slice[CONFIG_WORDS] words
-    cdef Buffer storage
-    cdef size_t count, start = 0, end
-    cdef Slice line
-    cdef const Parameter* parameter
-    cdef uint32_t k
-    cdef bint marked = False
-    memset(written, 0, sizeof(written))
-    buffer_init(&storage, NULL)
-    while start < old.length:
-        end = start
-        while end < old.length and old.data[end] != c'\n':
-            end += 1
-        line = slice_of(old.data + start, end - start)
-        start = end + 1
-        storage.length = 0
-        parameter = NULL
-        if config_split_words(line, &storage, words, CONFIG_WORDS, &count) and count and words[0].data[0] != c'#':
-            parameter = config_find(words[0])
-        if parameter == NULL:
-            if slice_equals(line, slice_of_text(b"# Generated by CONFIG REWRITE")):
-                marked = True
-            buffer_append_slice(out, line)
-            buffer_append(out, b"\n", 1)
-            continue
-        k = _index_of(parameter)
-        if not written[k]:
-            written[k] = 1
-            _append_line(engine, parameter, words[0], out)
-    buffer_clear(&storage)
-    for k in range(config_count()):
-        parameter = config_parameter(k)
-        if written[k] or _is_default(engine, parameter):
-            continue
-        if not marked:
-            buffer_append_text(out, b"# Generated by CONFIG REWRITE\n")
-            marked = True
-        _append_line(engine, parameter, slice_of_text(parameter.name), out)
-
-
-cdef bint config_rewrite(Engine* engine, Buffer* error_out) noexcept nogil:
-    cdef Buffer path, aside, old, text
-    cdef FILE* file
-    cdef bint good
-    buffer_init(&path, NULL)
-    buffer_init(&aside, NULL)
-    buffer_init(&old, NULL)
-    buffer_init(&text, NULL)
-    buffer_append_slice(&path, buffer_slice(&engine.config.config_file))
-    buffer_append_slice(&aside, buffer_slice(&path))
-    buffer_append_text(&aside, b".rewrite")
-    buffer_append(&path, b"\0", 1)
-    buffer_append(&aside, b"\0", 1)
-    good = _read_file(path.data, &old, error_out)
-    if good:
-        _rewrite_text(engine, buffer_slice(&old), &text)
-        if old.failed or text.failed:
-            buffer_append_text(error_out, b"out of memory")
-            good = False
-    if good:
-        file = fopen(aside.data, b"w")
-        good = file != NULL
-        if good:
-            good = fwrite(text.data, 1, text.length, file) == text.length and fflush(file) == 0 and \
-                fsync(fileno(file)) == 0
-            good = fclose(file) == 0 and good
-            if good:
-                good = rename(aside.data, path.data) == 0
-        if not good:
-            buffer_append_text(error_out, strerror(errno))
-            if file != NULL:
-                remove(aside.data)
-    buffer_clear(&path)
-    buffer_clear(&aside)
-    buffer_clear(&old)
-    buffer_clear(&text)
-    return good
-
-
 cdef void cmd_config_rewrite(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef Buffer error
@@ -451,7 +361,7 @@ cdef void cmd_config_rewrite(Call* call) noexcept nogil:
         reply_error(call.reply, b"ERR The server is running without a config file")
         return
     buffer_init(&error, NULL)
-    if config_rewrite(engine, &error):
+    if config_rewrite(&engine.config, &error):
         reply_ok(call.reply)
     else:
         reply_error_parts(call.reply, b"ERR Rewriting config file: ", buffer_slice(&error), b"")

@@ -6,7 +6,8 @@ from libc.string cimport strerror
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
                                        buffer_append_text, buffer_clear, buffer_init, buffer_reserve, buffer_slice)
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
-from hutch_engine.server.config cimport CONFIG_AT_START, PARAMETER_MULTI, Config, Parameter, config_refuse, config_set
+from hutch_engine.server.config cimport (CONFIG_AT_START, CONFIG_FROM_FILE, PARAMETER_MULTI, Config, Parameter,
+                                         config_refuse, config_set_words)
 from hutch_engine.server.config_table cimport config_find
 
 cdef extern from "<stdlib.h>" nogil:
@@ -165,33 +166,30 @@ cdef bint _is_obsolete(Slice directive) noexcept nogil:
 
 cdef bint _parse_words(Config* config, Slice* words, size_t count, uint64_t* changed_out, Buffer* error_out) noexcept nogil:
     cdef const Parameter* parameter
-    cdef Buffer joined
+    cdef Buffer storage
+    cdef Slice[WORDS_MAX] inner
+    cdef size_t inner_count
     cdef const char* refusal = _refusal(words[0])
     cdef bint good
-    cdef size_t i
     if refusal != NULL:
         return config_refuse(error_out, refusal)
-    if _is_obsolete(words[0]):
+    if _is_obsolete(words[0]) and count == 2:
         return True
     parameter = config_find(words[0])
-    if parameter == NULL or count < 2:
-        return config_refuse(error_out, b"Bad directive or wrong number of arguments" if parameter == NULL
-                       else b"wrong number of arguments")
-    if count == 2:
-        # "no one" may come as one word from a command line, too
-        return config_set(config, parameter, words[1], CONFIG_AT_START, changed_out, error_out)
-    if not parameter.flags & PARAMETER_MULTI:
+    if parameter == NULL:
+        return config_refuse(error_out, b"Bad directive or wrong number of arguments")
+    if not parameter.flags & PARAMETER_MULTI and count != 2:
         return config_refuse(error_out, b"wrong number of arguments")
-    if slice_is(words[0], b"replicaof") or slice_is(words[0], b"slaveof"):
-        if count == 3 and slice_is(words[1], b"no") and slice_is(words[2], b"one"):
-            return True
-    buffer_init(&joined, NULL)
-    for i in range(1, count):
-        if i > 1:
-            buffer_append(&joined, b" ", 1)
-        buffer_append_slice(&joined, words[i])
-    good = config_set(config, parameter, buffer_slice(&joined), CONFIG_AT_START, changed_out, error_out)
-    buffer_clear(&joined)
+    if not parameter.flags & PARAMETER_MULTI or count != 2 or words[1].length == 0:
+        return config_set_words(config, parameter, words + 1, count - 1, CONFIG_AT_START | CONFIG_FROM_FILE, changed_out,
+                                error_out)
+    # All words of the value in one, quoted: `--bind "127.0.0.1 -::1"` of a command line.
+    buffer_init(&storage, NULL)
+    if not config_split_words(words[1], &storage, inner, WORDS_MAX, &inner_count):
+        inner_count = 0
+    good = config_set_words(config, parameter, inner, inner_count, CONFIG_AT_START | CONFIG_FROM_FILE, changed_out,
+                            error_out)
+    buffer_clear(&storage)
     return good
 
 

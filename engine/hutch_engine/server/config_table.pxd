@@ -44,6 +44,7 @@ cdef enum:                       # what a change touches
     CHANGED_DIR = 1 << 6
     CHANGED_CRON = 1 << 7        # hz and whatever housekeeping goes by
     CHANGED_OTHER = 1 << 8
+    CHANGED_CLIENT_MEMORY = 1 << 9   # maxmemory-clients
 
 cdef enum:                       # Parameter.flags
     PARAMETER_IMMUTABLE = 1      # only before the start
@@ -52,15 +53,19 @@ cdef enum:                       # Parameter.flags
     PARAMETER_PROTECTED = 8      # CONFIG SET needs enable-protected-configs
     PARAMETER_UNSIGNED = 16      # Redis keeps it in an unsigned type: other wording of its range error
     PARAMETER_DEFAULT_ONLY = 32  # stands for something Hutch does not do
+    PARAMETER_LATER = 64         # the same, but a file may name another value: it stays at its default, and the log says so
+    PARAMETER_HIDDEN = 128       # CONFIG GET shows it only to who asks for it by its name
+    PARAMETER_NULLABLE = 256     # an empty text means none: CONFIG REWRITE removes its line
 
 cdef enum:                       # config_set flags
     CONFIG_AT_START = 1          # immutable parameters may be set too
     CONFIG_PROTECTED_OK = 2
     CONFIG_ROLLBACK = 4          # the value was in force before: no refusals
+    CONFIG_FROM_FILE = 8         # a line of a redis.conf: see PARAMETER_LATER
 
 cdef struct OutputLimit:         # one class of client-output-buffer-limit
-    int64_t hard_bytes
-    int64_t soft_bytes
+    uint64_t hard_bytes
+    uint64_t soft_bytes
     int64_t soft_seconds
 
 cdef struct Parameter:
@@ -77,7 +82,7 @@ cdef struct Parameter:
     uint64_t changed             # CHANGED_ bits
 
 cdef enum:
-    CONFIG_SPARE_NUMBERS = 112
+    CONFIG_SPARE_NUMBERS = 120
     CONFIG_SPARE_TEXTS = 32
 
 cdef struct Config:
@@ -99,6 +104,7 @@ cdef struct Config:
     # security
     Buffer requirepass
     int64_t enable_debug_command # ENABLE_
+    int64_t enable_module_command
     int64_t enable_protected_configs
     # memory
     int64_t maxmemory
@@ -135,6 +141,7 @@ cdef struct Config:
     int64_t hz
     int64_t tracking_table_max_keys
     int64_t busy_reply_threshold_ms
+    int64_t repl_backlog_bytes
     # process
     int64_t daemonize
     Buffer pidfile
@@ -175,9 +182,11 @@ cdef enum:                       # Parameter.kind
     KIND_TITLE = 13
     KIND_SAVE = 14
     KIND_LOCALE = 15
-    KIND_OUTPUT_LIMITS = 16      # ... and these have structures of their own
-    KIND_EVENTS = 17
-    KIND_OOM_VALUES = 18
+    KIND_NODE_NAME = 16
+    KIND_MASTER = 17
+    KIND_OUTPUT_LIMITS = 18      # ... and these have structures of their own
+    KIND_EVENTS = 19
+    KIND_OOM_VALUES = 20
 
 cdef uint32_t config_count() noexcept nogil
 cdef const Parameter* config_parameter(uint32_t index) noexcept nogil

@@ -97,9 +97,9 @@ cdef void _fill_network() noexcept nogil:
     _touches(_integer(b"port", 0, 65535, 6379, &c.port), CHANGED_LISTENER)
     parameter = _flag(_touches(_text(b"bind", b"127.0.0.1 -::1", &c.bind), CHANGED_LISTENER), PARAMETER_MULTI)
     parameter.kind = KIND_ADDRESSES
-    _text(b"bind-source-addr", b"")
-    _flag(_text(b"unixsocket", b"", &c.unixsocket), PARAMETER_IMMUTABLE)
-    parameter = _flag(_integer(b"unixsocketperm", 0, 0o777, 0, &c.unixsocketperm), PARAMETER_IMMUTABLE)
+    _flag(_text(b"bind-source-addr", b""), PARAMETER_NULLABLE)
+    _flag(_text(b"unixsocket", b"", &c.unixsocket), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE)
+    parameter = _flag(_integer(b"unixsocketperm", 0, 0o777, 0, &c.unixsocketperm), PARAMETER_IMMUTABLE | PARAMETER_UNSIGNED)
     parameter.kind = KIND_OCTAL
     _flag(_integer(b"tcp-backlog", 0, INT_MAX, 511, &c.tcp_backlog), PARAMETER_IMMUTABLE)
     _integer(b"tcp-keepalive", 0, INT_MAX, 300, &c.tcp_keepalive_s)
@@ -113,9 +113,10 @@ cdef void _fill_network() noexcept nogil:
     _flag(_memory(b"client-query-buffer-limit", 1024 * 1024, 1024 * 1024 * 1024, &c.client_query_buffer_limit),
           PARAMETER_UNSIGNED)
     _flag(_add(b"client-output-buffer-limit", KIND_OUTPUT_LIMITS, c.output_limits), PARAMETER_MULTI)
-    _flag(_touches(_text(b"requirepass", b"", &c.requirepass), CHANGED_PASSWORD), PARAMETER_SENSITIVE)
+    _flag(_touches(_text(b"requirepass", b"", &c.requirepass), CHANGED_PASSWORD), PARAMETER_SENSITIVE | PARAMETER_NULLABLE)
     _flag(_choice(b"enable-debug-command", b"no,yes,local", ENABLE_NO, &c.enable_debug_command), PARAMETER_IMMUTABLE)
-    _flag(_choice(b"enable-module-command", b"no,yes,local", 0), PARAMETER_IMMUTABLE | PARAMETER_DEFAULT_ONLY)
+    # Whoever may load a module finds out that there is none: nothing is promised by it.
+    _flag(_choice(b"enable-module-command", b"no,yes,local", ENABLE_NO, &c.enable_module_command), PARAMETER_IMMUTABLE)
     _flag(_choice(b"enable-protected-configs", b"no,yes,local", 0, &c.enable_protected_configs), PARAMETER_IMMUTABLE)
     _flag(_text(b"aclfile", b""), PARAMETER_IMMUTABLE | PARAMETER_DEFAULT_ONLY)
     _integer(b"acllog-max-len", 0, LONG_MAX, 128, &c.acllog_max_len)
@@ -125,13 +126,13 @@ cdef void _fill_network() noexcept nogil:
 cdef void _fill_memory() noexcept nogil:
     cdef Config* c = &_layout
     cdef Parameter* parameter
-    _touches(_flag(_memory(b"maxmemory", 0, 0, &c.maxmemory), PARAMETER_UNSIGNED), CHANGED_MEMORY)
+    _touches(_flag(_memory(b"maxmemory", 0, 0, &c.maxmemory), PARAMETER_UNSIGNED), CHANGED_MEMORY | CHANGED_CLIENT_MEMORY)
     _touches(_choice(b"maxmemory-policy",
                      b"volatile-lru,volatile-lfu,volatile-random,volatile-ttl,allkeys-lru,allkeys-lfu,allkeys-random,"
-                     b"noeviction", POLICY_NOEVICTION, &c.maxmemory_policy), CHANGED_MEMORY | CHANGED_KEYSPACE)
+                     b"noeviction", POLICY_NOEVICTION, &c.maxmemory_policy), CHANGED_KEYSPACE)
     _integer(b"maxmemory-samples", 1, 64, 5, &c.maxmemory_samples)
     _integer(b"maxmemory-eviction-tenacity", 0, 100, 10, &c.maxmemory_eviction_tenacity)
-    parameter = _memory(b"maxmemory-clients", 0, 0, &c.maxmemory_clients)
+    parameter = _touches(_memory(b"maxmemory-clients", 0, 0, &c.maxmemory_clients), CHANGED_CLIENT_MEMORY)
     parameter.kind = KIND_MEMORY_OR_PERCENT
     _touches(_integer(b"lfu-log-factor", 0, INT_MAX, 10, &c.lfu_log_factor), CHANGED_KEYSPACE)
     _touches(_integer(b"lfu-decay-time", 0, INT_MAX, 1, &c.lfu_decay_time), CHANGED_KEYSPACE)
@@ -164,7 +165,7 @@ cdef void _fill_types() noexcept nogil:
     _also(_flag(_memory(b"hash-max-listpack-value", 0, 64, &c.hash_max_listpack_value), PARAMETER_UNSIGNED),
           b"hash-max-ziplist-value")
     _also(_integer(b"list-max-listpack-size", INT_MIN, INT_MAX, -2, &c.list_max_listpack_size), b"list-max-ziplist-size")
-    _integer(b"list-compress-depth", 0, INT_MAX, 0, &c.list_compress_depth)
+    _flag(_integer(b"list-compress-depth", 0, INT_MAX, 0, &c.list_compress_depth), PARAMETER_DEFAULT_ONLY)
     _flag(_integer(b"set-max-intset-entries", 0, LONG_MAX, 512, &c.set_max_intset_entries), PARAMETER_UNSIGNED)
     _flag(_integer(b"set-max-listpack-entries", 0, LONG_MAX, 128, &c.set_max_listpack_entries), PARAMETER_UNSIGNED)
     _flag(_integer(b"set-max-listpack-value", 0, LONG_MAX, 64, &c.set_max_listpack_value), PARAMETER_UNSIGNED)
@@ -189,7 +190,7 @@ cdef void _fill_process() noexcept nogil:
     _also(_integer(b"busy-reply-threshold", 0, LONG_MAX, 5000, &c.busy_reply_threshold_ms), b"lua-time-limit")
     _flag(_yes_no(b"daemonize", False, &c.daemonize), PARAMETER_IMMUTABLE)
     _flag(_choice(b"supervised", b"upstart,systemd,auto,no", 3), PARAMETER_IMMUTABLE)
-    _flag(_text(b"pidfile", b"", &c.pidfile), PARAMETER_IMMUTABLE)
+    _flag(_text(b"pidfile", b"", &c.pidfile), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE)
     _flag(_text(b"logfile", b"", &c.logfile), PARAMETER_IMMUTABLE)
     _choice(b"loglevel", b"debug,verbose,notice,warning,nothing", LOG_NOTICE, &c.loglevel)
     _flag(_yes_no(b"syslog-enabled", False), PARAMETER_IMMUTABLE | PARAMETER_DEFAULT_ONLY)
@@ -202,7 +203,8 @@ cdef void _fill_process() noexcept nogil:
     parameter.kind = KIND_FILE_NAME
     _flag(_yes_no(b"always-show-logo", False, &c.always_show_logo), PARAMETER_IMMUTABLE)
     _flag(_yes_no(b"set-proc-title", True), PARAMETER_IMMUTABLE)
-    parameter = _text(b"proc-title-template", b"{title} {listen-addr} {server-mode}")
+    # Neither does a library rename its host's process, nor does the server program its own.
+    parameter = _flag(_text(b"proc-title-template", b"{title} {listen-addr} {server-mode}"), PARAMETER_DEFAULT_ONLY)
     parameter.kind = KIND_TITLE
     parameter = _text(b"locale-collate", b"")
     parameter.kind = KIND_LOCALE
@@ -214,14 +216,20 @@ cdef void _fill_process() noexcept nogil:
     _yes_no(b"crash-log-enabled", True)
     _yes_no(b"crash-memcheck-enabled", True)
     _yes_no(b"hide-user-data-from-log", False)
-    _flag(_text(b"ignore-warnings", b""), PARAMETER_MULTI)
-    _also(_flag(_text(b"server-cpulist", b""), PARAMETER_IMMUTABLE), b"server_cpulist")
-    _also(_flag(_text(b"bio-cpulist", b""), PARAMETER_IMMUTABLE), b"bio_cpulist")
-    _also(_flag(_text(b"aof-rewrite-cpulist", b""), PARAMETER_IMMUTABLE), b"aof_rewrite_cpulist")
-    _also(_flag(_text(b"bgsave-cpulist", b""), PARAMETER_IMMUTABLE), b"bgsave_cpulist")
-    _integer(b"slowlog-log-slower-than", -1, LONG_MAX, 10000, &c.slowlog_log_slower_than_us)
+    _text(b"ignore-warnings", b"")
+    # Redis's own tests give these to every server. We never panic, and nothing is loaded or saved slowly on purpose.
+    _flag(_yes_no(b"use-exit-on-panic", False), PARAMETER_HIDDEN)
+    _flag(_integer(b"key-load-delay", INT_MIN, INT_MAX, 0), PARAMETER_HIDDEN)
+    _flag(_integer(b"rdb-key-save-delay", INT_MIN, INT_MAX, 0), PARAMETER_HIDDEN)
+    _flag(_integer(b"watchdog-period", 0, INT_MAX, 0), PARAMETER_HIDDEN | PARAMETER_DEFAULT_ONLY)
+    _also(_flag(_text(b"server-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"server_cpulist")
+    _also(_flag(_text(b"bio-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"bio_cpulist")
+    _also(_flag(_text(b"aof-rewrite-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"aof_rewrite_cpulist")
+    _also(_flag(_text(b"bgsave-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"bgsave_cpulist")
+    # There is neither a slow log nor a latency monitor yet. What Redis's own tests and many a redis.conf set loads.
+    _flag(_integer(b"slowlog-log-slower-than", -1, LONG_MAX, 10000, &c.slowlog_log_slower_than_us), PARAMETER_LATER)
     _integer(b"slowlog-max-len", 0, LONG_MAX, 128, &c.slowlog_max_len)
-    _integer(b"latency-monitor-threshold", 0, LONG_MAX, 0, &c.latency_monitor_threshold_ms)
+    _flag(_integer(b"latency-monitor-threshold", 0, LONG_MAX, 0, &c.latency_monitor_threshold_ms), PARAMETER_LATER)
     _yes_no(b"latency-tracking", True, &c.latency_tracking)
     parameter = _flag(_text(b"latency-tracking-info-percentiles", b"50 99 99.9"), PARAMETER_MULTI)
     parameter.kind = KIND_PERCENTILES
@@ -252,28 +260,33 @@ cdef void _fill_persistence() noexcept nogil:
     _yes_no(b"rdb-del-sync-files", False)
     _yes_no(b"rdb-save-incremental-fsync", True)
     _yes_no(b"stop-writes-on-bgsave-error", True)
+    _flag(_yes_no(b"aof-disable-auto-gc", False), PARAMETER_HIDDEN)
+    _flag(_integer(b"loading-process-events-interval-bytes", 1024, INT_MAX, 512 * 1024), PARAMETER_HIDDEN)
 
 
 cdef void _fill_replication() noexcept nogil:
     cdef Parameter* parameter
-    _also(_flag(_text(b"replicaof", b""), PARAMETER_IMMUTABLE | PARAMETER_MULTI | PARAMETER_DEFAULT_ONLY), b"slaveof")
-    _flag(_text(b"masterauth", b""), PARAMETER_SENSITIVE)
-    _text(b"masteruser", b"")
+    parameter = _also(_flag(_text(b"replicaof", b""), PARAMETER_IMMUTABLE | PARAMETER_MULTI | PARAMETER_NULLABLE), b"slaveof")
+    parameter.kind = KIND_MASTER
+    _flag(_text(b"masterauth", b""), PARAMETER_SENSITIVE | PARAMETER_NULLABLE)
+    _flag(_text(b"masteruser", b""), PARAMETER_SENSITIVE | PARAMETER_NULLABLE)
+    _flag(_yes_no(b"repl-rdb-channel", True), PARAMETER_HIDDEN)
     _also(_yes_no(b"replica-serve-stale-data", True), b"slave-serve-stale-data")
     _also(_yes_no(b"replica-read-only", True), b"slave-read-only")
     _also(_yes_no(b"replica-lazy-flush", False), b"slave-lazy-flush")
     _also(_yes_no(b"replica-ignore-maxmemory", True), b"slave-ignore-maxmemory")
     _yes_no(b"replica-ignore-disk-write-errors", False)
     _yes_no(b"replica-announced", True)
-    _also(_text(b"replica-announce-ip", b""), b"slave-announce-ip")
+    _also(_flag(_text(b"replica-announce-ip", b""), PARAMETER_NULLABLE), b"slave-announce-ip")
     _also(_integer(b"replica-announce-port", 0, 65535, 0), b"slave-announce-port")
     _also(_integer(b"replica-priority", 0, INT_MAX, 100), b"slave-priority")
     _memory(b"replica-full-sync-buffer-limit", 0, 0)
-    _also(_integer(b"min-replicas-to-write", 0, INT_MAX, 0), b"min-slaves-to-write")
+    # There are no replicas that could be enough: it would only forbid all writes.
+    _also(_flag(_integer(b"min-replicas-to-write", 0, INT_MAX, 0), PARAMETER_DEFAULT_ONLY), b"min-slaves-to-write")
     _also(_integer(b"min-replicas-max-lag", 0, INT_MAX, 10), b"min-slaves-max-lag")
     _also(_integer(b"repl-ping-replica-period", 1, INT_MAX, 10), b"repl-ping-slave-period")
     _integer(b"repl-timeout", 1, INT_MAX, 60)
-    _memory(b"repl-backlog-size", 1, 1024 * 1024)
+    _memory(b"repl-backlog-size", 1, 1024 * 1024, &_layout.repl_backlog_bytes)
     _integer(b"repl-backlog-ttl", 0, LONG_MAX, 3600)
     _yes_no(b"repl-disable-tcp-nodelay", False)
     _yes_no(b"repl-diskless-sync", True)
@@ -283,10 +296,12 @@ cdef void _fill_replication() noexcept nogil:
     _flag(_yes_no(b"cluster-enabled", False), PARAMETER_IMMUTABLE | PARAMETER_DEFAULT_ONLY)
     _flag(_text(b"cluster-config-file", b"nodes.conf"), PARAMETER_IMMUTABLE)
     _flag(_integer(b"cluster-port", 0, 65535, 0), PARAMETER_IMMUTABLE)
-    _text(b"cluster-announce-ip", b"")
-    parameter = _text(b"cluster-announce-hostname", b"")
+    _flag(_text(b"cluster-announce-ip", b""), PARAMETER_NULLABLE)
+    parameter = _flag(_text(b"cluster-announce-hostname", b""), PARAMETER_NULLABLE)
     parameter.kind = KIND_HOST_NAME
-    _text(b"cluster-announce-human-nodename", b"")
+    parameter = _flag(_text(b"cluster-announce-human-nodename", b""), PARAMETER_NULLABLE)
+    parameter.kind = KIND_NODE_NAME
+    _flag(_integer(b"cluster-ping-interval", 0, LONG_MAX, 0), PARAMETER_HIDDEN)
     _integer(b"cluster-announce-port", 0, 65535, 0)
     _integer(b"cluster-announce-bus-port", 0, 65535, 0)
     _integer(b"cluster-announce-tls-port", 0, 65535, 0)

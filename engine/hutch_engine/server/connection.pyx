@@ -6,7 +6,7 @@ from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text, s
 from hutch_engine.commands.call cimport Call, call_word, error_arity, error_not_integer, error_syntax
 from hutch_engine.commands.reply cimport (reply_array, reply_bulk, reply_bulk_text, reply_error, reply_error_parts,
                                           reply_integer, reply_map, reply_ok, reply_simple)
-from hutch_engine.server.engine cimport (SESSION_AUTHENTICATED, SESSION_CLOSE_AFTER_REPLY, SESSION_EMBEDDED,
+from hutch_engine.server.engine cimport (SESSION_AUTHENTICATED, SESSION_CLOSE_AFTER_REPLY,
                                          SESSION_PROTOCOL_SET, SESSION_SUBSCRIBED, Session, session_of,
                                          session_reset, session_select)
 
@@ -154,11 +154,8 @@ cdef void cmd_echo(Call* call) noexcept nogil:
 
 
 cdef void cmd_quit(Call* call) noexcept nogil:
-    cdef Session* session = session_of(call)
     reply_ok(call.reply)
-    # A caller inside the process has no connection to end: closing its Session is the door's business.
-    if not session.flags & SESSION_EMBEDDED:
-        session.flags |= SESSION_CLOSE_AFTER_REPLY
+    session_of(call).flags |= SESSION_CLOSE_AFTER_REPLY
 
 
 cdef void cmd_reset(Call* call) noexcept nogil:

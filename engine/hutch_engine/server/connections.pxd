@@ -3,7 +3,7 @@ turned away, the lists a connection stands in. Only the listener's thread calls 
 take the engine's lock for a moment.
 """
 from libc.stddef cimport size_t
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.commands.command cimport Command
 from hutch_engine.keyspace.entry cimport Entry
@@ -49,7 +49,6 @@ cdef struct Connection:
     Buffer sending                      # owned: replies on their way; swapped with session.reply under the lock
     size_t sent                         # bytes of `sending` that are out
     uint64_t received                   # since the lock was last held: what goes to the counters
-    uint64_t delivered
     uint32_t waiting_requests           # in the present batch
     int64_t soft_limit_since_us         # client-output-buffer-limit's soft clock; 0 = below it
     const Command* last_command         # the lookup of last_name, most often that of the next request
@@ -70,8 +69,10 @@ cdef struct Request:                    # one decoded command of the present bat
     size_t end
 
 cdef struct ListeningSocket:
-    int fd
+    int fd                              # -1: closed
     bint unix_socket
+    int32_t port
+    char[256] host                      # as `bind` has it, without '-'
 
 cdef struct Batch:                      # what a turn of the loop works on
     Connection** round                  # owned: those with something to do under the lock
@@ -89,6 +90,8 @@ cdef struct Listener:
     Poller poller
     ListeningSocket[LISTENER_SOCKETS_MAX] sockets
     uint32_t socket_count
+    ListeningSocket[LISTENER_SOCKETS_MAX] adopted   # with LISTENER_ADOPTS, under the engine's lock: all TCP sockets it is to have ...
+    uint32_t adopted_count              # ... those that it keeps among them
     bint any_port                       # set before listener_open: take a free TCP port, whatever config.port says
     char[112] unix_path                 # of the bound Unix socket, for its removal; "" = none
     Connection** connections            # owned
@@ -115,6 +118,9 @@ cdef struct Listener:
     int64_t pause_left_ms               # until CLIENT PAUSE ends
     uint32_t stop_asked                 # atomic
     uint64_t turn                       # counts the loop's, those inside of scripts left out
+    uint64_t reads                      # since the lock was last held: what goes to the engine's counters ...
+    uint64_t turns_done                 # ... and of the loop
+    uint64_t busy_ticks
     uint32_t request_at                 # which of `requests` is being run
     Connection* current                 # in the middle of its turn while they are; or NULL
     Batch spare                         # owned: for turns inside of a script that overruns its time
@@ -135,6 +141,13 @@ cdef bint connections_open(Listener* listener, char* error_out, size_t error_siz
 """listener_open."""
 cdef void connections_close_sockets(Listener* listener) noexcept nogil
 """Listen no longer, and remove the Unix socket's file."""
+cdef void connections_do_chores(Listener* listener) noexcept nogil
+"""Engine.listener_chores, at the end of a batch: weigh its clients and end the biggest beyond maxmemory-clients, listen
+elsewhere, or nowhere. Requires the lock."""
+cdef void connections_weigh(Connection* connection) noexcept nogil
+"""For maxmemory-clients. Requires the lock."""
+cdef void connections_forget_adopted(Listener* listener) noexcept nogil
+"""Close what was opened for it and not taken yet. Requires the lock."""
 cdef void connections_listen_for(Listener* listener, uint32_t interest) noexcept nogil
 """POLL_READ: accept; 0: leave new clients waiting."""
 cdef void connections_accept(Listener* listener, ListeningSocket* where) noexcept nogil
@@ -162,8 +175,5 @@ cdef inline bint connections_authenticated(Engine* engine, Session* session) noe
 
 cdef inline void connections_count_bytes(Engine* engine, Connection* connection) noexcept nogil:
     connection.session.bytes_in += connection.received
-    connection.session.bytes_out += connection.delivered
     engine.bytes_in += connection.received
-    engine.bytes_out += connection.delivered
     connection.received = 0
-    connection.delivered = 0

@@ -3,19 +3,22 @@ from libc.stddef cimport size_t
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcpy
-from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init
+from libc.string cimport memcpy, memset, strcmp
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_text, buffer_clear, buffer_init
 from hutch_engine.base.clock cimport clock_now_ms
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_release
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.server.engine cimport SESSION_UNIX_SOCKET, Engine, Session, session_free, session_new
+from hutch_engine.server.client_eviction cimport client_weigh, clients_evict
+from hutch_engine.server.engine cimport (
+    LISTENER_ADOPTS, LISTENER_SHUTS, LISTENER_WEIGHS, SESSION_CLOSE_NOW, SESSION_UNIX_SOCKET, Engine, Session,
+    engine_wake_listener, session_free, session_memory, session_new)
 from hutch_engine.server.poller cimport POLL_READ, poller_add, poller_change, poller_remove
 from hutch_engine.server.resp_parser cimport parser_clear, parser_init, words_clear
 from hutch_engine.server.sockets cimport (
     ACCEPT_AGAIN, ACCEPT_NO_DESCRIPTOR, ACCEPTED, ADDRESS_TEXT_MAX, AcceptOutcome, socket_accept, socket_address,
-    socket_close, socket_listen_tcp, socket_listen_unix, socket_peer_is_loopback, socket_port, socket_tune,
-    socket_write)
+    socket_close, socket_listen_tcp, socket_listen_unix, socket_peer_is_loopback, socket_port, socket_share_port,
+    socket_tune, socket_write)
 
 cdef extern from "<unistd.h>" nogil:
     int unlink(const char* path) noexcept
@@ -64,23 +67,46 @@ cdef bint connections_reserve(Listener* listener) noexcept nogil:
     return True
 
 
-cdef bint _add_socket(Listener* listener, int fd, bint unix_socket) noexcept nogil:
+cdef bint _add_socket(Listener* listener, const ListeningSocket* opened) noexcept nogil:
     cdef ListeningSocket* place = &listener.sockets[listener.socket_count]
-    place.fd = fd
-    place.unix_socket = unix_socket
+    place[0] = opened[0]
     listener.socket_count += 1
-    return poller_add(&listener.poller, fd, POLL_READ, place)
+    return poller_add(&listener.poller, place.fd, POLL_READ, place)
 
 
-cdef bint _open_tcp(Listener* listener, const char* addresses, int32_t port, int backlog, int32_t* port_out,
-                    char* error_out, size_t error_size) noexcept nogil:
-    """Listen on each of the blank-separated addresses; '-' in front: it may be missing on this machine."""
+cdef const ListeningSocket* _find_socket(const ListeningSocket* sockets, uint32_t count, const char* host, int32_t port) noexcept nogil:
+    cdef uint32_t i
+    for i in range(count):
+        if not sockets[i].unix_socket and sockets[i].port == port and strcmp(sockets[i].host, host) == 0:
+            return &sockets[i]
+    return NULL
+
+
+cdef void _close_unless_kept(const ListeningSocket* sockets, uint32_t count, const ListeningSocket* kept,
+                             uint32_t kept_count) noexcept nogil:
+    cdef uint32_t i, k
+    cdef bint stays
+    for i in range(count):
+        stays = sockets[i].unix_socket or sockets[i].fd < 0
+        for k in range(kept_count):
+            stays = stays or kept[k].fd == sockets[i].fd
+        if not stays:
+            socket_close(sockets[i].fd)
+
+
+cdef bint _open_tcp(const char* addresses, int32_t port, int backlog, const ListeningSocket* old, uint32_t old_count,
+                    bint shared, ListeningSocket* opened, uint32_t* count_out, char* error_out, size_t error_size) noexcept nogil:
+    """Listen on each of the blank-separated addresses; '-' in front: it may be missing on this machine. An old socket
+    of the same address is kept. On failure all new ones are closed again."""
     cdef const char* p = addresses
-    cdef char[256] host
+    cdef const ListeningSocket* known
+    cdef ListeningSocket* place
     cdef size_t length
     cdef bint optional
-    cdef int fd
-    port_out[0] = port
+    cdef bint good = True
+    cdef int32_t wanted = port
+    count_out[0] = 0
+    error_out[0] = 0
     while True:
         while p[0] == 32 or p[0] == 9:
             p += 1
@@ -90,26 +116,36 @@ cdef bint _open_tcp(Listener* listener, const char* addresses, int32_t port, int
         while p[length] != 0 and p[length] != 32 and p[length] != 9:
             length += 1
         optional = p[0] == 45
-        if length >= sizeof(host) or listener.socket_count == LISTENER_SOCKETS_MAX:
+        place = &opened[count_out[0]]
+        if length >= sizeof(place.host) or count_out[0] == LISTENER_SOCKETS_MAX - 1:
             snprintf(error_out, error_size, b"Too many or too long bind addresses")
-            return False
-        memcpy(host, p + optional, length - optional)
-        host[length - optional] = 0
+            good = False
+            break
+        memset(place, 0, sizeof(ListeningSocket))
+        memcpy(place.host, p + optional, length - optional)
         p += length
-        fd = socket_listen_tcp(host, port_out[0], backlog, optional, error_out, error_size)
-        if fd < 0:
-            if error_out[0]:
-                return False
-            continue
-        if not _add_socket(listener, fd, False):
-            snprintf(error_out, error_size, b"Failed to watch a listening socket")
-            return False
-        # An ephemeral port is chosen by the first address, the others follow.
-        port_out[0] = socket_port(fd)
-    if listener.socket_count == 0:
+        known = _find_socket(old, old_count, place.host, wanted)
+        if known != NULL:
+            place[0] = known[0]
+        else:
+            place.fd = socket_listen_tcp(place.host, wanted, backlog, optional, shared, error_out, error_size)
+            if place.fd < 0:
+                if error_out[0]:
+                    good = False
+                    break
+                continue
+            # An ephemeral port is chosen by the first address, the others follow.
+            wanted = socket_port(place.fd)
+            place.port = wanted
+        count_out[0] += 1
+    # Redis starts without any of its addresses just as little, but moves to where there is none.
+    if good and count_out[0] == 0 and not shared:
         snprintf(error_out, error_size, b"Failed listening on port %d (tcp): none of the bind addresses exists here", <int>port)
-        return False
-    return True
+        good = False
+    if not good:
+        _close_unless_kept(opened, count_out[0], old, old_count)
+        count_out[0] = 0
+    return good
 
 
 cdef void connections_close_sockets(Listener* listener) noexcept nogil:
@@ -117,6 +153,7 @@ cdef void connections_close_sockets(Listener* listener) noexcept nogil:
     for i in range(listener.socket_count):
         poller_remove(&listener.poller, listener.sockets[i].fd)
         socket_close(listener.sockets[i].fd)
+        listener.sockets[i].fd = -1          # the turn of the loop that we are in may know of a connection to it
     listener.socket_count = 0
     if listener.unix_path[0]:
         unlink(listener.unix_path)
@@ -140,6 +177,8 @@ cdef bint connections_open(Listener* listener, char* error_out, size_t error_siz
     cdef int32_t bound_port = 0
     cdef int64_t permissions
     cdef int backlog
+    cdef ListeningSocket[LISTENER_SOCKETS_MAX] opened
+    cdef uint32_t count = 0, i
     cdef int attempts = 0
     cdef int fd
     cdef bint fits
@@ -162,23 +201,35 @@ cdef bint connections_open(Listener* listener, char* error_out, size_t error_siz
             return False
         # It fits: the system's limit is below this array's size.
         memcpy(listener.unix_path, path, sizeof(listener.unix_path))
-        if not _add_socket(listener, fd, True):
+        memset(&opened[0], 0, sizeof(ListeningSocket))
+        opened[0].fd = fd
+        opened[0].unix_socket = True
+        if not _add_socket(listener, &opened[0]):
             snprintf(error_out, error_size, b"Failed to watch a listening socket")
             connections_close_sockets(listener)
             return False
     if listener.any_port:
         port = 0
     if port or listener.any_port:
-        while not _open_tcp(listener, addresses, port, backlog, &bound_port, error_out, error_size):
-            _close_tcp_sockets(listener)
+        while not _open_tcp(addresses, port, backlog, NULL, 0, False, opened, &count, error_out, error_size):
             attempts += 1
             # A free port of the first address may be taken on the second: ask for another one.
             if not listener.any_port or attempts == 8:
                 connections_close_sockets(listener)
                 return False
+        for i in range(count):
+            bound_port = opened[i].port
+            if not _add_socket(listener, &opened[i]):
+                snprintf(error_out, error_size, b"Failed to watch a listening socket")
+                _close_unless_kept(opened + i + 1, count - i - 1, NULL, 0)
+                connections_close_sockets(listener)
+                return False
     lock_acquire(&engine.lock)
     engine.tcp_port = bound_port
+    engine.shutdown_asked = False            # it was the one before that was to end
     engine.wake_fd = listener.poller.wake_write_fd
+    engine.listening = listener
+    engine.rebind = _rebind
     lock_release(&engine.lock)
     return True
 
@@ -190,11 +241,116 @@ cdef Slice _slice_of_path(const char* path) noexcept nogil:
     return slice_of(path, length)
 
 
-cdef void _close_tcp_sockets(Listener* listener) noexcept nogil:
-    while listener.socket_count and not listener.sockets[listener.socket_count - 1].unix_socket:
-        listener.socket_count -= 1
-        poller_remove(&listener.poller, listener.sockets[listener.socket_count].fd)
-        socket_close(listener.sockets[listener.socket_count].fd)
+# ---- listening elsewhere
+
+cdef bint _rebind(Engine* engine, Buffer* error_out) noexcept nogil:
+    """Engine.rebind, in any thread, with the lock held: sockets for the present configuration are opened here, the
+    listener's thread takes them at the end of its batch and closes those it had. So a failure changes nothing."""
+    cdef Listener* listener = <Listener*>engine.listening
+    cdef char[4096] addresses
+    cdef char[256] problem
+    cdef ListeningSocket[LISTENER_SOCKETS_MAX] opened
+    cdef ListeningSocket[2 * LISTENER_SOCKETS_MAX] old
+    cdef uint32_t old_count = 0
+    cdef int32_t port = <int32_t>engine.config.port
+    cdef uint32_t count = 0, i
+    cdef bint good = _text_of(&engine.config.bind, addresses, sizeof(addresses))
+    snprintf(problem, sizeof(problem), b"The bind addresses are too long")
+    # What it has, and what was opened for it a moment ago.
+    for i in range(listener.socket_count):
+        if not listener.sockets[i].unix_socket:
+            old[old_count] = listener.sockets[i]
+            old_count += 1
+    for i in range(listener.adopted_count):
+        if _find_socket(old, old_count, listener.adopted[i].host, listener.adopted[i].port) == NULL:
+            old[old_count] = listener.adopted[i]
+            old_count += 1
+    if good and port:
+        # "127.0.0.1" becomes "*", say: the old one is still there when the new one comes.
+        for i in range(old_count):
+            socket_share_port(old[i].fd, True)
+        good = _open_tcp(addresses, port, <int>engine.config.tcp_backlog, old, old_count, True, opened, &count, problem,
+                         sizeof(problem))
+        for i in range(old_count):
+            socket_share_port(old[i].fd, False)
+        for i in range(count):
+            socket_share_port(opened[i].fd, False)
+    if not good:
+        buffer_append_text(error_out, problem)
+        return False
+    for i in range(listener.adopted_count):
+        if _find_socket(listener.sockets, listener.socket_count, listener.adopted[i].host, listener.adopted[i].port) == NULL:
+            _close_unless_kept(&listener.adopted[i], 1, opened, count)
+    memcpy(listener.adopted, opened, count * sizeof(ListeningSocket))
+    listener.adopted_count = count
+    listener.any_port = False
+    engine.tcp_port = port if count else 0
+    engine.listener_chores |= LISTENER_ADOPTS
+    engine_wake_listener(engine)
+    return True
+
+
+cdef void _adopt(Listener* listener) noexcept nogil:
+    cdef uint32_t i, k
+    cdef uint32_t kept = 0
+    cdef bint stays
+    for i in range(listener.socket_count):
+        stays = listener.sockets[i].unix_socket
+        for k in range(listener.adopted_count):
+            stays = stays or listener.adopted[k].fd == listener.sockets[i].fd
+        poller_remove(&listener.poller, listener.sockets[i].fd)
+        if not stays:
+            socket_close(listener.sockets[i].fd)
+        elif listener.sockets[i].unix_socket:
+            listener.sockets[kept] = listener.sockets[i]
+            kept += 1
+    # Events of this turn may still name places that are empty now.
+    for i in range(kept, LISTENER_SOCKETS_MAX):
+        listener.sockets[i].fd = -1
+    listener.socket_count = 0
+    for i in range(kept):
+        _add_socket(listener, &listener.sockets[i])
+    for i in range(listener.adopted_count):
+        _add_socket(listener, &listener.adopted[i])
+    listener.adopted_count = 0
+
+
+cdef void connections_forget_adopted(Listener* listener) noexcept nogil:
+    if listener.engine.listener_chores & LISTENER_ADOPTS:
+        _close_unless_kept(listener.adopted, listener.adopted_count, listener.sockets, listener.socket_count)
+        listener.engine.listener_chores &= ~<uint32_t>LISTENER_ADOPTS
+    listener.adopted_count = 0
+
+
+# ---- chores
+
+cdef void connections_do_chores(Listener* listener) noexcept nogil:
+    cdef Engine* engine = listener.engine
+    cdef Connection* connection
+    cdef uint32_t i
+    if engine.listener_chores & LISTENER_WEIGHS:
+        for i in range(listener.round_count):
+            connection = listener.round[i]
+            if connection.ending != ENDING_CLOSED:
+                connections_weigh(connection)
+        clients_evict(engine)
+        for i in range(listener.round_count):
+            connection = listener.round[i]
+            if connection.session.flags & SESSION_CLOSE_NOW and connection.ending != ENDING_CLOSED:
+                connection.ending = ENDING_NOW
+    if engine.listener_chores & LISTENER_SHUTS:
+        connections_forget_adopted(listener)
+        connections_close_sockets(listener)
+        engine.listener_chores &= ~<uint32_t>LISTENER_SHUTS
+    elif engine.listener_chores & LISTENER_ADOPTS:
+        engine.listener_chores &= ~<uint32_t>LISTENER_ADOPTS
+        _adopt(listener)
+
+
+cdef void connections_weigh(Connection* connection) noexcept nogil:
+    """Replies that were swapped out already are its client's still."""
+    cdef Session* session = connection.session
+    client_weigh(session, session_memory(session) - session.output_bytes + connection.sending.length - connection.sent)
 
 
 # ---- connections

@@ -2,14 +2,14 @@
 from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.stdlib cimport strtod, strtol
+from libc.stdlib cimport strtol
 from libc.string cimport memcpy, memset
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
                                        buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.compiler cimport popcount64
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport heap_block_bytes, heap_free, heap_try_alloc
-from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
+from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer, read_double
 from hutch_engine.base.random cimport random_hex
 from hutch_engine.base.sha1 cimport SHA1_BYTES, sha1_hex
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
@@ -390,7 +390,7 @@ cdef void _sleep(Call* call) noexcept nogil:
     cdef char text[WORD_MAX]
     cdef double seconds
     _terminated(call.argv[2], text)
-    seconds = strtod(text, NULL)
+    seconds = read_double(text)
     if isfinite(seconds) and 0 < seconds < LONGEST_NAP_S:
         hutch_nap(seconds)
     reply_ok(call.reply)
@@ -400,6 +400,16 @@ cdef void _set_active_expire(Call* call) noexcept nogil:
     call.keyspace.active_expire = _switch(call)
     if call.keyspace.active_expire:
         engine_poke_housekeeping(engine_of(call))    # what came due meanwhile
+    reply_ok(call.reply)
+
+
+cdef void _set_disable_deny_scripts(Call* call) noexcept nogil:
+    engine_of(call).scripts_may_all = _switch(call)
+    reply_ok(call.reply)
+
+
+cdef void _set_skip_checksum_validation(Call* call) noexcept nogil:
+    engine_of(call).checksums_ignored = _switch(call)
     reply_ok(call.reply)
 
 
@@ -525,8 +535,7 @@ cdef void _decline(Call* call) noexcept nogil:
     cdef const char* reason
     if _named_in(call, b"SEGFAULT PANIC RESTART CRASH-AND-RECOVER OOM ASSERT LEAK"):
         reason = b" is refused: the engine lives inside a program that it must not harm"
-    elif call.argc > 2 and _named_in(call, b"AOF-FLUSH-SLEEP KEYSIZES-HIST-ASSERT REPLYBUFFER"
-                                     b" SET-DISABLE-DENY-SCRIPTS SET-SKIP-CHECKSUM-VALIDATION"):
+    elif call.argc > 2 and _named_in(call, b"AOF-FLUSH-SLEEP KEYSIZES-HIST-ASSERT REPLYBUFFER"):
         # They tune parts of Redis that are built differently here. Test suites set them and go on.
         reply_ok(call.reply)
         return
@@ -544,7 +553,7 @@ cdef void _decline(Call* call) noexcept nogil:
 
 
 cdef void _help(Call* call) noexcept nogil:
-    cdef const char* lines[41]
+    cdef const char* lines[45]
     lines[:] = [
         b"CHANGE-REPL-ID", b"    Take a new replication ID.",
         b"DICT-RESIZING <0|1>", b"    Forbid or allow the tables of keys to grow and shrink.",
@@ -564,11 +573,13 @@ cdef void _help(Call* call) noexcept nogil:
         b"QUICKLIST-PACKED-THRESHOLD <size>", b"    Accepted and without effect: elements larger than a node stand alone.",
         b"SDSLEN <key>", b"    Tell the lengths of a key and its string, and what their blocks take.",
         b"SET-ACTIVE-EXPIRE <0|1>", b"    Leave expired keys until they are looked at, or delete them in time.",
+        b"SET-DISABLE-DENY-SCRIPTS <0|1>", b"    Let scripts call what is not for scripts (but not run others).",
+        b"SET-SKIP-CHECKSUM-VALIDATION <0|1>", b"    Take payloads of DUMP whatever their checksum.",
         b"SLEEP <seconds>", b"    Stop the engine for a while. Decimals allowed.",
         b"STRINGMATCH-LEN <pattern> <string>", b"    Answer 1 when the pattern matches.",
         b"STRUCTSIZE", b"    Give the sizes of some structs.",
     ]
-    call_help(call, lines, 41)
+    call_help(call, lines, 45)
 
 
 cdef void cmd_debug(Call* call) noexcept nogil:
@@ -580,6 +591,10 @@ cdef void cmd_debug(Call* call) noexcept nogil:
         _object(call)
     elif _is(call, b"SET-ACTIVE-EXPIRE", 3, 3):
         _set_active_expire(call)
+    elif _is(call, b"SET-DISABLE-DENY-SCRIPTS", 3, 3):
+        _set_disable_deny_scripts(call)
+    elif _is(call, b"SET-SKIP-CHECKSUM-VALIDATION", 3, 3):
+        _set_skip_checksum_validation(call)
     elif _is(call, b"DIGEST", 2, 2):
         _digest(call)
     elif _is(call, b"DIGEST-VALUE", 2, call.argc):

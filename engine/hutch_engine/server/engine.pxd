@@ -5,9 +5,11 @@ A Session is one client's state: a socket, or a Python caller. Commands reach it
 session flags and calling `engine_wake_listener`.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from hutch_engine.base.atomics cimport stack_top
 from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.clock cimport Clock
-from hutch_engine.base.lock cimport Lock, Signal
+from hutch_engine.base.lock cimport Lock, Signal, lock_is_mine
 from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.random cimport Random
 from hutch_engine.base.slice cimport Slice
@@ -28,7 +30,7 @@ cdef enum:                              # Session.flags
     SESSION_DIRTY_CAS = 1 << 4          # a watched key changed
     SESSION_DIRTY_EXEC = 1 << 5         # a command could not be queued
     SESSION_CLOSE_AFTER_REPLY = 1 << 6  # QUIT, protocol errors, CLIENT KILL of oneself
-    SESSION_CLOSE_NOW = 1 << 7          # CLIENT KILL, output limit: the listener closes it
+    SESSION_CLOSE_NOW = 1 << 7          # CLIENT KILL, output limit: the listener closes it, or its owner's next call
     SESSION_REPLY_OFF = 1 << 8
     SESSION_REPLY_SKIP = 1 << 9         # the present command answers nothing
     SESSION_REPLY_SKIP_NEXT = 1 << 10   # the next one will
@@ -67,11 +69,18 @@ cdef enum:
     BLOCKED_KEY_OFFSET = 32             # of the name in server/blocking's BlockedKey
     TOPIC_NAME_OFFSET = 40              # of the name in server/pubsub's Topic
     SUBSCRIPTION_NAME_OFFSET = 39       # of session and topic in its Subscription
+    LATENCY_STEPS = 1728                # of server/latency's histograms
+    LATENCY_BYTES = 8 * LATENCY_STEPS
 
 cdef enum:                              # Engine.busy
     BUSY_NOT = 0
     BUSY_EVAL = 1
     BUSY_FUNCTION = 2
+
+cdef enum:                              # Engine.listener_chores
+    LISTENER_WEIGHS = 1 << 0            # maxmemory-clients is set
+    LISTENER_ADOPTS = 1 << 1            # sockets were opened for it
+    LISTENER_SHUTS = 1 << 2             # SHUTDOWN: nobody is let in any more
 
 cdef enum:                              # Engine.pause_kind
     PAUSE_NONE = 0
@@ -80,6 +89,11 @@ cdef enum:                              # Engine.pause_kind
 
 cdef struct Session
 cdef struct Engine
+
+cdef struct Grave:                      # room for a session whose Python object goes while the lock is taken; of malloc
+    Grave* next
+    Session* session
+    Signal served                       # raised when a wait inside a blocking command is over; lives as long as the struct
 
 cdef struct QueuedCommand:              # between MULTI and EXEC; one heap block each
     QueuedCommand* next
@@ -102,6 +116,8 @@ cdef struct CommandStats:
     uint64_t ticks                      # base/compiler ticks spent, to be divided by ticks_per_microsecond
     uint64_t rejected                   # refused before running
     uint64_t failed                     # ran and answered an error
+    uint64_t untimed                    # of the calls: those whose time was not taken (door_hot: most of them)
+    uint64_t* latency                   # owned: how many took how long (server/latency); NULL until the first
 
 cdef struct ErrorStat:                  # INFO errorstats: by the reply's first word
     char[64] name
@@ -127,10 +143,11 @@ cdef struct Session:
     const Command* last_command         # for CLIENT LIST: NULL before the first and after an unknown one
     uint64_t commands
     uint64_t bytes_in
-    uint64_t bytes_out
+    uint64_t bytes_out                  # atomic: written by the listener without the lock
     QueuedCommand* queue                # owned, in order
     QueuedCommand** queue_end
     uint32_t queue_length
+    uint64_t queue_flags                # CMD_ bits of the queued commands together, a script's as its first line says
     uint64_t queue_bytes
     Watch* watches                      # owned
     uint32_t watch_count
@@ -144,6 +161,7 @@ cdef struct Session:
     int64_t inbox_over_since_us         # the soft limit's clock for an embedded inbox; 0 = below it
     Session* next_noticed               # Engine.noticed_first
     bint noticed                        # in that list
+    bint ended                          # session_end: in Engine.ended, an empty struct that waits for its owner
     void* subscriptions                 # owned: the first of server/pubsub's Subscriptions, NULL without
     void* last_subscription
     uint32_t[5] topic_counts            # TOPIC_KINDS
@@ -155,6 +173,7 @@ cdef struct Session:
     uint64_t query_free
     uint64_t argument_bytes
     uint64_t output_bytes               # waiting behind a full socket
+    uint64_t weighed_bytes              # what of Engine.socket_bytes it is (server/client_eviction)
 
 ctypedef const Command* (*CommandFinder)(Slice name) noexcept nogil
 ctypedef const Command* (*CommandLister)(uint32_t index) noexcept nogil
@@ -165,6 +184,7 @@ ctypedef void (*ReadyNoter)(Engine* engine, int32_t database_index, Slice key) n
 ctypedef void (*AllReadyNoter)(Engine* engine, int32_t database_index) noexcept nogil
 ctypedef void (*ReadyServer)(Engine* engine) noexcept nogil
 
+ctypedef bint (*ListenerRebinder)(Engine* engine, Buffer* error_out) noexcept nogil
 ctypedef void (*ScriptingFreer)(Engine* engine) noexcept nogil
 ctypedef bint (*OthersServer)(Engine* engine) noexcept nogil
 ctypedef bint (*SignalLooker)() noexcept nogil
@@ -185,6 +205,10 @@ cdef struct WatchedKey:                 # one block, with the name for the table
 
 cdef struct Engine:
     Lock lock
+    bint closed                         # of all fields, only the lock, the signals and this one may be used any more
+    uint32_t amid                       # threads that let go of the lock in the middle of something: its end waits for them
+    Grave* graves                       # atomic stack: sessions to be freed (engine_leave_behind)
+    void* listener                      # the door's: its server/listener Listener, or NULL
     Heap heap
     Clock clock
     Random random
@@ -200,11 +224,14 @@ cdef struct Engine:
     uint32_t command_ids
     CommandStats* stats                 # owned, by Command.id
     uint64_t batch_ticks                # while a batch runs: when its last command ended, or 0
-    ErrorStat[128] errors
+    uint64_t hot_ticks                  # when the compiled method that runs began, if its time is taken; or 0
+    ErrorStat[128] errors               # in the order of their names (server/error_stats)
     uint32_t error_count                # used slots of `errors`
+    bint errors_stopped                 # there were too many: only their number is counted
 
     Session* sessions                   # borrowed; all of them, oldest first
     Session* last_session
+    Session* ended                      # owned by who made them, as all are; listed nowhere else any more
     uint32_t session_count
     uint32_t socket_count               # sessions that are sockets: connected_clients
     uint64_t next_session_id
@@ -244,10 +271,10 @@ cdef struct Engine:
     OthersServer serve_others           # the listener's: a script of one of its clients lets the others in ...
     void* listening                     # ... and the listener itself
     uint32_t socket_scripts_stop        # atomic: it is about to stop, and scripts of its clients with it
-    SignalLooker look_at_signals        # the door's; called without the lock. True: the script is to stop
+    SignalLooker look_at_signals        # the door's; called without the lock, by any thread. True: the script is to stop
     FlagsOfScript flags_of_script       # what else a script's shebang line makes of EVAL's flags, or NULL
     ScriptFigures script_figures
-    bint stop_scripts                   # the engine is about to close
+    uint32_t stop_scripts               # atomic: the engine is about to close
 
     uint8_t busy                        # BUSY_: a script overruns its time and lets others in between
     uint8_t pause_kind                  # CLIENT PAUSE
@@ -262,7 +289,13 @@ cdef struct Engine:
     uint64_t housekeeping_thread        # pthread_t
     bint stopping                       # threads are to end
     bint cron_paused                    # DEBUG PAUSE-CRON: housekeeping neither expires, frees nor resizes
+    bint scripts_may_all                # DEBUG SET-DISABLE-DENY-SCRIPTS: commands that are not for scripts run in them
+    bint checksums_ignored              # DEBUG SET-SKIP-CHECKSUM-VALIDATION: of payloads
 
+    uint64_t socket_bytes               # with maxmemory-clients: memory of all sockets' sessions as last weighed
+    uint64_t evicted_clients
+    uint32_t listener_chores            # LISTENER_ bits: looked at once a batch
+    ListenerRebinder rebind             # the listener's: listen where the configuration says by now; NULL without one
     int wake_fd                         # the listener's eventfd or pipe; -1 without a listener
     bint logs_to_output                 # the process is a server: without a logfile, lines go to standard output
     bint shutdown_asked                 # SHUTDOWN: whoever runs the program ends it
@@ -278,17 +311,22 @@ cdef struct Engine:
     uint64_t connections_rejected
     uint64_t commands_processed
     uint64_t bytes_in
-    uint64_t bytes_out
+    uint64_t bytes_out                  # atomic, as is the next: the listener counts when it has sent
+    uint64_t socket_writes
+    uint64_t socket_reads
+    uint64_t loop_turns                 # of the listener ...
+    uint64_t loop_ticks                 # ... what they took, waiting for sockets left out ...
+    uint64_t loop_command_ticks         # ... and of that the commands
     uint64_t error_replies
     uint64_t auth_failures
     uint64_t query_limit_closes
     uint64_t output_limit_closes
     uint64_t peak_used_bytes
     int64_t peak_used_s                 # Unix time when the peak was noticed
-    uint64_t samples[3][16]              # ops, bytes in, bytes out a second: INFO instantaneous_*
-    uint32_t sample_index
+    uint64_t samples[5][16]              # INFO instantaneous_*: ops, bytes in, bytes out, turns of the loop a second,
+    uint32_t sample_index                # and microseconds a turn
     int64_t sample_us
-    uint64_t[3] sample_last
+    uint64_t[5] sample_last
 
 cdef inline Session* session_of(Call* call) noexcept nogil:
     return <Session*>call.session
@@ -307,10 +345,27 @@ cdef void engine_poke_housekeeping(Engine* engine) noexcept nogil
 cdef inline bint engine_is_ours(const Engine* engine) noexcept nogil:
     """False in a child that was forked after the engine was made: it must not be touched."""
     return engine.fork_generation == engine.forks[0]
+cdef inline void engine_guarded(const Engine* engine) noexcept nogil:
+    """The caller holds the lock (builds with checks)."""
+    if HUTCH_CHECKS:
+        invariant(engine.keyspace.guard == NULL or lock_is_mine(&engine.lock), b"the engine is used without its lock")
+cdef void engine_bury(Engine* engine) noexcept nogil
+"""Free the sessions that were left behind. Requires the lock."""
+cdef void engine_bury_late(Engine* engine) noexcept nogil
+"""The same without the lock, if it is free: whoever has it looks when it lets go. Never waits."""
+cdef void engine_leave(Engine* engine) noexcept nogil
+"""Release the lock, and free what was left behind meanwhile. For holders without the GIL: a Python object may go while
+they have the lock."""
+cdef void engine_leave_behind(Engine* engine, Grave* grave) noexcept nogil
+"""Any thread, never waits: free this session and its grave, now or as soon as the lock is free."""
 cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
 """Requires the lock. NULL when memory was refused."""
 cdef void session_free(Session* session) noexcept nogil
 """Requires the lock. Forgets its watches, queue and buffers."""
+cdef void session_end(Session* session) noexcept nogil
+"""Its end, while somebody still points to it: it is in no list any more, has no watches, messages or replies, and whoever
+waits in it is woken. Only its flags (SESSION_CLOSE_NOW), id and session_free may be used. Not for one whose command is
+running or has let others in. Requires the lock."""
 cdef void session_reset(Session* session) noexcept nogil
 """RESET: back to what a fresh connection has, except the socket, its addresses and counters."""
 cdef void session_use_bell(Session* session, Bell* bell) noexcept nogil
@@ -341,5 +396,9 @@ cdef void session_notice(Session* session) noexcept nogil
 that it has not looked at yet; so are a thread and an event loop that wait. Requires the lock."""
 cdef Buffer* session_inbox(Session* session) noexcept nogil
 """Where to append a message for it that is not a reply; call session_notice afterwards."""
+cdef void engine_pause(Engine* engine, uint8_t kind, int64_t end_ms) noexcept nogil
+"""CLIENT PAUSE: from now on nothing expires either; what is due looks gone, and goes when the pause is over."""
+cdef void engine_end_pause(Engine* engine) noexcept nogil
+"""Whoever waits for it hears of it."""
 cdef void engine_sample(Engine* engine) noexcept nogil
 """Ten times a second: instantaneous figures of INFO."""

@@ -1,11 +1,12 @@
 """See engine.pxd."""
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
-from hutch_engine.base.atomics cimport atomic_load64
+from hutch_engine.base.atomics cimport atomic_fence, atomic_load64, stack_push, stack_take_all, stack_top
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_clear, buffer_init
-from hutch_engine.base.clock cimport clock_coarse_ms, clock_init, clock_now_ms, monotonic_us
-from hutch_engine.base.lock cimport lock_init, signal_init, signal_raise
+from hutch_engine.base.clock cimport clock_coarse_ms, clock_init, clock_now_ms, monotonic_us, ticks_per_microsecond
+from hutch_engine.base.lock cimport lock_init, lock_release, lock_try, signal_init, signal_raise
 from hutch_engine.base.memory cimport Heap, heap_clear, heap_free, heap_init, heap_try_alloc, heap_try_zeroed
 from hutch_engine.base.random cimport random_hex, random_init
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_of
@@ -80,6 +81,7 @@ cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept
     table_init(&engine.subscriptions, &engine.heap, &engine.keyspace.hash_key, SUBSCRIPTION_NAME_OFFSET)
     buffer_init(&engine.message, NULL)
     engine.keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
+    engine.keyspace.guard = &engine.lock
     return True
 
 
@@ -94,10 +96,14 @@ cdef void engine_set_commands(Engine* engine, CommandFinder find, CommandLister 
 
 cdef void engine_clear(Engine* engine) noexcept nogil:
     cdef int kind
+    cdef uint32_t i
+    engine.keyspace.guard = NULL         # nobody else looks any more
     if engine.scripting != NULL:
         engine.free_scripting(engine)
     while engine.sessions != NULL:
         session_free(engine.sessions)
+    while engine.ended != NULL:
+        session_free(engine.ended)
     table_clear(&engine.watched)
     table_clear(&engine.blocked)
     for kind in range(TOPIC_KINDS):
@@ -108,10 +114,12 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     engine.waits = NULL
     keyspace_clear(&engine.keyspace)
     config_clear(&engine.config)
+    for i in range(engine.command_ids):
+        heap_free(&engine.heap, engine.stats[i].latency, LATENCY_BYTES)
     heap_free(&engine.heap, engine.stats, engine.command_ids * sizeof(CommandStats))
     engine.stats = NULL
     heap_clear(&engine.heap)
-    # The lock and the signals stay usable: threads may still wait for them, to find the engine closed.
+    # The lock, the signals and the graves stay usable: threads may still come, to find the engine closed.
 
 
 cdef uint64_t engine_used_memory(const Engine* engine) noexcept nogil:
@@ -127,6 +135,7 @@ cdef void engine_wake_listener(Engine* engine) noexcept nogil:
 
 cdef void session_notice(Session* session) noexcept nogil:
     cdef Engine* engine = session.engine
+    engine_guarded(engine)
     if session.bell != NULL:
         bell_ring(session.bell, session.bell_number, &session.bell_round)
     if session.flags & SESSION_EMBEDDED:
@@ -176,30 +185,87 @@ cdef void engine_poke_housekeeping(Engine* engine) noexcept nogil:
     signal_raise(&engine.housekeeping)
 
 
+cdef void engine_pause(Engine* engine, uint8_t kind, int64_t end_ms) noexcept nogil:
+    engine.pause_kind = kind
+    engine.pause_end_ms = end_ms
+    engine.keyspace.keep_expired = True
+    engine_poke_housekeeping(engine)
+
+
+cdef void engine_end_pause(Engine* engine) noexcept nogil:
+    engine.pause_kind = PAUSE_NONE
+    engine.keyspace.keep_expired = False
+    signal_raise(&engine.pause_over)
+    engine_wake_listener(engine)
+    engine_poke_housekeeping(engine)         # what came due meanwhile
+
+
 cdef void engine_sample(Engine* engine) noexcept nogil:
     cdef int64_t now = monotonic_us()
     cdef int64_t elapsed = now - engine.sample_us
-    cdef uint64_t current[3]
+    cdef uint64_t current[5]
+    cdef uint64_t turns
     cdef int i
     if elapsed < 100000:
         return
     current[0] = engine.commands_processed
     current[1] = engine.bytes_in
-    current[2] = engine.bytes_out
-    for i in range(3):
+    current[2] = atomic_load64(&engine.bytes_out)
+    current[3] = engine.loop_turns
+    current[4] = <uint64_t>(<double>engine.loop_ticks / ticks_per_microsecond())
+    turns = current[3] - engine.sample_last[3]
+    for i in range(4):
         if engine.sample_us:
             engine.samples[i][engine.sample_index] = (current[i] - engine.sample_last[i]) * 1000000 // <uint64_t>elapsed
         engine.sample_last[i] = current[i]
+    engine.samples[4][engine.sample_index] = (current[4] - engine.sample_last[4]) // turns if turns else 0
+    engine.sample_last[4] = current[4]
     engine.sample_index = (engine.sample_index + 1) & 15
     engine.sample_us = now
+
+
+# ---- sessions whose Python objects go while the lock is taken
+#
+# Whoever leaves one behind pushes it first and tries the lock then; whoever has the lock lets go of it first and looks at the
+# stack then. One of the two sees the other.
+
+cdef void engine_bury(Engine* engine) noexcept nogil:
+    cdef Grave* grave = <Grave*>stack_take_all(<void**>&engine.graves)
+    cdef Grave* following
+    while grave != NULL:
+        following = grave.next
+        if not engine.closed:            # else it went with the engine
+            session_free(grave.session)
+        free(grave)
+        grave = following
+
+
+cdef void engine_bury_late(Engine* engine) noexcept nogil:
+    atomic_fence()
+    while stack_top(<void**>&engine.graves) != NULL and lock_try(&engine.lock):
+        engine_bury(engine)
+        lock_release(&engine.lock)
+        atomic_fence()
+
+
+cdef void engine_leave(Engine* engine) noexcept nogil:
+    lock_release(&engine.lock)
+    engine_bury_late(engine)
+
+
+cdef void engine_leave_behind(Engine* engine, Grave* grave) noexcept nogil:
+    stack_push(<void**>&engine.graves, <void**>&grave.next, grave)
+    engine_bury_late(engine)
 
 
 # ---- sessions
 
 cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil:
-    cdef Session* session = <Session*>heap_try_zeroed(&engine.heap, 1, sizeof(Session))
+    cdef Session* session
     cdef char text[40]
     cdef int length
+    engine_guarded(engine)
+    session = <Session*>heap_try_zeroed(&engine.heap, 1, sizeof(Session))
     if session == NULL:
         return NULL
     engine.next_session_id += 1
@@ -243,6 +309,22 @@ cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
 
 cdef void session_free(Session* session) noexcept nogil:
     cdef Engine* engine = session.engine
+    session_end(session)
+    if session.previous != NULL:
+        session.previous.next = session.next
+    else:
+        engine.ended = session.next
+    if session.next != NULL:
+        session.next.previous = session.previous
+    heap_free(&engine.heap, session, sizeof(Session))
+
+
+cdef void session_end(Session* session) noexcept nogil:
+    cdef Engine* engine = session.engine
+    engine_guarded(engine)
+    if session.ended:
+        return
+    session.ended = True
     if session.blocked != NULL:
         engine.forget_blocked(session)
     session.flags |= SESSION_CLOSE_NOW           # nothing is sent to it any more
@@ -251,6 +333,7 @@ cdef void session_free(Session* session) noexcept nogil:
     _unnotice(session)
     if engine.current == session:
         engine.current = NULL
+    engine.socket_bytes -= session.weighed_bytes
     session_use_bell(session, NULL)
     session_discard(session)
     buffer_clear(&session.reply.buffer)
@@ -271,10 +354,17 @@ cdef void session_free(Session* session) noexcept nogil:
     engine.session_count -= 1
     if not session.flags & SESSION_EMBEDDED:
         engine.socket_count -= 1
-    heap_free(&engine.heap, session, sizeof(Session))
+    session.previous = NULL
+    session.next = engine.ended
+    if engine.ended != NULL:
+        engine.ended.previous = session
+    engine.ended = session
+    if session.served != NULL:
+        signal_raise(session.served)     # whoever waits in it is to see that it is over
 
 
 cdef void session_use_bell(Session* session, Bell* bell) noexcept nogil:
+    engine_guarded(session.engine)
     if session.bell == bell:
         return
     if session.bell != NULL:
@@ -308,14 +398,16 @@ cdef void session_select(Session* session, int32_t database_index) noexcept nogi
 
 
 cdef void session_reset(Session* session) noexcept nogil:
+    engine_guarded(session.engine)
     session_discard(session)
     if session.engine.forget_topics != NULL:
         session.engine.forget_topics(session)
     session_select(session, 0)
     session.reply.resp = 2
     buffer_clear(&session.name)
-    session.flags &= ~<uint32_t>(SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT | SESSION_NO_EVICT
-                                 | SESSION_NO_TOUCH | SESSION_AUTHENTICATED | SESSION_PROTOCOL_SET)
+    # A SKIP before RESET is for its own reply.
+    session.flags &= ~<uint32_t>(SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_NO_EVICT | SESSION_NO_TOUCH
+                                 | SESSION_AUTHENTICATED | SESSION_PROTOCOL_SET)
     session.call.flags = 0
     if session.flags & SESSION_EMBEDDED or session.engine.config.requirepass.length == 0:
         session.flags |= SESSION_AUTHENTICATED
@@ -368,6 +460,7 @@ cdef void session_discard(Session* session) noexcept nogil:
     session.queue = NULL
     session.queue_end = &session.queue
     session.queue_length = 0
+    session.queue_flags = 0
     session.queue_bytes = 0
     session.flags &= ~<uint32_t>(SESSION_MULTI | SESSION_DIRTY_CAS | SESSION_DIRTY_EXEC)
     session_unwatch(session)

@@ -15,7 +15,7 @@ from hutch_engine.keyspace.keyspace cimport (
 from hutch_engine.server.config cimport (
     POLICY_ALLKEYS_LFU, POLICY_ALLKEYS_LRU, POLICY_ALLKEYS_RANDOM, POLICY_NOEVICTION, POLICY_VOLATILE_LFU,
     POLICY_VOLATILE_LRU, POLICY_VOLATILE_RANDOM, POLICY_VOLATILE_TTL)
-from hutch_engine.server.engine cimport Engine, engine_used_memory
+from hutch_engine.server.engine cimport PAUSE_NONE, Engine, engine_used_memory
 from hutch_engine.structures.table cimport TableSlot, table_count, table_find, table_hash, table_random
 
 cdef enum:
@@ -98,6 +98,8 @@ cdef bint evict_until_it_fits(Engine* engine) noexcept nogil:
     cdef Database* database
     cdef Entry* entry
     cdef bint found
+    if engine.pause_kind != PAUSE_NONE:
+        return True              # a pause is for data that stays as it is: Redis neither evicts nor refuses then
     while engine_used_memory(engine) > limit:
         # What was deleted lazily is on its way out already: finish that before more keys have to go.
         if keyspace.lazy_tables != NULL or keyspace.lazy_values != NULL:

@@ -20,8 +20,6 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
                       uint64_t key_hash) noexcept nogil
 """Run the handler of a command that was checked already, with statistics; for EXEC and scripts. Effects
 are acted on by the caller (act_on_effects)."""
-cdef void count_error(Engine* engine, Slice text) noexcept nogil
-"""INFO errorstats: an error that no run_command sees; `text` begins with its code."""
 cdef void act_on_effects(Engine* engine) noexcept nogil
 """WATCH, keyspace events, blocked clients. After each top-level command, and by housekeeping."""
 cdef void take_inbox(Session* session) noexcept nogil

@@ -2,10 +2,11 @@
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice
+from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, ticks, unlikely
 from hutch_engine.base.memory cimport heap_is_short, heap_mend
-from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
+from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
 from hutch_engine.commands.call cimport (
     CALL_IN_MULTI, CALL_NO_TOUCH, Call, CommandHandler, error_arity, error_memory)
 from hutch_engine.commands.command cimport (
@@ -17,22 +18,24 @@ from hutch_engine.keyspace.keyspace cimport (
     CHORE_EFFECTS_LOST, EFFECT_READY, EFFECT_READY_ALL, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Effect, Keyspace, keyspace_effects_clear,
     keyspace_expire_due, keyspace_now)
 from hutch_engine.server.command_table cimport command_find_subcommand
+from hutch_engine.server.config cimport ENABLE_LOCAL, ENABLE_YES, Config
 from hutch_engine.server.engine cimport (
-    BUSY_EVAL, BUSY_NOT, PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_ERROR_COUNTED, SESSION_AUTHENTICATED,
+    BUSY_EVAL, BUSY_NOT, PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_AUTHENTICATED, SESSION_CLOSE_NOW, SESSION_ERROR_COUNTED,
     SESSION_DIRTY_EXEC, SESSION_EMBEDDED, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_TOUCH, SESSION_OF_SCRIPTS,
     SESSION_POSTPONED,
     SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED,
-    SESSION_TRACKING, SESSION_UNIX_SOCKET, TRACKING_CACHING, CommandStats, Engine, ErrorStat, QueuedCommand, Session,
-    engine_poke_housekeeping,
+    SESSION_TRACKING, SESSION_UNIX_SOCKET, TRACKING_CACHING, CommandStats, Engine, Session,
+    engine_end_pause, engine_guarded, engine_poke_housekeeping,
     engine_touch_watched, engine_touch_watched_all, engine_used_memory, session_discard, session_queue)
+from hutch_engine.server.error_stats cimport error_stats_count
 from hutch_engine.server.eviction cimport evict_until_it_fits
+from hutch_engine.server.latency cimport latency_note
 from hutch_engine.server.monitor cimport monitor_feed
 from hutch_engine.server.pubsub cimport pubsub_sweep
 from hutch_engine.server.tracking cimport announce_effects, tracking_invalidate_all, tracking_remember
 
 cdef enum:
     NAME_SHOWN = 128             # bytes of a client's words that an error repeats
-    ERROR_NAMES = 128            # Engine.errors
     PAST_DEADLINES = 64          # removed at once after a command that gave them; the rest by housekeeping
 
 
@@ -57,16 +60,11 @@ cdef void _unknown_command(Session* session, Slice* argv, size_t argc, Buffer* t
     cdef size_t i, room
     cdef Slice word
     cdef size_t args_start
-    cdef char c
     if container != NULL:
         buffer_append_text(text, b"ERR unknown subcommand '")
         buffer_append_slice(text, _shown(argv[1]))
         buffer_append_text(text, b"'. Try ")
-        for i in range(container.name_length):
-            c = container.name[i]
-            if 97 <= c <= 122:
-                c -= 32
-            buffer_append(text, &c, 1)
+        _append_upper(text, container)
         buffer_append_text(text, b" HELP.")
         return
     buffer_append_text(text, b"ERR unknown command '")
@@ -113,6 +111,10 @@ cdef inline void _reject_text(Session* session, const Command* command, const ch
 
 cdef void _reject_unknown(Session* session, Slice* argv, size_t argc) noexcept nogil:
     cdef Buffer text
+    if not session.flags & SESSION_EMBEDDED and (slice_is(argv[0], b"post") or slice_is(argv[0], b"host:")):
+        # A web page that talks to this port: Redis hangs up without an answer, to what came before as well.
+        session.flags |= SESSION_CLOSE_NOW
+        return
     buffer_init(&text, NULL)
     _unknown_command(session, argv, argc, &text)
     _reject(session, NULL, buffer_slice(&text))
@@ -141,14 +143,7 @@ cdef bint _runs_inside_multi(const Command* command) noexcept nogil:
 
 cdef uint64_t _flags_with_queue(Session* session, const Command* command) noexcept nogil:
     """EXEC is judged by what it would run."""
-    cdef uint64_t flags = command.flags
-    cdef QueuedCommand* queued
-    if unlikely(session.flags & SESSION_MULTI) and _names(command, b"exec", 4):
-        queued = session.queue
-        while queued != NULL:
-            flags |= queued.command.flags
-            queued = queued.next
-    return flags
+    return command.flags | session.queue_flags if _names(command, b"exec", 4) else command.flags
 
 
 cdef bint _is_out_of_place(Session* session, const Command* command) noexcept nogil:
@@ -177,9 +172,9 @@ cdef bint _serves_subscribers(const Command* command) noexcept nogil:
 
 
 cdef uint64_t _flags_with_script(Session* session, const Command* command, Slice* argv, size_t argc, uint64_t flags) noexcept nogil:
-    """A script that says it does not write is not held by CLIENT PAUSE WRITE."""
-    if flags & CMD_MAY_REPLICATE and command.acl_categories & ACL_SCRIPTING and session.engine.flags_of_script != NULL \
-            and not session.flags & SESSION_MULTI:
+    """A script that says it does not write is not held by CLIENT PAUSE WRITE, and one that says it may need memory is
+    refused without."""
+    if command.acl_categories & ACL_SCRIPTING and command.parent == NULL and session.engine.flags_of_script != NULL:
         return session.engine.flags_of_script(session, command, argv, argc)
     return flags
 
@@ -190,11 +185,39 @@ cdef const char* _busy_text(const Engine* engine) noexcept nogil:
     return b"BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
 
 
-cdef bint _debug_is_allowed(Session* session) noexcept nogil:
-    cdef int64_t setting = session.engine.config.enable_debug_command
-    if session.flags & SESSION_EMBEDDED or setting == 1:
+cdef bint _protected_is_allowed(Session* session, const Command* command) noexcept nogil:
+    """DEBUG, and MODULE's subcommands. A caller in the process may debug: the engine is its own."""
+    cdef const Config* config = &session.engine.config
+    cdef int64_t setting = config.enable_debug_command
+    if command.parent != NULL:
+        setting = config.enable_module_command
+    elif session.flags & SESSION_EMBEDDED:
         return True
-    return setting == 2 and _is_local(session)
+    return setting == ENABLE_YES or (setting == ENABLE_LOCAL and _is_local(session))
+
+
+cdef void _append_upper(Buffer* text, const Command* command) noexcept nogil:
+    cdef size_t i
+    cdef char c
+    for i in range(command.name_length):
+        c = command.name[i]
+        if 97 <= c <= 122:
+            c -= 32
+        buffer_append(text, &c, 1)
+
+
+cdef void _reject_protected(Session* session, const Command* command) noexcept nogil:
+    cdef const Command* named = command.parent if command.parent != NULL else command
+    cdef Buffer text
+    buffer_init(&text, NULL)
+    buffer_append_text(&text, b"ERR ")
+    _append_upper(&text, named)
+    buffer_append_text(&text, b" command not allowed. If the enable-")
+    buffer_append(&text, named.name, named.name_length)
+    buffer_append_text(&text, b"-command option is set to \"local\", you can run it from a local connection, otherwise you "
+                              b"need to set this option in the configuration file, and then restart the server.")
+    _reject(session, command, buffer_slice(&text))
+    buffer_clear(&text)
 
 
 cdef bint _is_local(Session* session) noexcept nogil:
@@ -206,19 +229,19 @@ cdef bint _is_local(Session* session) noexcept nogil:
         (address.length > 6 and memcmp(address.data, b"[::1]:", 6) == 0)
 
 
-cdef bint _memory_forbids(Session* session, uint64_t flags) noexcept nogil:
+cdef bint _memory_forbids(Session* session, const Command* command, Slice* argv, size_t argc, uint64_t flags) noexcept nogil:
     """maxmemory is reached and eviction did not help, or the system itself has no more to give."""
     cdef Engine* engine = session.engine
     if likely(not heap_is_short(&engine.heap)) or heap_mend(&engine.heap):
         if likely(engine.config.maxmemory == 0) or evict_until_it_fits(engine):
             return False
-    return (flags & CMD_DENYOOM) != 0
+    return (_flags_with_script(session, command, argv, argc, flags) & CMD_DENYOOM) != 0
 
 
 cdef bint _is_paused(Session* session, uint64_t flags) noexcept nogil:
     cdef Engine* engine = session.engine
     if clock_now_ms(&engine.clock) >= engine.pause_end_ms:
-        engine.pause_kind = PAUSE_NONE
+        engine_end_pause(engine)
         return False
     if session.flags & SESSION_REPLICA:
         return False
@@ -227,30 +250,9 @@ cdef bint _is_paused(Session* session, uint64_t flags) noexcept nogil:
 
 # ---- running
 
-cdef void count_error(Engine* engine, Slice text) noexcept nogil:
-    cdef const char* name = text.data
-    cdef size_t length = 0
-    cdef uint32_t i
-    cdef ErrorStat* stat
-    while length < text.length and length < sizeof(engine.errors[0].name) - 1 and <unsigned char>name[length] > 32:
-        length += 1
-    engine.error_replies += 1
-    for i in range(engine.error_count):
-        stat = &engine.errors[i]
-        if memcmp(stat.name, name, length) == 0 and stat.name[length] == 0:
-            stat.count += 1
-            return
-    if engine.error_count < ERROR_NAMES:
-        stat = &engine.errors[engine.error_count]
-        memcpy(stat.name, name, length)
-        stat.name[length] = 0
-        stat.count = 1
-        engine.error_count += 1
-
-
 cdef void _count_error(Engine* engine, const Reply* reply, size_t mark) noexcept nogil:
     """By the reply's first word."""
-    count_error(engine, slice_of(reply.buffer.data + mark + 1, reply.buffer.length - mark - 1))
+    error_stats_count(engine, slice_of(reply.buffer.data + mark + 1, reply.buffer.length - mark - 1))
 
 
 cdef void _remember(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
@@ -279,6 +281,7 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
     # In a batch the end of one command is the start of the next: one look at the counter for each.
     cdef uint64_t started = engine.batch_ticks if engine.batch_ticks else ticks()
     cdef uint64_t ended
+    engine_guarded(engine)
     call.argv = argv
     call.argc = argc
     call.command = command
@@ -300,6 +303,7 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
     stats.ticks += ended - started
     if unlikely(session.reply.buffer.failed):
         _reply_lost(session, mark)
+    latency_note(engine, stats, ended - started)
     engine.commands_processed += 1
     session.commands += 1
     if unlikely(session.reply.buffer.length > mark and session.reply.buffer.data[mark] == 45):
@@ -329,6 +333,7 @@ cdef void act_on_effects(Engine* engine) noexcept nogil:
     cdef size_t i
     cdef Effect* effect
     cdef Slice key
+    engine_guarded(engine)
     # A deadline given in the past (SET ... PXAT 1): the key is gone when its command has answered.
     # Not while a script lets others in: for it, time stands still.
     if keyspace.earliest_added_ms != INT64_MAX and not engine.cron_paused and engine.busy == BUSY_NOT \
@@ -401,6 +406,8 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
     cdef Keyspace* keyspace = &engine.keyspace
     cdef size_t mark = session.reply.buffer.length
     cdef uint64_t flags
+    engine_guarded(engine)
+    invariant(not session.ended, b"a session that has ended runs a command")
     keyspace.now_ms = 0
     if session.flags & SESSION_EMBEDDED:       # for sockets, the listener looks once a batch
         keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)
@@ -415,10 +422,8 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
             unlikely(command.arity < 0 and argc < <size_t>(-command.arity)) or unlikely(command.handler == NULL):
         _reject_arity(session, command)
         return _refused(session, mark)
-    if unlikely(command.flags & CMD_PROTECTED) and not _debug_is_allowed(session):
-        _reject_text(session, command, b"ERR DEBUG command not allowed. If the enable-debug-command option is set to "
-                     b"\"local\", you can run it from a local connection, otherwise you need to set this option in "
-                     b"the configuration file, and then restart the server.")
+    if unlikely(command.flags & CMD_PROTECTED) and not _protected_is_allowed(session, command):
+        _reject_protected(session, command)
         return _refused(session, mark)
     if unlikely(not session.flags & SESSION_AUTHENTICATED) and engine.config.requirepass.length \
             and not command.flags & CMD_NO_AUTH:
@@ -434,7 +439,7 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
         _reject_text(session, command, _busy_text(engine))
         return _refused(session, mark)
     if unlikely(engine.config.maxmemory != 0 or heap_is_short(&engine.heap)) and engine.busy == BUSY_NOT \
-            and _memory_forbids(session, flags):
+            and _memory_forbids(session, command, argv, argc, flags):
         _reject_text(session, command, b"OOM command not allowed when used memory > 'maxmemory'.")
         return _refused(session, mark)
     if unlikely(session.flags & (SESSION_SUBSCRIBED | SESSION_MONITOR)) and _is_out_of_place(session, command):
@@ -444,6 +449,7 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
         return EXECUTE_POSTPONED
     if unlikely(session.flags & SESSION_MULTI) and not _runs_inside_multi(command):
         if session_queue(session, command, argv, argc):
+            session.queue_flags |= _flags_with_script(session, command, argv, argc, command.flags)
             reply_simple(&session.reply, b"QUEUED")
         else:
             _reject_text(session, command, b"OOM command not allowed when used memory > 'maxmemory'.")

@@ -3,51 +3,13 @@ from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from hutch_engine.base.clock cimport clock_coarse_ms, clock_now_ms
 from hutch_engine.base.lock cimport (
     Lock, lock_acquire, lock_give_way, lock_is_wanted, lock_release, signal_prepare, signal_raise, signal_wait)
+from hutch_engine.base.thread cimport thread_join, thread_pause_us, thread_start
 from hutch_engine.keyspace.keyspace cimport (
     CHORE_LAZY_FREE, CHORE_RESIZE, Keyspace, keyspace_expire_due, keyspace_free_some, keyspace_next_deadline_ms,
     keyspace_resize_some)
 from hutch_engine.server.blocking cimport blocking_next_ms, blocking_time_out
-from hutch_engine.server.engine cimport PAUSE_NONE, Engine, engine_wake_listener
+from hutch_engine.server.engine cimport PAUSE_NONE, Engine, engine_end_pause, engine_leave
 from hutch_engine.server.executor cimport act_on_effects
-
-cdef extern from * nogil:
-    """
-    #include <pthread.h>
-    #include <signal.h>
-    #include <stdint.h>
-    typedef void (*hutch_thread_body)(void *);
-    typedef struct { hutch_thread_body body; void *context; } hutch_thread_start;
-    #include <stdlib.h>
-    static void *hutch_thread_main(void *p) {
-        hutch_thread_start start = *(hutch_thread_start *)p;
-        free(p);
-        start.body(start.context);
-        return NULL;
-    }
-    /* Signals stay with the host's own threads. */
-    static int hutch_thread_new(hutch_thread_body body, void *context, uint64_t *thread_out) {
-        hutch_thread_start *start = malloc(sizeof *start);
-        sigset_t all, before;
-        pthread_t thread;
-        int failed;
-        if (!start) return 0;
-        start->body = body; start->context = context;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        failed = pthread_create(&thread, NULL, hutch_thread_main, start);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        if (failed) { free(start); return 0; }
-        *thread_out = (uint64_t)(uintptr_t)thread;
-        return 1;
-    }
-    #include <time.h>
-    static void hutch_pause_us(long us) { struct timespec t = { 0, us * 1000 }; nanosleep(&t, NULL); }
-    static void hutch_thread_join(uint64_t thread) { pthread_join((pthread_t)(uintptr_t)thread, NULL); }
-    """
-    ctypedef void (*ThreadBody "hutch_thread_body")(void* context) noexcept nogil
-    bint hutch_thread_new(ThreadBody body, void* context, uint64_t* thread_out) noexcept
-    void hutch_pause_us(long us) noexcept
-    void hutch_thread_join(uint64_t thread) noexcept
 
 cdef enum:
     WAIT_SLICE = 64              # time-outs of waiting clients a slice
@@ -65,7 +27,7 @@ cdef enum:
 
 
 cdef bint housekeeping_start(Engine* engine) noexcept nogil:
-    if not hutch_thread_new(_main, engine, &engine.housekeeping_thread):
+    if not thread_start(_main, engine, b"hutch-housekeep", 0, &engine.housekeeping_thread):
         return False
     engine.housekeeping_runs = True
     return True
@@ -79,8 +41,10 @@ cdef void housekeeping_stop(Engine* engine) noexcept nogil:
     lock_release(&engine.lock)
     if runs:
         signal_raise(&engine.housekeeping)
-        hutch_thread_join(engine.housekeeping_thread)
+        thread_join(engine.housekeeping_thread)
+        lock_acquire(&engine.lock)
         engine.housekeeping_runs = False
+        lock_release(&engine.lock)
 
 
 cdef bint _slice(Engine* engine) noexcept nogil:
@@ -101,9 +65,8 @@ cdef bint _slice(Engine* engine) noexcept nogil:
     if blocking_time_out(engine, WAIT_SLICE):
         more = True
     if engine.pause_kind != PAUSE_NONE and clock_now_ms(&engine.clock) >= engine.pause_end_ms:
-        engine.pause_kind = PAUSE_NONE
-        signal_raise(&engine.pause_over)
-        engine_wake_listener(engine)
+        engine_end_pause(engine)
+        more = True                      # what came due meanwhile
     if keyspace.effect_count or keyspace.chores:
         act_on_effects(engine)
     return more or (engine.chores & CHORE_LAZY_FREE and not engine.cron_paused)
@@ -133,8 +96,8 @@ cdef void _main(void* context) noexcept nogil:
             if slices % SLICES_AWAKE:
                 lock_give_way(&engine.lock)
             else:
-                lock_release(&engine.lock)
-                hutch_pause_us(PAUSE_US)
+                engine_leave(engine)
+                thread_pause_us(PAUSE_US)
                 lock_acquire(&engine.lock)
             continue
         ticket = signal_prepare(&engine.housekeeping)
@@ -148,8 +111,8 @@ cdef void _main(void* context) noexcept nogil:
             timeout_us = 1000 * (wake - now if wake - now < LONGEST_SLEEP_MS else LONGEST_SLEEP_MS) if wake > now else 0
         if engine.chores & CHORE_RESIZE and not engine.cron_paused and not engine.busy and (timeout_us < 0 or timeout_us > RESIZE_PAUSE_US):
             timeout_us = RESIZE_PAUSE_US
-        lock_release(&engine.lock)
+        engine_leave(engine)
         if timeout_us != 0:
             signal_wait(&engine.housekeeping, ticket, timeout_us)
         lock_acquire(&engine.lock)
-    lock_release(&engine.lock)
+    engine_leave(engine)

@@ -2,8 +2,10 @@
 have shows what an idle Redis shows."""
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdio cimport FILE, fclose, fgets, fopen, sscanf, snprintf
+from libc.stdlib cimport strtod
 from libc.string cimport memset
 from posix.unistd cimport getpid, readlink, sysconf
+from hutch_engine.base.atomics cimport atomic_load64
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
                                        buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.clock cimport clock_now_ms, clock_now_us, monotonic_us, ticks_per_microsecond
@@ -11,14 +13,18 @@ from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
 from hutch_engine.commands.call cimport Call
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport reply_verbatim
-from hutch_engine.keyspace.keyspace cimport Database, Keyspace, keyspace_deadlines
+from hutch_engine.keyspace.keyspace cimport (
+    SIZE_BINS, SIZE_TYPES, Database, Keyspace, keyspace_deadlines, keyspace_field_deadlines)
 from hutch_engine.server.blocking cimport blocking_keys_until_gone
 from hutch_engine.server.config cimport Parameter, config_text
 from hutch_engine.server.config_table cimport config_find
 from hutch_engine.server.engine cimport (
     SESSION_BLOCKED, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_CHANNEL, TOPIC_PATTERN,
-    TOPIC_PREFIX, TOPIC_SHARD, TOPIC_TRACKED, CommandStats, Engine, ErrorStat, ScriptFigures, Session, engine_of,
+    TOPIC_PREFIX, TOPIC_SHARD, TOPIC_TRACKED, CommandStats, Engine, ScriptFigures, Session, engine_of,
     engine_used_memory, session_memory)
+from hutch_engine.server.error_stats cimport error_stats_append
+from hutch_engine.server.latency cimport latency_percentile_us
+from hutch_engine.server.standalone cimport standalone_last_save_s
 from hutch_engine.structures.table cimport table_count, table_memory
 
 cdef extern from "<sys/resource.h>" nogil:
@@ -32,6 +38,20 @@ cdef extern from "<sys/resource.h>" nogil:
     int getrusage(int who, rusage* usage)
     int RUSAGE_SELF
     int RUSAGE_CHILDREN
+
+cdef extern from *:
+    """
+    #include <sys/resource.h>
+    #ifdef RUSAGE_THREAD
+    #define HUTCH_RUSAGE_THREAD RUSAGE_THREAD
+    #define HUTCH_KNOWS_THREADS 1
+    #else
+    #define HUTCH_RUSAGE_THREAD RUSAGE_SELF
+    #define HUTCH_KNOWS_THREADS 0
+    #endif
+    """
+    int HUTCH_RUSAGE_THREAD
+    bint HUTCH_KNOWS_THREADS
 
 cdef extern from "<sys/utsname.h>" nogil:
     cdef struct utsname:
@@ -94,6 +114,9 @@ cdef enum:
     SECTION_KEYSIZES = 1 << 14
     SECTIONS_ALL = (1 << 15) - 1
     SECTIONS_DEFAULT = SECTIONS_ALL & ~(SECTION_COMMANDSTATS | SECTION_LATENCYSTATS)
+
+cdef enum:
+    PERCENTS_MAX = 64            # that are shown for a command
 
 cdef const char* _section_names[15]
 _section_names[:] = [
@@ -281,7 +304,7 @@ cdef void _clients(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"tracking_clients", tracking)
     _number(out, b"pubsub_clients", subscribed)
     _number(out, b"watching_clients", watching)
-    _number(out, b"clients_in_timeout_table", 0)
+    _number(out, b"clients_in_timeout_table", <int64_t>engine.waits.count if engine.waits != NULL else 0)
     _number(out, b"total_watched_keys", <int64_t>table_count(&engine.watched))
     _number(out, b"total_blocking_keys", <int64_t>table_count(&engine.blocked))
     _number(out, b"total_blocking_keys_on_nokey", blocking_keys_until_gone(engine))
@@ -374,8 +397,7 @@ cdef void _persistence(Engine* engine, Buffer* out) noexcept nogil:
     _zeros(out, b"current_save_keys_processed current_save_keys_total")
     _number(out, b"rdb_changes_since_last_save", <int64_t>engine.keyspace.dirty)
     _number(out, b"rdb_bgsave_in_progress", 0)
-    # Nothing was ever saved: as in Redis, the start counts as the last time.
-    _number(out, b"rdb_last_save_time", clock_now_ms(&engine.clock) // 1000 - (monotonic_us() - engine.started_us) // 1000000)
+    _number(out, b"rdb_last_save_time", standalone_last_save_s(engine))
     _text(out, b"rdb_last_bgsave_status", b"ok")
     _number(out, b"rdb_last_bgsave_time_sec", -1)
     _number(out, b"rdb_current_bgsave_time_sec", -1)
@@ -403,7 +425,7 @@ cdef void _stats(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"total_commands_processed", <int64_t>engine.commands_processed)
     _number(out, b"instantaneous_ops_per_sec", <int64_t>_rate(engine, 0))
     _number(out, b"total_net_input_bytes", <int64_t>engine.bytes_in)
-    _number(out, b"total_net_output_bytes", <int64_t>engine.bytes_out)
+    _number(out, b"total_net_output_bytes", <int64_t>atomic_load64(&engine.bytes_out))
     _zeros(out, b"total_net_repl_input_bytes total_net_repl_output_bytes")
     _decimal(out, b"instantaneous_input_kbps", _rate(engine, 1) / 1024.0, 2)
     _decimal(out, b"instantaneous_output_kbps", _rate(engine, 2) / 1024.0, 2)
@@ -417,7 +439,7 @@ cdef void _stats(Engine* engine, Buffer* out) noexcept nogil:
     _decimal(out, b"expired_stale_perc", 0, 2)
     _zeros(out, b"expired_time_cap_reached_count expire_cycle_cpu_milliseconds")
     _number(out, b"evicted_keys", <int64_t>engine.keyspace.evicted)
-    _zeros(out, b"evicted_clients")
+    _number(out, b"evicted_clients", <int64_t>engine.evicted_clients)
     _number(out, b"evicted_scripts", <int64_t>engine.script_figures.scripts_evicted)
     _zeros(out, b"total_eviction_exceeded_time current_eviction_exceeded_time")
     _number(out, b"keyspace_hits", <int64_t>engine.keyspace.hits)
@@ -433,13 +455,18 @@ cdef void _stats(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"tracking_total_prefixes", <int64_t>table_count(&engine.topics[TOPIC_PREFIX]))
     _number(out, b"unexpected_error_replies", 0)
     _number(out, b"total_error_replies", <int64_t>engine.error_replies)
-    _zeros(out, b"dump_payload_sanitizations total_reads_processed total_writes_processed io_threaded_reads_processed "
-                b"io_threaded_writes_processed io_threaded_total_prefetch_batches io_threaded_total_prefetch_entries")
+    _zeros(out, b"dump_payload_sanitizations")
+    _number(out, b"total_reads_processed", <int64_t>engine.socket_reads)
+    _number(out, b"total_writes_processed", <int64_t>atomic_load64(&engine.socket_writes))
+    _zeros(out, b"io_threaded_reads_processed io_threaded_writes_processed io_threaded_total_prefetch_batches io_threaded_total_prefetch_entries")
     _number(out, b"client_query_buffer_limit_disconnections", <int64_t>engine.query_limit_closes)
     _number(out, b"client_output_buffer_limit_disconnections", <int64_t>engine.output_limit_closes)
-    _zeros(out, b"reply_buffer_shrinks reply_buffer_expands eventloop_cycles eventloop_duration_sum "
-                b"eventloop_duration_cmd_sum instantaneous_eventloop_cycles_per_sec "
-                b"instantaneous_eventloop_duration_usec")
+    _zeros(out, b"reply_buffer_shrinks reply_buffer_expands")
+    _number(out, b"eventloop_cycles", <int64_t>engine.loop_turns)
+    _number(out, b"eventloop_duration_sum", <int64_t>(<double>engine.loop_ticks / ticks_per_microsecond()))
+    _number(out, b"eventloop_duration_cmd_sum", <int64_t>(<double>engine.loop_command_ticks / ticks_per_microsecond()))
+    _number(out, b"instantaneous_eventloop_cycles_per_sec", <int64_t>_rate(engine, 3))
+    _number(out, b"instantaneous_eventloop_duration_usec", <int64_t>_rate(engine, 4))
     _number(out, b"acl_access_denied_auth", <int64_t>engine.auth_failures)
     _zeros(out, b"acl_access_denied_cmd acl_access_denied_key acl_access_denied_channel")
 
@@ -460,16 +487,20 @@ cdef void _replication(Engine* engine, Buffer* out) noexcept nogil:
     _zeros(out, b"repl_backlog_first_byte_offset repl_backlog_histlen")
 
 
+cdef void _cpu_of(Buffer* out, int who, const char* system, const char* user) noexcept nogil:
+    cdef rusage usage
+    memset(&usage, 0, sizeof(usage))
+    getrusage(who, &usage)
+    _decimal(out, system, usage.ru_stime.tv_sec + usage.ru_stime.tv_usec / 1e6, 6)
+    _decimal(out, user, usage.ru_utime.tv_sec + usage.ru_utime.tv_usec / 1e6, 6)
+
+
 cdef void _cpu(Buffer* out) noexcept nogil:
-    cdef rusage own, children
-    memset(&own, 0, sizeof(own))
-    memset(&children, 0, sizeof(children))
-    getrusage(RUSAGE_SELF, &own)
-    getrusage(RUSAGE_CHILDREN, &children)
-    _decimal(out, b"used_cpu_sys", own.ru_stime.tv_sec + own.ru_stime.tv_usec / 1e6, 6)
-    _decimal(out, b"used_cpu_user", own.ru_utime.tv_sec + own.ru_utime.tv_usec / 1e6, 6)
-    _decimal(out, b"used_cpu_sys_children", children.ru_stime.tv_sec + children.ru_stime.tv_usec / 1e6, 6)
-    _decimal(out, b"used_cpu_user_children", children.ru_utime.tv_sec + children.ru_utime.tv_usec / 1e6, 6)
+    _cpu_of(out, RUSAGE_SELF, b"used_cpu_sys", b"used_cpu_user")
+    _cpu_of(out, RUSAGE_CHILDREN, b"used_cpu_sys_children", b"used_cpu_user_children")
+    if HUTCH_KNOWS_THREADS:
+        # The thread that runs the commands: the listener's for a socket, for an embedded caller its own.
+        _cpu_of(out, HUTCH_RUSAGE_THREAD, b"used_cpu_sys_main_thread", b"used_cpu_user_main_thread")
 
 
 cdef void _command_stats(Engine* engine, const Command* command, Buffer* out) noexcept nogil:
@@ -479,6 +510,8 @@ cdef void _command_stats(Engine* engine, const Command* command, Buffer* out) no
     cdef uint32_t i
     if stats.calls or stats.rejected or stats.failed:
         us = stats.ticks / ticks_per_microsecond()
+        if 0 < stats.untimed < stats.calls:      # those took as long as the others, as far as we know
+            us *= <double>stats.calls / <double>(stats.calls - stats.untimed)
         buffer_append_text(out, b"cmdstat_")
         buffer_append(out, command.name, command.name_length)
         snprintf(figures, 160, b":calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,failed_calls=%llu\r\n",
@@ -489,13 +522,49 @@ cdef void _command_stats(Engine* engine, const Command* command, Buffer* out) no
         _command_stats(engine, &command.subcommands[i], out)
 
 
-cdef void _errorstats(Engine* engine, Buffer* out) noexcept nogil:
+cdef void _latency_stats(Engine* engine, const Command* command, const Slice* percents, int count, Buffer* out) noexcept nogil:
+    """The line of a command and those of its subcommands."""
+    cdef const CommandStats* stats = &engine.stats[command.id]
+    cdef char[64] text
+    cdef double us
     cdef uint32_t i
-    for i in range(engine.error_count):
-        buffer_append_text(out, b"errorstat_")
-        buffer_append_text(out, engine.errors[i].name)
-        _number(out, b":count", <int64_t>engine.errors[i].count)
-        _mend_last_colon(out)
+    cdef int k
+    if latency_percentile_us(stats, 50, &us):
+        buffer_append_text(out, b"latency_percentiles_usec_")
+        buffer_append(out, command.name, command.name_length)
+        buffer_append(out, b":", 1)
+        for k in range(count):
+            latency_percentile_us(stats, strtod(percents[k].data, NULL), &us)
+            buffer_append_text(out, b"p" if k == 0 else b",p")
+            buffer_append_slice(out, percents[k])
+            snprintf(text, sizeof(text), b"=%.3f", us)
+            buffer_append_text(out, text)
+        buffer_append(out, b"\r\n", 2)
+    for i in range(command.subcommand_count):
+        _latency_stats(engine, &command.subcommands[i], percents, count, out)
+
+
+cdef void _latencystats(Engine* engine, Buffer* out) noexcept nogil:
+    """The percentiles that latency-tracking-info-percentiles names, as it spells them."""
+    cdef const Parameter* parameter = config_find(slice_of_text(b"latency-tracking-info-percentiles"))
+    cdef Buffer text
+    cdef Slice[PERCENTS_MAX] percents
+    cdef int count = 0
+    cdef size_t start = 0, i
+    buffer_init(&text, NULL)
+    config_text(&engine.config, parameter, &text)
+    buffer_append(&text, b" ", 1)
+    buffer_append(&text, b"\0", 1)              # for strtod
+    if not text.failed and engine.config.latency_tracking:
+        for i in range(text.length - 1):
+            if text.data[i] == c' ':
+                if i > start and count < PERCENTS_MAX:
+                    percents[count] = slice_of(text.data + start, i - start)
+                    count += 1
+                start = i + 1
+        for i in range(engine.command_count):
+            _latency_stats(engine, engine.list_command(<uint32_t>i), percents, count, out)
+    buffer_clear(&text)
 
 
 cdef void _keyspace(Engine* engine, Buffer* out) noexcept nogil:
@@ -512,9 +581,47 @@ cdef void _keyspace(Engine* engine, Buffer* out) noexcept nogil:
         if keys == 0 and expires == 0:
             continue
         left_ms = database.deadline_sum_ms / expires - now_ms if expires else 0
-        snprintf(figures, 160, b"db%d:keys=%llu,expires=%llu,avg_ttl=%lld,subexpiry=0\r\n", i, <unsigned long long>keys,
-                 <unsigned long long>expires, <long long>(left_ms if left_ms > 0 else 0))
+        snprintf(figures, 160, b"db%d:keys=%llu,expires=%llu,avg_ttl=%lld,subexpiry=%llu\r\n", i,
+                 <unsigned long long>keys, <unsigned long long>expires, <long long>(left_ms if left_ms > 0 else 0),
+                 <unsigned long long>keyspace_field_deadlines(database))
         buffer_append_text(out, figures)
+
+
+cdef const char* _size_names[SIZE_TYPES]
+_size_names[:] = [b"strings_sizes", b"lists_items", b"sets_items", b"zsets_items", b"hashes_items"]
+
+
+cdef void _keysizes(Engine* engine, Buffer* out) noexcept nogil:
+    """For each database and type: the size from which a bin begins, and how many keys are in it."""
+    cdef const uint64_t* sizes
+    cdef char[64] text
+    cdef const char* units = b" KMG"
+    cdef int64_t from_size
+    cdef int unit
+    cdef int32_t i
+    cdef int type, bin
+    cdef bint any
+    for i in range(engine.keyspace.database_count):
+        for type in range(SIZE_TYPES):
+            sizes = engine.keyspace.databases[i].sizes
+            if sizes == NULL:
+                break
+            sizes += type * SIZE_BINS
+            any = False
+            for bin in range(SIZE_BINS):
+                if sizes[bin] == 0:
+                    continue
+                if not any:
+                    snprintf(text, sizeof(text), b"db%d_distrib_%s:", i, _size_names[type])
+                    buffer_append_text(out, text)
+                from_size = <int64_t>1 << (bin - 1) if bin else 0
+                unit = (bin - 1) // 10 if bin else 0
+                snprintf(text, sizeof(text), b"%s%lld%.*s=%llu", b"," if any else b"", <long long>(from_size >> (10 * unit)),
+                         <int>(unit > 0), units + unit, <unsigned long long>sizes[bin])
+                buffer_append_text(out, text)
+                any = True
+            if any:
+                buffer_append(out, b"\r\n", 2)
 
 
 cdef void _section(Engine* engine, int index, Buffer* out) noexcept nogil:
@@ -536,7 +643,11 @@ cdef void _section(Engine* engine, int index, Buffer* out) noexcept nogil:
     elif section == SECTION_THREADS:
         buffer_append_text(out, b"io_thread_0:clients=")
         buffer_append_integer(out, engine.socket_count)
-        buffer_append_text(out, b",reads=0,writes=0\r\n")
+        buffer_append_text(out, b",reads=")
+        buffer_append_integer(out, <int64_t>engine.socket_reads)
+        buffer_append_text(out, b",writes=")
+        buffer_append_integer(out, <int64_t>atomic_load64(&engine.socket_writes))
+        buffer_append(out, b"\r\n", 2)
     elif section == SECTION_STATS:
         _stats(engine, out)
     elif section == SECTION_REPLICATION:
@@ -547,11 +658,15 @@ cdef void _section(Engine* engine, int index, Buffer* out) noexcept nogil:
         for i in range(engine.command_count):
             _command_stats(engine, engine.list_command(i), out)
     elif section == SECTION_ERRORSTATS:
-        _errorstats(engine, out)
+        error_stats_append(engine, out)
+    elif section == SECTION_LATENCYSTATS:
+        _latencystats(engine, out)
     elif section == SECTION_CLUSTER:
         _number(out, b"cluster_enabled", 0)
     elif section == SECTION_KEYSPACE:
         _keyspace(engine, out)
+    elif section == SECTION_KEYSIZES:
+        _keysizes(engine, out)
 
 
 cdef int _sections_named(Slice name) noexcept nogil:

@@ -17,12 +17,13 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memmove
-from hutch_engine.base.atomics cimport atomic_load32, atomic_store32
+from hutch_engine.base.atomics cimport atomic_add64, atomic_load32, atomic_store32
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_reserve, buffer_shrink
 from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, prefetch, ticks, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_give_way, lock_is_wanted, lock_release
-from hutch_engine.base.slice cimport Slice, slice_is
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.base.thread cimport thread_join, thread_start
 from hutch_engine.commands.command cimport ACL_HASH, ACL_LIST, ACL_SET, ACL_SORTEDSET, Command
 from hutch_engine.commands.reply cimport reply_error
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_hash
@@ -31,13 +32,14 @@ from hutch_engine.server.connections cimport (
     ARENA_BYTES, BATCH_REQUESTS, ENDING_AFTER_REPLY, ENDING_CLOSED, ENDING_NOT, ENDING_NOW, ENDING_PROTOCOL_ERROR,
     HELD_BLOCKED, HELD_NOT, HELD_POSTPONED, HELD_STALLED, READ_BYTES, Batch, Connection, ListeningSocket, Request,
     connections_accept, connections_authenticated, connections_close_sockets, connections_copy_limits,
-    connections_count_bytes, connections_doom, connections_free_doomed, connections_grow_list, connections_hold,
+    connections_count_bytes, connections_do_chores, connections_doom, connections_forget_adopted, connections_free_doomed,
+    connections_grow_list, connections_hold,
     connections_join_round, connections_listen_for, connections_open, connections_release, connections_reserve, connections_resume,
-    connections_watch_for)
+    connections_watch_for, connections_weigh)
 from hutch_engine.server.engine cimport (
-    PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT, SESSION_MASTER,
+    LISTENER_WEIGHS, PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT, SESSION_MASTER,
     SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_SUBSCRIBED, Session,
-    engine_sample)
+    engine_guarded, engine_leave, engine_sample)
 from hutch_engine.server.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, Executed, execute_known
 from hutch_engine.server.poller cimport (
     POLL_READ, POLL_WRITE, POLLER_EVENTS_MAX, PollerEvent, poller_clear, poller_init, poller_wait, poller_wake)
@@ -47,42 +49,8 @@ from hutch_engine.server.resp_parser cimport (
 from hutch_engine.server.sockets cimport SOCKET_FAILED, SOCKET_WAIT, socket_read, socket_write
 from hutch_engine.structures.table cimport Table, table_prefetch_bucket, table_prefetch_entries
 
-cdef extern from * nogil:
-    """
-    #include <pthread.h>
-    #include <signal.h>
-    #include <stdint.h>
-    #include <unistd.h>
-    typedef void (*hutch_listener_body)(void *);
-    typedef struct { hutch_listener_body body; void *context; } hutch_listener_start;
-    static void *hutch_listener_main(void *context);
-    /* Signals stay with the host's own threads. */
-    static int hutch_listener_thread(void *context, uint64_t *thread_out) {
-        sigset_t all, before;
-        pthread_t thread;
-        pthread_attr_t attributes;
-        int failed;
-        if (pthread_attr_init(&attributes)) return 0;
-        /* Scripts run here: their nested calls and replies want what a main thread has. Some systems give 128 KiB. */
-        pthread_attr_setstacksize(&attributes, 8u << 20);
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        failed = pthread_create(&thread, &attributes, hutch_listener_main, context);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        pthread_attr_destroy(&attributes);
-        if (failed) return 0;
-    #ifdef __linux__
-        pthread_setname_np(thread, "hutch-listener");
-    #endif
-        *thread_out = (uint64_t)(uintptr_t)thread;
-        return 1;
-    }
-    static void hutch_listener_join(uint64_t thread) { pthread_join((pthread_t)(uintptr_t)thread, NULL); }
-    """
-    bint hutch_listener_thread(void* context, uint64_t* thread_out) noexcept
-    void hutch_listener_join(uint64_t thread) noexcept
-
 cdef enum:
+    STACK_BYTES = 8388608           # scripts run here: their nested calls want what a main thread has. Some systems give 128 KiB
     TICK_US = 100000                # statistics, time-outs, memory of idle clients
     READ_BYTES_MAX = 262144         # one read of a big argument: some 50 us
     GROW_AT_ONCE_BYTES = 2097152    # room made for an argument on its word alone; more only as it arrives
@@ -122,13 +90,12 @@ cdef Listener* listener_new(Engine* engine, bint portable_poller) noexcept nogil
     return listener
 
 
-cdef void* _thread_main "hutch_listener_main"(void* context) noexcept nogil:
+cdef void _thread_main(void* context) noexcept nogil:
     listener_run(<Listener*>context)
-    return NULL
 
 
 cdef bint listener_start(Listener* listener) noexcept nogil:
-    listener.thread_runs = hutch_listener_thread(listener, &listener.thread)
+    listener.thread_runs = thread_start(_thread_main, listener, b"hutch-listener", STACK_BYTES, &listener.thread)
     return listener.thread_runs
 
 
@@ -137,7 +104,7 @@ cdef void listener_stop(Listener* listener) noexcept nogil:
     atomic_store32(&listener.engine.socket_scripts_stop, 1)
     poller_wake(&listener.poller)
     if listener.thread_runs:
-        hutch_listener_join(listener.thread)
+        thread_join(listener.thread)
         listener.thread_runs = False
 
 
@@ -150,6 +117,8 @@ cdef void listener_free(Listener* listener) noexcept nogil:
     connections_close_sockets(listener)
     lock_acquire(&engine.lock)
     engine.wake_fd = -1
+    engine.rebind = NULL
+    connections_forget_adopted(listener)
     engine.listener_awake = False        # what came after its last look wakes the next one again
     engine.tcp_port = 0
     engine.serve_others = NULL
@@ -200,6 +169,7 @@ cdef void _read(Listener* listener, Connection* connection) noexcept nogil:
             listener.arena_used += (<size_t>got + 63) & ~<size_t>63
     if likely(got > 0):
         connection.received += <uint64_t>got
+        listener.reads += 1
         connections_join_round(listener, connection)
         if unlikely(<int64_t>(connection.parser.length - connection.parser.start) > listener.limits.query_bytes):
             connection.ending = ENDING_NOW
@@ -225,16 +195,11 @@ cdef inline const Command* _find_command(Listener* listener, Connection* connect
     return command
 
 
-cdef bint _collect(Listener* listener, Connection* connection, size_t start, size_t first_word) noexcept nogil:
-    """The request just parsed joins the batch. False: it ends the connection instead."""
+cdef inline void _collect(Listener* listener, Connection* connection, size_t start, size_t first_word) noexcept nogil:
+    """The request just parsed joins the batch."""
     cdef Request* request = &listener.requests[listener.request_count]
     cdef Slice* argv = listener.words.items + first_word
     cdef const Command* command = _find_command(listener, connection, argv[0])
-    if unlikely(command == NULL) and (slice_is(argv[0], b"post") or slice_is(argv[0], b"host:")):
-        # A web page that talks to this port: Redis hangs up without an answer.
-        listener.words.count = first_word
-        connection.ending = ENDING_NOW
-        return False
     request.connection = connection
     request.command = command
     request.first_word = first_word
@@ -246,7 +211,6 @@ cdef bint _collect(Listener* listener, Connection* connection, size_t start, siz
         request.key_hash = keyspace_hash(&listener.engine.keyspace, argv[1])
     listener.request_count += 1
     connection.waiting_requests += 1
-    return True
 
 
 cdef void _decode(Listener* listener, Connection* connection) noexcept nogil:
@@ -261,8 +225,7 @@ cdef void _decode(Listener* listener, Connection* connection) noexcept nogil:
         first_word = listener.words.count
         outcome = parser_next(&connection.parser, &listener.words, &listener.limits, connection.authenticated)
         if likely(outcome == PARSE_REQUEST):
-            if not _collect(listener, connection, start, first_word):
-                return
+            _collect(listener, connection, start, first_word)
         elif likely(outcome == PARSE_MORE):
             return
         elif outcome == PARSE_FULL:
@@ -326,6 +289,7 @@ cdef void _prefetch(Listener* listener) noexcept nogil:
     cdef uint32_t i
     cdef uint64_t collections = 0
     cdef Request* request
+    engine_guarded(listener.engine)
     for i in range(listener.request_count):
         request = &listener.requests[i]
         if request.hashed:
@@ -360,21 +324,30 @@ cdef inline void _execute_one(Listener* listener, Request* request) noexcept nog
         parser_rewind(&connection.parser, request.end)
 
 
+cdef inline uint64_t _spent(const Engine* engine, uint64_t began) noexcept nogil:
+    """On commands, since then; 0 after a script that let others in."""
+    return engine.batch_ticks - began if engine.batch_ticks else 0
+
+
 cdef void _execute_all(Listener* listener) noexcept nogil:
     cdef Engine* engine = listener.engine
+    cdef uint64_t began = ticks()
     cdef uint32_t i
     engine.keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)
-    engine.batch_ticks = ticks()
+    engine.batch_ticks = began
     for i in range(listener.request_count):
         if unlikely(listener.requests[i].connection == NULL):
             continue                           # was run while a script let others in
         listener.request_at = i
         _execute_one(listener, &listener.requests[i])
         if unlikely(i % GIVE_WAY_EVERY == GIVE_WAY_EVERY - 1) and lock_is_wanted(&engine.lock):
+            engine.loop_command_ticks += _spent(engine, began)
             engine.batch_ticks = 0             # others' commands are not this batch's
             lock_give_way(&engine.lock)
             engine.keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)
-            engine.batch_ticks = ticks()
+            began = ticks()
+            engine.batch_ticks = began
+    engine.loop_command_ticks += _spent(engine, began)
     engine.batch_ticks = 0
 
 
@@ -383,9 +356,10 @@ cdef bint _is_over_limit(Listener* listener, Connection* connection) noexcept no
     cdef Engine* engine = listener.engine
     cdef uint32_t flags = connection.session.flags
     cdef int kind = CLASS_REPLICA if flags & SESSION_REPLICA else CLASS_PUBSUB if flags & SESSION_SUBSCRIBED else CLASS_NORMAL
-    cdef int64_t waiting = <int64_t>_unsent(connection) - OUTPUT_NOT_COUNTED_BYTES
-    cdef int64_t hard = engine.config.output_limits[kind].hard_bytes
-    cdef int64_t soft = engine.config.output_limits[kind].soft_bytes
+    cdef uint64_t unsent = _unsent(connection)
+    cdef uint64_t waiting = unsent - OUTPUT_NOT_COUNTED_BYTES if unsent > OUTPUT_NOT_COUNTED_BYTES else 0
+    cdef uint64_t hard = engine.config.output_limits[kind].hard_bytes
+    cdef uint64_t soft = engine.config.output_limits[kind].soft_bytes
     if flags & SESSION_MASTER:
         return False
     if hard and waiting > hard:
@@ -477,6 +451,17 @@ cdef void _take_noticed(Listener* listener) noexcept nogil:
         connections_join_round(listener, connection)
 
 
+cdef inline void _count(Listener* listener) noexcept nogil:
+    """What INFO tells of the loop. Requires the lock."""
+    cdef Engine* engine = listener.engine
+    engine.socket_reads += listener.reads
+    engine.loop_turns += listener.turns_done
+    engine.loop_ticks += listener.busy_ticks
+    listener.reads = 0
+    listener.turns_done = 0
+    listener.busy_ticks = 0
+
+
 cdef void _run(Listener* listener, Connection* current) noexcept nogil:
     """Run the batch. `current`: a connection in the middle of its turn, whose window must stay; or NULL."""
     cdef Engine* engine = listener.engine
@@ -489,6 +474,7 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
     lock_acquire(&engine.lock)
     listener.current = current
     engine.listener_awake = True
+    _count(listener)
     connections_copy_limits(listener)
     if listener.request_count > 1:
         for i in range(listener.round_count):
@@ -503,7 +489,9 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
         connection = listener.round[i]
         if likely(connection.ending != ENDING_CLOSED):
             _after(listener, connection, connection != current)
-    lock_release(&engine.lock)
+    if unlikely(engine.listener_chores != 0):
+        connections_do_chores(listener)
+    engine_leave(engine)
     listener.request_count = 0
     words_reset(&listener.words)
     for i in range(listener.round_count):
@@ -580,7 +568,10 @@ cdef void _send(Listener* listener, Connection* connection) noexcept nogil:
     cdef size_t length = sending.length - connection.sent
     cdef ssize_t put = socket_write(connection.fd, sending.data + connection.sent, length)
     if put > 0:
-        connection.delivered += <uint64_t>put
+        # Now, and not when the lock is held again: who asks next is to see it.
+        atomic_add64(&listener.engine.bytes_out, <uint64_t>put)
+        atomic_add64(&listener.engine.socket_writes, 1)
+        atomic_add64(&connection.session.bytes_out, <uint64_t>put)
         connection.sent += <size_t>put
     elif put == SOCKET_FAILED:
         connections_doom(listener, connection)
@@ -640,6 +631,8 @@ cdef void _look_around(Listener* listener) noexcept nogil:
             if connection.held == HELD_POSTPONED:
                 connection.session.flags &= ~<uint32_t>SESSION_POSTPONED
                 connections_resume(listener, connection)
+    if unlikely(engine.listener_chores != 0):
+        connections_do_chores(listener)
     lock_release(&engine.lock)
     _run(listener, NULL)
 
@@ -651,6 +644,8 @@ cdef void _visit(Listener* listener, Connection* connection) noexcept nogil:
     cdef int64_t idle_us = listener.now_us - session.used_us
     connections_count_bytes(engine, connection)
     session.output_bytes = connection.sending.length - connection.sent
+    if engine.listener_chores & LISTENER_WEIGHS:
+        connections_weigh(connection)
     if engine.config.timeout_s and idle_us > engine.config.timeout_s * 1000000 and \
             not session.flags & (SESSION_BLOCKED | SESSION_POSTPONED | SESSION_SUBSCRIBED | SESSION_REPLICA
                                   | SESSION_MASTER):
@@ -676,6 +671,7 @@ cdef void _tick(Listener* listener) noexcept nogil:
         listener.accept_paused = False
         connections_listen_for(listener, POLL_READ)
     lock_acquire(&engine.lock)
+    _count(listener)
     engine_sample(engine)
     connections_copy_limits(listener)
     for i in range(visits):
@@ -684,7 +680,9 @@ cdef void _tick(Listener* listener) noexcept nogil:
             break
         _visit(listener, listener.connections[listener.visited])
         listener.visited += 1
-    lock_release(&engine.lock)
+    if unlikely(engine.listener_chores != 0):
+        connections_do_chores(listener)
+    engine_leave(engine)
     _run(listener, NULL)
     if listener.postponed_count:
         _look_around(listener)
@@ -883,6 +881,7 @@ cdef bint _serve_others(Engine* engine) noexcept nogil:
 cdef void listener_run(Listener* listener) noexcept nogil:
     cdef int count, i
     cdef void* owner
+    cdef uint64_t began
     lock_acquire(&listener.engine.lock)
     listener.engine.listening = listener
     listener.engine.serve_others = _serve_others
@@ -891,6 +890,7 @@ cdef void listener_run(Listener* listener) noexcept nogil:
     listener.tick_us = listener.now_us
     while not atomic_load32(&listener.stop_asked):
         count = poller_wait(&listener.poller, _timeout_ms(listener))
+        began = ticks()
         listener.turn += 1
         listener.now_us = monotonic_us()
         if listener.resumed_count:
@@ -908,6 +908,8 @@ cdef void listener_run(Listener* listener) noexcept nogil:
         if unlikely(listener.now_us >= listener.tick_us):
             _tick(listener)
         connections_free_doomed(listener)
+        listener.turns_done += 1
+        listener.busy_ticks += ticks() - began
     # What was answered before the end was asked for should still arrive.
     _look_around(listener)
     connections_free_doomed(listener)

@@ -10,7 +10,7 @@ from hutch_engine.base.clock cimport clock_now_us
 from hutch_engine.base.slice cimport Slice, slice_is
 from hutch_engine.commands.call cimport CALL_IN_SCRIPT, Call
 from hutch_engine.commands.command cimport CMD_ADMIN, Command
-from hutch_engine.commands.reply cimport reply_ok
+from hutch_engine.commands.reply cimport reply_error, reply_ok
 from hutch_engine.server.engine cimport (
     SESSION_MONITOR, SESSION_UNIX_SOCKET, Engine, Session, session_of)
 from hutch_engine.server.pubsub cimport pubsub_deliver
@@ -102,6 +102,9 @@ cdef void monitor_feed(Session* session, const Command* command, const Slice* ar
 
 cdef void cmd_monitor(Call* call) noexcept nogil:
     cdef Session* session = session_of(call)
+    if call.flags & CALL_IN_SCRIPT:
+        reply_error(call.reply, b"ERR MONITOR isn't allowed for DENY BLOCKING client")
+        return
     if session.flags & SESSION_MONITOR:
         return                           # Redis, too, does not answer the second time
     session.flags |= SESSION_MONITOR

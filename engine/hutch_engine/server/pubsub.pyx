@@ -14,9 +14,9 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport leb128_bytes, leb128_read, leb128_write
 from hutch_engine.server.config cimport OutputLimit
 from hutch_engine.server.engine cimport (
-    SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_SUBSCRIBED, SUBSCRIPTION_NAME_OFFSET,
+    SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_SUBSCRIBED, SUBSCRIPTION_NAME_OFFSET,
     TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_NAME_OFFSET, TOPIC_PATTERN, TOPIC_PREFIX, TOPIC_SHARD, Engine, Session,
-    session_inbox, session_notice)
+    session_end, session_inbox, session_notice)
 from hutch_engine.structures.table cimport (
     Table, TableSlot, table_count, table_find, table_hash, table_insert, table_remove)
 
@@ -232,7 +232,7 @@ cdef bint _is_over_limit(Session* session, const Buffer* inbox) noexcept nogil:
     """The hard limit for all; the soft one, for sockets, is the listener's, which knows what has left."""
     cdef int kind = CLASS_PUBSUB if session.flags & (SESSION_SUBSCRIBED | SESSION_EMBEDDED) else CLASS_NORMAL
     cdef const OutputLimit* limit = &session.engine.config.output_limits[kind]
-    cdef int64_t waiting = <int64_t>inbox.length - NOT_COUNTED_BYTES
+    cdef uint64_t waiting = inbox.length - NOT_COUNTED_BYTES if inbox.length > NOT_COUNTED_BYTES else 0
     cdef int64_t now
     if limit.hard_bytes and waiting > limit.hard_bytes:
         return True
@@ -332,14 +332,19 @@ cdef int64_t pubsub_publish(Engine* engine, uint32_t kind, Slice channel, Slice 
 
 cdef void pubsub_sweep(Engine* engine) noexcept nogil:
     cdef Session* session = engine.sessions
+    cdef Session* following
     cdef uint32_t kind
     engine.sweep_wanted = False
     while session != NULL:
+        following = session.next
         if session.flags & SESSION_EMBEDDED and session.flags & SESSION_CLOSE_NOW:
-            for kind in range(TOPIC_KINDS):
-                topics_leave_all(session, kind)
-            buffer_clear(&session.inbox)
-        session = session.next
+            if session == engine.current or session.flags & SESSION_IN_SCRIPT:       # its own thread ends it
+                for kind in range(TOPIC_KINDS):
+                    topics_leave_all(session, kind)
+                buffer_clear(&session.inbox)
+            else:
+                session_end(session)
+        session = following
 
 
 cdef void pubsub_install(Engine* engine) noexcept nogil:

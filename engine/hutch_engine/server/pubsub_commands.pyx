@@ -9,7 +9,8 @@ from libc.stdint cimport int64_t, uint32_t
 from hutch_engine.base.buffer cimport buffer_append
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.commands.call cimport CALL_DENY_BLOCKING, CALL_IN_MULTI, Call, call_help, error_memory, error_subcommand
+from hutch_engine.commands.call cimport (
+    CALL_DENY_BLOCKING, CALL_IN_MULTI, CALL_IN_SCRIPT, Call, call_help, error_memory, error_subcommand)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_array_at, reply_bulk, reply_bulk_text, reply_error, reply_integer, reply_mark, reply_null,
     reply_push, reply_rewind)
@@ -90,16 +91,25 @@ cdef void _unsubscribe(Call* call, uint32_t kind) noexcept nogil:
     _to_stream(call, mark)
 
 
+cdef inline bint _is_of_script(Call* call, const char* error) noexcept nogil:
+    """Under DEBUG SET-DISABLE-DENY-SCRIPTS. Nobody would ever read the messages."""
+    if call.flags & CALL_IN_SCRIPT:
+        reply_error(call.reply, error)
+    return call.flags & CALL_IN_SCRIPT != 0
+
+
 cdef void cmd_subscribe(Call* call) noexcept nogil:
-    _subscribe(call, TOPIC_CHANNEL)
+    if not _is_of_script(call, b"ERR SUBSCRIBE isn't allowed for a DENY BLOCKING client"):
+        _subscribe(call, TOPIC_CHANNEL)
 
 
 cdef void cmd_psubscribe(Call* call) noexcept nogil:
-    _subscribe(call, TOPIC_PATTERN)
+    if not _is_of_script(call, b"ERR PSUBSCRIBE isn't allowed for a DENY BLOCKING client"):
+        _subscribe(call, TOPIC_PATTERN)
 
 
 cdef void cmd_ssubscribe(Call* call) noexcept nogil:
-    if call.flags & (CALL_IN_MULTI | CALL_DENY_BLOCKING):
+    if call.flags & (CALL_IN_MULTI | CALL_IN_SCRIPT | CALL_DENY_BLOCKING):
         reply_error(call.reply, b"ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
         return
     _subscribe(call, TOPIC_SHARD)

@@ -18,11 +18,13 @@ cdef enum SocketOutcome:
     SOCKET_WAIT = -1                 # nothing to read, no room to write
     SOCKET_FAILED = -2
 
-cdef int socket_listen_tcp(const char* host, int32_t port, int backlog, bint optional, char* problem_out,
+cdef int socket_listen_tcp(const char* host, int32_t port, int backlog, bint optional, bint shared, char* problem_out,
                            size_t problem_size) noexcept nogil
 """A listening socket on one address: a name or number, "*" for all of IPv4, "::*" for all of IPv6. -1 with
 a message, or -1 with an empty message when the system lacks this kind of address, or (with `optional`)
-this address."""
+this address. `shared`: beside another socket on the same port that was made to share it."""
+cdef void socket_share_port(int fd, bint shared) noexcept nogil
+"""Whether one more listening socket may be bound to its port, by the same user."""
 cdef int socket_listen_unix(Slice path, int64_t permissions, int backlog, char* problem_out, size_t problem_size) noexcept nogil
 """permissions 0: as the umask says. A socket file that is there already is replaced, anything else is not."""
 cdef int32_t socket_port(int fd) noexcept nogil

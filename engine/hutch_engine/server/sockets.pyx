@@ -17,6 +17,9 @@ cdef extern from * nogil:
     #include <sys/stat.h>
     #include <sys/un.h>
     #include <unistd.h>
+    #ifndef SO_REUSEPORT
+    #define SO_REUSEPORT SO_REUSEADDR
+    #endif
     #ifndef MSG_NOSIGNAL
     #define MSG_NOSIGNAL 0
     #endif
@@ -113,6 +116,7 @@ cdef extern from * nogil:
     const int SOCK_STREAM
     const int SOL_SOCKET
     const int SO_REUSEADDR
+    const int SO_REUSEPORT
     const int IPPROTO_TCP
     const int IPPROTO_IPV6
     const int IPV6_V6ONLY
@@ -144,7 +148,7 @@ cdef extern from * nogil:
 
 # ---- listening
 
-cdef int _listen_on(const addrinfo* where, int backlog, const char** step_out) noexcept nogil:
+cdef int _listen_on(const addrinfo* where, int backlog, bint shared, const char** step_out) noexcept nogil:
     """One socket for one resolved address; -1 with errno set and the step that failed."""
     cdef int on = 1
     cdef int error
@@ -154,6 +158,8 @@ cdef int _listen_on(const addrinfo* where, int backlog, const char** step_out) n
     if fd < 0:
         return -1
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on))
+    if shared:
+        socket_share_port(fd, True)
     if where.ai_family == AF_INET6:
         # "::*" must leave IPv4 to its own socket.
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on))
@@ -168,7 +174,12 @@ cdef int _listen_on(const addrinfo* where, int backlog, const char** step_out) n
     return -1
 
 
-cdef int socket_listen_tcp(const char* host, int32_t port, int backlog, bint optional, char* problem_out,
+cdef void socket_share_port(int fd, bint shared) noexcept nogil:
+    cdef int on = shared
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on))
+
+
+cdef int socket_listen_tcp(const char* host, int32_t port, int backlog, bint optional, bint shared, char* problem_out,
                            size_t problem_size) noexcept nogil:
     cdef addrinfo hints
     cdef addrinfo* found = NULL
@@ -199,7 +210,7 @@ cdef int socket_listen_tcp(const char* host, int32_t port, int backlog, bint opt
         return -1
     where = found
     while where != NULL and fd < 0:
-        fd = _listen_on(where, backlog, &step)
+        fd = _listen_on(where, backlog, shared, &step)
         if fd < 0:
             error = errno
         where = where.ai_next

@@ -5,7 +5,7 @@ from libc.string cimport memchr, memcmp
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.commands.call cimport Call, call_integer, call_word, error_memory, error_syntax
+from hutch_engine.commands.call cimport CALL_IN_SCRIPT, Call, call_integer, call_word, error_memory, error_syntax
 from hutch_engine.commands.reply cimport (
     reply_array, reply_bulk, reply_bulk_text, reply_error, reply_error_slice, reply_integer, reply_map, reply_ok,
     reply_set)
@@ -156,6 +156,9 @@ cdef void cmd_client_tracking(Call* call) noexcept nogil:
     cdef Session* target
     cdef uint32_t options
     cdef size_t at
+    if call.flags & CALL_IN_SCRIPT:
+        reply_error(call.reply, b"ERR CLIENT TRACKING isn't allowed for a DENY BLOCKING client")
+        return
     if not _read_options(call, &options, &target):
         return
     if call_word(call, 2, b"OFF"):

@@ -5,6 +5,7 @@ from hutch_engine.base.memory cimport heap_is_short, heap_mend
 from hutch_engine.commands.call cimport CALL_IN_MULTI, Call, error_memory
 from hutch_engine.commands.command cimport CMD_DENYOOM, CMD_WRITE
 from hutch_engine.commands.reply cimport reply_array, reply_error, reply_mark, reply_null_array, reply_ok, reply_rewind
+from hutch_engine.keyspace.keyspace cimport keyspace_now
 from hutch_engine.server.engine cimport (
     SESSION_DIRTY_CAS, SESSION_DIRTY_EXEC, SESSION_IN_EXEC, SESSION_MULTI, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
     QueuedCommand, Session, session_discard, session_of, session_unwatch, session_watch, session_watches_expired)
@@ -55,6 +56,7 @@ cdef bint _exec(Call* call, bint muted) noexcept nogil:
         session_discard(session)
         reply_error(call.reply, b"EXECABORT Transaction discarded because of previous errors.")
         return False
+    keyspace_now(call.keyspace)              # the moment for all that follows
     if session_watches_expired(session):
         session.flags |= SESSION_DIRTY_CAS
     if session.flags & SESSION_DIRTY_CAS:

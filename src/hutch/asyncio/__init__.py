@@ -16,9 +16,18 @@ What takes long takes the loop's time: a script that runs for a second holds up 
 threads and loops go on, and may kill it past `busy-reply-threshold`). Run such a one in a thread:
 `await asyncio.to_thread(hutch.Redis(store=r.store).eval, script, 0)`.
 """
-from .client import Pipeline, Redis, from_url
-from .connection import EmbeddedConnection, EmbeddedConnectionPool
+from ..exceptions import *  # noqa: F401,F403
+from ..exceptions import REDIS_NAMES
+from .client import Pipeline, Redis, StrictRedis, from_url
+from .connection import EmbeddedBlockingConnectionPool, EmbeddedConnection, EmbeddedConnectionPool
 from .lock import Lock
 from .pubsub import PubSub
 
-__all__ = ["EmbeddedConnection", "EmbeddedConnectionPool", "Lock", "Pipeline", "PubSub", "Redis", "from_url"]
+# As redis.asyncio calls them.
+BlockingConnectionPool = EmbeddedBlockingConnectionPool
+Connection = EmbeddedConnection
+ConnectionPool = EmbeddedConnectionPool
+
+__all__ = ["BlockingConnectionPool", "Connection", "ConnectionPool", "EmbeddedBlockingConnectionPool", "EmbeddedConnection",
+           "EmbeddedConnectionPool", "ForkedError", "Lock", "Pipeline", "PubSub", "Redis", "StoreClosedError", "StrictRedis",
+           "from_url", *REDIS_NAMES]

@@ -8,19 +8,31 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
-from redis.exceptions import ConnectionError, ExecAbortError, ResponseError, WatchError
+from redis.exceptions import (ConnectionError, ExecAbortError, MaxConnectionsError, ResponseError, TimeoutError,
+                              WatchError)
 
 from hutch_engine.door_async import LATER, WAITING, Submission, run_now
+from hutch_engine.door_classes import class_number
 from hutch_engine.door_hot_async import HotAsync, async_methods
+from hutch_engine.door_hot_collections import HotCollections
 
-from ..client import _Callbacks, _DECISIVE, _IGNORED, _refusal
+from ..client import _Callbacks, _DECISIVE, _IGNORED, _refusal, _with_driver
+from ..connection import database_number
 from ..exceptions import StoreClosedError
-from .connection import EmbeddedConnection, EmbeddedConnectionPool
+from ..pristine import Pristine
+from .connection import NO_REPLY, EmbeddedConnection, EmbeddedConnectionPool
 from .lock import Lock
 from .pubsub import PubSub
 from .waiting import LATER_S, finish
 
 _KNOWN = frozenset(inspect.signature(AbstractConnection.__init__).parameters) - {"self", "parser_class"}
+
+_DECISIVE_METHODS = {"execute_command", "_send_command_parse_response", "parse_response", "initialize"}
+_client_is_pristine = Pristine(_DECISIVE_METHODS, HotAsync, HotCollections)
+_pool_is_pristine = Pristine({"get_connection", "release", "make_connection", "shared_connection", "lend_session"})
+_connection_is_pristine = Pristine({"connect", "disconnect", "send_command", "send_packed_command", "pack_command",
+                                    "pack_commands", "read_response", "next_reply", "execute_many"})
+_pipeline_is_pristine = Pristine({"parse_response", "execute_command", "_execute_pipeline", "_execute_transaction"})
 
 # What a callback may return that nobody awaits: to ask inspect takes longer than a command.
 _FINISHED = frozenset({bool, int, float, str, bytes, list, tuple, dict, set, type(None)})
@@ -46,20 +58,20 @@ class Redis(HotAsync, redis.asyncio.Redis):
     several event loops in several threads. Options are redis.asyncio.Redis's, except those that say where a server is.
     """
 
-    def __init__(self, name=None, *, db=0, username=None, password=None, store=None, connection_pool=None,
+    def __init__(self, name=None, *, db=0, username=None, password=None, store=None, keep=False, connection_pool=None,
                  encoding="utf-8", encoding_errors="strict", decode_responses=False, client_name=None,
                  single_connection_client=False, max_connections=None, protocol=None, retry=None,
                  retry_on_error=None, health_check_interval=0, redis_connect_func=None, credential_provider=None,
-                 **options):
+                 auto_close_connection_pool=None, **options):
         self._hot_pending = False
         own_pool = connection_pool is None
         if own_pool:
             unknown = set(options) - _KNOWN - _IGNORED
             if unknown:
                 raise TypeError(_refusal(sorted(unknown)).replace("hutch.Redis", "hutch.asyncio.Redis"))
-            kwargs = {key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED}
+            kwargs = _with_driver({key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED})
             connection_pool = EmbeddedConnectionPool(
-                name, store=store, max_connections=max_connections, db=db, username=username, password=password,
+                name, store=store, keep=keep, max_connections=max_connections, db=db, username=username, password=password,
                 encoding=encoding, encoding_errors=encoding_errors, decode_responses=decode_responses,
                 client_name=client_name, protocol=protocol,
                 # One more try, at once: what can fail is a session that another client killed.
@@ -67,11 +79,18 @@ class Redis(HotAsync, redis.asyncio.Redis):
                 retry_on_error=[] if retry_on_error is None else retry_on_error,
                 health_check_interval=health_check_interval, redis_connect_func=redis_connect_func,
                 credential_provider=credential_provider, **kwargs)
-        elif name is not None or store is not None:
+        elif name is not None or store is not None or keep:
             raise TypeError("a connection_pool brings its store with it")
         super().__init__(connection_pool=connection_pool, single_connection_client=single_connection_client)
-        self.auto_close_connection_pool = own_pool
-        self.response_callbacks = self._own_callbacks = _Callbacks(self.response_callbacks, self)
+        self.auto_close_connection_pool = own_pool if auto_close_connection_pool is None else auto_close_connection_pool
+        self.response_callbacks = self._own_callbacks = _Callbacks(self.response_callbacks)
+        self._own_callbacks.clients.add(self)
+        self._begin()
+
+    def _begin(self):
+        pool = self.connection_pool
+        if isinstance(pool, EmbeddedConnectionPool):
+            pool.clients.add(self)
         self._hot_reconsider()
 
     @classmethod
@@ -89,6 +108,8 @@ class Redis(HotAsync, redis.asyncio.Redis):
     def __setattr__(self, name, value):
         object.__setattr__(self, name, value)
         if name in _DECISIVE and "_own_callbacks" in self.__dict__:
+            if name == "connection_pool" and isinstance(value, EmbeddedConnectionPool):
+                value.clients.add(self)
             self._hot_reconsider()
 
     def __delattr__(self, name):
@@ -98,31 +119,37 @@ class Redis(HotAsync, redis.asyncio.Redis):
 
     def _hot_reconsider(self):
         """May the compiled methods answer? Not when anything between a method and the wire was replaced."""
-        kind = type(self)
         mine = self.__dict__
         pool = self.connection_pool
-        plain = (kind.execute_command is Redis.execute_command and "execute_command" not in mine
-                 and kind._send_command_parse_response is redis.asyncio.Redis._send_command_parse_response
-                 and kind.parse_response is redis.asyncio.Redis.parse_response and "parse_response" not in mine
-                 and self.response_callbacks is mine.get("_own_callbacks")
-                 and type(pool) is EmbeddedConnectionPool and pool.connection_class is EmbeddedConnection)
-        self._plain = plain
-        # A connection of one's own may be amid anything, and tasks take turns on it.
-        plain = plain and not self.single_connection_client
-        self._hot_enable(plain)
-        self._hot_pending = self._scripts_pending = plain
+        callbacks = self.response_callbacks
+        kinds = type(self), EmbeddedConnectionPool, EmbeddedConnection
+        numbers = tuple(map(class_number, kinds))        # before anything is looked at
+        self._plain = plain = (
+            _client_is_pristine(kinds[0]) and _DECISIVE_METHODS.isdisjoint(mine)
+            and callbacks is mine.get("_own_callbacks")
+            and type(pool) is EmbeddedConnectionPool and pool.is_pristine and _pool_is_pristine(kinds[1])
+            and pool.connection_class is EmbeddedConnection and _connection_is_pristine(kinds[2])
+            # A connection of one's own may be amid anything, and tasks take turns on it.
+            and not self.single_connection_client and self.connection is None)
+        hot = plain and not callbacks.changed and not pool.retries_replies
+        self._hot_enable(kinds, numbers, hot)
+        self._hot_pending = hot and not self._hot_attached
+        self._scripts_pending = hot
 
     async def execute_command(self, *args, **options):
         """Run a command and return its reply, shaped as redis-py shapes it."""
-        if not self._plain or self.single_connection_client or NEVER_DECODE in options:
+        if self._hot_stale:
+            self._hot_reconsider()
+        if not self._plain or NEVER_DECODE in options:
             return await super().execute_command(*args, **options)
         connection = self.connection_pool._shared
         if connection is None or not connection.is_connected:
             connection = await self.connection_pool.shared_connection()
-        if self._hot_pending:
-            self._hot_pending = False
-            self._hot_attach(connection.session, connection.db)
+        waits = False
         try:
+            if self._hot_pending:
+                self._hot_pending = False
+                self._hot_attach(connection.session, database_number(connection))
             if self._scripts_pending and args[0] in ("EVAL", "EVALSHA"):
                 if self._hot:
                     self._hot_attach_scripts(self.connection_pool.script_session(connection.session))
@@ -132,28 +159,67 @@ class Redis(HotAsync, redis.asyncio.Redis):
                 await asyncio.sleep(LATER_S)
                 response = run_now(connection.session, args)
             if response is WAITING:
+                waits = True
                 response = await self._wait(connection.session, args)
-        except StoreClosedError:
-            # The session ended before the command ran. redis-py knows how to begin a new one.
-            again = True
-        except ResponseError:
-            if EMPTY_RESPONSE in options:
-                return options[EMPTY_RESPONSE]
+        except StoreClosedError as error:
+            # Before the command ran: that is no try. redis-py knows how to begin a new session.
+            failed = error if waits else None
+        except MaxConnectionsError:
             raise
+        except Exception as error:
+            if EMPTY_RESPONSE in options and isinstance(error, ResponseError):
+                return options[EMPTY_RESPONSE]
+            if isinstance(error, (ConnectionError, TimeoutError)):
+                connection.drop()                        # as redis-py's read_response
+            failed = error
         else:
-            again = False
-        if again:
+            name = args[0]
+            callbacks = self.response_callbacks
+            if name in callbacks:
+                options.pop(EMPTY_RESPONSE, None)
+                options.pop("keys", None)
+                shaped = callbacks[name](response, **options)
+                return shaped if type(shaped) in _FINISHED or not inspect.isawaitable(shaped) else await shaped
+            return response
+        if failed is None:
             if not connection.is_usable:
                 connection.drop()
             return await super().execute_command(*args, **options)
-        name = args[0]
-        callbacks = self.response_callbacks
-        if name in callbacks:
-            options.pop(EMPTY_RESPONSE, None)
-            options.pop("keys", None)
-            shaped = callbacks[name](response, **options)
-            return shaped if type(shaped) in _FINISHED or not inspect.isawaitable(shaped) else await shaped
-        return response
+        if not isinstance(failed, connection.retry._supported_errors):
+            raise failed
+        return await self._try_again(failed, args, options)
+
+    async def _try_again(self, error, args, options):
+        """The first try ended with an error that the connections' Retry knows: what follows is redis-py's."""
+        failed = [error]
+        pool = self.connection_pool
+        connection = await pool.get_connection()
+
+        async def attempt():
+            if failed:
+                raise failed.pop()
+            return await self._send_command_parse_response(connection, args[0], *args, **options)
+
+        async def fail(error):
+            await connection.disconnect()
+
+        try:
+            return await connection.retry.call_with_retry(attempt, fail)
+        finally:
+            await pool.release(connection)
+
+    def set_retry(self, retry):
+        """From now on this retries, in all connections; see redis.asyncio.Redis.set_retry."""
+        super().set_retry(retry)
+        self._hot_reconsider()
+
+    def __copy__(self):
+        """Another client on the same connections, as a copy of redis-py's."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__, auto_close_connection_pool=False, _copied_from=self)
+        self._own_callbacks.clients.add(other)
+        other._begin()
+        return other
 
     async def _wait(self, session, args):
         """A blocking command, in a session of its own: others go on meanwhile."""
@@ -162,7 +228,9 @@ class Redis(HotAsync, redis.asyncio.Redis):
         try:
             submission = Submission(waiting, (args,), True)
             await finish(submission)
-            response = submission.read() if submission else None
+            if not submission:
+                raise TimeoutError(NO_REPLY)
+            response = submission.read()
         finally:
             pool.take_back(waiting)
         if isinstance(response, Exception):
@@ -201,8 +269,8 @@ class Pipeline(RedisPipeline):
     """redis.asyncio's pipeline; what was gathered goes through the session in one piece."""
 
     def _runs_plainly(self, connection, commands):
-        kind = type(self)
-        if kind.parse_response is not RedisPipeline.parse_response or not isinstance(connection, EmbeddedConnection):
+        if (not _pipeline_is_pristine(type(self)) or "parse_response" in self.__dict__
+                or not isinstance(connection, EmbeddedConnection) or not _connection_is_pristine(type(connection))):
             return False
         for args, options in commands:
             if options and (NEVER_DECODE in options or EMPTY_RESPONSE in options):
@@ -279,6 +347,9 @@ class Pipeline(RedisPipeline):
                 shaped = self._shape(response[i], args, options)
                 response[i] = shaped if type(shaped) in _FINISHED or not inspect.isawaitable(shaped) else await shaped
         return response
+
+
+StrictRedis = Redis              # as redis-py still calls it, too
 
 
 def from_url(url, **kwargs):

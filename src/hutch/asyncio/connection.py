@@ -12,14 +12,15 @@ from collections import deque
 
 import redis.asyncio
 from redis._parsers.base import AsyncBaseParser, BaseParser
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
+from redis.asyncio.retry import Retry
 from redis.exceptions import ConnectionError, DataError, MaxConnectionsError, ResponseError, TimeoutError
 
 from hutch_engine.door_async import Submission, twin
 
-from ..connection import CLOSED_BY_SERVER, MANY
+from ..connection import ADDRESS, CLOSED_BY_SERVER, MANY, NO_REPLY, EmbeddedPool, meaningful
 from ..exceptions import StoreClosedError
-from ..store import Store, named_store, private_store, store_of
+from ..store import Store, store_of
 from .waiting import complete, finish, noticed
 
 _NO_MAINTENANCE = {}
@@ -82,19 +83,21 @@ async def _called(handler, message):
 
 
 class EmbeddedConnection(AbstractConnection):
-    """One session of a store."""
+    """One session of a store. For pools of redis-py's: ``ConnectionPool(connection_class=EmbeddedConnection, store=store)``."""
+
+    host = ADDRESS["host"]
+    port = ADDRESS["port"]
 
     def __init__(self, store: Store, **kwargs):
-        self.store = store
+        self.store = store_of(store)
         self.session = None
         self._live = False
         self._replies = deque()          # Submissions whose replies were not all read
         self._messages = None            # those received and not yet read
         self._unbroken = 0               # messages that were read since others had their turn
         self._listeners = set()          # futures of tasks that wait for a message
+        kwargs = meaningful(kwargs)
         kwargs["parser_class"] = Parser
-        if kwargs.get("protocol", 0) is None:
-            del kwargs["protocol"]       # redis-py's own choice
         super().__init__(**{**_NO_MAINTENANCE, **kwargs})
 
     def set_parser(self, parser_class):
@@ -137,11 +140,12 @@ class EmbeddedConnection(AbstractConnection):
         self._live = True
 
     def _open(self):
+        self.store.check_open()
         if self.session is None:
             encoder = self.encoder
             self.session = self.store.engine.session(
                 BaseParser.parse_error, decode=encoder.decode_responses, encoding=encoder.encoding,
-                errors=encoder.encoding_errors, data_error=DataError)
+                errors=encoder.encoding_errors, data_error=DataError, silence_error=TimeoutError)
         else:
             self.session.open()
 
@@ -345,12 +349,15 @@ class EmbeddedConnection(AbstractConnection):
             self.drop()          # a watch, perhaps, that EXEC has ended; or a wait that was cancelled
             raise
         if len(replies) != len(submission.commands):
+            silent = self.session.is_open        # CLIENT REPLY among them; else QUIT
             self.drop()
+            if silent:
+                raise TimeoutError(NO_REPLY)
             raise ConnectionError(CLOSED_BY_SERVER)
         return replies
 
 
-class EmbeddedConnectionPool(redis.asyncio.ConnectionPool):
+class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
     """Connections to one store: a private one, the one of a `name`, or `store`.
 
     Plain commands of all tasks share one connection: they are over before another task comes to its turn. Pipelines,
@@ -358,28 +365,17 @@ class EmbeddedConnectionPool(redis.asyncio.ConnectionPool):
     what makes a connection one, without redis-py's object around it.
     """
 
-    def __init__(self, name=None, *, store=None, connection_class=EmbeddedConnection, max_connections=None, **kwargs):
-        if name is not None and store is not None:
-            raise TypeError("give a name or a store, not both")
-        if store is not None:
-            store = store_of(store)
-        else:
-            store = private_store() if name is None else named_store(name)
-        self.store = store
+    _retry_class = Retry
+
+    def __init__(self, name=None, *, store=None, keep=False, connection_class=EmbeddedConnection, max_connections=None, **kwargs):
+        self._take_store(name, store, keep)
         self._shared = None
         self._scripts = None             # a session for scripts: others are let in while one runs
         self._spare = []
         self._waiting = set()
-        super().__init__(connection_class=connection_class, max_connections=max_connections or MANY, store=store,
-                         **{**_NO_MAINTENANCE, **kwargs})
-        store.lend(self)
-
-    @classmethod
-    def from_url(cls, url, **kwargs):
-        """A pool for hutch://, hutch://name, hutch://name/2, with options in the query."""
-        from ..url import parse_url
-        kwargs.update(parse_url(url))
-        return cls(kwargs.pop("name", None), **kwargs)
+        super().__init__(connection_class=connection_class, max_connections=max_connections or MANY, store=self.store,
+                         **{**ADDRESS, **_NO_MAINTENANCE, **kwargs})
+        self.store.lend(self)
 
     def can_get_connection(self):
         return bool(self._available_connections) or not self._is_full()
@@ -406,6 +402,7 @@ class EmbeddedConnectionPool(redis.asyncio.ConnectionPool):
 
     async def _make_usable(self, connection):
         if not connection.is_usable:
+            self.store.lend(self)                        # again, after aclose
             await connection.disconnect()
             await connection.connect()
 
@@ -480,6 +477,27 @@ class EmbeddedConnectionPool(redis.asyncio.ConnectionPool):
             await connection.disconnect()
 
     async def aclose(self):
-        """Disconnect. A store that was made for this pool, or by name, ends with its last pool."""
+        """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
+        await self.disconnect()
+        self.store.give_back(self)
+
+
+class EmbeddedBlockingConnectionPool(EmbeddedPool, BlockingConnectionPool):
+    """A pool of so many connections to a store, whose callers wait until one is free; see redis.asyncio.BlockingConnectionPool."""
+
+    _retry_class = Retry
+
+    def __init__(self, name=None, *, store=None, keep=False, connection_class=EmbeddedConnection, **kwargs):
+        self._take_store(name, store, keep)
+        super().__init__(connection_class=connection_class, store=self.store, **{**ADDRESS, **_NO_MAINTENANCE, **kwargs})
+        self.store.lend(self)
+
+    async def get_connection(self, command_name=None, *keys, **options):
+        """A connection, when one is free."""
+        self.store.lend(self)
+        return await super().get_connection()
+
+    async def aclose(self):
+        """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
         await self.disconnect()
         self.store.give_back(self)

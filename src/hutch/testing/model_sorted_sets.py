@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 
+from .double import parse_decimal, parse_double
 from .model import SYNTAX, ModelSession, Refused, command, need_integer
 from .model_sets import Members
 from .replies import NULL_ARRAY
@@ -44,12 +45,9 @@ def text(score: float) -> bytes:
     return b"%d" % score if score == int(score) and abs(score) < 1e15 else repr(score).encode()
 
 
-def need_float(word: bytes, error: str = "ERR value is not a valid float") -> float:
-    try:
-        number = float(word)
-    except ValueError:
-        raise Refused(error) from None
-    if math.isnan(number):
+def need_float(word: bytes, error: str = "ERR value is not a valid float", parse=parse_double) -> float:
+    number = parse(word)
+    if number is None:
         raise Refused(error)
     return number
 
@@ -146,7 +144,7 @@ def zrem(self, name, args):
 
 
 def score_end(word: bytes) -> tuple[float, bool]:
-    number = need_float(word.removeprefix(b"("), "ERR min or max is not a float")
+    number = need_float(word.removeprefix(b"("), "ERR min or max is not a float", parse_decimal)
     return number, word.startswith(b"(")
 
 
@@ -288,7 +286,7 @@ def combine(self, name, args):
     words = args[1:] if stored else args
     number = need_integer(words[0])
     keys, rest = words[1:1 + number], [word.upper() for word in words[1 + number:]]
-    weights = [float(word) for word in rest[rest.index(b"WEIGHTS") + 1:][:number]] if b"WEIGHTS" in rest else [1.0] * number
+    weights = [need_float(word, "ERR weight value is not a float") for word in rest[rest.index(b"WEIGHTS") + 1:][:number]] if b"WEIGHTS" in rest else [1.0] * number
     how = rest[rest.index(b"AGGREGATE") + 1] if b"AGGREGATE" in rest else b"SUM"
     sources = [self.collection(key, Scores, Members) or {} for key in keys]
     sources = [dict.fromkeys(source, 1.0) if isinstance(source, set) else dict(source) for source in sources]

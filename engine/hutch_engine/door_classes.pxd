@@ -1,0 +1,37 @@
+"""Has anybody replaced a method since we last looked?
+
+A compiled method answers only while everything between redis-py's method and the wire is redis-py's own and ours. Who
+replaces a method on a class (a test that simulates an outage, a tracer that wraps redis.Redis.execute_command) tells
+nobody. But CPython gives every class a number, for the caches of its own lookups, and takes it away when any attribute
+of the class or of a base changes. So the classes are looked at once, thoroughly, in Python (hutch.pristine), and their
+numbers are kept: three comparisons a call.
+
+A class that was changed very often (a thousand times, CPython 3.12) gets no number any more: its objects take the
+general way, which looks at them each time.
+"""
+from cpython.object cimport PyObject
+from libc.stdint cimport uint64_t
+
+cdef extern from *:
+    """
+    #define hutch_number_of_class_of(object) (Py_TYPE(object)->tp_version_tag)
+    #define hutch_number_of_class(kind) (((PyTypeObject *)(kind))->tp_version_tag)
+    """
+    unsigned int number_of_class_of "hutch_number_of_class_of"(object value) noexcept
+    unsigned int number_of_class "hutch_number_of_class"(PyObject* kind) noexcept
+
+cdef struct Looked:                  # at an object's class and two more, and found in order. All zero: not in order, or not looked
+    uint64_t own                     # the number, and one: what is not in order has none that fits
+    PyObject* pool                   # class, borrowed
+    uint64_t pool_number
+    PyObject* connection             # class, borrowed
+    uint64_t connection_number
+
+cdef inline bint looked_still_true(const Looked* looked, object value) noexcept:
+    """Are the class of this object and the two others as they were?"""
+    return (looked.own == <uint64_t>number_of_class_of(value) + 1
+            and looked.pool_number == number_of_class(looked.pool)
+            and looked.connection_number == number_of_class(looked.connection))
+
+cdef int looked_set(Looked* looked, tuple kinds, tuple numbers) except -1
+"""These three classes were found in order; the numbers are those that `class_number` gave before. `kinds` must outlive `looked`."""
