@@ -441,8 +441,8 @@ class EmbeddedPool:
         # Nobody has the connections that lie here. Each is in a cycle with its parser, which would keep the store.
         for connection in self._idle_connections():
             try:
-                if connection is not None:
-                    connection.disconnect()
+                if connection is not None:           # asyncio's disconnect is a coroutine, which nobody would await
+                    getattr(connection, "drop", connection.disconnect)()
             except Exception:
                 pass
 
