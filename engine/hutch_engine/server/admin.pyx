@@ -19,9 +19,9 @@ from hutch_engine.keyspace.entry cimport Entry, entry_memory
 from hutch_engine.keyspace.keyspace cimport Database, keyspace_now_us
 from hutch_engine.server.engine cimport (LISTENER_SHUTS, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_of,
                                          engine_used_memory, session_memory, session_notice, session_of)
-from hutch_engine.server.info cimport resident_bytes
+from hutch_engine.server.info cimport resident_bytes, resizing_bytes
 from hutch_engine.structures.table cimport (
-    Bucket, Table, TableSlot, table_count, table_find, table_is_resizing, table_memory)
+    TableSlot, table_count, table_find, table_is_resizing, table_memory)
 
 cdef extern from *:
     """
@@ -296,11 +296,6 @@ cdef void _ratio(Reply* reply, const char* name, double value) noexcept nogil:
     reply_double(reply, value)
 
 
-cdef uint64_t _old_half_bytes(const Table* table) noexcept nogil:
-    """What a resize will give back."""
-    return ((<uint64_t>1 << table.halves[0].exponent) + table.halves[0].children) * sizeof(Bucket)
-
-
 cdef void cmd_memory_stats(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef Reply* reply = call.reply
@@ -309,7 +304,7 @@ cdef void cmd_memory_stats(Call* call) noexcept nogil:
     cdef uint64_t used = engine_used_memory(engine)
     cdef uint64_t mapped = engine.heap.mapped_bytes + engine.heap.large_bytes
     cdef uint64_t resident = resident_bytes()
-    cdef uint64_t clients = 0, tables = 0, moving = 0, keys = 0, resizing = 0, overhead, dataset, net
+    cdef uint64_t clients = 0, tables = 0, keys = 0, resizing = 0, overhead, dataset, net
     cdef int64_t pairs = 33
     cdef int32_t i
     cdef char name[32]
@@ -323,7 +318,6 @@ cdef void cmd_memory_stats(Call* call) noexcept nogil:
         keys += table_count(&database.keys)
         if table_is_resizing(&database.keys):
             resizing += 1
-            moving += _old_half_bytes(&database.keys)
     overhead = engine.startup_bytes + clients + tables
     dataset = used - overhead if used > overhead else 0
     net = used - engine.startup_bytes if used > engine.startup_bytes else 1
@@ -354,7 +348,7 @@ cdef void cmd_memory_stats(Call* call) noexcept nogil:
         _pair(reply, b"overhead.hashtable.expires", 0)
         pairs += 1
     _pair(reply, b"overhead.db.hashtable.lut", <int64_t>tables)
-    _pair(reply, b"overhead.db.hashtable.rehashing", <int64_t>moving)
+    _pair(reply, b"overhead.db.hashtable.rehashing", <int64_t>resizing_bytes(engine))
     _pair(reply, b"overhead.total", <int64_t>overhead)
     _pair(reply, b"db.dict.rehashing.count", <int64_t>resizing)
     _pair(reply, b"keys.count", <int64_t>keys)

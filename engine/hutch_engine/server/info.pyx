@@ -25,7 +25,7 @@ from hutch_engine.server.engine cimport (
 from hutch_engine.server.error_stats cimport error_stats_append
 from hutch_engine.server.latency cimport latency_percentile_us
 from hutch_engine.server.standalone cimport standalone_last_save_s
-from hutch_engine.structures.table cimport table_count, table_memory
+from hutch_engine.structures.table cimport Bucket, Table, table_count, table_is_resizing, table_memory
 
 cdef extern from "<sys/resource.h>" nogil:
     cdef struct timeval_s "timeval":
@@ -189,6 +189,17 @@ cdef void _parameter(Engine* engine, Buffer* out, const char* field, const char*
 
 
 # ---- what the system knows
+
+cdef uint64_t resizing_bytes(const Engine* engine) noexcept nogil:
+    cdef uint64_t total = 0
+    cdef const Table* keys
+    cdef int32_t i
+    for i in range(engine.keyspace.database_count):
+        keys = &engine.keyspace.databases[i].keys
+        if table_is_resizing(keys):
+            total += ((<uint64_t>1 << keys.halves[0].exponent) + keys.halves[0].children) * sizeof(Bucket)
+    return total
+
 
 cdef uint64_t resident_bytes() noexcept nogil:
     cdef char[256] line
@@ -386,7 +397,8 @@ cdef void _memory(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"mem_clients_normal", <int64_t>clients)
     _zeros(out, b"mem_cluster_links mem_aof_buffer")
     _text(out, b"mem_allocator", b"hutch-slab")
-    _zeros(out, b"mem_overhead_db_hashtable_rehashing active_defrag_running")
+    _number(out, b"mem_overhead_db_hashtable_rehashing", <int64_t>resizing_bytes(engine))
+    _number(out, b"active_defrag_running", 0)
     _number(out, b"lazyfree_pending_objects", <int64_t>engine.keyspace.lazy_pending)
     _number(out, b"lazyfreed_objects", <int64_t>engine.keyspace.lazy_freed)
 
