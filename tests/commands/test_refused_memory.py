@@ -299,7 +299,7 @@ def test_keys_read_while_memory_is_refused_are_tracked_or_invalidated():
     room = Room([("SET", LONG, "1"), ("SET", "short", "1")])
     room.run("HELLO", "3", who="reader")
     room.run("CLIENT", "TRACKING", "ON", who="reader")
-    refusal.refuse_after(room.engine, 0)
+    refusal.refuse_after(room.engine, 0, small=False)
     replies = room.run("GET", "short", who="reader"), room.run("GET", LONG, who="reader")
     refusal.relent(room.engine)
     refusal.check(room.engine)
