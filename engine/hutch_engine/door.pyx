@@ -514,7 +514,6 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
             take_reply(session, taken)  # another thread may use this session meanwhile
             _end_gathering(engine)
             lock_give_way(&engine.lock)
-            engine.gathering = True
             # Meanwhile the store may have been closed, and the session, too; another one may lie where it was.
             if engine.closed or slot[0] == NULL or slot[0].id != id:
                 ours = False
@@ -525,13 +524,14 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
                 break
             if session.flags & SESSION_CLOSE_NOW:
                 break
+            engine.gathering = True
         command = resolve_command(engine, argv, counts[done])
         if not patient and _may_take_long(command, counts[done]):
             break                        # the caller goes on without the GIL
     taken.outcome = outcome
     taken.done = done
-    _end_gathering(engine)
-    if ours:
+    if ours:                             # else nothing was gathered, and an engine that is closed may be being cleared
+        _end_gathering(engine)
         take_reply(session, taken)
         taken.ended = session.flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW) != 0
         if taken.ended and not session.flags & SESSION_IN_SCRIPT:

@@ -86,7 +86,7 @@ cdef class Server:
         try:
             return {"clients": self.engine.socket_count, "received": self.engine.connections_received,
                     "rejected": self.engine.connections_rejected, "bytes_in": self.engine.bytes_in,
-                    "bytes_out": self.engine.bytes_out, "commands": self.engine.commands_processed,
+                    "bytes_out": atomic_load64(&self.engine.bytes_out), "commands": self.engine.commands_processed,
                     "query_closes": self.engine.query_limit_closes, "output_closes": self.engine.output_limit_closes,
                     "errors": self.engine.error_replies}[name]
         finally:
