@@ -146,7 +146,7 @@ wheel: | $(PY)
 	$(PIP) wheel --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info engine/hutch_engine/server/command_table.pyx \
-	    engine/hutch_engine/server/command_handlers.pyx
+	rm -rf $(VENV) build dist src/*.egg-info engine/hutch_engine/commands/command_table.pyx \
+	    engine/hutch_engine/runtime/command_handlers.pyx
 	find engine src tests -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,6 +17,10 @@ from setuptools import Extension, setup
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "tools"))
 
+# The engine's packages, lowest first (tests/test_layers.py).
+ROOMS = ["base", "structures", "keyspace", "formats", "commands", "state", "sessions", "executor", "scripting", "net",
+         "control", "runtime", "door"]
+
 FLAVOUR = os.environ.get("HUTCH_BUILD", "release")
 FLAGS = {
     "release": (["-O2", "-g1", "-DHUTCH_CHECKS=0"], []),
@@ -73,14 +77,15 @@ def extensions():
 
 
 def generate_command_table():
-    """The declarations (commands/*.toml) become server/command_table.pyx and, beside it, command_handlers.pyx.
+    """The declarations (commands/*.toml) become commands/command_table.pyx and, on top, runtime/command_handlers.pyx.
 
     HUTCH_HANDLERS=present accepts declarations whose handlers are not written yet, as does HUTCH_ONLY.
     """
     import command_table
     present = ONLY or os.environ.get("HUTCH_HANDLERS") == "present"
     command_table.generate(ROOT / "engine/hutch_engine/commands",
-                           ROOT / "engine/hutch_engine/server/command_table.pyx",
+                           ROOT / "engine/hutch_engine/commands/command_table.pyx",
+                           ROOT / "engine/hutch_engine/runtime/command_handlers.pyx",
                            handlers="present" if present else True)
 
 
@@ -118,9 +123,7 @@ if os.environ.get("HUTCH_PREBUILT") == "1":      # make installs what it has bui
     building = False
 setup(
     version=version(),
-    packages=["hutch_engine", "hutch_engine.base", "hutch_engine.structures", "hutch_engine.keyspace",
-              "hutch_engine.commands", "hutch_engine.server", "hutch_engine.persistence", "hutch_engine.scripting", "hutch",
-              "hutch.asyncio", "hutch.celery", "hutch.testing"],
+    packages=["hutch_engine", *(f"hutch_engine.{room}" for room in ROOMS), "hutch", "hutch.asyncio", "hutch.celery", "hutch.testing"],
     py_modules=["hutch_kombu"],
     package_dir={"": "src", "hutch_engine": "engine/hutch_engine", "hutch": "src/hutch",
                  "shims": "tests/shims"},

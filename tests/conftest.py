@@ -51,11 +51,11 @@ def redis_tool():
 def need_engine() -> None:
     """Skip while the engine is not built; an import that fails once it is built is a failure."""
     try:
-        built = importlib.util.find_spec("hutch_engine.door") is not None
+        built = importlib.util.find_spec("hutch_engine.door.engine") is not None
     except ModuleNotFoundError:
         built = False
     if not built:
-        pytest.skip("the engine is not built: hutch_engine.door is missing")
+        pytest.skip("the engine is not built: hutch_engine.door.engine is missing")
 
 
 def hutch_module():

@@ -57,11 +57,11 @@ class TcpConnection(RespClient):
 
 
 class EmbeddedSubject:
-    """The engine in this process, through hutch_engine.door; one session stands for one connection."""
+    """The engine in this process, through hutch_engine.door.engine; one session stands for one connection."""
     name = "embedded"
 
     def __init__(self):
-        from hutch_engine.door import Engine        # lazily: the harness works before the engine is built
+        from hutch_engine.door.engine import Engine        # lazily: the harness works before the engine is built
         self.engine = Engine()
 
     def open(self) -> "EmbeddedConnection":

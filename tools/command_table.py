@@ -2,10 +2,10 @@
 
 Writes two Cython files, neither of them to be edited or committed:
 
-    server/command_table.pyx       every command as a constant struct, with its COMMAND INFO and COMMAND DOCS
+    commands/command_table.pyx       every command as a constant struct, with its COMMAND INFO and COMMAND DOCS
                                    replies encoded for both protocols, and a perfect hash over the names;
                                    the Cython around the data is tools/command_table.pyx.template
-    server/command_handlers.pyx    puts the functions of the command modules into that table
+    runtime/command_handlers.pyx    puts the functions of the command modules into that table
 
 They are two because handlers need the table (COMMAND reads it, EXEC and CLIENT run through the executor, which
 looks commands up in it): a table that imported its handlers would close a circle. Nothing below door.pyx
@@ -291,7 +291,7 @@ def render_handlers(commands, engine, handlers):
     lines = ['"""Puts the handlers into the command table. Written by tools/command_table.py: never edit."""',
              "from libc.stdint cimport uint32_t",
              f"from {ENGINE}.commands.call cimport CommandHandler",
-             f"from {ENGINE}.server.command_table cimport command_table_set_handler"]
+             f"from {ENGINE}.commands.command_table cimport command_table_set_handler"]
     for module, functions in sorted(wanted.items()):
         lines.append(f"from {ENGINE}.{module} cimport (")
         lines += [f"    {function}," for _, function in functions]
@@ -311,8 +311,8 @@ def write_if_changed(path, text):
         path.write_text(text, encoding="utf-8")
 
 
-def generate(declarations_dir, output, handlers=True):
-    """Writes the table to `output` and command_handlers.pyx beside it.
+def generate(declarations_dir, output, handlers_output=None, handlers=True):
+    """Writes the table to `output`, and the file that names all handlers to `handlers_output` (without: beside it).
 
     handlers: True      every declared handler has to exist
               "present" those that exist are taken, the other commands stay without (for work in progress)
@@ -323,7 +323,7 @@ def generate(declarations_dir, output, handlers=True):
     if not commands:
         raise DeclarationError(f"{declarations_dir}: no declarations")
     table = render_table(commands)
-    handlers_output = output.with_name("command_handlers.pyx")
+    handlers_output = Path(handlers_output or output.with_name("command_handlers.pyx"))
     if handlers:
         write_if_changed(handlers_output, render_handlers(commands, declarations_dir.parent, handlers))
     elif handlers_output.exists():

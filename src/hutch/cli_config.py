@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Callable, Iterable, Iterator, Sequence
 
-from hutch_engine.door import Engine
+from hutch_engine.door.engine import Engine
 
 __all__ = ["ConfigError", "Directive", "ConfigFileMissing", "arguments_text", "prepare", "read_directives",
            "read_file", "split_words"]

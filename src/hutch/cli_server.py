@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Iterator, Mapping, Sequence
 
-from hutch_engine.door import Engine
+from hutch_engine.door.engine import Engine
 
 from . import cli_config
 from .cli_config import ConfigError, ConfigFileMissing, Directive

@@ -11,10 +11,10 @@ from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError, ExecAbortError, ResponseError, TimeoutError, WatchError
 from redis.retry import Retry
 
-from hutch_engine.door_classes import Noticed, class_number
-from hutch_engine.door_hot import quick_methods
-from hutch_engine.door_hot_collections import HotCollections
-from hutch_engine.door_hot_pipeline import HotPipeline, pipelines_are_pristine, quick_pipeline_methods
+from hutch_engine.door.classes import Noticed, class_number
+from hutch_engine.door.hot import quick_methods
+from hutch_engine.door.hot_collections import HotCollections
+from hutch_engine.door.hot_pipeline import HotPipeline, pipelines_are_pristine, quick_pipeline_methods
 
 from .connection import (EmbeddedBlockingConnectionPool, EmbeddedConnection, EmbeddedConnectionPool, database_number,
                          decodes_as_written)
@@ -339,7 +339,7 @@ class Redis(HotCollections, redis.Redis):
 
 
 for _name, _method in quick_methods(Redis).items():
-    setattr(Redis, _name, _method)       # descriptors of this very class: see door_hot
+    setattr(Redis, _name, _method)       # descriptors of this very class: see door/hot
 
 
 def _refusal(names):

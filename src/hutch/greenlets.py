@@ -1,14 +1,14 @@
 """Waiting in threads whose greenlets take turns: gevent and eventlet.
 
 A call that waits would stop the hub, and every greenlet of its thread with it. So where a hub runs, the present greenlet
-waits for the hub's bell instead: a descriptor that the hub watches, and that native threads write to (server/bell).
+waits for the hub's bell instead: a descriptor that the hub watches, and that native threads write to (base/bell).
 Nothing is patched and nothing imported: whether the program uses gevent or eventlet is asked when a call is about to wait.
 """
 import sys
 
 from redis.exceptions import ConnectionError
 
-from hutch_engine.door import use_greenlets
+from hutch_engine.door.engine import use_greenlets
 
 
 class _Wake:
@@ -31,7 +31,7 @@ class _Hub:
     """A hub, its bell, and how many wait for that. The hub itself holds this object, as its attribute."""
 
     def __init__(self):
-        from hutch_engine.door_async import Doorbell, listen
+        from hutch_engine.door.submissions import Doorbell, listen
         self.bell = Doorbell()
         self._listen = listen
         self._waits = 0

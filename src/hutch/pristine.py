@@ -7,7 +7,7 @@ was written in redis-py.
 import weakref
 from types import FunctionType, MethodDescriptorType
 
-from hutch_engine.door_classes import class_number
+from hutch_engine.door.classes import class_number
 
 _HOUSES = frozenset({"redis", "hutch", "hutch_engine"})
 

@@ -10,7 +10,7 @@ from .exceptions import ForkedError, StoreClosedError
 from .store import Store, store_of
 
 if TYPE_CHECKING:
-    from hutch_engine.door import Engine
+    from hutch_engine.door.engine import Engine
     from .client import Redis
 
 __all__ = ["Server"]

@@ -3,7 +3,7 @@ import os
 import threading
 import weakref
 
-from hutch_engine.door import Engine
+from hutch_engine.door.engine import Engine
 
 from .exceptions import ForkedError, StoreClosedError
 

@@ -12,7 +12,7 @@ import redis
 
 refusal = pytest.importorskip("shims.refusal", reason="the shims are not built")
 
-from hutch_engine.door import Engine
+from hutch_engine.door.engine import Engine
 import hutch
 
 LONG = b"v" * 5000

@@ -437,7 +437,7 @@ class Embedded:
 @pytest.mark.parametrize("seed", range(8))
 def test_damaged_payloads(seed):
     """Whatever bytes come, they are taken or refused, and nothing is left of those that were refused."""
-    pytest.importorskip("hutch_engine.door")
+    pytest.importorskip("hutch_engine.door.engine")
     client = Embedded()
     chance = random.Random(seed)
     bodies = list(OLD.values())

@@ -14,7 +14,7 @@ import weakref
 import pytest
 
 import hutch
-from hutch_engine.door import Engine
+from hutch_engine.door.engine import Engine
 from launch import HUTCH_ENVIRONMENT, SLOW
 from resp_client import RespClient, pack
 
@@ -23,7 +23,7 @@ HELPERS = """
 import faulthandler, gc, os, random, signal, socket, sys, threading, time
 faulthandler.enable()
 import hutch, redis
-from hutch_engine.door import Engine
+from hutch_engine.door.engine import Engine
 
 def pack(*words):
     words = [str(word).encode() for word in words]
@@ -365,7 +365,7 @@ def test_an_engine_that_went_leaves_nothing_behind():
 
 def test_replies_outlive_everything_in_a_cycle():
     """The collector ends the objects of a cycle in an order of its own (with sanitizers this fails loudly)."""
-    from hutch_engine.door_async import Submission
+    from hutch_engine.door.submissions import Submission
 
     class Holder:
         pass

@@ -9,7 +9,7 @@ import redis
 from redis.cache import CacheConfig
 
 import hutch
-from hutch_engine.door import Engine
+from hutch_engine.door.engine import Engine
 
 PATIENCE_S = 60
 

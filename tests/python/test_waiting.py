@@ -92,7 +92,7 @@ def test_others_go_on_while_one_waits():
 
 
 def test_one_session_takes_turns():
-    from hutch_engine.door import Engine
+    from hutch_engine.door.engine import Engine
     engine = Engine()
     session, other = engine.session(), engine.session()
     found = []
@@ -253,7 +253,7 @@ def test_unblock_and_kill(served):
         assert near.execute_command("CLIENT UNBLOCK", waiting[0]["id"], *mode) == 1
         thread.join(60)
         assert answers.pop() == expected
-    from hutch_engine.door import ClosedError                    # noqa: F401
+    from hutch_engine.door.engine import ClosedError                    # noqa: F401
     session = near.store.engine.session()
     errors = []
 
@@ -291,7 +291,7 @@ def test_a_pause_is_seen_as_waiting_and_leaves_no_trace(served):
 
 
 def test_the_end_of_the_store_ends_waits():
-    from hutch_engine.door import Engine
+    from hutch_engine.door.engine import Engine
     engine = Engine()
     session = engine.session()
     errors = []

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from hutch_engine.door import Engine
+from hutch_engine.door.engine import Engine
 
 pytest.importorskip("lupa.lua51")
 MANY = ",".join(f"a{i}" for i in range(190))
@@ -46,7 +46,7 @@ OVERRUNS = {
 }
 RUN = """
 import sys
-from hutch_engine.door import Engine
+from hutch_engine.door.engine import Engine
 engine = Engine()
 print(engine.session().execute(("EVAL", sys.argv[1], 0)))
 engine.close()

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import hutch
-from hutch_engine.door import Engine
+from hutch_engine.door.engine import Engine
 from resp_client import RespClient
 
 pytest.importorskip("lupa.lua51")
@@ -328,7 +328,7 @@ def test_without_lua_the_answer_says_what_to_install(tmp_path):
     """Everything else works."""
     import subprocess
     import sys
-    program = ("import sys\nsys.modules['lupa'] = None\nfrom hutch_engine.door import Engine\ns = Engine().session()\n"
+    program = ("import sys\nsys.modules['lupa'] = None\nfrom hutch_engine.door.engine import Engine\ns = Engine().session()\n"
                "print(bytes(s.execute_raw(('EVAL', 'return 1', '0'))))\nprint(bytes(s.execute_raw(('SET', 'a', '1'))))\n"
                "print(bytes(s.execute_raw(('SCRIPT', 'EXISTS', 'x'))), bytes(s.execute_raw(('FUNCTION', 'LIST'))))")
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True).stdout

@@ -7,8 +7,8 @@ from subjects import TcpSubject
 @pytest.fixture
 def engine():
     """An engine with a listener on a free port of 127.0.0.1."""
-    pytest.importorskip("hutch_engine.door")
-    from hutch_engine.door import Engine
+    pytest.importorskip("hutch_engine.door.engine")
+    from hutch_engine.door.engine import Engine
     engine = Engine()
     engine.configure("bind", "127.0.0.1")
     engine.configure("enable-debug-command", "yes")      # as the oracle

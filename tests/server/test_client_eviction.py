@@ -5,7 +5,7 @@ import time
 import pytest
 
 import hutch
-from hutch_engine.door import Engine
+from hutch_engine.door.engine import Engine
 from launch import SLOW
 
 

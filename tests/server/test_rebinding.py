@@ -7,7 +7,7 @@ import pytest
 import redis
 
 import hutch
-from hutch_engine.door import Engine
+from hutch_engine.door.engine import Engine
 from launch import SLOW, serve
 from oracle import free_port
 from subjects import EmbeddedConnection, TcpSubject

@@ -2,7 +2,7 @@
 from libc.stdint cimport uint32_t
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.command cimport Command, KeySpec
-from hutch_engine.server.command_table cimport (
+from hutch_engine.commands.command_table cimport (
     command_acl_category, command_acl_category_name, command_find_subcommand, command_key_flag_name, command_table_at,
     command_table_by_id, command_table_count, command_table_find, command_table_ids,
 )

@@ -2,10 +2,10 @@
 from libc.stdint cimport uint64_t
 from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.server.config cimport (CONFIG_AT_START, Config, Parameter, config_clear, config_init, config_set,
+from hutch_engine.state.config cimport (CONFIG_AT_START, Config, Parameter, config_clear, config_init, config_set,
     config_set_named, config_text)
-from hutch_engine.server.config_lines cimport config_load_file, config_parse_line, config_quote, config_split_words
-from hutch_engine.server.config_table cimport config_count, config_find, config_parameter
+from hutch_engine.state.config_lines cimport config_load_file, config_parse_line, config_quote, config_split_words
+from hutch_engine.state.config_table cimport config_count, config_find, config_parameter
 
 
 cdef bytes _taken(Buffer* buffer):

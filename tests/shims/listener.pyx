@@ -6,16 +6,16 @@ from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffe
 from hutch_engine.base.clock cimport clock_now_ms
 from hutch_engine.base.lock cimport lock_acquire, lock_release
 from hutch_engine.base.slice cimport slice_of
-from hutch_engine.server.command_table cimport (
+from hutch_engine.commands.command_table cimport (
     command_table_at, command_table_count, command_table_find, command_table_ids)
-from hutch_engine.server.config cimport CONFIG_AT_START, config_set_named
-from hutch_engine.server.engine cimport (
+from hutch_engine.state.config cimport CONFIG_AT_START, config_set_named
+from hutch_engine.state.engine cimport (
     PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_clear,
     engine_init, engine_set_commands, engine_wake_listener, session_free, session_new, session_notice)
-from hutch_engine.server.housekeeping cimport housekeeping_start, housekeeping_stop
-from hutch_engine.server.listener cimport (
+from hutch_engine.runtime.housekeeping cimport housekeeping_start, housekeeping_stop
+from hutch_engine.net.listener cimport (
     Listener, listener_free, listener_new, listener_open, listener_start, listener_stop)
-import hutch_engine.server.command_handlers   # fills the command table's handlers
+import hutch_engine.runtime.command_handlers   # fills the command table's handlers
 
 
 cdef class Server:

@@ -1,6 +1,6 @@
 """The poller for Python tests: descriptors are their own owners."""
 from libc.stdint cimport uintptr_t
-from hutch_engine.server.poller cimport (
+from hutch_engine.net.poller cimport (
     Poller, poller_add, poller_change, poller_clear, poller_init, poller_remove, poller_wait, poller_wake)
 
 

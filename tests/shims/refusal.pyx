@@ -4,10 +4,10 @@ from libc.stdint cimport UINT64_MAX, uint64_t
 from hutch_engine.base.checks cimport HUTCH_CHECKS
 from hutch_engine.base.memory cimport heap_fail_after
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.door cimport Engine
+from hutch_engine.door.engine cimport Engine
 from hutch_engine.keyspace.entry cimport Entry, entry_pointer
 from hutch_engine.keyspace.keyspace cimport FIND_NO_STATS, FIND_NO_TOUCH, keyspace_find, keyspace_hash
-from hutch_engine.server.engine cimport Engine as EngineStruct
+from hutch_engine.state.engine cimport Engine as EngineStruct
 from hutch_engine.structures.stream cimport Stream, stream_check
 from hutch_engine.structures.table cimport table_check
 

@@ -2,7 +2,7 @@
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
-from hutch_engine.server.resp_parser cimport (
+from hutch_engine.net.resp_parser cimport (
     PARSE_ERROR, PARSE_FULL, PARSE_MORE, PARSE_NO_MEMORY, PARSE_REQUEST, ParseLimits, ParseOutcome, RespParser, Words,
     parser_clear, parser_init, parser_missing, parser_moved, parser_next, parser_rewind, words_clear, words_init,
     words_reset)

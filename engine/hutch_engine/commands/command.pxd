@@ -1,6 +1,6 @@
 """What the engine knows of a command: one constant struct each, generated from commands/*.toml.
 
-Nothing here changes after the command table is filled (when server/command_table is imported), so
+Nothing here changes after the command table is filled (when commands/command_table is imported), so
 every thread may read it without a lock. Statistics live elsewhere, in arrays indexed by `Command.id`.
 """
 from libc.stdint cimport int32_t, uint32_t, uint64_t
@@ -113,7 +113,7 @@ cdef struct Command:
     uint64_t flags                  # CMD_*
     uint64_t acl_categories         # ACL_*
     # Really `CommandHandler` of commands/call.pxd, which knows this struct; the executor casts it back.
-    # NULL: a container, or server/command_handlers has not been imported.
+    # NULL: a container, or runtime/command_handlers has not been imported.
     void* handler
     int32_t first_key, last_key, key_step       # the legacy triple; 0, 0, 0 without fixed keys
     const KeySpec* key_specs        # constant

@@ -19,13 +19,13 @@ from hutch_engine.commands.call cimport (
 from hutch_engine.commands.reply cimport (
     reply_array, reply_bulk, reply_error, reply_integer, reply_mark, reply_null, reply_rewind, reply_zero)
 from hutch_engine.commands.set cimport entry_set
-from hutch_engine.commands.zset cimport zset_changed, zset_of
+from hutch_engine.commands.zset cimport zset_changed
 from hutch_engine.keyspace.entry cimport (
     ENCODING_LISTPACK, ENCODING_QUICKLIST, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STRING, TYPE_ZSET, Entry, Value,
     entry_bytes, entry_encoding, entry_pointer, entry_type, value_free, value_of_pointer)
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_LIST, FIND_NO_TOUCH, FIND_WRITE, Keyspace, keyspace_delete, keyspace_event, keyspace_find,
-    keyspace_find_slot, keyspace_hash, keyspace_open_hash, keyspace_overwritten, keyspace_set, keyspace_touched)
+    keyspace_find_slot, keyspace_hash, keyspace_open_hash, keyspace_overwritten, keyspace_set, keyspace_touched, zset_of)
 from hutch_engine.structures.hash cimport Hash, hash_get
 from hutch_engine.structures.listpack cimport Listpack, listpack_bytes
 from hutch_engine.structures.quicklist cimport (

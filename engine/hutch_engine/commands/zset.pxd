@@ -9,8 +9,6 @@ from hutch_engine.structures.sorted_set cimport SortedCursor, SortedSet
 from hutch_engine.structures.table cimport TableSlot
 
 # ---- for the family and the compiled methods
-cdef SortedSet zset_of(Keyspace* keyspace, const Entry* entry) noexcept nogil
-"""The handle of an entry of TYPE_ZSET, limits included."""
 cdef void zset_changed(Database* database, Entry* entry, const SortedSet* set) noexcept nogil
 """After a change: the entry takes over what the handle points at."""
 cdef Value zset_value(const SortedSet* set) noexcept nogil

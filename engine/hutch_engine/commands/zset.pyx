@@ -22,7 +22,7 @@ from hutch_engine.keyspace.entry cimport (
     entry_set_pointer, entry_type, value_free, value_of_pointer)
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_ZSET, FIND_WRITE, Database, Keyspace, keyspace_add, keyspace_delete, keyspace_event,
-    keyspace_find, keyspace_hash, keyspace_overwritten, keyspace_resized, keyspace_set, keyspace_touched)
+    keyspace_find, keyspace_hash, keyspace_overwritten, keyspace_resized, keyspace_set, keyspace_touched, zset_of)
 from hutch_engine.structures.sorted_set cimport (
     SortedCursor, SortedSet, sorted_score_text, sorted_set_add, sorted_set_at, sorted_set_change, sorted_set_count,
     sorted_set_free, sorted_set_growth_bytes, sorted_set_new, sorted_set_next, sorted_set_of, sorted_set_previous, sorted_set_random,
@@ -53,14 +53,6 @@ cdef enum:
 
 
 # ---- entries and handles
-
-cdef SortedSet zset_of(Keyspace* keyspace, const Entry* entry) noexcept nogil:
-    cdef SortedSet set = sorted_set_of(keyspace.heap, &keyspace.hash_key, entry_pointer(entry),
-                                       entry_encoding(entry) == ENCODING_LISTPACK)
-    set.max_entries = keyspace.limits.zset_entries
-    set.max_bytes = keyspace.limits.zset_value_bytes
-    return set
-
 
 cdef void zset_changed(Database* database, Entry* entry, const SortedSet* set) noexcept nogil:
     entry.kind = TYPE_ZSET | (ENCODING_LISTPACK if set.pack != NULL else ENCODING_SKIPLIST) << 4

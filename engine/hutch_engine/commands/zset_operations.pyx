@@ -9,7 +9,8 @@ from hutch_engine.commands.call cimport (
     Call, call_find_read, call_integer, error_memory, error_syntax, error_wrong_type)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_bulk, reply_double, reply_error, reply_error_parts, reply_integer)
-from hutch_engine.commands.zset cimport zset_of, zset_store
+from hutch_engine.keyspace.keyspace cimport zset_of
+from hutch_engine.commands.zset cimport zset_store
 from hutch_engine.keyspace.entry cimport TYPE_SET, TYPE_ZSET, Entry, entry_encoding, entry_pointer, entry_type
 from hutch_engine.structures.set cimport Set, set_contains, set_each, set_length, set_of
 from hutch_engine.structures.listpack cimport LISTPACK_SAFE_BYTES

@@ -6,7 +6,8 @@ from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.call cimport (
     Call, call_find_read_type, call_find_write_type, call_integer, error_memory, error_syntax, slot_entry)
 from hutch_engine.commands.reply cimport reply_array, reply_bulk, reply_double, reply_error, reply_integer, reply_zero
-from hutch_engine.commands.zset cimport zset_drop, zset_of, zset_store, zset_write_back
+from hutch_engine.keyspace.keyspace cimport zset_of
+from hutch_engine.commands.zset cimport zset_drop, zset_store, zset_write_back
 from hutch_engine.keyspace.entry cimport TYPE_ZSET, Entry
 from hutch_engine.structures.sorted_set cimport (
     ScoreRange, SortedCursor, SortedSet, TextRange, sorted_set_add, sorted_set_at, sorted_set_count, sorted_set_free,

@@ -16,6 +16,7 @@ from hutch_engine.base.random cimport Random
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.keyspace.entry cimport Entry, Value, entry_size, entry_type
 from hutch_engine.structures.hash cimport Hash
+from hutch_engine.structures.sorted_set cimport SortedSet
 from hutch_engine.structures.table cimport Table, TableSlot
 from hutch_engine.structures.wheel cimport Wheel
 
@@ -123,6 +124,8 @@ cdef struct Keyspace:
     uint8_t lfu_decay_minutes
     bint active_expire           # DEBUG SET-ACTIVE-EXPIRE
     bint lazy_expire             # lazyfree-lazy-expire and friends
+    bint compress_values        # rdbcompression: of payloads and files
+    bint checksums_ignored      # DEBUG SET-SKIP-CHECKSUM-VALIDATION: of payloads
     bint lazy_user_delete        # lazyfree-lazy-user-del: DEL frees as UNLINK does
     bint lazy_server_delete
     bint lazy_user_flush
@@ -290,3 +293,6 @@ cdef void keyspace_ready_all(Keyspace* keyspace, Database* database) noexcept no
 """SWAPDB: whoever waits for a key of this database should look again (one EFFECT_READY_ALL)."""
 cdef void keyspace_touch_all(Keyspace* keyspace, Database* database, bint flushed) noexcept nogil
 """FLUSHDB, SWAPDB: every key of the database is touched (one EFFECT_TOUCHED_ALL)."""
+
+cdef SortedSet zset_of(Keyspace* keyspace, const Entry* entry) noexcept nogil
+"""The handle of an entry of TYPE_ZSET, limits included."""

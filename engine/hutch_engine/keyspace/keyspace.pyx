@@ -9,13 +9,14 @@ from hutch_engine.base.random cimport Random, random_next, random_unit
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport (
     EMBSTR_ENTRY_MAX, ENCODING_EMBSTR, ENCODING_INT, ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE,
-    ENTRY_HAS_FIELD_DEADLINES, ENTRY_HEADER_BYTES, ENTRY_INTEGER, TYPE_HASH, TYPE_STREAM, TYPE_STRING, Entry, Value,
+    ENCODING_LISTPACK, ENTRY_HAS_FIELD_DEADLINES, ENTRY_HEADER_BYTES, ENTRY_INTEGER, TYPE_HASH, TYPE_STREAM, TYPE_STRING, Entry, Value,
     encoding_of_hash_form,
     entry_deadline_ms, entry_encoding, entry_free, entry_free_shell, entry_has_deadline, entry_key, entry_new,
     entry_node, entry_of_node, entry_pointer, entry_set_pointer, entry_size, entry_type, entry_with_deadline,
     entry_with_value, hash_form_of, value_effort, value_free, value_free_some)
 from hutch_engine.structures.hash cimport (
     HASH_PACKED, Hash, HashAlarm, hash_alarm, hash_earliest_ms, hash_stored, hash_take_due)
+from hutch_engine.structures.sorted_set cimport SortedSet, sorted_set_of
 from hutch_engine.structures.table cimport (
     Table, TableSlot, table_clear, table_count, table_drain, table_each, table_find, table_hash, table_init,
     table_insert, table_is_resizing, table_remove, table_replace, table_step)
@@ -700,3 +701,11 @@ cdef void keyspace_touch_all(Keyspace* keyspace, Database* database, bint flushe
 cdef void keyspace_ready_all(Keyspace* keyspace, Database* database) noexcept nogil:
     if keyspace.wanted & WANT_READY:
         _record_effect(keyspace, EFFECT_READY_ALL, database.index, slice_of(NULL, 0), 0, NULL)
+
+
+cdef SortedSet zset_of(Keyspace* keyspace, const Entry* entry) noexcept nogil:
+    cdef SortedSet set = sorted_set_of(keyspace.heap, &keyspace.hash_key, entry_pointer(entry),
+                                       entry_encoding(entry) == ENCODING_LISTPACK)
+    set.max_entries = keyspace.limits.zset_entries
+    set.max_bytes = keyspace.limits.zset_value_bytes
+    return set

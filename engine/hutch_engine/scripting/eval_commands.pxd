@@ -2,7 +2,7 @@
 from libc.stdint cimport uint32_t
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport Call
-from hutch_engine.server.engine cimport Engine
+from hutch_engine.state.engine cimport Engine
 
 cdef void cmd_eval(Call* call) noexcept nogil
 cdef void cmd_evalsha(Call* call) noexcept nogil

@@ -26,7 +26,7 @@ from hutch_engine.scripting.shebang cimport Shebang, shebang_read
 from hutch_engine.scripting.state cimport (
     DIGEST_LENGTH, SCRIPT_COMPATIBLE, TEXT_SLOTS, Interpreter, Script, ScriptRun, Scripting, script_text,
     scripting_of)
-from hutch_engine.server.engine cimport Engine, engine_of, session_of
+from hutch_engine.state.engine cimport Engine, engine_of, session_of
 from hutch_engine.structures.table cimport (
     TableSlot, table_clear, table_count, table_each, table_find, table_hash, table_insert, table_remove)
 

@@ -3,7 +3,7 @@ from libc.stdint cimport uint64_t
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport Call
 from hutch_engine.commands.command cimport Command
-from hutch_engine.server.engine cimport Session
+from hutch_engine.state.engine cimport Session
 
 cdef void cmd_fcall(Call* call) noexcept nogil
 cdef void cmd_fcall_ro(Call* call) noexcept nogil

@@ -11,7 +11,7 @@ from hutch_engine.commands.command cimport CMD_DENYOOM, CMD_MAY_REPLICATE, CMD_W
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_bulk, reply_bulk_text, reply_error, reply_error_parts,
     reply_error_slice, reply_integer, reply_map, reply_mark, reply_null, reply_ok, reply_set, reply_simple)
-from hutch_engine.persistence.rdb cimport rdb_verify_footer, rdb_write_footer
+from hutch_engine.formats.rdb cimport rdb_verify_footer, rdb_write_footer
 from hutch_engine.scripting.eval_commands cimport cmd_evalsha, cmd_evalsha_ro, eval_script_flags
 from hutch_engine.scripting.function_library cimport (
     RESTORE_APPEND, RESTORE_FLUSH, RESTORE_REPLACE, function_library_add, function_library_compile,
@@ -23,7 +23,7 @@ from hutch_engine.scripting.script_run cimport script_kill, script_may_run, scri
 from hutch_engine.scripting.shebang cimport FLAG_COUNT, shebang_flag_names
 from hutch_engine.scripting.state cimport (
     SCRIPT_ALLOW_OOM, SCRIPT_COMPATIBLE, SCRIPT_NO_WRITES, Function, Interpreter, Library, Named, ScriptRun, Scripting, scripting_of)
-from hutch_engine.server.engine cimport Session, engine_of, session_of
+from hutch_engine.state.engine cimport Session, engine_of, session_of
 from hutch_engine.structures.table cimport table_count, table_each
 
 
@@ -211,7 +211,7 @@ cdef void cmd_function_restore(Call* call) noexcept nogil:
         elif not call_word(call, 3, b"APPEND"):
             reply_error(call.reply, b"ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")
             return
-    if not rdb_verify_footer(call.argv[2], not engine_of(call).checksums_ignored):
+    if not rdb_verify_footer(call.argv[2], not call.keyspace.checksums_ignored):
         reply_error(call.reply, b"ERR DUMP payload version or checksum are wrong")
         return
     interpreter = interpreter_ready(session_of(call), True)

@@ -1,5 +1,5 @@
 """What FUNCTION DUMP gives and FUNCTION RESTORE takes: Redis's RDB records of libraries, a version and a CRC-64
-(persistence/rdb)."""
+(formats/rdb)."""
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.slice cimport Slice
 

@@ -3,7 +3,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.slice cimport Slice
-from hutch_engine.persistence.rdb cimport (
+from hutch_engine.formats.rdb cimport (
     RdbReader, rdb_read_byte, rdb_read_string, rdb_reader_of, rdb_write_byte, rdb_write_string)
 
 cdef enum:

@@ -1,6 +1,6 @@
 """Making and freeing what scripts run in: at an engine's first script."""
 from hutch_engine.scripting.state cimport Interpreter, Scripting
-from hutch_engine.server.engine cimport Engine, Session
+from hutch_engine.state.engine cimport Engine, Session
 
 cdef Scripting* scripting_ready(Session* session) noexcept nogil
 """The engine's Scripting, made if need be; NULL after an error reply: no Lua is installed, or no memory."""

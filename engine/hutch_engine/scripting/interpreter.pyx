@@ -21,7 +21,7 @@ from hutch_engine.scripting.script_run cimport script_hook, script_runner
 from hutch_engine.scripting.struct cimport lua_open_struct
 from hutch_engine.scripting.state cimport (
     NAMED_KEY_OFFSET, SCRIPT_KEY_OFFSET, VM_BYTES_MAX, Interpreter, Script, Scripting)
-from hutch_engine.server.engine cimport SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_OF_SCRIPTS, Engine, Session
+from hutch_engine.state.engine cimport SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_OF_SCRIPTS, Engine, Session
 from hutch_engine.structures.table cimport table_clear, table_each, table_init
 
 cdef enum:

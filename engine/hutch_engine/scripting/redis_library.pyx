@@ -8,8 +8,8 @@ from hutch_engine.scripting.lua_api cimport (
     lua_tolstring, lua_tonumber, lua_type, lua_concat, lua_pushvalue, lua_rawset)
 from hutch_engine.scripting.script_run cimport script_command, script_may_user_run
 from hutch_engine.scripting.state cimport DIGEST_LENGTH, Interpreter, interpreter_of
-from hutch_engine.server.engine cimport Engine
-from hutch_engine.server.log cimport log_write
+from hutch_engine.state.engine cimport Engine
+from hutch_engine.state.log cimport log_write
 
 cdef enum:
     LOG_DEBUG = 0

@@ -9,7 +9,7 @@ from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
 from hutch_engine.scripting.lua_api cimport lua_Debug, lua_State
 from hutch_engine.scripting.state cimport Interpreter, ScriptRun, Scripting
-from hutch_engine.server.engine cimport Engine, Session
+from hutch_engine.state.engine cimport Engine, Session
 
 cdef bint script_may_run(Session* caller, uint64_t flags, bint read_only) noexcept nogil
 """What a shebang line's flags forbid right now; then the error is written."""

@@ -27,14 +27,14 @@ from hutch_engine.scripting.lua_api cimport (
 from hutch_engine.scripting.state cimport (
     SCRIPT_ALLOW_OOM, SCRIPT_COMPATIBLE, SCRIPT_NO_WRITES, VM_BYTES_MAX, Interpreter, ScriptRun, Scripting, interpreter_of,
     scripting_of)
-from hutch_engine.server.command_table cimport command_find_subcommand
-from hutch_engine.server.engine cimport (
+from hutch_engine.commands.command_table cimport command_find_subcommand
+from hutch_engine.state.engine cimport (
     BUSY_EVAL, BUSY_FUNCTION, BUSY_NOT, SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_IN_SCRIPT,
     SESSION_NO_TOUCH, SESSION_OF_SCRIPTS, Engine, Session, engine_poke_housekeeping, session_discard, session_select)
-from hutch_engine.server.eviction cimport evict_until_it_fits
-from hutch_engine.server.error_stats cimport error_stats_count
-from hutch_engine.server.executor cimport act_on_effects, run_command
-from hutch_engine.server.tracking cimport announce_effects
+from hutch_engine.executor.eviction cimport evict_until_it_fits
+from hutch_engine.executor.error_stats cimport error_stats_count
+from hutch_engine.executor.executor cimport act_on_effects, run_command
+from hutch_engine.sessions.tracking cimport announce_effects
 
 cdef extern from "<pthread.h>" nogil:
     unsigned long pthread_self() noexcept

@@ -7,7 +7,7 @@ from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, sl
 from hutch_engine.scripting.state cimport (
     SCRIPT_ALLOW_CROSS_SLOT, SCRIPT_ALLOW_OOM, SCRIPT_ALLOW_STALE, SCRIPT_COMPATIBLE, SCRIPT_NO_CLUSTER,
     SCRIPT_NO_WRITES)
-from hutch_engine.server.config_lines cimport config_split_words
+from hutch_engine.state.config_lines cimport config_split_words
 
 cdef const char* NAME_RULE = (b"ERR Library names can only contain letters, numbers, or underscores(_) and must be at "
                               b"least one character long")

@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.scripting.lua_api cimport lua_State, lua_getallocf
-from hutch_engine.server.engine cimport Engine, Session
+from hutch_engine.state.engine cimport Engine, Session
 from hutch_engine.structures.table cimport Table
 
 cdef enum:                              # Script.flags, Function.flags

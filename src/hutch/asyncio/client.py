@@ -11,10 +11,10 @@ from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 from redis.exceptions import (ConnectionError, ExecAbortError, MaxConnectionsError, ResponseError, TimeoutError,
                               WatchError)
 
-from hutch_engine.door_async import LATER, WAITING, Submission, run_now
-from hutch_engine.door_classes import class_number
-from hutch_engine.door_hot_async import HotAsync, async_methods
-from hutch_engine.door_hot_collections import HotCollections
+from hutch_engine.door.submissions import LATER, WAITING, Submission, run_now
+from hutch_engine.door.classes import class_number
+from hutch_engine.door.hot_async import HotAsync, async_methods
+from hutch_engine.door.hot_collections import HotCollections
 
 from ..client import _Callbacks, _DECISIVE, _IGNORED, _refusal, _with_driver
 from ..connection import database_number, decodes_as_written

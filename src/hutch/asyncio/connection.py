@@ -16,7 +16,7 @@ from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.exceptions import ConnectionError, DataError, MaxConnectionsError, ResponseError, TimeoutError
 
-from hutch_engine.door_async import Submission, twin
+from hutch_engine.door.submissions import Submission, twin
 
 from ..connection import ADDRESS, CLOSED_BY_SERVER, MANY, MESSAGE, NO_REPLY, REPLY, EmbeddedPool, meaningful
 from ..exceptions import StoreClosedError

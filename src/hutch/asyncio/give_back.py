@@ -5,7 +5,7 @@ first. Over a network it would be lost.
 """
 from redis.exceptions import RedisError
 
-from hutch_engine.door_async import LATER, WAITING, run_now
+from hutch_engine.door.submissions import LATER, WAITING, run_now
 
 
 class CannotGiveBack(Exception):

@@ -4,7 +4,7 @@ import select
 import threading
 import weakref
 
-from hutch_engine.door_async import DONE, WAITING, Doorbell, listen
+from hutch_engine.door.submissions import DONE, WAITING, Doorbell, listen
 
 from .give_back import give_back
 

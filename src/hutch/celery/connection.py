@@ -9,7 +9,7 @@ import time
 
 from redis.exceptions import ConnectionError
 
-from hutch_engine.door_async import LATER, WAITING, Doorbell, Submission, listen
+from hutch_engine.door.submissions import LATER, WAITING, Doorbell, Submission, listen
 
 from ..connection import REPLY, EmbeddedConnection, Line
 from ..exceptions import StoreClosedError

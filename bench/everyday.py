@@ -1,0 +1,170 @@
+"""What a call costs in process while other things go on: ns a call, less the loop, beside the same call on a store where nothing does.
+
+    python bench/everyday.py [--seconds 0.05] [--rounds 7] [--only get,set] [--asyncio]
+
+Conditions: a memory limit that is far away (with and without an eviction policy), a thread that waits in BLPOP for another key, a subscriber to
+another channel, somebody's WATCH on another key, keyspace events (with and without somebody who listens), a client that tracks another key,
+a listener with an idle connection, a MONITOR that is read. Every round times all conditions one after the other and the plain store with each of
+them; the ratio is the median of the rounds' ratios.
+"""
+import argparse
+import asyncio
+import statistics
+import threading
+import time
+import timeit
+
+import redis
+
+import hutch
+
+CALLS = {
+    "get": ('x.get("foo")', 'x.set("foo", "bar")'),
+    "set": ('x.set("foo", "bar")', "pass"),
+    "incr": ('x.incr("counter")', "pass"),
+    "hset": ('x.hset("hash", "field", "value")', "pass"),
+    "lpush": ('x.lpush("list", "value")', "pass"),
+    "rpop": ('x.rpop("list")', 'for i in range(200): x.lpush("list", *["v"] * 1000)'),
+}
+
+
+class Condition:
+    """A store in which something goes on; `end()` puts an end to it."""
+
+    def __init__(self, name, settings=None, start=None):
+        self.name = name
+        self.store = hutch.Store(**(settings or {}))
+        self.client = hutch.Redis(store=self.store)
+        self.ends = start(self.store) if start else []
+
+    def end(self):
+        for end in self.ends:
+            end()
+        self.client.close()
+        self.store.close()
+
+
+def waiter(store):
+    other = hutch.Redis(store=store)
+    thread = threading.Thread(target=lambda: other.blpop("another list", 0), daemon=True)
+    thread.start()
+    time.sleep(0.05)
+    return [lambda: hutch.Redis(store=store).lpush("another list", "x"), thread.join]
+
+
+def subscriber(store):
+    messages = hutch.Redis(store=store).pubsub()
+    messages.subscribe("another channel")
+    messages.get_message(timeout=1)
+    return [messages.close]
+
+
+def event_reader(store):
+    messages = hutch.Redis(store=store).pubsub()
+    messages.psubscribe("__keyevent@*__:expired")
+    messages.get_message(timeout=1)
+    return [messages.close]
+
+
+def watcher(store):
+    pipe = hutch.Redis(store=store).pipeline()
+    pipe.watch("another key")
+    return [pipe.reset]
+
+
+def tracker(store):
+    other = hutch.Redis(store=store, protocol=3)
+    connection = other.connection_pool.get_connection()
+    connection.send_command("CLIENT", "TRACKING", "ON")
+    connection.read_response()
+    connection.send_command("GET", "another key")
+    connection.read_response()
+    return [connection.disconnect]
+
+
+def listener(store):
+    server = hutch.Server(store=store, port=0)
+    server.start()
+    far = redis.Redis(port=server.port)
+    far.ping()
+    return [far.close, server.stop]
+
+
+def monitor(store):
+    other = hutch.Redis(store=store)
+    reader = other.monitor()
+    reader.__enter__()
+    stop = threading.Event()
+
+    def read():
+        while not stop.is_set():
+            try:
+                reader.next_command()
+            except Exception:
+                return
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    return [stop.set]
+
+
+CONDITIONS = {
+    "maxmemory": dict(settings={"maxmemory": "100mb"}),
+    "allkeys-lru": dict(settings={"maxmemory": "100mb", "maxmemory_policy": "allkeys-lru"}),
+    "waiter": dict(start=waiter),
+    "subscriber": dict(start=subscriber),
+    "watch": dict(start=watcher),
+    "events": dict(settings={"notify_keyspace_events": "Ex"}),
+    "event reader": dict(settings={"notify_keyspace_events": "Ex"}, start=event_reader),
+    "tracking": dict(start=tracker),
+    "listener": dict(start=listener),
+    "monitor": dict(start=monitor),
+}
+
+
+def timed(client, call, seconds):
+    """Nanoseconds a call, less what the loop itself takes."""
+    statement, setup = CALLS[call]
+    exec(setup, {"x": client})
+    timer = timeit.Timer(statement, globals={"x": client})
+    count, elapsed = 100, 0.0
+    if call == "rpop":
+        count = 20000
+        elapsed = timer.timeit(count)
+    else:
+        while True:
+            elapsed = timer.timeit(count)
+            if elapsed > seconds:
+                break
+            count = int(count * max(2.0, min(10.0, seconds / max(elapsed, 1e-9))))
+    client.delete("list")
+    return (elapsed - timeit.timeit("pass", number=count)) / count * 1e9
+
+
+def compare(calls, conditions, seconds, rounds):
+    plain = Condition("plain")
+    print(f"{'':16s}" + "".join(f"{call:>18s}" for call in calls))
+    for name in conditions:
+        condition = Condition(name, **CONDITIONS[name])
+        row = []
+        for call in calls:
+            pairs = [(timed(plain.client, call, seconds), timed(condition.client, call, seconds)) for _ in range(rounds)]
+            ratio = statistics.median(two / one for one, two in pairs)
+            row.append(f"{min(two for _, two in pairs):9.0f} ({ratio:5.2f})")
+        print(f"{name:16s}" + "".join(f"{cell:>18s}" for cell in row), flush=True)
+        condition.end()
+    row = [f"{min(timed(plain.client, call, seconds) for _ in range(rounds)):9.0f}" for call in calls]
+    print(f"{'plain':16s}" + "".join(f"{cell:>18s}" for cell in row))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seconds", type=float, default=0.05)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", default=",".join(CALLS))
+    parser.add_argument("--conditions", default=",".join(CONDITIONS))
+    options = parser.parse_args()
+    compare(options.only.split(","), options.conditions.split(","), options.seconds, options.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1097 @@
+"""See engine.pxd."""
+import importlib.machinery
+import importlib.util
+import os
+import threading
+
+cimport cython
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memcpy, strdup
+from hutch_engine.base.atomics cimport stack_top
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_shrink
+from hutch_engine.base.clock cimport clock_now_us, monotonic_us
+from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.lock cimport (Signal, lock_acquire, lock_give_way, lock_is_wanted, lock_release, lock_try, signal_init,
+                                     signal_prepare, signal_raise, signal_wait)
+from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.base.thread cimport thread_self
+from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
+from hutch_engine.door.codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
+                                      decode_reply, no_reply)
+from hutch_engine.door.lifetimes cimport (STARTED, START_CLOSED, START_RUNS, Started, life_abandon, life_end,
+                                     life_start_listener, life_stop_listener)
+from hutch_engine.executor.blocking cimport blocking_forget, blocking_install, blocking_time_out
+from hutch_engine.scripting.function_commands cimport flags_of_script
+from hutch_engine.scripting.script_run cimport script_is_of_this_thread
+from hutch_engine.state.config_lines cimport config_parse_line
+from hutch_engine.control.config_commands cimport config_apply, config_configure
+from hutch_engine.commands.command_table cimport (command_table_at, command_table_count, command_table_find,
+                                                command_table_ids)
+from hutch_engine.state.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
+                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_MONITOR,
+                                         SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, engine_clear,
+                                         engine_bury, engine_init, engine_is_ours, engine_leave, engine_leave_behind,
+                                         engine_poke_housekeeping, engine_set_commands,
+                                         engine_used_memory, session_free, session_new)
+from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
+from hutch_engine.executor.executor cimport (act_on_effects, EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known,
+                                           resolve_command)
+from hutch_engine.runtime.housekeeping cimport housekeeping_start
+from hutch_engine.sessions.tracking cimport messaging_install, tracking_broadcast
+import hutch_engine.runtime.command_handlers   # fills the command table's handlers
+
+cdef enum:
+    # Commands in one call from which on the GIL is given up while they run. Others get it meanwhile and
+    # keep it for up to their switch interval (5 ms), so short runs are done before anybody would notice.
+    GIL_KEPT_COMMANDS = 512
+    TURN_COMMANDS = 64               # without the GIL: commands between two looks at who waits for the lock
+    POSTPONED_STEP_US = 50000        # between two looks at Python's signals
+    SHUTDOWN_STEP_US = 50000
+    GREEN_STEP_US = 5000             # between two looks of a greenlet at what rings no bell: CLIENT PAUSE, another's turn
+    KEPT_REPLY_BYTES = 4096          # of a session's reply buffer, between calls
+
+
+cdef bytes _lua_path = None              # of the Lua that scripts run in; b"": there is none
+cdef char* _lua_file = NULL              # the same, for good: native threads outlive this module's objects
+cdef uint64_t _main_thread = 0           # where Python's signal handlers run
+
+
+cdef bytes _find_lua():
+    """The compiled module of the package lupa that has Lua 5.1 in it. It is only looked for: no module is imported."""
+    try:
+        package = importlib.util.find_spec("lupa")
+        if package is None or not package.submodule_search_locations:
+            return b""
+        found = importlib.machinery.PathFinder.find_spec("lupa.lua51", package.submodule_search_locations)
+    except (ImportError, ValueError, AttributeError):
+        return b""
+    return b"" if found is None or not found.origin else os.fsencode(found.origin)
+
+
+# What a signal's handler raised while a script ran, by thread: raised again once the call is back.
+cdef dict _interrupts = {}
+
+
+cdef bint _look_at_signals() noexcept nogil:
+    """Engine.look_at_signals. Called without the engine's lock, by a thread that let go of the GIL in its call. Handlers run
+    in the main thread only, so no other asks for the GIL: at the interpreter's end it would never come back."""
+    return thread_self() == _main_thread and _run_handlers()
+
+
+cdef bint _run_handlers() noexcept with gil:
+    try:
+        PyErr_CheckSignals()
+        return False
+    except BaseException as error:
+        _interrupts[threading.get_ident()] = error
+        return True
+
+
+cdef int raise_interrupt() except -1:
+    if _interrupts:
+        interrupt = _interrupts.pop(threading.get_ident(), None)
+        if interrupt is not None:
+            raise interrupt
+    return 0
+
+
+# How to wait in a thread whose greenlets take turns; see use_greenlets.
+cdef object _green_rest = None
+cdef object _green_sleep = None
+
+
+def use_greenlets(rest, sleep):
+    """Calls that wait ask these first. `rest(session, seconds, ticket)` waits until there is something for the session to
+    see, unless the ticket is due; seconds None: without end. `sleep(seconds)` lets others go on for so long. Both answer
+    False, and did nothing, where nobody else wants the thread."""
+    global _green_rest, _green_sleep
+    _green_rest = rest
+    _green_sleep = sleep
+
+
+@cython.auto_pickle(False)
+@cython.final
+cdef class Ticket:
+    """Of a session's signal, taken before a look at what it is about."""
+    cdef Session session                 # keeps the signal
+    cdef uint32_t number
+
+    @property
+    def is_due(self):
+        """Was the signal raised since?"""
+        return signal_prepare(&self.session.grave.served) != self.number
+
+
+cdef int _rest(Session session, uint32_t ticket, int64_t us) except -1:
+    """Wait until the session's signal is raised, at most for `us` (-1: without end, or for a moment: look again). Without
+    the GIL and the lock; a signal handler that raises (Ctrl-C) ends it, and so does what is raised in a greenlet."""
+    cdef Ticket taken
+    if _green_rest is not None:
+        taken = Ticket()
+        taken.session = session
+        taken.number = ticket
+        if _green_rest(session, None if us < 0 else us / 1e6, taken):
+            return 0
+    with nogil:
+        signal_wait(&session.grave.served, ticket, POSTPONED_STEP_US if us < 0 else min(us, POSTPONED_STEP_US))
+    PyErr_CheckSignals()
+    return 0
+
+
+cdef int _sleep(Signal* signal, uint32_t ticket, int64_t us) except -1:
+    """The same for a signal that greenlets cannot hear: they look again and again."""
+    if _green_sleep is not None and _green_sleep(min(us, GREEN_STEP_US) / 1e6):
+        return 0
+    with nogil:
+        signal_wait(signal, ticket, min(us, POSTPONED_STEP_US))
+    PyErr_CheckSignals()
+    return 0
+
+
+class ClosedError(ConnectionError):
+    """The engine or the session was closed."""
+
+
+class ForkedError(ConnectionError):
+    """The engine belongs to the process this one was forked from."""
+
+
+@cython.auto_pickle(False)
+@cython.no_gc_clear
+cdef class Engine:
+    """One store: databases, configuration, sessions, and a listener when asked for.
+
+    `seed` other than 0 makes random choices and hashing repeatable. The exception classes are raised by
+    sessions of a closed engine and of an engine that a fork left in the parent process.
+    """
+
+    def __cinit__(self, int32_t databases=16, uint64_t seed=0, *, closed_error=ClosedError, forked_error=ForkedError):
+        global _lua_path, _lua_file, _main_thread
+        cdef EngineStruct* core
+        if databases < 1:
+            raise ValueError("databases must be positive")
+        self.closed_error = closed_error
+        self.forked_error = forked_error
+        core = <EngineStruct*>calloc(1, sizeof(EngineStruct))
+        if core == NULL:
+            raise MemoryError
+        if not engine_init(core, databases, seed):
+            free(core)
+            raise MemoryError
+        engine_set_commands(core, command_table_find, command_table_at, command_table_count(), command_table_ids())
+        if core.stats == NULL:
+            engine_clear(core)
+            free(core)
+            raise MemoryError
+        if _lua_path is None:
+            _lua_path = _find_lua()
+            if _lua_path:
+                _lua_file = strdup(PyBytes_AS_STRING(_lua_path))
+        _main_thread = threading.main_thread().ident
+        core.lua_path = _lua_file
+        core.start_housekeeping = housekeeping_start
+        core.look_at_signals = _look_at_signals
+        core.flags_of_script = flags_of_script
+        blocking_install(core)
+        messaging_install(core)
+        self.core = core
+
+    def __dealloc__(self):
+        # Waits for nothing: the collector may run this at any point of the program. In a forked child, the copy of
+        # its parent's engine is never touched.
+        if self.core != NULL and engine_is_ours(self.core):
+            life_abandon(self.core)
+
+    cdef int check_ours(self) except -1:
+        if not engine_is_ours(self.core):
+            raise self.forked_error("this store belongs to the process that made it; after a fork, a child needs "
+                                    "a store of its own")
+        return 0
+
+    cdef int do(self, EngineDeed deed, void* context) except -1:
+        """Do it under the lock, unless the engine is closed: that is raised."""
+        cdef bint closed
+        self.check_ours()
+        if lock_try(&self.core.lock):
+            closed = _do(self.core, deed, context)
+        else:
+            with nogil:
+                lock_acquire(&self.core.lock)
+                closed = _do(self.core, deed, context)
+        if closed:
+            raise self.closed_error("the store is closed")
+        return 0
+
+    def close(self):
+        """Stop the listener, end all sessions, free everything. May be called again. O(keys)."""
+        cdef bint done
+        if not engine_is_ours(self.core):
+            return
+        with nogil:
+            done = life_end(self.core)
+        if not done:
+            raise RuntimeError("a script of this thread is still running in this store")
+
+    @property
+    def is_closed(self):
+        return self.core.closed
+
+    def session(self, error_factory=None, *, bint decode=False, str encoding="utf-8", str errors="strict",
+                data_error=TypeError, silence_error=None):
+        """A new client of this engine. `error_factory(message)` makes the exceptions of error replies; `silence_error` is
+        raised where CLIENT REPLY lets none come."""
+        return Session(self, Codec(decode, encoding, errors, error_factory, data_error, silence_error))
+
+    def configure(self, str name, value):
+        """Set a parameter as a line of a redis.conf does, also those that CONFIG SET may not change.
+        ValueError with Redis's message when that cannot be."""
+        cdef bytes spelled = name.encode()
+        cdef bytes text = value.encode() if isinstance(value, str) else bytes(value)
+        cdef Slice name_word = slice_of(PyBytes_AS_STRING(spelled), PyBytes_GET_SIZE(spelled))
+        cdef Slice value_word = slice_of(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+        self._configured(name_word, value_word, False)
+
+    def configure_line(self, str line):
+        """A whole line of a redis.conf, quotes and all; a blank one or a comment does nothing."""
+        cdef bytes text = line.encode("utf-8", "surrogateescape")      # a file's bytes, whatever they are
+        self._configured(slice_of(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)), slice_of(NULL, 0), True)
+
+    def use_config_file(self, path):
+        """The absolute path of the redis.conf that the configuration came from, for INFO and CONFIG REWRITE."""
+        cdef bytes name = os.fsencode(path)
+        cdef Slice word = slice_of(PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
+        self.do(_name_config_file, &word)
+
+    cdef int _configured(self, Slice name, Slice value, bint whole_line) except -1:
+        cdef Setting setting
+        setting.name = name
+        setting.value = value
+        setting.whole_line = whole_line
+        buffer_init(&setting.error, NULL)
+        self.do(_set_parameter, &setting)
+        try:
+            if not setting.done:
+                raise ValueError(setting.error.data[:setting.error.length].decode("utf-8", "replace"))
+        finally:
+            buffer_clear(&setting.error)
+        return 0
+
+    # ---- the clock, for tests
+
+    def set_clock_ms(self, ms):
+        """Hold the engine's clock at this Unix time; fractions are microseconds."""
+        self._move_clock(CLOCK_HOLD, round(ms * 1000))
+
+    def advance_clock_ms(self, ms):
+        """Move the clock, held or running."""
+        self._move_clock(CLOCK_ADVANCE, round(ms * 1000))
+
+    def release_clock(self):
+        """Let the clock run again, from the system's time."""
+        self._move_clock(CLOCK_RELEASE, 0)
+
+    cdef int _move_clock(self, int kind, int64_t us) except -1:
+        cdef ClockMove move
+        move.kind = kind
+        move.us = us
+        return self.do(_clock_moved, &move)
+
+    @property
+    def clock_ms(self):
+        """The engine's Unix time in milliseconds."""
+        cdef int64_t now_us = 0
+        self.do(_read_clock, &now_us)
+        return now_us // 1000
+
+    # ---- the listener
+
+    def start_listener(self, *, bint any_port=False, bint portable_poller=False):
+        """Serve on the addresses of the configuration (port, bind, unixsocket), in a native thread.
+        `any_port` takes a free TCP port, to be read from `port`. OSError when that cannot be."""
+        cdef char[256] error
+        cdef Started outcome
+        self.check_ours()
+        with nogil:
+            outcome = life_start_listener(self.core, any_port, portable_poller, error, sizeof(error))
+        if outcome == START_CLOSED:
+            raise self.closed_error("the store is closed")
+        if outcome == START_RUNS:
+            raise OSError("the listener runs already")
+        if outcome != STARTED:
+            raise OSError((<bytes>error).decode("utf-8", "replace") if error[0] else
+                          "no memory, descriptor or thread for the listener")
+
+    def stop_listener(self):
+        """Close its sockets and connections. The engine goes on. Nothing happens without one, nor in a
+        child of the process that started it."""
+        if not engine_is_ours(self.core):
+            return
+        with nogil:
+            life_stop_listener(self.core)
+
+    @property
+    def port(self):
+        """The TCP port that is bound; 0 without one."""
+        cdef int32_t port = 0
+        self.do(_read_port, &port)
+        return port
+
+    def wait_shutdown(self, timeout=None):
+        """Wait until a client says SHUTDOWN, at most `timeout` seconds. Returns whether one did."""
+        cdef int64_t end_us = -1 if timeout is None else monotonic_us() + <int64_t>(<double>timeout * 1e6)
+        cdef int64_t left_us
+        cdef Asked asked
+        while True:
+            self.do(_look_for_shutdown, &asked)
+            if asked.shutdown:
+                return True
+            left_us = SHUTDOWN_STEP_US
+            if end_us >= 0:
+                left_us = min(left_us, end_us - monotonic_us())
+                if left_us <= 0:
+                    return False
+            with nogil:
+                # SHUTDOWN raises this signal too; the step is for Python's own signals.
+                signal_wait(&self.core.pause_over, asked.ticket, left_us)
+            PyErr_CheckSignals()
+
+    def log_to_output(self):
+        """Lines for the log go to standard output where `logfile` is empty: for processes that are servers."""
+        self.do(_log_to_output, NULL)
+
+    @property
+    def used_memory(self):
+        """Bytes: the keyspace and the clients' buffers, as INFO's used_memory."""
+        cdef uint64_t used = 0
+        self.do(_read_used_memory, &used)
+        return used
+
+
+# ---- what an engine is asked to do, under its lock
+
+cdef bint _do(EngineStruct* engine, EngineDeed deed, void* context) noexcept nogil:
+    """Requires the lock, which is released. True: it is closed, and nothing was done."""
+    cdef bint closed = engine.closed
+    if not closed:
+        deed(engine, context)
+    engine_leave(engine)
+    return closed
+
+
+cdef struct Setting:
+    Slice name                       # or a whole line
+    Slice value
+    bint whole_line
+    bint done
+    Buffer error                     # owned by who asks
+
+cdef enum:
+    CLOCK_HOLD
+    CLOCK_ADVANCE
+    CLOCK_RELEASE
+
+cdef void _name_config_file(EngineStruct* engine, void* context) noexcept nogil:
+    cdef Slice* name = <Slice*>context
+    engine.config.config_file.length = 0
+    buffer_append(&engine.config.config_file, name.data, name.length)
+
+
+cdef struct ClockMove:
+    int kind
+    int64_t us
+
+cdef struct Asked:
+    bint shutdown
+    uint32_t ticket                  # of Engine.pause_over
+
+
+cdef void _set_parameter(EngineStruct* engine, void* context) noexcept nogil:
+    cdef Setting* setting = <Setting*>context
+    cdef uint64_t changed = 0
+    if setting.whole_line:
+        setting.done = config_parse_line(&engine.config, setting.name, &changed, &setting.error)
+        config_apply(engine, changed)
+    else:
+        setting.done = config_configure(engine, setting.name, setting.value, &setting.error)
+
+
+cdef void _clock_moved(EngineStruct* engine, void* context) noexcept nogil:
+    cdef ClockMove* move = <ClockMove*>context
+    if move.kind == CLOCK_HOLD:
+        engine.clock.held = True
+        engine.clock.held_us = move.us
+    elif move.kind == CLOCK_RELEASE:
+        engine.clock.held = False
+        engine.clock.offset_us = 0
+    elif engine.clock.held:
+        engine.clock.held_us += move.us
+    else:
+        engine.clock.offset_us += move.us
+    # At once, not when housekeeping comes to it: tests look right after they moved the clock.
+    engine.keyspace.now_ms = 0
+    while not engine.cron_paused and not engine.busy and keyspace_expire_due(&engine.keyspace, 1000):
+        pass
+    while blocking_time_out(engine, 1000):
+        pass
+    act_on_effects(engine)
+    engine_poke_housekeeping(engine)
+
+
+cdef void _read_clock(EngineStruct* engine, void* context) noexcept nogil:
+    (<int64_t*>context)[0] = clock_now_us(&engine.clock)
+
+
+cdef void _read_port(EngineStruct* engine, void* context) noexcept nogil:
+    (<int32_t*>context)[0] = engine.tcp_port if engine.listener != NULL else 0
+
+
+cdef void _look_for_shutdown(EngineStruct* engine, void* context) noexcept nogil:
+    cdef Asked* asked = <Asked*>context
+    asked.ticket = signal_prepare(&engine.pause_over)
+    asked.shutdown = engine.shutdown_asked
+
+
+cdef void _log_to_output(EngineStruct* engine, void* context) noexcept nogil:
+    engine.logs_to_output = True
+
+
+cdef void _read_used_memory(EngineStruct* engine, void* context) noexcept nogil:
+    (<uint64_t*>context)[0] = engine_used_memory(engine)
+
+
+# ---- one round under the lock
+
+cdef void take_reply(SessionStruct* session, Taken* taken) noexcept nogil:
+    cdef Buffer* reply = &session.reply.buffer
+    if reply.failed:
+        taken.refused = True
+        reply.failed = False
+    if taken.length == 0 and taken.big.data == NULL:
+        taken.length = reply.length
+        if reply.length <= REPLY_SMALL:
+            if reply.length:                 # none yet of a command that waits
+                memcpy(taken.small, reply.data, reply.length)
+            reply.length = 0
+            return
+        taken.big = reply[0]
+        buffer_init(reply, taken.big.account)
+    else:
+        if taken.big.data == NULL:
+            buffer_init(&taken.big, reply.account)
+            buffer_append(&taken.big, taken.small, taken.length)
+        buffer_append(&taken.big, reply.data, reply.length)
+        if taken.big.failed:
+            taken.refused = True
+        reply.length = 0
+        buffer_shrink(reply, KEPT_REPLY_BYTES)
+        taken.length = taken.big.length
+    taken.data = taken.big.data
+
+
+cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv, const size_t* counts, size_t total,
+                       bint patient, Taken* taken) noexcept nogil:
+    cdef SessionStruct* session = slot[0]
+    cdef EngineStruct* engine = session.engine
+    cdef uint64_t id = session.id
+    cdef Executed outcome = EXECUTED
+    cdef size_t done = 0
+    cdef bint ours = True                # is what the session says about us?
+    taken.ended = False
+    session.flags &= ~<uint32_t>SESSION_POSTPONED        # from the last attempt
+    engine.gathering = total > 1
+    while True:
+        outcome = execute_known(session, command, argv, counts[done], False, 0)
+        if outcome == EXECUTE_POSTPONED:
+            break
+        argv += counts[done]
+        done += 1
+        if outcome != EXECUTED or session.flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW) or done == total:
+            break
+        if patient and done % TURN_COMMANDS == 0 and lock_is_wanted(&engine.lock):
+            take_reply(session, taken)  # another thread may use this session meanwhile
+            _end_gathering(engine)
+            lock_give_way(&engine.lock)
+            # Meanwhile the store may have been closed, and the session, too; another one may lie where it was.
+            if engine.closed or slot[0] == NULL or slot[0].id != id:
+                ours = False
+                taken.ended = True
+                break
+            if session.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or session.reply.buffer.length:
+                ours = False             # another thread's turn, and what is answered there is not for us
+                break
+            if session.flags & SESSION_CLOSE_NOW:
+                break
+            engine.gathering = True
+        command = resolve_command(engine, argv, counts[done])
+        if not patient and _may_take_long(command, counts[done]):
+            break                        # the caller goes on without the GIL
+    taken.outcome = outcome
+    taken.done = done
+    if ours:                             # else nothing was gathered, and an engine that is closed may be being cleared
+        _end_gathering(engine)
+        take_reply(session, taken)
+        taken.ended = session.flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW) != 0
+        if taken.ended and not session.flags & SESSION_IN_SCRIPT:
+            slot[0] = NULL
+            session_free(session)
+    if patient:
+        engine_leave(engine)
+    else:
+        lock_release(&engine.lock)
+
+
+cdef inline void _end_gathering(EngineStruct* engine) noexcept nogil:
+    engine.gathering = False
+    if unlikely(engine.changed.length != 0):
+        tracking_broadcast(engine)
+
+
+cdef inline bint _may_take_long(const Command* command, size_t argc) noexcept nogil:
+    """Worth giving up the GIL for, though it may be long until we get it back? A script must: it gives the engine's lock
+    away now and then, and nobody may wait for that with the GIL in hand. EXEC may have one in its queue."""
+    return argc > 1024 or (command != NULL and
+                           (command.acl_categories & (ACL_DANGEROUS | ACL_SCRIPTING | ACL_BLOCKING) != 0
+                            or (command.name_length == 4 and memcmp(command.name, b"exec", 4) == 0)))
+
+
+@cython.auto_pickle(False)
+@cython.final
+@cython.no_gc_clear
+cdef class Replies:
+    """Replies of one submission, decoded one by one as they are read."""
+    cdef Engine engine                   # keeps the account of `buffer` alive, to the very end
+    cdef Codec codec
+    cdef Buffer buffer                   # owned
+    cdef size_t offset
+
+    def __cinit__(self, Session session not None):
+        self.engine = session.engine
+        self.codec = session.codec
+        buffer_init(&self.buffer, &self.engine.core.client_bytes)
+
+    def __dealloc__(self):
+        buffer_clear(&self.buffer)
+
+    def __bool__(self):
+        return self.offset < self.buffer.length
+
+    def read(self, decode=None):
+        """The next reply; error replies are returned as exception instances. EOFError past the last."""
+        cdef Cursor cursor
+        cdef bint text = self.codec.decode if decode is None else decode
+        with cython.critical_section(self):
+            if self.offset >= self.buffer.length:
+                raise EOFError("no reply is left")
+            cursor.at = self.buffer.data + self.offset
+            cursor.end = self.buffer.data + self.buffer.length
+            try:
+                found = decode_reply(&cursor, self.codec, text, 0)
+            except UnicodeDecodeError:
+                # The next one may be read all the same.
+                cursor.at = self.buffer.data + self.offset
+                decode_reply(&cursor, self.codec, False, 0)
+                self.offset = cursor.at - self.buffer.data
+                raise
+            self.offset = cursor.at - self.buffer.data
+        return found
+
+
+@cython.auto_pickle(False)
+@cython.no_gc_clear
+cdef class Session:
+    """One client of an engine. Any thread may use it; commands of several threads take turns."""
+
+    def __cinit__(self, Engine engine not None, Codec codec not None):
+        self.engine = engine
+        self.codec = codec
+        self.grave = <Grave*>malloc(sizeof(Grave))
+        if self.grave == NULL:
+            raise MemoryError
+        signal_init(&self.grave.served)
+        self.open()
+
+    def __dealloc__(self):
+        # Waits for nothing: the collector may run this at any point of the program.
+        cdef Engine engine = self.engine
+        if self.core == NULL or engine is None or not engine_is_ours(engine.core):
+            free(self.grave)
+            return
+        self.grave.session = self.core
+        engine_leave_behind(engine.core, self.grave)
+
+    # ---- under the engine's lock
+
+    cdef Entered look(self, uint64_t id) noexcept nogil:
+        """May it do something? `id`: only if it is still this session; 0: whichever it is. Requires the lock."""
+        cdef EngineStruct* engine = self.engine.core
+        cdef SessionStruct* core = self.core
+        if engine.closed:
+            return ENTER_STORE_CLOSED
+        if stack_top(<void**>&engine.graves) != NULL:
+            engine_bury(engine)
+        if core == NULL or (id and core.id != id):
+            return ENTER_KILLED if id else ENTER_SESSION_CLOSED
+        if core.flags & SESSION_CLOSE_NOW:
+            if not core.flags & SESSION_IN_SCRIPT:       # then the script's thread is still in it
+                session_free(core)
+                self.core = NULL
+            return ENTER_KILLED
+        return ENTERED
+
+    cdef int refuse(self, Entered entered) except -1:
+        """Raise what stands against it, if anything does."""
+        if entered == ENTERED:
+            return 0
+        if entered == ENTER_STORE_CLOSED:
+            raise self.engine.closed_error("the store is closed")
+        if entered == ENTER_OWN_SCRIPT:
+            raise RuntimeError("this session's script is still running")
+        raise self.engine.closed_error("the session is closed" if entered == ENTER_SESSION_CLOSED
+                                       else "Connection closed by server.")
+
+    cdef Entered try_visit(self, Deed deed, Visit* visit) noexcept:
+        """Do it under the lock, if the session is there; without the GIL, if the lock has to be waited for."""
+        cdef Entered entered
+        if lock_try(&self.engine.core.lock):
+            entered = self.look(visit.id)
+            if entered == ENTERED:
+                deed(self, visit)
+            lock_release(&self.engine.core.lock)
+        else:
+            with nogil:
+                lock_acquire(&self.engine.core.lock)
+                entered = self.look(visit.id)
+                if entered == ENTERED:
+                    deed(self, visit)
+                engine_leave(self.engine.core)
+        return entered
+
+    cdef int visit(self, Deed deed, Visit* visit) except -1:
+        """The same; what stands against it is raised."""
+        self.engine.check_ours()
+        return self.refuse(self.try_visit(deed, visit))
+
+    cdef int whatever(self, Deed deed, Visit* visit) noexcept:
+        """Do it under the lock, whatever became of the session and the engine: the deed looks for itself."""
+        if lock_try(&self.engine.core.lock):
+            deed(self, visit)
+            lock_release(&self.engine.core.lock)
+        else:
+            with nogil:
+                lock_acquire(&self.engine.core.lock)
+                deed(self, visit)
+                engine_leave(self.engine.core)
+        return 0
+
+    def open(self):
+        """Begin anew after close, as a fresh connection; nothing happens while open."""
+        cdef Visit visit
+        self.engine.check_ours()
+        visit.flag = False
+        self.whatever(_open_session, &visit)
+        if self.core == NULL:
+            if visit.flag:
+                raise MemoryError
+            raise self.engine.closed_error("the store is closed")
+
+    def close(self):
+        """End this client: watches, a transaction and its name are gone. May be called again."""
+        cdef Visit visit
+        if engine_is_ours(self.engine.core):
+            self.whatever(_close_session, &visit)
+
+    @property
+    def is_open(self):
+        """False after close, after the engine's end, and when the session was killed."""
+        cdef Visit visit
+        if not engine_is_ours(self.engine.core):
+            return False
+        self.whatever(_look_whether_open, &visit)
+        return visit.flag
+
+    # ---- running commands
+
+    cdef void run_round(self, const Command* command, Slice* argv, const size_t* counts, size_t total, bint patient,
+                        bint drop_messages, Taken* taken) noexcept nogil:
+        """run_commands, if it is this call's turn (taken.entered). Requires the lock, which is released. `drop_messages`:
+        those that nobody asks for here."""
+        cdef EngineStruct* engine = self.engine.core
+        cdef SessionStruct* core
+        taken.entered = self.look(0)
+        if taken.entered == ENTERED:
+            core = self.core
+            taken.session_id = core.id
+            if core.flags & (SESSION_BLOCKED | SESSION_IN_SCRIPT) or core.reply.buffer.length:
+                taken.entered = ENTER_TURN
+                taken.turn_ticket = signal_prepare(&self.grave.served)
+                if core.flags & SESSION_IN_SCRIPT and script_is_of_this_thread(engine):
+                    taken.entered = ENTER_OWN_SCRIPT
+        if taken.entered != ENTERED:
+            lock_release(&engine.lock)
+            return
+        if drop_messages and core.inbox.length:
+            buffer_clear(&core.inbox)
+            core.inbox_over_since_us = 0
+        taken.pause_ticket = signal_prepare(&engine.pause_over)
+        taken.pause_left_us = 0
+        if engine.pause_kind:
+            taken.pause_left_us = engine.pause_end_ms * 1000 - clock_now_us(&engine.clock)
+        run_commands(&self.core, command, argv, counts, total, patient, taken)
+
+    cdef int attempt(self, Slice* argv, const size_t* counts, size_t total, bint drop_messages, Taken* taken) except -1:
+        """One round, with or without the GIL, as it fits. What stood against it is in taken.entered."""
+        cdef EngineStruct* engine = self.engine.core
+        cdef const Command* command
+        self.engine.check_ours()
+        command = resolve_command(engine, argv, counts[0])
+        if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[0]) or not lock_try(&engine.lock):
+            with nogil:
+                lock_acquire(&engine.lock)
+                self.run_round(command, argv, counts, total, True, drop_messages, taken)
+            raise_interrupt()
+        else:
+            self.run_round(command, argv, counts, total, False, drop_messages, taken)
+        return 0
+
+    cdef int _wait_a_turn(self, uint32_t ticket) except -1:
+        return _sleep(&self.grave.served, ticket, POSTPONED_STEP_US)
+
+    cdef int _await_reply(self, Taken* taken) except -1:
+        """Wait, without the GIL and the lock, until the blocking command is answered, and take its reply. A signal
+        handler that raises (Ctrl-C) ends the wait, unless the reply was there already."""
+        cdef Visit visit
+        visit.id = taken.session_id
+        visit.taken = taken
+        while True:
+            self.visit(take_served, &visit)
+            if visit.flag:
+                signal_raise(&self.grave.served)       # other threads may be waiting for their turn
+                if taken.refused:
+                    raise MemoryError("no memory for the reply")
+                return 0
+            try:
+                _rest(self, visit.ticket, -1)
+            except BaseException:
+                # What was answered meanwhile goes with the exception that ends the call.
+                if engine_is_ours(self.engine.core):
+                    self.try_visit(_drop_wait, &visit)
+                raise
+
+    cdef int _execute(self, Arguments* arguments, const size_t* counts, size_t total, Taken* taken) except -1:
+        """Run the commands; waits out CLIENT PAUSE. Their replies are in `taken`, its buffer the caller's
+        even when this raises."""
+        cdef Slice* argv = arguments.argv
+        cdef size_t i
+        cdef size_t ran = 0
+        while True:
+            self.attempt(argv, counts + ran, total - ran, False, taken)
+            if taken.entered == ENTER_TURN:
+                self._wait_a_turn(taken.turn_ticket)
+                continue
+            self.refuse(taken.entered)
+            if taken.refused:
+                raise MemoryError("no memory for the reply")
+            if taken.ended or (taken.outcome == EXECUTED and taken.done == total - ran):
+                return 0
+            for i in range(taken.done):
+                argv += counts[ran]
+                ran += 1
+            if taken.outcome == EXECUTE_BLOCKED:
+                self._await_reply(taken)
+                if ran == total or taken.ended:
+                    return 0
+                continue
+            if taken.outcome == EXECUTED:
+                continue
+            _sleep(&self.engine.core.pause_over, taken.pause_ticket, max(taken.pause_left_us, 1000))
+
+    cdef object call(self, tuple words, bint split, int decode):
+        """One command; decode: 0 bytes, 1 str, -1 as the codec says. An error reply is raised."""
+        cdef Arguments arguments
+        cdef Taken taken
+        cdef Cursor cursor
+        cdef object found = None
+        arguments_init(&arguments)
+        taken_init(&taken)
+        try:
+            arguments_add_command(&arguments, self.codec, words, split)
+            self._execute(&arguments, &arguments.count, 1, &taken)
+            if taken.length == 0:
+                return no_reply(self.codec)
+            cursor.at = taken.data
+            cursor.end = taken.data + taken.length
+            found = decode_reply(&cursor, self.codec, self.codec.decode if decode < 0 else decode, 0)
+            if taken.data[0] == b'-':
+                raise found
+            return found
+        finally:
+            arguments_clear(&arguments)
+            if taken.big.data != NULL:
+                buffer_clear(&taken.big)
+
+    def execute(self, args, decode=None):
+        """Run one command and return its reply; an error reply is raised, as error_factory made it.
+
+        `args` is a sequence of bytes, str, int, float, bytearray or memoryview."""
+        return self.call(tuple(args), False, -1 if decode is None else decode is not False)
+
+    def execute_split(self, args, decode=None):
+        """The same for words as redis-py gives them: "CONFIG GET" in front becomes two words."""
+        return self.call(tuple(args), True, -1 if decode is None else decode is not False)
+
+    def execute_raw(self, args):
+        """Run one command and return the RESP bytes of its reply."""
+        cdef Replies replies = self.submit((args,), False)
+        return PyBytes_FromStringAndSize(replies.buffer.data, <Py_ssize_t>replies.buffer.length)
+
+    def execute_many(self, commands, decode=None, bint split=False):
+        """Run commands one after the other, most often in one round under the lock; returns the list of
+        their replies, error replies as exception instances. Other clients' commands may come in between,
+        unless MULTI and EXEC are among them."""
+        cdef Replies replies = self.submit(commands, split)
+        cdef list found = []
+        while replies.offset < replies.buffer.length:
+            found.append(replies.read(decode))
+        return found
+
+    def submit(self, commands, bint split=False):
+        """Run commands and return their replies undecoded, as a Replies."""
+        cdef Arguments arguments
+        cdef Taken taken
+        cdef size_t* counts = NULL
+        cdef size_t total = 0
+        cdef size_t before
+        cdef Replies replies = Replies(self)
+        cdef list listed = [tuple(command) for command in commands]
+        if not listed:
+            return replies
+        arguments_init(&arguments)
+        taken_init(&taken)
+        try:
+            counts = <size_t*>malloc(len(listed) * sizeof(size_t))
+            if counts == NULL:
+                raise MemoryError
+            for command in listed:
+                before = arguments.count
+                arguments_add_command(&arguments, self.codec, <tuple>command, split)
+                counts[total] = arguments.count - before
+                total += 1
+            self._execute(&arguments, counts, total, &taken)
+            if taken.big.data != NULL:
+                replies.buffer = taken.big
+                taken.big.data = NULL
+            else:
+                buffer_append(&replies.buffer, taken.data, taken.length)
+                if replies.buffer.failed:
+                    raise MemoryError("no memory for the reply")
+        finally:
+            free(counts)
+            arguments_clear(&arguments)
+            if taken.big.data != NULL:
+                buffer_clear(&taken.big)
+        return replies
+
+    @property
+    def ticket(self):
+        """Moves on whenever there may be something new for this session; see `await_messages`."""
+        return signal_prepare(&self.grave.served)
+
+    @property
+    def has_messages(self):
+        """Have messages come that nobody has received? None when the session is not open."""
+        cdef Visit visit
+        visit.id = 0
+        if not engine_is_ours(self.engine.core) or self.try_visit(_look_for_messages, &visit) != ENTERED:
+            return None
+        return visit.flag
+
+    def receive(self, timeout=None):
+        """Messages to this session (pub/sub, invalidation messages, MONITOR) as a Replies: those that have come, or
+        the first to come within `timeout` seconds (None: without end). None when there are none. Waits without the
+        GIL and the lock; a signal handler that raises (Ctrl-C) ends the wait, and no message is lost."""
+        cdef Replies messages = Replies(self)
+        cdef int64_t end_us = -1 if timeout is None else monotonic_us() + <int64_t>(<double>timeout * 1e6)
+        cdef int64_t left_us
+        cdef Visit visit
+        visit.id = 0
+        while True:
+            self.visit(_take_messages, &visit)
+            if visit.flag:
+                messages.buffer = visit.buffer
+                return messages
+            left_us = -1
+            if end_us >= 0:
+                left_us = end_us - monotonic_us()
+                if left_us <= 0:
+                    return None
+            _rest(self, visit.ticket, left_us)
+
+    def await_messages(self, timeout, since):
+        """Wait as `receive` does and take nothing: several readers may wait, and all are to look for themselves. `since`: the
+        ticket taken before the last look. False when the time is over."""
+        cdef int64_t end_us = -1 if timeout is None else monotonic_us() + <int64_t>(<double>timeout * 1e6)
+        cdef int64_t left_us
+        cdef Visit visit
+        visit.id = 0
+        while True:
+            self.visit(_look_for_messages, &visit)
+            if visit.flag or visit.ticket != <uint32_t>since:
+                return True
+            left_us = -1
+            if end_us >= 0:
+                left_us = end_us - monotonic_us()
+                if left_us <= 0:
+                    return False
+            _rest(self, visit.ticket, left_us)
+
+    # ---- what the session is
+
+    @property
+    def is_listening(self):
+        """Does it expect messages: by a subscription, CLIENT TRACKING or MONITOR?"""
+        cdef Visit visit
+        visit.id = 0
+        self.visit(_look_whether_listening, &visit)
+        return visit.flag
+
+    @property
+    def id(self):
+        """CLIENT ID's number."""
+        cdef Visit visit
+        visit.id = 0
+        self.visit(_read_id, &visit)
+        return visit.number
+
+    @property
+    def protocol(self):
+        """2 or 3; setting it does what HELLO does to it."""
+        cdef Visit visit
+        visit.id = 0
+        self.visit(_read_protocol, &visit)
+        return visit.number
+
+    @protocol.setter
+    def protocol(self, int number):
+        cdef Visit visit
+        if number != 2 and number != 3:
+            raise ValueError("protocol must be 2 or 3")
+        visit.id = 0
+        visit.number = number
+        self.visit(_set_protocol, &visit)
+
+    @property
+    def decode(self):
+        """Do bulk strings become str?"""
+        return self.codec.decode
+
+    @decode.setter
+    def decode(self, bint value):
+        self.codec.decode = value
+
+    @property
+    def encoding(self):
+        return self.codec.encoding
+
+    @encoding.setter
+    def encoding(self, str value):
+        self.codec.encoding = value
+
+    @property
+    def errors(self):
+        return self.codec.errors
+
+    @errors.setter
+    def errors(self, str value):
+        self.codec.errors = value
+
+
+# ---- what a session is asked to do, under its engine's lock
+
+cdef void _open_session(Session session, Visit* visit) noexcept nogil:
+    cdef EngineStruct* engine = session.engine.core
+    if engine.closed:
+        session.core = NULL
+        return
+    if session.core != NULL and session.core.ended:
+        session_free(session.core)
+        session.core = NULL
+    if session.core == NULL:
+        session.core = session_new(engine, SESSION_EMBEDDED, -1)
+        if session.core == NULL:
+            visit.flag = True
+        else:
+            session.core.served = &session.grave.served
+
+
+cdef void _close_session(Session session, Visit* visit) noexcept nogil:
+    if session.engine.core.closed:
+        session.core = NULL              # it went with the engine
+    elif session.core != NULL and session.core.flags & SESSION_IN_SCRIPT:
+        # A thread is inside it, in a script that lets others in: that thread ends the session.
+        session.core.flags |= SESSION_CLOSE_NOW
+    elif session.core != NULL:
+        session_free(session.core)
+        session.core = NULL
+
+
+cdef void _look_whether_open(Session session, Visit* visit) noexcept nogil:
+    visit.flag = not session.engine.core.closed and session.core != NULL and not session.core.flags & SESSION_CLOSE_NOW
+
+
+cdef void take_served(Session session, Visit* visit) noexcept nogil:
+    cdef SessionStruct* core = session.core
+    visit.ticket = signal_prepare(&session.grave.served)
+    visit.flag = not core.flags & SESSION_BLOCKED
+    if visit.flag:
+        take_reply(core, visit.taken)
+        visit.taken.ended = core.flags & SESSION_CLOSE_AFTER_REPLY != 0
+        if visit.taken.ended:
+            session.core = NULL
+            session_free(core)
+
+
+cdef void interrupt_wait(Session session, Visit* visit) noexcept nogil:
+    cdef SessionStruct* core = session.core
+    visit.flag = not core.flags & SESSION_BLOCKED
+    if not visit.flag:
+        blocking_forget(core)
+        core.reply.buffer.length = 0
+
+
+cdef void _drop_wait(Session session, Visit* visit) noexcept nogil:
+    blocking_forget(session.core)
+    session.core.reply.buffer.length = 0
+
+
+cdef void _take_messages(Session session, Visit* visit) noexcept nogil:
+    cdef Buffer* inbox = &session.core.inbox
+    visit.ticket = signal_prepare(&session.grave.served)
+    visit.flag = inbox.length != 0
+    if visit.flag:
+        visit.buffer = inbox[0]
+        buffer_init(inbox, visit.buffer.account)
+        session.core.inbox_over_since_us = 0
+
+
+cdef void _look_for_messages(Session session, Visit* visit) noexcept nogil:
+    visit.ticket = signal_prepare(&session.grave.served)
+    visit.flag = session.core.inbox.length != 0
+
+
+cdef void _look_whether_listening(Session session, Visit* visit) noexcept nogil:
+    visit.flag = session.core.flags & (SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_TRACKING) != 0
+
+
+cdef void _read_id(Session session, Visit* visit) noexcept nogil:
+    visit.number = <int64_t>session.core.id
+
+
+cdef void _read_protocol(Session session, Visit* visit) noexcept nogil:
+    visit.number = session.core.reply.resp
+
+
+cdef void _set_protocol(Session session, Visit* visit) noexcept nogil:
+    session.core.reply.resp = <int>visit.number

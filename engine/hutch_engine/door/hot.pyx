@@ -1,0 +1,441 @@
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic
+"""See hot.pxd."""
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+from hutch_engine.base.clock cimport clock_coarse_ms, monotonic_us
+from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
+from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
+from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
+from hutch_engine.base.outcome cimport INVALID, NOT_FOUND, OK, Outcome
+from hutch_engine.commands.command cimport Command
+from hutch_engine.commands.string cimport string_get_fast, string_set_fast
+from hutch_engine.door.engine cimport Session
+from hutch_engine.door.classes cimport looked_set, looked_still_true
+from hutch_engine.door.codec cimport Codec
+from hutch_engine.keyspace.entry cimport (ENTRY_INTEGER, TYPE_STRING, Entry, entry_deadline_ms, entry_integer,
+                                          entry_type, value_of_integer)
+from hutch_engine.keyspace.keyspace cimport (FIND_NO_TOUCH, FIND_WRITE, WANT_EVENTS, WANT_TOUCHED, Database, Keyspace, keyspace_add,
+                                             keyspace_change_value, keyspace_delete, keyspace_find, keyspace_find_slot,
+                                             keyspace_hash, keyspace_now)
+from hutch_engine.commands.command_table cimport command_table_find
+from hutch_engine.state.engine cimport Session as SessionStruct
+from hutch_engine.structures.table cimport TableSlot
+
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        pass
+    ctypedef PyObject* (*PyCFunction)(PyObject*, PyObject*) except NULL
+    ctypedef struct PyMethodDef:
+        const char* ml_name
+        PyCFunction ml_meth
+        int ml_flags
+        const char* ml_doc
+    int METH_FASTCALL
+    int METH_KEYWORDS
+    object PyDescr_NewMethod(PyTypeObject* type, PyMethodDef* method)
+    bint PyLong_CheckExact(object value)
+    long long PyLong_AsLongLongAndOverflow(object value, int* overflow) except? -1
+
+cdef extern from *:
+    """
+    #define hutch_method_definition(descriptor) (((PyMethodDescrObject *)(descriptor))->d_method)
+    """
+    PyMethodDef* method_definition "hutch_method_definition"(object descriptor)
+
+cdef enum:
+    VALUE_SMALL = 512                # bytes copied to the stack under the lock
+    KEYS_SMALL = 16
+    HEARD = WANT_TOUCHED | WANT_EVENTS   # what the methods that change keys by themselves do not record
+
+# Entries of the constant command table.
+cdef const Command* GET = command_table_find(slice_of_text(b"get"))
+cdef const Command* SET = command_table_find(slice_of_text(b"set"))
+cdef const Command* INCRBY = command_table_find(slice_of_text(b"incrby"))
+cdef const Command* DECRBY = command_table_find(slice_of_text(b"decrby"))
+cdef const Command* DEL = command_table_find(slice_of_text(b"del"))
+cdef const Command* UNLINK = command_table_find(slice_of_text(b"unlink"))
+cdef const Command* EXISTS = command_table_find(slice_of_text(b"exists"))
+cdef const Command* TTL = command_table_find(slice_of_text(b"ttl"))
+cdef const Command* PTTL = command_table_find(slice_of_text(b"pttl"))
+
+
+cdef inline bint _value_word(object value, Codec codec, Slice* word, char* digits) except -1:
+    cdef int overflow = 0
+    cdef long long number
+    if hot_word(value, codec, word):
+        return True
+    if PyLong_CheckExact(value):
+        number = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if not overflow:
+            word.data = digits
+            word.length = format_integer(number, digits)
+            return True
+    return False
+
+
+cdef object _decoded(Codec codec, Slice value, char* owned):
+    """The value as the client wants it; `owned` is freed."""
+    try:
+        if codec.decode:
+            return codec.text(value.data, value.length)
+        return PyBytes_FromStringAndSize(value.data, <Py_ssize_t>value.length)
+    finally:
+        free(owned)
+
+
+@cython.auto_pickle(False)
+cdef class HotMethods:
+    """Base of hutch.Redis, before redis.Redis: compiled methods with redis-py's signatures."""
+
+    def _hot_attach(self, Session session not None, int database):
+        """From now on the hot methods run in this session, while that database is selected. Only the
+        first call counts: a session object is never taken away while another thread may be using it."""
+        with cython.critical_section(self):
+            if self.hot_session is None:
+                self.hot_database = database
+                self.hot_engine = session.engine.core
+                self.hot_monotonic_us = monotonic_us() - clock_coarse_ms(&session.engine.core.clock) * 1000
+                self.hot_session = session
+                self._hot_decide()
+
+    def _hot_owns(self, session):
+        """Do the hot methods run in this session?"""
+        return self.hot_session is session
+
+    @property
+    def _hot_attached(self):
+        """Is there a session for the hot methods?"""
+        return self.hot_session is not None
+
+    def _hot_enable(self, tuple kinds not None, tuple numbers not None, bint on):
+        """Three classes (the client's, its pool's, the connections') were looked at; the numbers are those that
+        door/classes.class_number gave before. On: the short way is open as long as they keep them. Off: every call takes the
+        general way."""
+        with cython.critical_section(self):
+            self.hot_looked.own = 0
+            self.hot_kinds = kinds
+            self.hot_numbers = numbers
+            self.hot_enabled = on
+            looked_set(&self.hot_seen, kinds, numbers)
+            self._hot_decide()
+
+    def _hot_disable(self):
+        """Every call takes the general way."""
+        with cython.critical_section(self):
+            self.hot_enabled = False
+            self.hot_looked.own = 0
+
+    cdef int _hot_decide(self) except -1:
+        if self.hot_session is not None and self.hot_enabled:
+            looked_set(&self.hot_looked, self.hot_kinds, self.hot_numbers)
+        return 0
+
+    @property
+    def _hot_stale(self):
+        """Was one of the classes changed since _hot_enable?"""
+        return not looked_still_true(&self.hot_seen, self)
+
+    @property
+    def _hot(self):
+        """Would a plain call take the short way?"""
+        return hot_is_on(self)
+
+    def get(self, name):
+        """
+        Return the value at key ``name``, or None if the key doesn't exist. O(1)
+        """
+        cdef Session session
+        cdef SessionStruct* core
+        cdef Outcome outcome
+        cdef Slice key
+        cdef Slice value
+        cdef char[VALUE_SMALL] small
+        cdef char* large = NULL
+        cdef char[INTEGER_TEXT_MAX] digits
+        if hot_is_on(self) and hot_word(name, self.hot_session.codec, &key):
+            session = self.hot_session
+            core = hot_begin(self, self.hot_session, GET, 0)
+            if core != NULL:
+                outcome = string_get_fast(&core.engine.keyspace, core.call.database, key, &value, digits)
+                if likely(outcome == OK):
+                    if likely(value.length <= VALUE_SMALL):
+                        memcpy(small, value.data, value.length)
+                        value.data = small
+                    else:
+                        large = <char*>malloc(value.length)
+                        if large != NULL:
+                            memcpy(large, value.data, value.length)
+                        value.data = large
+                if likely(outcome != INVALID):
+                    hot_count(core, GET)
+                hot_end(core)                       # the key may have expired just now
+                if likely(outcome == OK):
+                    if unlikely(value.data == NULL):
+                        raise MemoryError
+                    if likely(large == NULL and not session.codec.decode):
+                        return PyBytes_FromStringAndSize(small, <Py_ssize_t>value.length)
+                    return _decoded(session.codec, value, large)
+                if outcome == NOT_FOUND:
+                    return None
+        return super(HotMethods, self).get(name)
+
+    cdef bint _set_plainly(self, object name, object value) except -1:
+        """SET without options; False: nothing happened, the general way may."""
+        cdef SessionStruct* core
+        cdef Slice key
+        cdef Slice word
+        cdef char[INTEGER_TEXT_MAX] digits
+        cdef bint done
+        if (not hot_is_on(self) or not hot_word(name, self.hot_session.codec, &key)
+                or not _value_word(value, self.hot_session.codec, &word, digits)):
+            return False
+        core = hot_begin(self, self.hot_session, SET, 0)
+        if core == NULL:
+            return False
+        done = string_set_fast(&core.engine.keyspace, core.call.database, key, word)
+        if likely(done):
+            hot_count(core, SET)
+        hot_end(core)
+        return done
+
+    cdef object _set_with(self, PyObject* const* args, tuple options):
+        """SET of args[0] to args[1] with these options, whose values follow; NotImplemented: the general way may."""
+        return NotImplemented
+
+    cdef object _add(self, object name, int64_t amount, const Command* command):
+        """The new number, or None: then nothing happened."""
+        cdef SessionStruct* core
+        cdef Keyspace* keyspace
+        cdef Database* database
+        cdef TableSlot slot
+        cdef Entry* entry
+        cdef uint64_t hash
+        cdef Slice key
+        cdef int64_t total = 0
+        cdef bint done = False
+        if not hot_word(name, self.hot_session.codec, &key):
+            return None
+        core = hot_begin(self, self.hot_session, command, HEARD)
+        if core == NULL:
+            return None
+        keyspace = &core.engine.keyspace
+        database = core.call.database
+        hash = keyspace_hash(keyspace, key)
+        slot = keyspace_find_slot(keyspace, database, key, hash, FIND_WRITE)
+        if slot == NULL:
+            total = amount
+            done = keyspace_add(keyspace, database, key, hash, value_of_integer(total)) != NULL
+        else:
+            entry = <Entry*>slot[0]
+            if (entry_type(entry) == TYPE_STRING and entry.flags & ENTRY_INTEGER
+                    and not add_overflows(entry_integer(entry), amount, &total)):
+                done = keyspace_change_value(keyspace, database, slot, value_of_integer(total)) != NULL
+        if likely(done):
+            keyspace.dirty += 1
+            hot_count(core, command)
+        hot_end(core)
+        return total if done else None
+
+    cdef object _amount(self, object amount):
+        """What the short way can add, or None."""
+        if PyLong_CheckExact(amount) and -(1 << 62) < amount < 1 << 62:
+            return amount
+        return None
+
+    def incrby(self, name, amount=1):
+        """
+        Increment the value of ``name`` by ``amount``; a key that does not exist counts as 0. O(1)
+        """
+        if hot_is_on(self) and self._amount(amount) is not None:
+            total = self._add(name, amount, INCRBY)
+            if total is not None:
+                return total
+        return super(HotMethods, self).incrby(name, amount)
+
+    incr = incrby
+
+    def decrby(self, name, amount=1):
+        """
+        Decrement the value of ``name`` by ``amount``; a key that does not exist counts as 0. O(1)
+        """
+        if hot_is_on(self) and self._amount(amount) is not None:
+            total = self._add(name, -<int64_t>amount, DECRBY)
+            if total is not None:
+                return total
+        return super(HotMethods, self).decrby(name, amount)
+
+    decr = decrby
+
+    cdef object _remove(self, tuple names, const Command* command):
+        cdef SessionStruct* core
+        cdef Keyspace* keyspace
+        cdef TableSlot slot
+        cdef uint64_t hash
+        cdef Slice[KEYS_SMALL] keys
+        cdef Py_ssize_t i
+        cdef Py_ssize_t count = len(names)
+        cdef int64_t removed = 0
+        if count == 0 or count > KEYS_SMALL:
+            return None
+        for i in range(count):
+            if not hot_word(names[i], self.hot_session.codec, &keys[i]):
+                return None
+        core = hot_begin(self, self.hot_session, command, HEARD)
+        if core == NULL:
+            return None
+        keyspace = &core.engine.keyspace
+        for i in range(count):
+            hash = keyspace_hash(keyspace, keys[i])
+            slot = keyspace_find_slot(keyspace, core.call.database, keys[i], hash, FIND_WRITE | FIND_NO_TOUCH)
+            if slot != NULL:
+                keyspace_delete(keyspace, core.call.database, slot, hash, command == UNLINK or keyspace.lazy_user_delete)
+                keyspace.dirty += 1
+                removed += 1
+        hot_count(core, command)
+        hot_end(core)
+        return removed
+
+    def delete(self, *names):
+        """
+        Delete one or more keys specified by ``names``; returns how many there were. O(names)
+        """
+        if hot_is_on(self):
+            removed = self._remove(names, DEL)
+            if removed is not None:
+                return removed
+        return super(HotMethods, self).delete(*names)
+
+    def unlink(self, *names):
+        """
+        Unlink one or more keys specified by ``names``; big values are freed in the background. O(names)
+        """
+        if hot_is_on(self):
+            removed = self._remove(names, UNLINK)
+            if removed is not None:
+                return removed
+        return super(HotMethods, self).unlink(*names)
+
+    def exists(self, *names):
+        """
+        Return the number of ``names`` that exist. O(names)
+        """
+        cdef SessionStruct* core
+        cdef Slice[KEYS_SMALL] keys
+        cdef Py_ssize_t i
+        cdef Py_ssize_t count = len(names)
+        cdef int64_t found = 0
+        cdef bint plain = hot_is_on(self) and 0 < count <= KEYS_SMALL
+        if plain:
+            for i in range(count):
+                if not hot_word(names[i], self.hot_session.codec, &keys[i]):
+                    plain = False
+                    break
+        if plain:
+            core = hot_begin(self, self.hot_session, EXISTS, 0)
+            if core != NULL:
+                for i in range(count):
+                    if keyspace_find(&core.engine.keyspace, core.call.database, keys[i],
+                                     keyspace_hash(&core.engine.keyspace, keys[i]), FIND_NO_TOUCH) != NULL:
+                        found += 1
+                hot_count(core, EXISTS)
+                hot_end(core)
+                return found
+        return super(HotMethods, self).exists(*names)
+
+    cdef object _left(self, object name, const Command* command, int64_t* left_out):
+        """Milliseconds to live, -1 without a deadline, -2 without a key. None: it was not asked."""
+        cdef SessionStruct* core
+        cdef Entry* entry
+        cdef Slice key
+        if not hot_word(name, self.hot_session.codec, &key):
+            return None
+        core = hot_begin(self, self.hot_session, command, 0)
+        if core == NULL:
+            return None
+        entry = keyspace_find(&core.engine.keyspace, core.call.database, key,
+                              keyspace_hash(&core.engine.keyspace, key), FIND_NO_TOUCH)
+        left_out[0] = -2
+        if entry != NULL:
+            left_out[0] = entry_deadline_ms(entry)
+            if left_out[0] >= 0:
+                left_out[0] = max(left_out[0] - keyspace_now(&core.engine.keyspace), 0)
+        hot_count(core, command)
+        hot_end(core)
+        return True
+
+    def ttl(self, name):
+        """
+        Return the seconds until key ``name`` expires; -1 if it does not, -2 if there is no such key. O(1)
+        """
+        cdef int64_t left = 0
+        if (hot_is_on(self)
+                and self._left(name, TTL, &left) is not None):
+            # Unsigned, as in commands/expiry: deadlines reach to the end of int64.
+            return <int64_t>((<uint64_t>left + 500) // 1000) if left >= 0 else left
+        return super(HotMethods, self).ttl(name)
+
+    def pttl(self, name):
+        """
+        Return the milliseconds until key ``name`` expires; -1 if it does not, -2 if there is no such key. O(1)
+        """
+        cdef int64_t left = 0
+        if (hot_is_on(self)
+                and self._left(name, PTTL, &left) is not None):
+            return left
+        return super(HotMethods, self).pttl(name)
+
+
+# ---- descriptors of the subclass
+#
+# CPython calls a method without detours only where the object's type is exactly the descriptor's: 10 ns a call. So
+# hutch.Redis gets descriptors of its own. And set's fifteen parameters would cost more to sort out than the rest takes.
+
+cdef object _set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names):
+    cdef HotMethods client = <HotMethods>self
+    cdef Py_ssize_t i
+    cdef tuple positional
+    cdef dict options
+    if count == 2 and names == NULL and client._set_plainly(<object>args[0], <object>args[1]):
+        return True
+    if count == 2 and names != NULL:
+        done = client._set_with(args, <tuple>names)
+        if done is not NotImplemented:
+            return done
+    positional = tuple([<object>args[i] for i in range(count)])
+    options = {}
+    if names != NULL:
+        for i in range(len(<tuple>names)):
+            options[(<tuple>names)[i]] = <object>args[count + i]
+    return super(HotMethods, client).set(*positional, **options)
+
+
+cdef PyMethodDef _set_definition
+_set_definition.ml_name = b"set"
+_set_definition.ml_meth = <PyCFunction><void*>_set
+_set_definition.ml_flags = METH_FASTCALL | METH_KEYWORDS
+_set_definition.ml_doc = (
+    b"set($self, name, value, ex=None, px=None, nx=False, xx=False, keepttl=False, get=False, exat=None, pxat=None, "
+    b"ifeq=None, ifne=None, ifdeq=None, ifdne=None)\n--\n\n"
+    b"Set the value at key ``name`` to ``value``. O(1)\n\n"
+    b"``ex``, ``px``: expire in so many seconds, milliseconds (int or timedelta); ``exat``, ``pxat``: at this Unix\n"
+    b"time (int or datetime). ``nx``, ``xx``: only if the key does not, or does, exist. ``keepttl``: retain the time\n"
+    b"to live. ``get``: return the old value. ``ifeq``, ``ifne``, ``ifdeq``, ``ifdne``: only if the old value, or its\n"
+    b"digest, is or is not this one.")
+
+
+def quick_methods(cls):
+    """The compiled methods for `cls`, a subclass of HotMethods, to put among its own."""
+    cdef dict methods = {}
+    if not issubclass(cls, HotMethods):
+        raise TypeError("quick methods are for subclasses of HotMethods")
+    for base in reversed(cls.__mro__):
+        if issubclass(base, HotMethods) and base is not cls:
+            for name, method in vars(base).items():
+                if type(method) is type(HotMethods.get) and not name.startswith("_"):
+                    methods[name] = PyDescr_NewMethod(<PyTypeObject*>cls, method_definition(method))
+    methods["set"] = PyDescr_NewMethod(<PyTypeObject*>cls, &_set_definition)
+    return methods

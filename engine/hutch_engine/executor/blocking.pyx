@@ -1,0 +1,479 @@
+"""See blocking.pxd.
+
+    Engine.blocked    table: database and key -> BlockedKey, the queue of its Waiters, first come first
+    Blocked           one a waiting session: its words, its place in the wheel, its Waiters, one a key
+
+A BlockedKey exists while somebody waits for it. Those that became ready are chained from Engine.ready_first on.
+"""
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+from hutch_engine.base.checks cimport invariant
+from hutch_engine.base.clock cimport clock_now_ms
+from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.memory cimport heap_free, heap_try_alloc
+from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.commands.call cimport CALL_DENY_BLOCKING, CALL_NO_TOUCH, Call
+from hutch_engine.commands.command cimport Command
+from hutch_engine.commands.reply cimport reply_error, reply_null_array
+from hutch_engine.keyspace.entry cimport TYPE_NONE, Entry, entry_type, leb128_bytes, leb128_read, leb128_write
+from hutch_engine.keyspace.keyspace cimport (
+    FIND_NO_STATS, FIND_NO_TOUCH, WANT_READY, Database, keyspace_find, keyspace_hash)
+from hutch_engine.state.engine cimport (
+    BLOCKED_KEY_OFFSET, SESSION_BLOCKED, SESSION_CLOSE_NOW, SESSION_NO_TOUCH, Engine, Session, engine_poke_housekeeping,
+    session_notice)
+from hutch_engine.executor.error_stats cimport error_stats_count
+from hutch_engine.executor.executor cimport act_on_effects, mute_reply, run_command, take_inbox, uncount_command
+from hutch_engine.structures.table cimport Table, TableSlot, table_each, table_find, table_hash, table_insert, table_remove
+from hutch_engine.structures.wheel cimport Wheel, WheelNode, wheel_add, wheel_cancel, wheel_init, wheel_next_ms, wheel_take
+
+cdef struct BlockedKey
+cdef struct Blocked
+
+cdef enum:
+    NAME_STACK_BYTES = 256               # names up to here are put together without an allocation
+
+cdef struct Waiter:                      # one session in the queue of one key
+    Waiter* next                         # towards those that came later
+    Waiter* previous
+    BlockedKey* key                      # borrowed
+    Blocked* owner
+
+cdef struct BlockedKey:                  # one block; the name for the table lies behind: LEB128 length, 4 bytes of
+    Waiter* first                        # database index, the key's bytes
+    Waiter* last
+    BlockedKey* next_ready
+    bint is_ready                        # in the engine's chain
+    uint32_t until_gone                  # waiters that want to hear of it when the key is gone
+
+cdef struct Blocked:                     # one block, with the waiters, the words and their bytes behind
+    WheelNode node                       # in the wheel when there is a deadline; first, so that it finds us
+    Session* session
+    const Command* command
+    Slice* argv
+    size_t argc
+    size_t block_bytes
+    Waiter* waiters
+    size_t waiter_count
+    int64_t deadline_ms
+    uint8_t type
+    bint until_gone
+
+
+# ---- the table of keys
+
+cdef inline Slice _name(Engine* engine, int32_t database_index, Slice key, char* stack) noexcept nogil:
+    """Database index and key in one run of bytes, on `stack` when short; data NULL when refused."""
+    cdef char* name = stack
+    if key.length + 4 > NAME_STACK_BYTES:
+        name = <char*>heap_try_alloc(&engine.heap, key.length + 4)
+        if name == NULL:
+            return slice_of(NULL, 0)
+    memcpy(name, &database_index, 4)
+    if key.length:
+        memcpy(name + 4, key.data, key.length)
+    return slice_of(name, key.length + 4)
+
+
+cdef inline void _name_free(Engine* engine, Slice name, char* stack) noexcept nogil:
+    if name.data != NULL and name.data != stack:
+        heap_free(&engine.heap, <void*>name.data, name.length)
+
+
+cdef inline Slice _name_of(const BlockedKey* key) noexcept nogil:
+    cdef size_t length
+    cdef const char* data = leb128_read(<const char*>key + sizeof(BlockedKey), &length)
+    return slice_of(data, length)
+
+
+cdef inline size_t _key_bytes(size_t name_length) noexcept nogil:
+    return sizeof(BlockedKey) + leb128_bytes(name_length) + name_length
+
+
+cdef BlockedKey* _key_find(Engine* engine, int32_t database_index, Slice key, bint make, bint* refused_out) noexcept nogil:
+    """NULL when nobody waits for it; with `make`, and when *refused_out is set, when memory was refused."""
+    cdef char[NAME_STACK_BYTES] stack
+    cdef Slice name = _name(engine, database_index, key, stack)
+    cdef uint64_t hash
+    cdef TableSlot slot
+    cdef BlockedKey* found = NULL
+    if name.data == NULL:
+        refused_out[0] = True
+        return NULL
+    hash = table_hash(&engine.blocked, name)
+    slot = table_find(&engine.blocked, name, hash)
+    if slot != NULL:
+        found = <BlockedKey*>slot[0]
+    elif make:
+        found = <BlockedKey*>heap_try_alloc(&engine.heap, _key_bytes(name.length))
+        if found != NULL:
+            found.first = NULL
+            found.last = NULL
+            found.next_ready = NULL
+            found.is_ready = False
+            found.until_gone = 0
+            memcpy(leb128_write(<char*>found + sizeof(BlockedKey), name.length), name.data, name.length)
+            table_insert(&engine.blocked, found, hash)
+    _name_free(engine, name, stack)
+    return found
+
+
+cdef void _drop_if_unwanted(Engine* engine, BlockedKey* key) noexcept nogil:
+    """The last who waited for it is gone. One in the chain of ready keys goes when its turn comes."""
+    cdef Slice name
+    cdef uint64_t hash
+    if key.first != NULL or key.is_ready:
+        return
+    name = _name_of(key)
+    hash = table_hash(&engine.blocked, name)
+    table_remove(&engine.blocked, table_find(&engine.blocked, name, hash), hash)
+    heap_free(&engine.heap, key, _key_bytes(name.length))
+
+
+# ---- beginning and ending a wait
+
+cdef void _leave_queue(Engine* engine, Waiter* waiter) noexcept nogil:
+    cdef BlockedKey* key = waiter.key
+    if waiter.previous != NULL:
+        waiter.previous.next = waiter.next
+    else:
+        key.first = waiter.next
+    if waiter.next != NULL:
+        waiter.next.previous = waiter.previous
+    else:
+        key.last = waiter.previous
+    key.until_gone -= waiter.owner.until_gone
+    _drop_if_unwanted(engine, key)
+
+
+cdef Blocked* _detach(Session* session) noexcept nogil:
+    """Out of all queues and the wheel. What is left is the caller's to free."""
+    cdef Blocked* blocked = <Blocked*>session.blocked
+    cdef Engine* engine = session.engine
+    cdef size_t i
+    for i in range(blocked.waiter_count):
+        _leave_queue(engine, &blocked.waiters[i])
+    blocked.waiter_count = 0
+    if blocked.node.link != NULL:
+        wheel_cancel(engine.waits, &blocked.node)
+        blocked.node.link = NULL
+    session.blocked = NULL
+    session.flags &= ~<uint32_t>SESSION_BLOCKED
+    engine.blocked_count -= 1
+    if engine.blocked_count == 0:
+        engine.keyspace.wanted &= ~<uint32_t>WANT_READY
+    return blocked
+
+
+cdef inline void _free(Engine* engine, Blocked* blocked) noexcept nogil:
+    heap_free(&engine.heap, blocked, blocked.block_bytes)
+
+
+cdef Blocked* _copy_words(Session* session) noexcept nogil:
+    """A Blocked with room for its waiters, and a copy of the call's words; NULL when refused."""
+    cdef Call* call = &session.call
+    cdef size_t bytes = sizeof(Blocked) + call.block_keys * sizeof(Waiter) + call.argc * sizeof(Slice)
+    cdef Slice* words = call.block_words if call.block_words != NULL else call.argv
+    cdef size_t i
+    cdef char* at
+    cdef Blocked* blocked
+    for i in range(call.argc):
+        bytes += words[i].length
+    blocked = <Blocked*>heap_try_alloc(&session.engine.heap, bytes)
+    if blocked == NULL:
+        return NULL
+    blocked.block_bytes = bytes
+    blocked.waiters = <Waiter*>(<char*>blocked + sizeof(Blocked))
+    blocked.argv = <Slice*>(blocked.waiters + call.block_keys)
+    blocked.argc = call.argc
+    at = <char*>(blocked.argv + call.argc)
+    for i in range(call.argc):
+        blocked.argv[i] = slice_of(at, words[i].length)
+        if words[i].length:
+            memcpy(at, words[i].data, words[i].length)
+        at += words[i].length
+    return blocked
+
+
+cdef bint _join_queues(Engine* engine, Blocked* blocked, size_t first, size_t count) noexcept nogil:
+    """To the end of each key's queue; a key that is named twice is waited for once."""
+    cdef size_t i
+    cdef BlockedKey* key
+    cdef Waiter* waiter
+    cdef bint refused = False
+    for i in range(first, first + count):
+        key = _key_find(engine, blocked.session.database_index, blocked.argv[i], True, &refused)
+        if key == NULL:
+            return False
+        if key.last != NULL and key.last.owner == blocked:
+            continue
+        waiter = &blocked.waiters[blocked.waiter_count]
+        blocked.waiter_count += 1
+        waiter.key = key
+        waiter.owner = blocked
+        waiter.next = NULL
+        waiter.previous = key.last
+        if key.last != NULL:
+            key.last.next = waiter
+        else:
+            key.first = waiter
+        key.last = waiter
+        key.until_gone += blocked.until_gone
+    return True
+
+
+cdef bint _block(Session* session) noexcept nogil:
+    cdef Call* call = &session.call
+    cdef bint waits = _begin_wait(session)
+    if call.block_words != NULL:
+        heap_free(&session.engine.heap, call.block_words, call.block_words_bytes)
+        call.block_words = NULL
+    return waits
+
+
+cdef bint _begin_wait(Session* session) noexcept nogil:
+    """What the session's call asked for with call_block. False when memory was refused: nothing happened."""
+    cdef Engine* engine = session.engine
+    cdef Call* call = &session.call
+    cdef Blocked* blocked
+    if call.block_deadline_ms and engine.waits == NULL:
+        engine.waits = <Wheel*>heap_try_alloc(&engine.heap, sizeof(Wheel))
+        if engine.waits == NULL:
+            return False
+        wheel_init(engine.waits, clock_now_ms(&engine.clock) - 1)
+    blocked = _copy_words(session)
+    if blocked == NULL:
+        return False
+    blocked.session = session
+    blocked.command = call.command
+    blocked.type = call.block_type
+    blocked.until_gone = call.block_until_gone
+    blocked.deadline_ms = call.block_deadline_ms
+    blocked.waiter_count = 0
+    blocked.node.next = NULL
+    blocked.node.link = NULL
+    session.blocked = blocked
+    session.flags |= SESSION_BLOCKED
+    engine.blocked_count += 1
+    engine.keyspace.wanted |= WANT_READY
+    if blocked.type != TYPE_NONE and not _join_queues(engine, blocked, call.block_first, call.block_keys):
+        _free(engine, _detach(session))
+        return False
+    if blocked.deadline_ms:
+        wheel_add(engine.waits, &blocked.node, blocked.deadline_ms)
+        if blocked.deadline_ms < engine.housekeeping_wakes_ms:
+            engine_poke_housekeeping(engine)
+    return True
+
+
+cdef void blocking_forget(Session* session) noexcept nogil:
+    cdef Engine* engine = session.engine
+    if session.blocked == NULL:
+        return
+    _free(engine, _detach(session))
+    session_notice(session)
+
+
+# ---- answering
+
+cdef void _give_up(Session* session, const char* error) noexcept nogil:
+    """Answer without what was waited for: an error, or the null array of a time-out."""
+    cdef Engine* engine = session.engine
+    cdef size_t mark = session.reply.buffer.length
+    cdef Blocked* blocked = _detach(session)
+    cdef bint serving
+    if error != NULL:
+        reply_error(&session.reply, error)
+        engine.stats[blocked.command.id].failed += 1
+        error_stats_count(engine, slice_of(session.reply.buffer.data + mark + 1, session.reply.buffer.length - mark - 1))
+    elif blocked.type == TYPE_NONE:
+        # What it answers to who may not wait. (MONITOR has shown it before.)
+        serving = engine.serving
+        engine.serving = True
+        session.call.flags = CALL_DENY_BLOCKING
+        run_command(session, blocked.command, blocked.argv, blocked.argc, False, 0)
+        uncount_command(session, blocked.command)
+        engine.serving = serving
+    else:
+        reply_null_array(&session.reply)
+    engine.stats[blocked.command.id].calls += 1
+    engine.commands_processed += 1
+    session.commands += 1
+    mute_reply(session, mark)
+    _free(engine, blocked)
+    session_notice(session)
+
+
+cdef bint blocking_unblock(Session* session, bint as_error) noexcept nogil:
+    cdef const char* error = NULL
+    if session.blocked == NULL or session.flags & SESSION_CLOSE_NOW:
+        return False
+    if as_error:
+        error = b"UNBLOCKED client unblocked via CLIENT UNBLOCK"
+    _give_up(session, error)
+    return True
+
+
+cdef bint blocking_time_out(Engine* engine, int64_t budget) noexcept nogil:
+    cdef WheelNode* node
+    cdef int64_t now_ms
+    if engine.waits == NULL or engine.waits.count == 0:
+        return False
+    now_ms = clock_now_ms(&engine.clock)
+    while budget > 0:
+        node = wheel_take(engine.waits, now_ms, &budget)
+        if node == NULL:
+            break
+        node.link = NULL
+        _give_up((<Blocked*>node).session, NULL)
+    return budget <= 0
+
+
+cdef int64_t blocking_next_ms(const Engine* engine) noexcept nogil:
+    return wheel_next_ms(engine.waits) if engine.waits != NULL else INT64_MAX
+
+
+cdef void _run_again(Session* session) noexcept nogil:
+    """There may be something for it: the whole command once more. If it waits again, it is behind the others."""
+    cdef Engine* engine = session.engine
+    cdef Call* call = &session.call
+    cdef size_t mark = session.reply.buffer.length
+    cdef Blocked* blocked = _detach(session)
+    cdef Session* running = engine.current
+    engine.current = session
+    call.flags = CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0
+    engine.keyspace.now_ms = 0           # a command of its own, after what made the key ready: it may be due by now
+    run_command(session, blocked.command, blocked.argv, blocked.argc, False, 0)
+    if call.block_keys:
+        call.block_deadline_ms = blocked.deadline_ms      # the time-out runs on from its first beginning
+        if _block(session):
+            call.block_keys = 0
+            uncount_command(session, blocked.command)
+            _free(engine, blocked)
+            engine.current = running
+            return
+        call.block_keys = 0
+        reply_error(&session.reply, b"OOM command not allowed when used memory > 'maxmemory'.")
+    # Its own effects: keys it emptied, and others it made ready, which come after those that are ready already.
+    act_on_effects(engine)
+    mute_reply(session, mark)
+    engine.current = running
+    take_inbox(session)
+    _free(engine, blocked)
+    session_notice(session)
+
+
+cdef void _serve_key(Engine* engine, BlockedKey* key) noexcept nogil:
+    """Run the commands of those who wait for this key, as long as it has what they wait for; and when it is gone, of
+    those who wait for that too."""
+    cdef Slice name = _name_of(key)
+    cdef Slice bytes = slice_of(name.data + 4, name.length - 4)
+    cdef uint64_t hash = keyspace_hash(&engine.keyspace, bytes)
+    cdef int32_t database_index
+    cdef Waiter* waiter = key.first
+    cdef Waiter* last = key.last             # who waits again has been looked at
+    cdef Waiter* following
+    cdef Entry* entry
+    cdef bint at_end
+    memcpy(&database_index, name.data, 4)
+    while waiter != NULL:
+        following = waiter.next
+        at_end = waiter == last
+        entry = keyspace_find(&engine.keyspace, &engine.keyspace.databases[database_index], bytes, hash,
+                              FIND_NO_STATS | FIND_NO_TOUCH)
+        if entry == NULL and key.until_gone == 0:
+            return
+        if (((entry != NULL and entry_type(entry) == waiter.owner.type) or waiter.owner.until_gone)
+                and not waiter.owner.session.flags & SESSION_CLOSE_NOW):
+            if at_end:
+                # The key may be gone with its last waiter.
+                _run_again(waiter.owner.session)
+                return
+            _run_again(waiter.owner.session)
+        if at_end:
+            return
+        waiter = following
+
+
+cdef void _serve(Engine* engine) noexcept nogil:
+    """Engine.serve_ready: all keys that became ready, and those that serving them made ready, in that order."""
+    cdef BlockedKey* key
+    engine.serving = True
+    while engine.ready_first != NULL:
+        key = <BlockedKey*>engine.ready_first
+        engine.ready_first = key.next_ready
+        if key.next_ready == NULL:
+            engine.ready_last = NULL
+        key.is_ready = False
+        key.next_ready = NULL
+        if key.first == NULL:
+            _drop_if_unwanted(engine, key)
+        else:
+            _serve_key(engine, key)
+    engine.serving = False
+    if engine.keyspace.effect_count or engine.keyspace.chores:       # a key that had expired, say
+        act_on_effects(engine)
+
+
+cdef void _mark_ready(Engine* engine, BlockedKey* key) noexcept nogil:
+    if key.is_ready:
+        return
+    key.is_ready = True
+    key.next_ready = NULL
+    if engine.ready_last != NULL:
+        (<BlockedKey*>engine.ready_last).next_ready = key
+    else:
+        engine.ready_first = key
+    engine.ready_last = key
+
+
+cdef struct OfDatabase:
+    Engine* engine
+    int32_t database_index
+
+
+cdef bint _mark_if_there(void* context, void* visited) noexcept nogil:
+    cdef OfDatabase* wanted = <OfDatabase*>context
+    cdef BlockedKey* key = <BlockedKey*>visited
+    cdef int32_t database_index
+    memcpy(&database_index, _name_of(key).data, 4)
+    if database_index == wanted.database_index:
+        _mark_ready(wanted.engine, key)
+    return True
+
+
+cdef void _note_all_ready(Engine* engine, int32_t database_index) noexcept nogil:
+    """Engine.note_all_ready: the database has become another one (SWAPDB). O(keys waited for)."""
+    cdef OfDatabase wanted
+    wanted.engine = engine
+    wanted.database_index = database_index
+    table_each(&engine.blocked, _mark_if_there, &wanted)
+
+
+cdef void _note_ready(Engine* engine, int32_t database_index, Slice key) noexcept nogil:
+    """Engine.note_ready: an EFFECT_READY."""
+    cdef bint refused = False
+    cdef BlockedKey* found = _key_find(engine, database_index, key, False, &refused)
+    if found != NULL:
+        _mark_ready(engine, found)
+    elif unlikely(refused):
+        _note_all_ready(engine, database_index)      # better that all look than that one waits for ever
+
+
+cdef bint _count_if_until_gone(void* context, void* visited) noexcept nogil:
+    (<int64_t*>context)[0] += (<BlockedKey*>visited).until_gone != 0
+    return True
+
+
+cdef int64_t blocking_keys_until_gone(Engine* engine) noexcept nogil:
+    cdef int64_t found = 0
+    table_each(&engine.blocked, _count_if_until_gone, &found)
+    return found
+
+
+cdef void blocking_install(Engine* engine) noexcept nogil:
+    invariant(sizeof(BlockedKey) == BLOCKED_KEY_OFFSET, b"the name in a BlockedKey")
+    engine.block = _block
+    engine.forget_blocked = blocking_forget
+    engine.note_ready = _note_ready
+    engine.note_all_ready = _note_all_ready
+    engine.serve_ready = _serve

@@ -1,0 +1,57 @@
+"""See latency.pxd."""
+from libc.math cimport ceil
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from hutch_engine.base.clock cimport ticks_per_microsecond
+from hutch_engine.state.engine cimport LATENCY_STEPS, CommandStats, Engine
+
+
+cdef bint latency_begin(Engine* engine, CommandStats* stats) noexcept nogil:
+    # Not the heap's: what is told of an engine counts neither as data nor against maxmemory.
+    stats.latency = <uint32_t*>calloc(LATENCY_STEPS, sizeof(uint32_t))
+    return stats.latency != NULL
+
+
+cdef void latency_halve(CommandStats* stats) noexcept nogil:
+    cdef int i
+    for i in range(LATENCY_STEPS):
+        stats.latency[i] >>= 1
+
+
+cdef void latency_clear(Engine* engine) noexcept nogil:
+    cdef uint32_t i
+    for i in range(engine.command_ids if engine.stats != NULL else 0):
+        free(engine.stats[i].latency)
+        engine.stats[i].latency = NULL
+
+
+cdef double _middle(int step) noexcept nogil:
+    """Of what a step counts, in ticks."""
+    cdef int shift = step // 64 - 1
+    if shift <= 0:
+        return step                          # a tick wide
+    return (<double>(step % 64) + 64.5) * <double>(<uint64_t>1 << shift)
+
+
+cdef bint latency_percentile_us(const CommandStats* stats, double percent, double* us_out) noexcept nogil:
+    cdef uint64_t total = 0
+    cdef uint64_t seen = 0
+    cdef uint64_t wanted
+    cdef int i
+    if stats.latency == NULL:
+        return False
+    for i in range(LATENCY_STEPS):
+        total += stats.latency[i]
+    if total == 0:
+        return False
+    wanted = <uint64_t>ceil(percent / 100 * <double>total)
+    if wanted == 0:
+        wanted = 1
+    elif wanted > total:
+        wanted = total
+    for i in range(LATENCY_STEPS):
+        seen += stats.latency[i]
+        if seen >= wanted:
+            us_out[0] = _middle(i) / ticks_per_microsecond()
+            return True
+    return False

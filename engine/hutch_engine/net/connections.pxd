@@ -1,0 +1,179 @@
+"""The listener's structs, and the coming and going of connections: sockets that listen, clients that are accepted or
+turned away, the lists a connection stands in. Only the listener's thread calls these; where a Session is touched they
+take the engine's lock for a moment.
+"""
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.commands.command cimport Command
+from hutch_engine.keyspace.entry cimport Entry
+from hutch_engine.state.engine cimport SESSION_AUTHENTICATED, Engine, Session
+from hutch_engine.net.poller cimport Poller
+from hutch_engine.net.resp_parser cimport ParseLimits, RespParser, Words
+from hutch_engine.structures.table cimport Table
+
+cdef enum:
+    LISTENER_SOCKETS_MAX = 18           # 16 addresses of `bind`, as in Redis, the Unix socket, one spare
+    BATCH_REQUESTS = 128                # collected before the lock is taken; bounds how long it is held
+    READ_BYTES = 16384                  # one read of a connection that has nothing pending
+    ARENA_BYTES = 131072                # idle connections read into this, so that they own no query buffer
+    STALL_BYTES = 33554432              # unsent replies at which a client's requests are left unread
+
+cdef enum:                              # Connection.held: why its requests wait
+    HELD_NOT = 0
+    HELD_POSTPONED = 1                  # CLIENT PAUSE
+    HELD_BLOCKED = 2                    # inside a blocking command
+    HELD_STALLED = 3                    # it does not read its replies
+
+cdef enum:                              # Connection.ending: nothing more of it is run
+    ENDING_NOT = 0
+    ENDING_PROTOCOL_ERROR = 1           # parser.error is to be answered
+    ENDING_AFTER_REPLY = 2              # what was answered is to go out
+    ENDING_NOW = 3
+    ENDING_CLOSED = 4                   # listed in Listener.doomed; its memory lasts to the end of the turn
+
+cdef struct Connection:
+    Session* session                    # owned; touched under the engine's lock only
+    int fd                              # owned
+    uint32_t interest                   # what the poller watches for: POLL_READ, POLL_WRITE
+    uint32_t index                      # in Listener.connections
+    uint8_t held                        # HELD_*
+    uint8_t ending                      # ENDING_*
+    bint in_round                       # listed in Listener.round
+    bint in_resumed                     # listed in Listener.resumed
+    bint in_outer_round                 # listed there while a script of that round lets others in
+    uint64_t born_turn                  # Listener.turn, when it was accepted meanwhile
+    bint authenticated                  # copied under the lock, for the parser's limits
+    RespParser parser
+    Buffer query                        # owned: bytes of an unfinished request, empty most of the time
+    Buffer sending                      # owned: replies on their way; swapped with session.reply under the lock
+    size_t sent                         # bytes of `sending` that are out
+    uint64_t received                   # since the lock was last held: what goes to the counters
+    uint32_t waiting_requests           # in the present batch
+    int64_t soft_limit_since_us         # client-output-buffer-limit's soft clock; 0 = below it
+    const Command* last_command         # the lookup of last_name, most often that of the next request
+    size_t last_name_length
+    char[24] last_name
+
+cdef struct Request:                    # one decoded command of the present batch
+    Connection* connection
+    const Command* command              # NULL: unknown
+    uint64_t key_hash
+    bint hashed
+    Entry* entry                        # of a collection, while the batch's memory is fetched; else NULL
+    const Table* members                # ... and its table; else NULL
+    uint64_t member_hash
+    uint32_t word_count
+    size_t first_word                   # in Listener.words
+    size_t start                        # where its bytes begin and end in its connection's window
+    size_t end
+
+cdef struct ListeningSocket:
+    int fd                              # -1: closed
+    bint unix_socket
+    int32_t port
+    char[256] host                      # as `bind` has it, without '-'
+
+cdef struct Batch:                      # what a turn of the loop works on
+    Connection** round                  # owned: those with something to do under the lock
+    uint32_t round_count
+    Connection** resumed                # owned: those whose kept requests may run now
+    uint32_t resumed_count
+    Request* requests                   # owned, BATCH_REQUESTS
+    uint32_t request_count
+    Words words                         # of all requests
+    char* arena                         # owned, ARENA_BYTES
+    size_t arena_used
+
+cdef struct Listener:
+    Engine* engine                      # borrowed
+    Poller poller
+    ListeningSocket[LISTENER_SOCKETS_MAX] sockets
+    uint32_t socket_count
+    ListeningSocket[LISTENER_SOCKETS_MAX] adopted   # with LISTENER_ADOPTS, under the engine's lock: all TCP sockets it is to have ...
+    uint32_t adopted_count              # ... those that it keeps among them
+    bint any_port                       # set before listener_open: take a free TCP port, whatever config.port says
+    char[112] unix_path                 # of the bound Unix socket, for its removal; "" = none
+    Connection** connections            # owned
+    uint32_t connection_count
+    uint32_t connection_capacity        # of this array and the next three
+    Connection** round                  # owned: those with something to do under the lock, in the present batch
+    uint32_t round_count
+    Connection** resumed                # owned: those whose kept requests may run now
+    uint32_t resumed_count
+    Connection** doomed                 # owned: closed; freed at the end of the turn, when no event names them
+    uint32_t doomed_count
+    uint32_t visited                    # connections[visited] is the next that a tick looks at
+    uint32_t postponed_count            # connections that wait for the end of CLIENT PAUSE
+    Request* requests                   # owned, BATCH_REQUESTS
+    uint32_t request_count
+    Words words                         # of all requests of the batch
+    char* arena                         # owned, ARENA_BYTES
+    size_t arena_used
+    ParseLimits limits                  # config's values, copied under the lock
+    int64_t accepts_per_turn            # max-new-connections-per-cycle
+    int64_t stall_bytes                 # STALL_BYTES; without limit when a hard output limit bounds memory anyway
+    int64_t now_us                      # monotonic, of this turn
+    int64_t tick_us                     # monotonic, of the next tick
+    int64_t pause_left_ms               # until CLIENT PAUSE ends
+    uint32_t stop_asked                 # atomic
+    uint64_t turn                       # counts the loop's, those inside of scripts left out
+    uint64_t reads                      # since the lock was last held: what goes to the engine's counters ...
+    uint64_t turns_done                 # ... and of the loop
+    uint64_t busy_ticks
+    uint32_t request_at                 # which of `requests` is being run
+    Connection* current                 # in the middle of its turn while they are; or NULL
+    Batch spare                         # owned: for turns inside of a script that overruns its time
+    uint32_t spare_capacity             # of its lists; 0: not there
+    bint nested                         # such a turn is being made
+    bint missed_wake                    # the poller was woken during one
+    bint accept_paused                  # no descriptor was left: accept again after a tick
+    bint thread_runs
+    uint64_t thread                     # pthread_t
+
+cdef bint connections_grow_list(Connection*** list, uint32_t capacity) noexcept nogil
+"""Room for so many in one of the listener's lists; False when memory was refused."""
+cdef bint connections_reserve(Listener* listener) noexcept nogil
+"""Room for one more connection in every list, so that listing one never fails."""
+cdef void connections_release(Listener* listener) noexcept nogil
+"""Free the listener and its arrays; its connections and sockets are gone."""
+cdef bint connections_open(Listener* listener, char* error_out, size_t error_size) noexcept nogil
+"""listener_open."""
+cdef void connections_close_sockets(Listener* listener) noexcept nogil
+"""Listen no longer, and remove the Unix socket's file."""
+cdef void connections_do_chores(Listener* listener) noexcept nogil
+"""Engine.listener_chores, at the end of a batch: weigh its clients and end the biggest beyond maxmemory-clients, listen
+elsewhere, or nowhere. Requires the lock."""
+cdef void connections_weigh(Connection* connection) noexcept nogil
+"""For maxmemory-clients. Requires the lock."""
+cdef void connections_forget_adopted(Listener* listener) noexcept nogil
+"""Close what was opened for it and not taken yet. Requires the lock."""
+cdef void connections_listen_for(Listener* listener, uint32_t interest) noexcept nogil
+"""POLL_READ: accept; 0: leave new clients waiting."""
+cdef void connections_accept(Listener* listener, ListeningSocket* where) noexcept nogil
+cdef void connections_doom(Listener* listener, Connection* connection) noexcept nogil
+"""Close it. The struct stays until the turn is over: lists and events may still name it."""
+cdef void connections_free_doomed(Listener* listener) noexcept nogil
+cdef void connections_watch_for(Listener* listener, Connection* connection, uint32_t interest) noexcept nogil
+cdef void connections_resume(Listener* listener, Connection* connection) noexcept nogil
+"""Its kept requests may run again, at the beginning of the next turn."""
+cdef void connections_copy_limits(Listener* listener) noexcept nogil
+"""What of the configuration is needed without the lock. Requires the lock."""
+
+cdef inline void connections_join_round(Listener* listener, Connection* connection) noexcept nogil:
+    if not connection.in_round:
+        connection.in_round = True
+        listener.round[listener.round_count] = connection
+        listener.round_count += 1
+
+cdef inline void connections_hold(Listener* listener, Connection* connection, uint8_t why) noexcept nogil:
+    listener.postponed_count += (why == HELD_POSTPONED) - <int>(connection.held == HELD_POSTPONED)
+    connection.held = why
+
+cdef inline bint connections_authenticated(Engine* engine, Session* session) noexcept nogil:
+    return session.flags & SESSION_AUTHENTICATED or engine.config.requirepass.length == 0
+
+cdef inline void connections_count_bytes(Engine* engine, Connection* connection) noexcept nogil:
+    connection.session.bytes_in += connection.received
+    engine.bytes_in += connection.received
+    connection.received = 0

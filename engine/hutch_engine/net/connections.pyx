@@ -1,0 +1,550 @@
+"""See connections.pxd."""
+from libc.stddef cimport size_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t
+from libc.stdio cimport snprintf
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memset, strcmp
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_text, buffer_clear, buffer_init
+from hutch_engine.base.clock cimport clock_now_ms
+from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.lock cimport lock_acquire, lock_release
+from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.net.client_eviction cimport client_weigh, clients_evict
+from hutch_engine.state.engine cimport (
+    LISTENER_ADOPTS, LISTENER_SHUTS, LISTENER_WEIGHS, SESSION_CLOSE_NOW, SESSION_UNIX_SOCKET, Engine, Session,
+    engine_wake_listener, session_free, session_memory, session_new)
+from hutch_engine.net.poller cimport POLL_READ, poller_add, poller_change, poller_remove
+from hutch_engine.net.resp_parser cimport parser_clear, parser_init, words_clear
+from hutch_engine.net.sockets cimport (
+    ACCEPT_AGAIN, ACCEPT_NO_DESCRIPTOR, ACCEPTED, ADDRESS_TEXT_MAX, AcceptOutcome, socket_accept, socket_address,
+    socket_close, socket_listen_tcp, socket_listen_unix, socket_peer_is_loopback, socket_port, socket_share_port,
+    socket_tune, socket_write)
+
+cdef extern from "<unistd.h>" nogil:
+    int unlink(const char* path) noexcept
+
+cdef enum:
+    CLASS_NORMAL = 0                # of client-output-buffer-limit
+
+
+# ---- opening
+
+cdef void connections_release(Listener* listener) noexcept nogil:
+    free(listener.spare.arena)
+    free(listener.spare.requests)
+    free(listener.spare.round)
+    free(listener.spare.resumed)
+    words_clear(&listener.spare.words)
+    free(listener.arena)
+    free(listener.requests)
+    free(listener.connections)
+    free(listener.round)
+    free(listener.resumed)
+    free(listener.doomed)
+    words_clear(&listener.words)
+    free(listener)
+
+
+cdef bint connections_grow_list(Connection*** list, uint32_t capacity) noexcept nogil:
+    cdef void* block = realloc(list[0], capacity * sizeof(Connection*))
+    if block == NULL:
+        return False
+    list[0] = <Connection**>block
+    return True
+
+
+cdef bint connections_reserve(Listener* listener) noexcept nogil:
+    """Room for one more connection in every list, so that listing one never fails. `resumed` may name a
+    connection twice while it is being worked off."""
+    cdef uint32_t used = listener.connection_count + listener.doomed_count
+    cdef uint32_t capacity = listener.connection_capacity * 2 if listener.connection_capacity else 64
+    if used < listener.connection_capacity:
+        return True
+    if not (connections_grow_list(&listener.connections, capacity) and connections_grow_list(&listener.round, capacity)
+            and connections_grow_list(&listener.resumed, 2 * capacity) and connections_grow_list(&listener.doomed, capacity)):
+        return False
+    listener.connection_capacity = capacity
+    return True
+
+
+cdef bint _add_socket(Listener* listener, const ListeningSocket* opened) noexcept nogil:
+    cdef ListeningSocket* place = &listener.sockets[listener.socket_count]
+    place[0] = opened[0]
+    listener.socket_count += 1
+    return poller_add(&listener.poller, place.fd, POLL_READ, place)
+
+
+cdef const ListeningSocket* _find_socket(const ListeningSocket* sockets, uint32_t count, const char* host, int32_t port) noexcept nogil:
+    cdef uint32_t i
+    for i in range(count):
+        if not sockets[i].unix_socket and sockets[i].port == port and strcmp(sockets[i].host, host) == 0:
+            return &sockets[i]
+    return NULL
+
+
+cdef void _close_unless_kept(const ListeningSocket* sockets, uint32_t count, const ListeningSocket* kept,
+                             uint32_t kept_count) noexcept nogil:
+    cdef uint32_t i, k
+    cdef bint stays
+    for i in range(count):
+        stays = sockets[i].unix_socket or sockets[i].fd < 0
+        for k in range(kept_count):
+            stays = stays or kept[k].fd == sockets[i].fd
+        if not stays:
+            socket_close(sockets[i].fd)
+
+
+cdef bint _open_tcp(const char* addresses, int32_t port, int backlog, const ListeningSocket* old, uint32_t old_count,
+                    bint shared, ListeningSocket* opened, uint32_t* count_out, char* error_out, size_t error_size) noexcept nogil:
+    """Listen on each of the blank-separated addresses; '-' in front: it may be missing on this machine. An old socket
+    of the same address is kept. On failure all new ones are closed again."""
+    cdef const char* p = addresses
+    cdef const ListeningSocket* known
+    cdef ListeningSocket* place
+    cdef size_t length
+    cdef bint optional
+    cdef bint good = True
+    cdef int32_t wanted = port
+    count_out[0] = 0
+    error_out[0] = 0
+    while True:
+        while p[0] == 32 or p[0] == 9:
+            p += 1
+        if p[0] == 0:
+            break
+        length = 0
+        while p[length] != 0 and p[length] != 32 and p[length] != 9:
+            length += 1
+        optional = p[0] == 45
+        place = &opened[count_out[0]]
+        if length >= sizeof(place.host) or count_out[0] == LISTENER_SOCKETS_MAX - 1:
+            snprintf(error_out, error_size, b"Too many or too long bind addresses")
+            good = False
+            break
+        memset(place, 0, sizeof(ListeningSocket))
+        memcpy(place.host, p + optional, length - optional)
+        p += length
+        known = _find_socket(old, old_count, place.host, wanted)
+        if known != NULL:
+            place[0] = known[0]
+        else:
+            place.fd = socket_listen_tcp(place.host, wanted, backlog, optional, shared, error_out, error_size)
+            if place.fd < 0:
+                if error_out[0]:
+                    good = False
+                    break
+                continue
+            # An ephemeral port is chosen by the first address, the others follow.
+            wanted = socket_port(place.fd)
+            place.port = wanted
+        count_out[0] += 1
+    # Redis starts without any of its addresses just as little, but moves to where there is none.
+    if good and count_out[0] == 0 and not shared:
+        snprintf(error_out, error_size, b"Failed listening on port %d (tcp): none of the bind addresses exists here", <int>port)
+        good = False
+    if not good:
+        _close_unless_kept(opened, count_out[0], old, old_count)
+        count_out[0] = 0
+    return good
+
+
+cdef void connections_close_sockets(Listener* listener) noexcept nogil:
+    cdef uint32_t i
+    for i in range(listener.socket_count):
+        poller_remove(&listener.poller, listener.sockets[i].fd)
+        socket_close(listener.sockets[i].fd)
+        listener.sockets[i].fd = -1          # the turn of the loop that we are in may know of a connection to it
+    listener.socket_count = 0
+    if listener.unix_path[0]:
+        unlink(listener.unix_path)
+        listener.unix_path[0] = 0
+
+
+cdef bint _text_of(const Buffer* buffer, char* out, size_t size) noexcept nogil:
+    if buffer.length >= size:
+        return False
+    if buffer.length:
+        memcpy(out, buffer.data, buffer.length)
+    out[buffer.length] = 0
+    return True
+
+
+cdef bint connections_open(Listener* listener, char* error_out, size_t error_size) noexcept nogil:
+    cdef Engine* engine = listener.engine
+    cdef char[4096] addresses
+    cdef char[4096] path
+    cdef int32_t port
+    cdef int32_t bound_port = 0
+    cdef int64_t permissions
+    cdef int backlog
+    cdef ListeningSocket[LISTENER_SOCKETS_MAX] opened
+    cdef uint32_t count = 0, i
+    cdef int attempts = 0
+    cdef int fd
+    cdef bint fits
+    error_out[0] = 0
+    lock_acquire(&engine.lock)
+    port = <int32_t>engine.config.port
+    backlog = <int>engine.config.tcp_backlog
+    permissions = engine.config.unixsocketperm
+    fits = _text_of(&engine.config.bind, addresses, sizeof(addresses))
+    if not _text_of(&engine.config.unixsocket, path, sizeof(path)):
+        fits = False
+    connections_copy_limits(listener)
+    lock_release(&engine.lock)
+    if not fits:
+        snprintf(error_out, error_size, b"The bind addresses or the Unix socket's path are too long")
+        return False
+    if path[0]:
+        fd = socket_listen_unix(_slice_of_path(path), permissions, backlog, error_out, error_size)
+        if fd < 0:
+            return False
+        # It fits: the system's limit is below this array's size.
+        memcpy(listener.unix_path, path, sizeof(listener.unix_path))
+        memset(&opened[0], 0, sizeof(ListeningSocket))
+        opened[0].fd = fd
+        opened[0].unix_socket = True
+        if not _add_socket(listener, &opened[0]):
+            snprintf(error_out, error_size, b"Failed to watch a listening socket")
+            connections_close_sockets(listener)
+            return False
+    if listener.any_port:
+        port = 0
+    if port or listener.any_port:
+        while not _open_tcp(addresses, port, backlog, NULL, 0, False, opened, &count, error_out, error_size):
+            attempts += 1
+            # A free port of the first address may be taken on the second: ask for another one.
+            if not listener.any_port or attempts == 8:
+                connections_close_sockets(listener)
+                return False
+        for i in range(count):
+            bound_port = opened[i].port
+            if not _add_socket(listener, &opened[i]):
+                snprintf(error_out, error_size, b"Failed to watch a listening socket")
+                _close_unless_kept(opened + i + 1, count - i - 1, NULL, 0)
+                connections_close_sockets(listener)
+                return False
+    lock_acquire(&engine.lock)
+    engine.tcp_port = bound_port
+    engine.shutdown_asked = False            # it was the one before that was to end
+    engine.listener_chores &= ~<uint32_t>LISTENER_SHUTS
+    engine.wake_fd = listener.poller.wake_write_fd
+    engine.listening = listener
+    engine.rebind = _rebind
+    lock_release(&engine.lock)
+    return True
+
+
+cdef Slice _slice_of_path(const char* path) noexcept nogil:
+    cdef size_t length = 0
+    while path[length]:
+        length += 1
+    return slice_of(path, length)
+
+
+# ---- listening elsewhere
+
+cdef bint _rebind(Engine* engine, Buffer* error_out) noexcept nogil:
+    """Engine.rebind, in any thread, with the lock held: sockets for the present configuration are opened here, the
+    listener's thread takes them at the end of its batch and closes those it had. So a failure changes nothing."""
+    cdef Listener* listener = <Listener*>engine.listening
+    cdef char[4096] addresses
+    cdef char[256] problem
+    cdef ListeningSocket[LISTENER_SOCKETS_MAX] opened
+    cdef ListeningSocket[2 * LISTENER_SOCKETS_MAX] old
+    cdef uint32_t old_count = 0
+    cdef int32_t port = <int32_t>engine.config.port
+    cdef uint32_t count = 0, i
+    cdef bint good = _text_of(&engine.config.bind, addresses, sizeof(addresses))
+    snprintf(problem, sizeof(problem), b"The bind addresses are too long")
+    # What it has, and what was opened for it a moment ago.
+    for i in range(listener.socket_count):
+        if not listener.sockets[i].unix_socket:
+            old[old_count] = listener.sockets[i]
+            old_count += 1
+    for i in range(listener.adopted_count):
+        if _find_socket(old, old_count, listener.adopted[i].host, listener.adopted[i].port) == NULL:
+            old[old_count] = listener.adopted[i]
+            old_count += 1
+    if good and port:
+        # "127.0.0.1" becomes "*", say: the old one is still there when the new one comes.
+        for i in range(old_count):
+            socket_share_port(old[i].fd, True)
+        good = _open_tcp(addresses, port, <int>engine.config.tcp_backlog, old, old_count, True, opened, &count, problem,
+                         sizeof(problem))
+        for i in range(old_count):
+            socket_share_port(old[i].fd, False)
+        for i in range(count):
+            socket_share_port(opened[i].fd, False)
+    if not good:
+        buffer_append_text(error_out, problem)
+        return False
+    for i in range(listener.adopted_count):
+        if _find_socket(listener.sockets, listener.socket_count, listener.adopted[i].host, listener.adopted[i].port) == NULL:
+            _close_unless_kept(&listener.adopted[i], 1, opened, count)
+    memcpy(listener.adopted, opened, count * sizeof(ListeningSocket))
+    listener.adopted_count = count
+    listener.any_port = False
+    engine.tcp_port = port if count else 0
+    engine.listener_chores |= LISTENER_ADOPTS
+    engine_wake_listener(engine)
+    return True
+
+
+cdef void _adopt(Listener* listener) noexcept nogil:
+    cdef uint32_t i, k
+    cdef uint32_t kept = 0
+    cdef bint stays
+    for i in range(listener.socket_count):
+        stays = listener.sockets[i].unix_socket
+        for k in range(listener.adopted_count):
+            stays = stays or listener.adopted[k].fd == listener.sockets[i].fd
+        poller_remove(&listener.poller, listener.sockets[i].fd)
+        if not stays:
+            socket_close(listener.sockets[i].fd)
+        elif listener.sockets[i].unix_socket:
+            listener.sockets[kept] = listener.sockets[i]
+            kept += 1
+    # Events of this turn may still name places that are empty now.
+    for i in range(kept, LISTENER_SOCKETS_MAX):
+        listener.sockets[i].fd = -1
+    listener.socket_count = 0
+    for i in range(kept):
+        _add_socket(listener, &listener.sockets[i])
+    for i in range(listener.adopted_count):
+        _add_socket(listener, &listener.adopted[i])
+    listener.adopted_count = 0
+
+
+cdef void connections_forget_adopted(Listener* listener) noexcept nogil:
+    if listener.engine.listener_chores & LISTENER_ADOPTS:
+        _close_unless_kept(listener.adopted, listener.adopted_count, listener.sockets, listener.socket_count)
+        listener.engine.listener_chores &= ~<uint32_t>LISTENER_ADOPTS
+    listener.adopted_count = 0
+
+
+# ---- chores
+
+cdef void connections_do_chores(Listener* listener) noexcept nogil:
+    cdef Engine* engine = listener.engine
+    cdef Connection* connection
+    cdef uint32_t i
+    if engine.listener_chores & LISTENER_WEIGHS:
+        for i in range(listener.round_count):
+            connection = listener.round[i]
+            if connection.ending != ENDING_CLOSED:
+                connections_weigh(connection)
+        clients_evict(engine)
+        for i in range(listener.round_count):
+            connection = listener.round[i]
+            if connection.session.flags & SESSION_CLOSE_NOW and connection.ending != ENDING_CLOSED:
+                connection.ending = ENDING_NOW
+    if engine.listener_chores & LISTENER_SHUTS:
+        connections_forget_adopted(listener)
+        connections_close_sockets(listener)
+        engine.listener_chores &= ~<uint32_t>LISTENER_SHUTS
+    elif engine.listener_chores & LISTENER_ADOPTS:
+        engine.listener_chores &= ~<uint32_t>LISTENER_ADOPTS
+        _adopt(listener)
+
+
+cdef void connections_weigh(Connection* connection) noexcept nogil:
+    """Replies that were swapped out already are its client's still."""
+    cdef Session* session = connection.session
+    client_weigh(session, session_memory(session) - session.output_bytes + connection.sending.length - connection.sent)
+
+
+# ---- connections
+
+cdef void connections_accept(Listener* listener, ListeningSocket* where) noexcept nogil:
+    cdef int64_t i
+    cdef int fd = -1
+    cdef AcceptOutcome outcome
+    # Bounded, so that a flood of connections does not starve those that are there.
+    for i in range(listener.accepts_per_turn):
+        outcome = socket_accept(where.fd, &fd)
+        if outcome == ACCEPTED:
+            _welcome(listener, fd, where.unix_socket)
+        elif outcome == ACCEPT_NO_DESCRIPTOR:
+            # The waiting connection stays readable: without a pause this would be a busy loop.
+            connections_listen_for(listener, 0)
+            listener.accept_paused = True
+            return
+        elif outcome != ACCEPT_AGAIN:
+            return
+
+
+cdef void connections_listen_for(Listener* listener, uint32_t interest) noexcept nogil:
+    cdef uint32_t i
+    for i in range(listener.socket_count):
+        poller_change(&listener.poller, listener.sockets[i].fd, interest, &listener.sockets[i])
+
+
+cdef void _turn_away(int fd, const char* why, size_t length) noexcept nogil:
+    socket_write(fd, why, length)
+    socket_close(fd)
+
+
+cdef const char* _DENIED = (
+    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
+    b"default user. In this mode connections are only accepted from the loopback interface. If you want to connect "
+    b"from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode "
+    b"sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the "
+    b"same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. "
+    b"Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by "
+    b"editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the "
+    b"server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' "
+    b"option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above "
+    b"things in order for the server to start accepting connections from the outside.\r\n")
+cdef const char* _FULL = b"-ERR max number of clients reached\r\n"
+
+
+cdef void _welcome(Listener* listener, int fd, bint unix_socket) noexcept nogil:
+    """A new client: refuse it as Redis would, or make its connection and session."""
+    cdef Engine* engine = listener.engine
+    cdef char[ADDRESS_TEXT_MAX] peer
+    cdef char[ADDRESS_TEXT_MAX] here
+    cdef size_t peer_length
+    cdef size_t here_length = socket_address(fd, False, here)
+    cdef bint local = unix_socket or socket_peer_is_loopback(fd)
+    cdef const char* refusal = NULL
+    cdef Connection* connection = <Connection*>calloc(1, sizeof(Connection))
+    cdef Session* session = NULL
+    cdef int64_t keepalive_s = 0
+    if unix_socket:
+        # The other end of a Unix socket has no name; Redis shows the path twice.
+        memcpy(peer, here, sizeof(peer))
+        peer_length = here_length
+    else:
+        peer_length = socket_address(fd, True, peer)
+    if connection != NULL and not connections_reserve(listener):
+        free(connection)
+        connection = NULL
+    lock_acquire(&engine.lock)
+    if <int64_t>engine.socket_count >= engine.config.maxclients:
+        refusal = _FULL
+        engine.connections_rejected += 1
+    elif not local and engine.config.protected_mode and engine.config.requirepass.length == 0:
+        refusal = _DENIED
+        engine.connections_rejected += 1
+    elif connection != NULL:
+        keepalive_s = engine.config.tcp_keepalive_s
+        session = session_new(engine, SESSION_UNIX_SOCKET if unix_socket else 0, fd)
+        if session != NULL:
+            engine.connections_received += 1
+            session.connection = connection
+            buffer_append(&session.address, peer, peer_length)
+            buffer_append(&session.local_address, here, here_length)
+            connection.authenticated = connections_authenticated(engine, session)
+    lock_release(&engine.lock)
+    if refusal != NULL:
+        _turn_away(fd, refusal, _slice_of_path(refusal).length)
+        free(connection)
+        return
+    if session == NULL:
+        socket_close(fd)
+        free(connection)
+        return
+    if not unix_socket:
+        socket_tune(fd, keepalive_s)
+    connection.session = session
+    connection.born_turn = listener.turn if listener.nested else 0
+    connection.fd = fd
+    connection.interest = POLL_READ
+    parser_init(&connection.parser, &engine.client_bytes)
+    buffer_init(&connection.query, &engine.client_bytes)
+    buffer_init(&connection.sending, &engine.client_bytes)
+    connection.index = listener.connection_count
+    listener.connections[listener.connection_count] = connection
+    listener.connection_count += 1
+    if not poller_add(&listener.poller, fd, POLL_READ, connection):
+        connections_doom(listener, connection)
+
+
+cdef void connections_doom(Listener* listener, Connection* connection) noexcept nogil:
+    """Close it. The struct stays until the turn is over: lists and events may still name it."""
+    cdef Connection* moved
+    if connection.ending == ENDING_CLOSED:
+        return
+    connection.ending = ENDING_CLOSED
+    connections_hold(listener, connection, HELD_NOT)
+    poller_remove(&listener.poller, connection.fd)
+    listener.connection_count -= 1
+    moved = listener.connections[listener.connection_count]
+    listener.connections[connection.index] = moved
+    moved.index = connection.index
+    listener.doomed[listener.doomed_count] = connection
+    listener.doomed_count += 1
+
+
+cdef void _forget_resumed(Listener* listener, Connection* connection) noexcept nogil:
+    cdef uint32_t i
+    for i in range(listener.resumed_count):
+        if listener.resumed[i] == connection:
+            listener.resumed_count -= 1
+            listener.resumed[i] = listener.resumed[listener.resumed_count]
+            return
+
+
+cdef inline bint _is_named(Listener* listener, Connection* connection) noexcept nogil:
+    """May a list or an event of the turn around this one still name it?"""
+    return listener.nested and connection.born_turn != listener.turn
+
+
+cdef void connections_free_doomed(Listener* listener) noexcept nogil:
+    cdef Engine* engine = listener.engine
+    cdef Connection* connection
+    cdef uint32_t i
+    cdef uint32_t kept = 0
+    if listener.doomed_count == 0:
+        return
+    lock_acquire(&engine.lock)
+    for i in range(listener.doomed_count):
+        if not _is_named(listener, listener.doomed[i]):
+            connections_count_bytes(engine, listener.doomed[i])
+            session_free(listener.doomed[i].session)
+    lock_release(&engine.lock)
+    for i in range(listener.doomed_count):
+        connection = listener.doomed[i]
+        if _is_named(listener, connection):
+            listener.doomed[kept] = connection
+            kept += 1
+            continue
+        if connection.in_resumed:
+            _forget_resumed(listener, connection)
+        # Not before the session is gone: the number may be another connection's right away.
+        socket_close(connection.fd)
+        parser_clear(&connection.parser)
+        buffer_clear(&connection.query)
+        buffer_clear(&connection.sending)
+        free(connection)
+    listener.doomed_count = kept
+
+
+cdef void connections_watch_for(Listener* listener, Connection* connection, uint32_t interest) noexcept nogil:
+    if connection.interest != interest and connection.ending != ENDING_CLOSED:
+        connection.interest = interest
+        poller_change(&listener.poller, connection.fd, interest, connection)
+
+
+cdef void connections_resume(Listener* listener, Connection* connection) noexcept nogil:
+    """Its kept requests may run again, at the beginning of the next turn."""
+    connections_hold(listener, connection, HELD_NOT)
+    if not connection.in_resumed and connection.ending == ENDING_NOT:
+        connection.in_resumed = True
+        listener.resumed[listener.resumed_count] = connection
+        listener.resumed_count += 1
+
+
+# ---- what is copied under the lock
+
+cdef void connections_copy_limits(Listener* listener) noexcept nogil:
+    cdef Engine* engine = listener.engine
+    listener.limits.bulk_bytes = engine.config.proto_max_bulk_len
+    listener.limits.query_bytes = engine.config.client_query_buffer_limit
+    listener.accepts_per_turn = engine.config.max_new_connections
+    if listener.limits.query_bytes <= 0:
+        listener.limits.query_bytes = INT64_MAX
+    listener.stall_bytes = INT64_MAX if engine.config.output_limits[CLASS_NORMAL].hard_bytes else STALL_BYTES
+    if unlikely(listener.postponed_count != 0):
+        listener.pause_left_ms = engine.pause_end_ms - clock_now_ms(&engine.clock)

@@ -1,6 +1,0 @@
-"""maxmemory: which keys go when memory is short, by sampling (Redis's approximated LRU, LFU and TTL)."""
-from hutch_engine.server.engine cimport Engine
-
-cdef bint evict_until_it_fits(Engine* engine) noexcept nogil
-"""Delete keys by maxmemory-policy until used memory is below maxmemory. False when that cannot be done
-(noeviction, or no key qualifies). Requires the lock. O(samples) a key."""

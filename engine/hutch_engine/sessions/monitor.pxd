@@ -1,0 +1,12 @@
+"""MONITOR: sessions that see every command that is run."""
+from libc.stddef cimport size_t
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.call cimport Call
+from hutch_engine.commands.command cimport Command
+from hutch_engine.state.engine cimport Session
+
+cdef void monitor_feed(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil
+"""Tell all monitors of a command of this session's, unless it is an administrative one. Passwords are left out.
+Requires the lock. O(monitors * bytes)."""
+
+cdef void cmd_monitor(Call* call) noexcept nogil

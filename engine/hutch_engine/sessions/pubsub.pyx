@@ -1,0 +1,352 @@
+"""See pubsub.pxd."""
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, strlen
+from hutch_engine.base.buffer cimport (
+    Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_shrink,
+    buffer_slice)
+from hutch_engine.base.checks cimport invariant
+from hutch_engine.base.clock cimport monotonic_us
+from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.glob cimport glob_matches
+from hutch_engine.base.memory cimport heap_free, heap_try_alloc
+from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.keyspace.entry cimport leb128_bytes, leb128_read, leb128_write
+from hutch_engine.state.config cimport OutputLimit
+from hutch_engine.state.engine cimport (
+    SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_SUBSCRIBED, SUBSCRIPTION_NAME_OFFSET,
+    TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_NAME_OFFSET, TOPIC_PATTERN, TOPIC_PREFIX, TOPIC_SHARD, Engine, Session,
+    session_end, session_inbox, session_notice)
+from hutch_engine.structures.table cimport (
+    Table, TableSlot, table_count, table_find, table_hash, table_insert, table_remove)
+
+cdef enum:
+    NAME_BYTES = 2 * sizeof(void*)      # of a Subscription in its table
+    CLASS_NORMAL = 0                    # of client-output-buffer-limit
+    CLASS_PUBSUB = 2
+    NOT_COUNTED_BYTES = 16384           # the limits are on what exceeds Redis's fixed reply buffer
+    KEPT_MESSAGE_BYTES = 65536          # of Engine.message, between messages
+
+
+# ---- topics
+
+cdef inline size_t _topic_bytes(size_t name_length) noexcept nogil:
+    return sizeof(Topic) + leb128_bytes(name_length) + name_length
+
+
+cdef Slice topic_name(const Topic* topic) noexcept nogil:
+    cdef size_t length
+    cdef const char* data = leb128_read(<const char*>topic + sizeof(Topic), &length)
+    return slice_of(data, length)
+
+
+cdef Topic* topic_find(Engine* engine, uint32_t kind, Slice name) noexcept nogil:
+    cdef Table* table = &engine.topics[kind]
+    cdef TableSlot slot
+    if table_count(table) == 0:
+        return NULL
+    slot = table_find(table, name, table_hash(table, name))
+    return <Topic*>slot[0] if slot != NULL else NULL
+
+
+cdef inline void** _list_of(Engine* engine, uint32_t kind) noexcept nogil:
+    """Where the topics of a kind that is gone through one by one are chained from; NULL for the others."""
+    if kind == TOPIC_PATTERN:
+        return &engine.first_pattern
+    return &engine.first_prefix if kind == TOPIC_PREFIX else NULL
+
+
+cdef Topic* _topic_new(Engine* engine, uint32_t kind, Slice name) noexcept nogil:
+    cdef Table* table = &engine.topics[kind]
+    cdef Topic* topic = <Topic*>heap_try_alloc(&engine.heap, _topic_bytes(name.length))
+    cdef Topic** list = <Topic**>_list_of(engine, kind)
+    cdef Topic* last = NULL
+    if topic == NULL:
+        return NULL
+    topic.first = NULL
+    topic.last = NULL
+    topic.kind = kind
+    topic.count = 0
+    topic.next_of_kind = NULL
+    topic.previous_of_kind = NULL
+    if list != NULL:
+        # The newest in front: nobody can tell, and there is no need of the last.
+        topic.next_of_kind = list[0]
+        if list[0] != NULL:
+            list[0].previous_of_kind = topic
+        list[0] = topic
+    memcpy(leb128_write(<char*>topic + sizeof(Topic), name.length), name.data, name.length)
+    table_insert(table, topic, table_hash(table, name))
+    return topic
+
+
+cdef void _topic_free(Engine* engine, Topic* topic) noexcept nogil:
+    cdef Table* table = &engine.topics[topic.kind]
+    cdef Slice name = topic_name(topic)
+    cdef uint64_t hash = table_hash(table, name)
+    cdef Topic** list = <Topic**>_list_of(engine, topic.kind)
+    if list != NULL:
+        if topic.previous_of_kind != NULL:
+            topic.previous_of_kind.next_of_kind = topic.next_of_kind
+        else:
+            list[0] = topic.next_of_kind
+        if topic.next_of_kind != NULL:
+            topic.next_of_kind.previous_of_kind = topic.previous_of_kind
+    table_remove(table, table_find(table, name, hash), hash)
+    heap_free(&engine.heap, topic, _topic_bytes(name.length))
+
+
+# ---- subscriptions
+
+cdef inline Slice _name_of(const Subscription* subscription) noexcept nogil:
+    return slice_of(<const char*>&subscription.session, NAME_BYTES)
+
+
+cdef Subscription* _subscription_find(Session* session, Topic* topic) noexcept nogil:
+    cdef Table* table = &session.engine.subscriptions
+    cdef Subscription wanted
+    cdef Slice name
+    cdef TableSlot slot
+    wanted.session = session
+    wanted.topic = topic
+    name = _name_of(&wanted)
+    slot = table_find(table, name, table_hash(table, name))
+    return <Subscription*>slot[0] if slot != NULL else NULL
+
+
+cdef void _mark(Session* session) noexcept nogil:
+    """SESSION_SUBSCRIBED follows the counts."""
+    if session.topic_counts[TOPIC_CHANNEL] + session.topic_counts[TOPIC_PATTERN] + session.topic_counts[TOPIC_SHARD]:
+        session.flags |= SESSION_SUBSCRIBED
+    else:
+        session.flags &= ~<uint32_t>SESSION_SUBSCRIBED
+
+
+cdef Subscribed topic_subscribe(Session* session, uint32_t kind, Slice name) noexcept nogil:
+    cdef Engine* engine = session.engine
+    cdef Topic* topic = topic_find(engine, kind, name)
+    cdef Subscription* subscription
+    if topic == NULL:
+        topic = _topic_new(engine, kind, name)
+        if topic == NULL:
+            return SUBSCRIBED_NOT
+    elif _subscription_find(session, topic) != NULL:
+        return SUBSCRIBED_ALREADY
+    subscription = <Subscription*>heap_try_alloc(&engine.heap, sizeof(Subscription))
+    if subscription == NULL:
+        if topic.count == 0:
+            _topic_free(engine, topic)
+        return SUBSCRIBED_NOT
+    subscription.name_length = NAME_BYTES
+    subscription.session = session
+    subscription.topic = topic
+    subscription.next_of_topic = NULL
+    subscription.previous_of_topic = topic.last
+    if topic.last != NULL:
+        topic.last.next_of_topic = subscription
+    else:
+        topic.first = subscription
+    topic.last = subscription
+    topic.count += 1
+    subscription.next_of_session = NULL
+    subscription.previous_of_session = <Subscription*>session.last_subscription
+    if session.last_subscription != NULL:
+        (<Subscription*>session.last_subscription).next_of_session = subscription
+    else:
+        session.subscriptions = subscription
+    session.last_subscription = subscription
+    session.topic_counts[kind] += 1
+    _mark(session)
+    table_insert(&engine.subscriptions, subscription, table_hash(&engine.subscriptions, _name_of(subscription)))
+    return SUBSCRIBED_NEWLY
+
+
+cdef void topic_leave(Subscription* subscription) noexcept nogil:
+    cdef Session* session = subscription.session
+    cdef Engine* engine = session.engine
+    cdef Topic* topic = subscription.topic
+    cdef Slice name = _name_of(subscription)
+    cdef uint64_t hash = table_hash(&engine.subscriptions, name)
+    table_remove(&engine.subscriptions, table_find(&engine.subscriptions, name, hash), hash)
+    if subscription.previous_of_topic != NULL:
+        subscription.previous_of_topic.next_of_topic = subscription.next_of_topic
+    else:
+        topic.first = subscription.next_of_topic
+    if subscription.next_of_topic != NULL:
+        subscription.next_of_topic.previous_of_topic = subscription.previous_of_topic
+    else:
+        topic.last = subscription.previous_of_topic
+    if subscription.previous_of_session != NULL:
+        subscription.previous_of_session.next_of_session = subscription.next_of_session
+    else:
+        session.subscriptions = subscription.next_of_session
+    if subscription.next_of_session != NULL:
+        subscription.next_of_session.previous_of_session = subscription.previous_of_session
+    else:
+        session.last_subscription = subscription.previous_of_session
+    session.topic_counts[topic.kind] -= 1
+    _mark(session)
+    heap_free(&engine.heap, subscription, sizeof(Subscription))
+    topic.count -= 1
+    if topic.count == 0:
+        _topic_free(engine, topic)
+
+
+cdef bint topic_unsubscribe(Session* session, uint32_t kind, Slice name) noexcept nogil:
+    cdef Topic* topic = topic_find(session.engine, kind, name)
+    cdef Subscription* subscription = _subscription_find(session, topic) if topic != NULL else NULL
+    if subscription == NULL:
+        return False
+    topic_leave(subscription)
+    return True
+
+
+cdef void topic_drop(Engine* engine, Topic* topic) noexcept nogil:
+    cdef uint32_t left = topic.count
+    while left:
+        left -= 1                        # the last one takes the topic along
+        topic_leave(topic.first)
+
+
+cdef void topics_leave_all(Session* session, uint32_t kind) noexcept nogil:
+    cdef Subscription* subscription = <Subscription*>session.subscriptions
+    cdef Subscription* following
+    while subscription != NULL and session.topic_counts[kind]:
+        following = subscription.next_of_session
+        if subscription.topic.kind == kind:
+            topic_leave(subscription)
+        subscription = following
+
+
+# ---- sending
+
+cdef void pubsub_cut_off(Session* session) noexcept nogil:
+    session.flags |= SESSION_CLOSE_NOW
+    if session.flags & SESSION_EMBEDDED:
+        session.engine.sweep_wanted = True
+    session.engine.output_limit_closes += 1
+    session_notice(session)
+
+
+cdef bint _is_over_limit(Session* session, const Buffer* inbox) noexcept nogil:
+    """The hard limit for all; the soft one, for sockets, is the listener's, which knows what has left."""
+    cdef int kind = CLASS_PUBSUB if session.flags & (SESSION_SUBSCRIBED | SESSION_EMBEDDED) else CLASS_NORMAL
+    cdef const OutputLimit* limit = &session.engine.config.output_limits[kind]
+    cdef uint64_t waiting = inbox.length - NOT_COUNTED_BYTES if inbox.length > NOT_COUNTED_BYTES else 0
+    cdef int64_t now
+    if limit.hard_bytes and waiting > limit.hard_bytes:
+        return True
+    if not session.flags & SESSION_EMBEDDED:
+        return False
+    if limit.soft_bytes == 0 or waiting <= limit.soft_bytes:
+        session.inbox_over_since_us = 0
+        return False
+    now = monotonic_us()
+    if session.inbox_over_since_us == 0:
+        session.inbox_over_since_us = now
+    return now - session.inbox_over_since_us > limit.soft_seconds * 1000000
+
+
+cdef void pubsub_deliver(Session* session, Slice message, bint as_it_is) noexcept nogil:
+    cdef Buffer* inbox
+    cdef size_t start
+    if unlikely(session.flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)):
+        return
+    inbox = session_inbox(session)
+    start = inbox.length
+    buffer_append(inbox, message.data, message.length)
+    if unlikely(inbox.failed):
+        pubsub_cut_off(session)
+        return
+    if session.reply.resp >= 3 and not as_it_is:
+        inbox.data[start] = b'>'
+    if unlikely(inbox.length > NOT_COUNTED_BYTES) and _is_over_limit(session, inbox):
+        pubsub_cut_off(session)
+        return
+    session_notice(session)
+
+
+cdef inline void _bulk(Buffer* out, Slice bytes) noexcept nogil:
+    buffer_append(out, b"$", 1)
+    buffer_append_integer(out, <int64_t>bytes.length)
+    buffer_append(out, b"\r\n", 2)
+    buffer_append_slice(out, bytes)
+    buffer_append(out, b"\r\n", 2)
+
+
+cdef void _write(Engine* engine, const char* head, Slice pattern, Slice channel, Slice message) noexcept nogil:
+    """engine.message: `head`, the pattern if there is one, channel and message."""
+    cdef Buffer* out = &engine.message
+    out.length = 0
+    out.failed = False
+    buffer_append(out, head, strlen(head))
+    if pattern.data != NULL:
+        _bulk(out, pattern)
+    _bulk(out, channel)
+    _bulk(out, message)
+
+
+cdef void pubsub_write_message(Engine* engine, Slice channel, Slice message) noexcept nogil:
+    _write(engine, b"*3\r\n$7\r\nmessage\r\n", slice_of(NULL, 0), channel, message)
+
+
+cdef int64_t _send(Engine* engine, Topic* topic) noexcept nogil:
+    """engine.message to all subscribers."""
+    cdef Slice message = buffer_slice(&engine.message)
+    cdef Subscription* subscription = topic.first
+    if unlikely(engine.message.failed):
+        return 0                         # a message that memory was refused for reaches nobody, whole or in part
+    while subscription != NULL:
+        pubsub_deliver(subscription.session, message, False)
+        subscription = subscription.next_of_topic
+    return topic.count
+
+
+cdef bint pubsub_has_listeners(const Engine* engine) noexcept nogil:
+    return table_count(&engine.topics[TOPIC_CHANNEL]) != 0 or engine.first_pattern != NULL
+
+
+cdef int64_t pubsub_publish(Engine* engine, uint32_t kind, Slice channel, Slice message) noexcept nogil:
+    cdef int64_t receivers = 0
+    cdef Topic* topic = topic_find(engine, kind, channel)
+    if topic != NULL:
+        if kind == TOPIC_SHARD:
+            _write(engine, b"*3\r\n$8\r\nsmessage\r\n", slice_of(NULL, 0), channel, message)
+        else:
+            pubsub_write_message(engine, channel, message)
+        receivers = _send(engine, topic)
+    if kind == TOPIC_CHANNEL:
+        topic = <Topic*>engine.first_pattern
+        while topic != NULL:
+            if glob_matches(topic_name(topic), channel, False):
+                _write(engine, b"*4\r\n$8\r\npmessage\r\n", topic_name(topic), channel, message)
+                receivers += _send(engine, topic)
+            topic = topic.next_of_kind
+    if unlikely(engine.message.capacity > KEPT_MESSAGE_BYTES):
+        engine.message.length = 0
+        buffer_shrink(&engine.message, KEPT_MESSAGE_BYTES)
+    if unlikely(engine.sweep_wanted):
+        pubsub_sweep(engine)
+    return receivers
+
+
+cdef void pubsub_sweep(Engine* engine) noexcept nogil:
+    cdef Session* session = engine.sessions
+    cdef Session* following
+    cdef uint32_t kind
+    engine.sweep_wanted = False
+    while session != NULL:
+        following = session.next
+        if session.flags & SESSION_EMBEDDED and session.flags & SESSION_CLOSE_NOW:
+            if session == engine.current or session.flags & SESSION_IN_SCRIPT:       # its own thread ends it
+                for kind in range(TOPIC_KINDS):
+                    topics_leave_all(session, kind)
+                buffer_clear(&session.inbox)
+            else:
+                session_end(session)
+        session = following
+
+
+cdef void pubsub_install(Engine* engine) noexcept nogil:
+    invariant(sizeof(Topic) == TOPIC_NAME_OFFSET, b"the name in a Topic")
+    invariant(sizeof(Subscription) == SUBSCRIPTION_NAME_OFFSET + 1 + NAME_BYTES, b"the name in a Subscription")

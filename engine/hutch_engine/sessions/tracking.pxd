@@ -1,0 +1,33 @@
+"""What others are told about changes: keyspace notifications, and the invalidation messages of CLIENT TRACKING.
+
+Commands record effects (keyspace/keyspace.pxd). announce_effects tells those who asked: after every command, also of a
+transaction, so that messages come in the order of what happened. The keys that tracking sessions have read, and the
+prefixes they gave, are topics of sessions/pubsub.
+"""
+from libc.stddef cimport size_t
+from libc.stdint cimport uint32_t, uint64_t
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.command cimport Command
+from hutch_engine.state.engine cimport Engine, Session
+
+cdef struct ChangedKey:                  # one record of Engine.changed; the key lies behind, filled up to eight bytes
+    uint64_t session                     # who changed it last; 0: nobody
+    uint32_t length
+    uint32_t unused
+
+cdef void messaging_install(Engine* engine) noexcept nogil
+"""Called once by the engine's maker: sessions that go are forgotten by all that is sent here."""
+cdef void announce_effects(Engine* engine) noexcept nogil
+"""Tell of the effects that are new since the last call. O(effects, and who hears of them)."""
+cdef void tracking_invalidate_all(Engine* engine) noexcept nogil
+"""FLUSHALL, FLUSHDB, or effects that were lost: null for "all keys", of whatever database, to everybody. O(tracked keys)."""
+cdef void tracking_remember(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil
+"""A tracking session ran a command: the keys that it read are its keys now."""
+cdef void tracking_enable(Session* session, uint32_t options, Session* target) noexcept nogil
+"""`target`: whom the messages go to, NULL for the session itself. Prefixes are subscribed to by the caller."""
+cdef void tracking_disable(Session* session) noexcept nogil
+cdef bint tracking_limit(Engine* engine) noexcept nogil
+"""tracking-table-max-keys: tell of random keys while more are tracked than allowed. A bounded number; True: call again."""
+cdef void tracking_broadcast(Engine* engine) noexcept nogil
+"""CLIENT TRACKING BCAST: one message a prefix, with the keys of Engine.changed in the order of their bytes. To be called at
+the end of what was done together. O(n log n, and who hears of them)."""

@@ -1,0 +1,254 @@
+"""See config_lines.pxd."""
+from libc.errno cimport errno
+from libc.stdio cimport FILE, fclose, ferror, fopen, fread, snprintf
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport strerror
+from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
+                                       buffer_append_text, buffer_clear, buffer_init, buffer_reserve, buffer_slice)
+from hutch_engine.base.slice cimport Slice, slice_is, slice_of
+from hutch_engine.state.config cimport (CONFIG_AT_START, CONFIG_FROM_FILE, PARAMETER_MULTI, Config, Parameter,
+                                         config_refuse, config_set_words)
+from hutch_engine.state.config_table cimport config_find
+
+cdef extern from "<stdlib.h>" nogil:
+    char* realpath(const char* path, char* resolved)
+
+cdef enum:
+    WORDS_MAX = 64
+    PATH_BYTES = 4096
+
+
+cdef bint _is_space(char c) noexcept nogil:
+    return c == c' ' or c'\t' <= c <= c'\r'
+
+
+cdef int _hex_digit(char c) noexcept nogil:
+    if c'0' <= c <= c'9':
+        return c - c'0'
+    c |= 32
+    if c'a' <= c <= c'f':
+        return c - c'a' + 10
+    return -1
+
+
+cdef char _escaped(char c) noexcept nogil:
+    if c == c'n':
+        return c'\n'
+    if c == c'r':
+        return c'\r'
+    if c == c't':
+        return c'\t'
+    if c == c'b':
+        return c'\b'
+    if c == c'a':
+        return 7
+    return c
+
+
+cdef bint config_split_words(Slice line, Buffer* storage, Slice* words, size_t limit, size_t* count_out) noexcept nogil:
+    cdef size_t i = 0, count = 0
+    cdef char* out
+    cdef char* start
+    cdef char quote
+    cdef char c
+    count_out[0] = 0
+    # A word is never longer than its spelling: one reservation, and the words' addresses stay.
+    if not buffer_reserve(storage, line.length + 1):
+        return False
+    out = storage.data + storage.length
+    while True:
+        while i < line.length and _is_space(line.data[i]):
+            i += 1
+        if i == line.length:
+            break
+        if count == limit:
+            return False
+        start = out
+        quote = 0
+        while i < line.length:
+            c = line.data[i]
+            if quote == c'"':
+                if c == c'\\' and i + 3 < line.length and line.data[i + 1] == c'x' and \
+                        _hex_digit(line.data[i + 2]) >= 0 and _hex_digit(line.data[i + 3]) >= 0:
+                    out[0] = <char>(_hex_digit(line.data[i + 2]) * 16 + _hex_digit(line.data[i + 3]))
+                    out += 1
+                    i += 3
+                elif c == c'\\' and i + 1 < line.length:
+                    i += 1
+                    out[0] = _escaped(line.data[i])
+                    out += 1
+                elif c == c'"':
+                    if i + 1 < line.length and not _is_space(line.data[i + 1]):
+                        return False
+                    quote = 0
+                    i += 1
+                    break
+                else:
+                    out[0] = c
+                    out += 1
+            elif quote == c"'":
+                if c == c'\\' and i + 1 < line.length and line.data[i + 1] == c"'":
+                    i += 1
+                    out[0] = c"'"
+                    out += 1
+                elif c == c"'":
+                    if i + 1 < line.length and not _is_space(line.data[i + 1]):
+                        return False
+                    quote = 0
+                    i += 1
+                    break
+                else:
+                    out[0] = c
+                    out += 1
+            elif _is_space(c):
+                break
+            elif c == c'"' or c == c"'":
+                quote = c
+            else:
+                out[0] = c
+                out += 1
+            i += 1
+        if quote:
+            return False
+        words[count] = slice_of(start, <size_t>(out - start))
+        count += 1
+    storage.length = <size_t>(out - storage.data)
+    count_out[0] = count
+    return True
+
+
+cdef void config_quote(Slice text, Buffer* out) noexcept nogil:
+    cdef size_t i
+    cdef char c
+    cdef char[8] hexadecimal
+    buffer_append(out, b"\"", 1)
+    for i in range(text.length):
+        c = text.data[i]
+        if c == c'\\' or c == c'"':
+            buffer_append(out, b"\\", 1)
+            buffer_append(out, &c, 1)
+        elif c == c'\n':
+            buffer_append(out, b"\\n", 2)
+        elif c == c'\r':
+            buffer_append(out, b"\\r", 2)
+        elif c == c'\t':
+            buffer_append(out, b"\\t", 2)
+        elif c == 7:
+            buffer_append(out, b"\\a", 2)
+        elif c == c'\b':
+            buffer_append(out, b"\\b", 2)
+        elif c < 32 or c == 127:
+            snprintf(hexadecimal, 8, b"\\x%02x", <unsigned int><unsigned char>c)
+            buffer_append(out, hexadecimal, 4)
+        else:
+            buffer_append(out, &c, 1)
+    buffer_append(out, b"\"", 1)
+
+
+cdef const char* _refusal(Slice directive) noexcept nogil:
+    """Directives of a redis.conf that are no parameters, and why they cannot be followed."""
+    if slice_is(directive, b"include"):
+        return b"include is not followed: put the lines of that file here"
+    if slice_is(directive, b"loadmodule"):
+        return b"Hutch loads no modules"
+    if slice_is(directive, b"rename-command"):
+        return b"commands cannot be renamed"
+    if slice_is(directive, b"user"):
+        return b"ACL users are not supported yet: use requirepass"
+    return NULL
+
+
+cdef bint _is_obsolete(Slice directive) noexcept nogil:
+    """Redis 8 still reads these names, and ignores them."""
+    return slice_is(directive, b"list-max-ziplist-entries") or slice_is(directive, b"list-max-ziplist-value") or \
+        slice_is(directive, b"lua-replicate-commands") or slice_is(directive, b"io-threads-do-reads")
+
+
+cdef bint _parse_words(Config* config, Slice* words, size_t count, uint64_t* changed_out, Buffer* error_out) noexcept nogil:
+    cdef const Parameter* parameter
+    cdef Buffer storage
+    cdef Slice[WORDS_MAX] inner
+    cdef size_t inner_count
+    cdef const char* refusal = _refusal(words[0])
+    cdef bint good
+    if refusal != NULL:
+        return config_refuse(error_out, refusal)
+    if _is_obsolete(words[0]) and count == 2:
+        return True
+    parameter = config_find(words[0])
+    if parameter == NULL:
+        return config_refuse(error_out, b"Bad directive or wrong number of arguments")
+    if not parameter.flags & PARAMETER_MULTI and count != 2:
+        return config_refuse(error_out, b"wrong number of arguments")
+    if not parameter.flags & PARAMETER_MULTI or count != 2 or words[1].length == 0:
+        return config_set_words(config, parameter, words + 1, count - 1, CONFIG_AT_START | CONFIG_FROM_FILE, changed_out,
+                                error_out)
+    # All words of the value in one, quoted: `--bind "127.0.0.1 -::1"` of a command line.
+    buffer_init(&storage, NULL)
+    if not config_split_words(words[1], &storage, inner, WORDS_MAX, &inner_count):
+        inner_count = 0
+    good = config_set_words(config, parameter, inner, inner_count, CONFIG_AT_START | CONFIG_FROM_FILE, changed_out,
+                            error_out)
+    buffer_clear(&storage)
+    return good
+
+
+cdef bint config_parse_line(Config* config, Slice line, uint64_t* changed_out, Buffer* error_out) noexcept nogil:
+    cdef Buffer storage
+    cdef Slice[WORDS_MAX] words
+    cdef size_t count, start = 0
+    cdef bint good = True
+    while start < line.length and _is_space(line.data[start]):
+        start += 1
+    if start == line.length or line.data[start] == c'#':
+        return True
+    buffer_init(&storage, NULL)
+    if not config_split_words(line, &storage, words, WORDS_MAX, &count):
+        good = config_refuse(error_out, b"Unbalanced quotes in configuration line")
+    elif count:
+        good = _parse_words(config, words, count, changed_out, error_out)
+    buffer_clear(&storage)
+    return good
+
+
+cdef bint config_load_file(Config* config, const char* path, uint64_t* changed_out, Buffer* error_out) noexcept nogil:
+    cdef char[PATH_BYTES] resolved
+    cdef char[4096] piece
+    cdef Buffer text
+    cdef Slice line
+    cdef size_t got, start = 0, end, number = 0
+    cdef bint good = True
+    cdef FILE* file = fopen(path, b"r")
+    if file == NULL:
+        buffer_append_text(error_out, b"can't open config file '")
+        buffer_append_text(error_out, path)
+        buffer_append_text(error_out, b"': ")
+        return config_refuse(error_out, strerror(errno))
+    buffer_init(&text, NULL)
+    while True:
+        got = fread(piece, 1, sizeof(piece), file)
+        if got == 0:
+            break
+        buffer_append(&text, piece, got)
+    if ferror(file) or text.failed:
+        good = config_refuse(error_out, b"can't read the config file")
+    fclose(file)
+    while good and start < text.length:
+        end = start
+        while end < text.length and text.data[end] != c'\n':
+            end += 1
+        line = slice_of(text.data + start, end - start)
+        number += 1
+        good = config_parse_line(config, line, changed_out, error_out)
+        if not good:
+            buffer_append_text(error_out, b", at line ")
+            buffer_append_integer(error_out, <int64_t>number)
+            buffer_append_text(error_out, b" >>> '")
+            buffer_append_slice(error_out, line)
+            buffer_append_text(error_out, b"'")
+        start = end + 1
+    buffer_clear(&text)
+    if good and realpath(path, resolved) != NULL:
+        buffer_clear(&config.config_file)
+        buffer_append_text(&config.config_file, resolved)
+    return good

@@ -1,0 +1,407 @@
+"""The engine and its sessions: plain structs, guarded by the engine's lock except where a field says otherwise.
+
+A Session is one client's state: a socket, or a Python caller. Commands reach it from their Call by
+`session_of`. The listener, if one runs, owns the sockets; others ask it for something by setting
+session flags and calling `engine_wake_listener`.
+"""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from hutch_engine.base.atomics cimport stack_top
+from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
+from hutch_engine.base.clock cimport Clock
+from hutch_engine.base.lock cimport Lock, Signal, lock_is_mine
+from hutch_engine.base.memory cimport Heap
+from hutch_engine.base.random cimport Random
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.call cimport Call
+from hutch_engine.commands.command cimport Command
+from hutch_engine.commands.reply cimport Reply
+from hutch_engine.keyspace.keyspace cimport Keyspace
+from hutch_engine.base.bell cimport Bell
+from hutch_engine.state.config cimport Config
+from hutch_engine.structures.table cimport Table
+from hutch_engine.structures.wheel cimport Wheel
+
+cdef enum:                              # Session.flags
+    SESSION_EMBEDDED = 1 << 0           # a Python caller, no socket
+    SESSION_UNIX_SOCKET = 1 << 1
+    SESSION_AUTHENTICATED = 1 << 2
+    SESSION_MULTI = 1 << 3              # between MULTI and EXEC
+    SESSION_DIRTY_CAS = 1 << 4          # a watched key changed
+    SESSION_DIRTY_EXEC = 1 << 5         # a command could not be queued
+    SESSION_CLOSE_AFTER_REPLY = 1 << 6  # QUIT, protocol errors, CLIENT KILL of oneself
+    SESSION_CLOSE_NOW = 1 << 7          # CLIENT KILL, output limit: the listener closes it, or its owner's next call
+    SESSION_REPLY_OFF = 1 << 8
+    SESSION_REPLY_SKIP = 1 << 9         # the present command answers nothing
+    SESSION_REPLY_SKIP_NEXT = 1 << 10   # the next one will
+    SESSION_NO_EVICT = 1 << 11
+    SESSION_NO_TOUCH = 1 << 12
+    SESSION_BLOCKED = 1 << 13           # waits inside a blocking command
+    SESSION_POSTPONED = 1 << 14         # its command waits for the end of CLIENT PAUSE
+    SESSION_PROTOCOL_SET = 1 << 15      # HELLO was given
+    SESSION_SUBSCRIBED = 1 << 16
+    SESSION_MONITOR = 1 << 17
+    SESSION_REPLICA = 1 << 18
+    SESSION_MASTER = 1 << 19
+    SESSION_TRACKING = 1 << 20
+    SESSION_IN_EXEC = 1 << 21
+    SESSION_IN_SCRIPT = 1 << 26         # its script runs, and may have let others in
+    SESSION_OF_SCRIPTS = 1 << 27        # no client: as it scripts run their commands
+    SESSION_ERROR_COUNTED = 1 << 28     # INFO knows the error that the present command answers
+
+cdef enum:                              # kinds of topics: Engine.topics, Session.topic_counts (sessions/pubsub)
+    TOPIC_CHANNEL = 0
+    TOPIC_PATTERN = 1
+    TOPIC_SHARD = 2
+    TOPIC_TRACKED = 3                   # a key that sessions with CLIENT TRACKING have read
+    TOPIC_PREFIX = 4                    # of keys, CLIENT TRACKING BCAST
+    TOPIC_KINDS = 5
+
+cdef enum:                              # Session.tracking
+    TRACKING_BCAST = 1 << 0
+    TRACKING_OPTIN = 1 << 1
+    TRACKING_OPTOUT = 1 << 2
+    TRACKING_NOLOOP = 1 << 3
+    TRACKING_CACHING = 1 << 4           # CLIENT CACHING was given for the next command
+    TRACKING_BROKEN_REDIRECT = 1 << 5   # whom the messages should go to is gone
+
+cdef enum:
+    BLOCKED_KEY_OFFSET = 32             # of the name in executor/blocking's BlockedKey
+    TOPIC_NAME_OFFSET = 40              # of the name in sessions/pubsub's Topic
+    SUBSCRIPTION_NAME_OFFSET = 39       # of session and topic in its Subscription
+    LATENCY_STEPS = 1728                # of executor/latency's histograms
+
+cdef enum:                              # Engine.busy
+    BUSY_NOT = 0
+    BUSY_EVAL = 1
+    BUSY_FUNCTION = 2
+
+cdef enum:                              # Engine.listener_chores
+    LISTENER_WEIGHS = 1 << 0            # maxmemory-clients is set
+    LISTENER_ADOPTS = 1 << 1            # sockets were opened for it
+    LISTENER_SHUTS = 1 << 2             # SHUTDOWN: nobody is let in any more
+
+cdef enum:                              # Engine.pause_kind
+    PAUSE_NONE = 0
+    PAUSE_WRITE = 1
+    PAUSE_ALL = 2
+
+cdef struct Session
+cdef struct Engine
+
+cdef struct Grave:                      # room for a session whose Python object goes while the lock is taken; of malloc
+    Grave* next
+    Session* session
+    Signal served                       # raised when a wait inside a blocking command is over; lives as long as the struct
+
+cdef struct QueuedCommand:              # between MULTI and EXEC; one heap block each
+    QueuedCommand* next
+    const Command* command
+    Slice* argv                         # owned: one block with the words and their bytes
+    size_t argc
+    size_t block_bytes
+
+cdef struct Watch:                      # one session watches one key
+    Watch* next_of_session
+    Watch* next_of_key
+    Watch** link_of_key
+    void* watched                       # the WatchedKey in Engine.watched; borrowed
+    Session* session
+    bint existed                        # when it was watched (an unbroken watch: and since)
+    bint expired                        # it was there then, but already due
+
+cdef struct CommandStats:
+    uint64_t calls
+    uint64_t ticks                      # base/compiler ticks spent, to be divided by ticks_per_microsecond
+    uint64_t rejected                   # refused before running
+    uint64_t failed                     # ran and answered an error
+    uint64_t untimed                    # of the calls: those whose time was not taken (door/hot: most of them)
+    uint32_t* latency                   # owned, malloc's: how many took how long (executor/latency); NULL until the first
+
+cdef struct ErrorStat:                  # INFO errorstats: by the reply's first word
+    char[64] name
+    uint64_t count
+
+cdef struct Session:
+    Call call                           # reused by each command
+    Reply reply                         # what is to be sent or decoded
+    Engine* engine                      # borrowed
+    Session* next                       # Engine.sessions
+    Session* previous
+    uint64_t id
+    uint32_t flags
+    int32_t database_index
+    Buffer name                         # CLIENT SETNAME
+    Buffer library_name
+    Buffer library_version
+    Buffer address                      # "127.0.0.1:50000", "/tmp/hutch.sock:0", "embedded:7"
+    Buffer local_address
+    int fd                              # -1 for embedded sessions
+    int64_t created_us                  # monotonic
+    int64_t used_us                     # monotonic, of the last command
+    const Command* last_command         # for CLIENT LIST: NULL before the first and after an unknown one
+    uint64_t commands
+    uint64_t bytes_in
+    uint64_t bytes_out                  # atomic: written by the listener without the lock
+    QueuedCommand* queue                # owned, in order
+    QueuedCommand** queue_end
+    uint32_t queue_length
+    uint64_t queue_flags                # CMD_ bits of the queued commands together, a script's as its first line says
+    uint64_t queue_bytes
+    Watch* watches                      # owned
+    uint32_t watch_count
+    void* blocked                       # what it waits for (executor/blocking), or NULL
+    Signal* served                      # borrowed: raised when its wait is over; NULL for sockets
+    Bell* bell                          # held: an event loop hears by it that there is something to take; or NULL
+    uint64_t bell_number                # how the bell calls it
+    uint64_t bell_round                 # of its last ringing
+    void* connection                    # the listener's own, NULL for embedded sessions
+    Buffer inbox                        # messages to an embedded session; to a socket, those that its own command sent
+    int64_t inbox_over_since_us         # the soft limit's clock for an embedded inbox; 0 = below it
+    Session* next_noticed               # Engine.noticed_first
+    bint noticed                        # in that list
+    bint ended                          # session_end: in Engine.ended, an empty struct that waits for its owner
+    void* subscriptions                 # owned: the first of sessions/pubsub's Subscriptions, NULL without
+    void* last_subscription
+    uint32_t[5] topic_counts            # TOPIC_KINDS
+    uint32_t tracking                   # TRACKING_ bits, while SESSION_TRACKING is set
+    uint64_t tracking_redirect          # session id of whom its invalidation messages go to, 0 = to itself
+    Session* tracking_target            # borrowed: that session; NULL when it is gone
+    uint32_t redirected_to_it           # how many sessions have it as their target
+    uint64_t query_bytes                # figures the listener keeps for CLIENT LIST and INFO
+    uint64_t query_free
+    uint64_t argument_bytes
+    uint64_t output_bytes               # atomic: waiting behind a full socket
+    uint64_t weighed_bytes              # what of Engine.socket_bytes it is (net/client_eviction)
+
+ctypedef const Command* (*CommandFinder)(Slice name) noexcept nogil
+ctypedef const Command* (*CommandLister)(uint32_t index) noexcept nogil
+ctypedef bint (*HousekeepingStarter)(Engine* engine) noexcept nogil
+ctypedef bint (*SessionBlocker)(Session* session) noexcept nogil
+ctypedef void (*SessionForgetter)(Session* session) noexcept nogil
+ctypedef void (*ReadyNoter)(Engine* engine, int32_t database_index, Slice key) noexcept nogil
+ctypedef void (*AllReadyNoter)(Engine* engine, int32_t database_index) noexcept nogil
+ctypedef void (*ReadyServer)(Engine* engine) noexcept nogil
+
+ctypedef bint (*ListenerRebinder)(Engine* engine, Buffer* error_out) noexcept nogil
+ctypedef void (*ScriptingFreer)(Engine* engine) noexcept nogil
+ctypedef bint (*OthersServer)(Engine* engine) noexcept nogil
+ctypedef bint (*SignalLooker)() noexcept nogil
+ctypedef uint64_t (*FlagsOfScript)(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
+
+cdef struct ScriptFigures:              # of scripting, for INFO
+    uint64_t eval_vm_bytes
+    uint64_t functions_vm_bytes
+    uint64_t scripts
+    uint64_t scripts_bytes
+    uint64_t scripts_evicted
+    uint64_t functions
+    uint64_t libraries
+    uint64_t functions_bytes
+
+cdef struct WatchedKey:                 # one block, with the name for the table behind the pointer:
+    Watch* watches                      # LEB128 length, 4 bytes of database index, the key's bytes
+
+cdef struct Engine:
+    Lock lock
+    bint closed                         # of all fields, only the lock, the signals and this one may be used any more
+    uint32_t amid                       # threads that let go of the lock in the middle of something: its end waits for them
+    Grave* graves                       # atomic stack: sessions to be freed (engine_leave_behind)
+    void* listener                      # the door's: its net/listener Listener, or NULL
+    Heap heap
+    Clock clock
+    Random random
+    Keyspace keyspace
+    Config config                       # the values CONFIG GET and SET know
+    uint64_t client_bytes               # atomic: memory of queries and replies
+    uint64_t fork_generation            # of the process that made this engine (engine_is_ours) ...
+    const uint64_t* forks               # ... and how often it has been forked by now; static
+
+    CommandFinder find_command          # the generated table, which lies above
+    CommandLister list_command
+    uint32_t command_count
+    uint32_t command_ids
+    CommandStats* stats                 # owned, by Command.id
+    uint64_t batch_ticks                # while a batch runs: when its last command ended, or 0
+    uint64_t hot_ticks                  # when the compiled method that runs began, if its time is taken; or 0
+    ErrorStat[128] errors               # in the order of their names (executor/error_stats)
+    uint32_t error_count                # used slots of `errors`
+    bint errors_stopped                 # there were too many: only their number is counted
+
+    Session* sessions                   # borrowed; all of them, oldest first
+    Session* last_session
+    Session* ended                      # owned by who made them, as all are; listed nowhere else any more
+    uint32_t session_count
+    uint32_t socket_count               # sessions that are sockets: connected_clients
+    uint64_t next_session_id
+    Table watched                       # WatchedKey* by database and key
+    uint32_t watching_sessions
+
+    Table blocked                       # BlockedKey* by database and key: who waits for it
+    uint32_t blocked_count              # sessions that wait
+    Wheel* waits                        # owned; their time-outs; NULL until there is one
+    void* ready_first                   # BlockedKeys that became ready and are still to be served
+    void* ready_last
+    bint serving                        # somebody works off that chain
+    SessionBlocker block                # executor/blocking, which lies above; NULL: nobody can wait
+    SessionForgetter forget_blocked
+    ReadyNoter note_ready
+    AllReadyNoter note_all_ready
+    ReadyServer serve_ready
+
+    Session* current                    # its command runs, and it has no reply yet; NULL between commands
+    Session* noticed_first              # sockets that the listener has something to do for
+    Session* noticed_last
+    bint listener_awake                 # it will look at them without being woken
+    Table[5] topics                     # TOPIC_KINDS: name -> sessions/pubsub's Topic*
+    Table subscriptions                 # its Subscription* by session and topic
+    void* first_pattern                 # Topics of the kinds that are gone through one by one
+    void* first_prefix
+    Buffer message                      # the message being sent, in RESP
+    size_t announced                    # effects of the running commands that subscribers have heard of
+    bint sweep_wanted                   # an embedded session was cut off at its limit
+    Buffer changed                      # sessions/tracking's ChangedKeys, which CLIENT TRACKING BCAST is still to tell of
+    size_t changed_compact_at           # bytes of them at which keys that are named twice are looked for
+    bint gathering                      # a batch or a pipeline runs, and they are told of at its end
+    uint32_t tracking_count             # sessions with CLIENT TRACKING
+    SessionForgetter forget_topics      # sessions/pubsub, which lies above
+
+    uint32_t monitor_count              # sessions in MONITOR
+    void* scripting                     # its own; NULL before the first script
+    const char* lua_path                # borrowed: the file that has Lua's C API; NULL: there is none
+    ScriptingFreer free_scripting
+    OthersServer serve_others           # the listener's: a script of one of its clients lets the others in ...
+    void* listening                     # ... and the listener itself
+    uint32_t socket_scripts_stop        # atomic: it is about to stop, and scripts of its clients with it
+    SignalLooker look_at_signals        # the door's; called without the lock, by any thread. True: the script is to stop
+    FlagsOfScript flags_of_script       # what else a script's shebang line makes of EVAL's flags, or NULL
+    ScriptFigures script_figures
+    uint32_t stop_scripts               # atomic: the engine is about to close
+
+    uint8_t busy                        # BUSY_: a script overruns its time and lets others in between
+    uint8_t pause_kind                  # CLIENT PAUSE
+    int64_t pause_end_ms
+    Signal pause_over                   # embedded callers wait here
+
+    Signal housekeeping                 # wakes the housekeeping thread
+    int64_t housekeeping_wakes_ms       # when it plans to; 0 while it works
+    uint32_t chores                     # CHORE_ bits that housekeeping is at
+    bint housekeeping_runs              # the thread exists
+    HousekeepingStarter start_housekeeping   # runtime/housekeeping, which lies above; set by engine's maker
+    uint64_t housekeeping_thread        # pthread_t
+    bint stopping                       # threads are to end
+    bint cron_paused                    # DEBUG PAUSE-CRON: housekeeping neither expires, frees nor resizes
+    bint scripts_may_all                # DEBUG SET-DISABLE-DENY-SCRIPTS: commands that are not for scripts run in them
+
+    uint64_t socket_bytes               # with maxmemory-clients: memory of all sockets' sessions as last weighed
+    uint64_t evicted_clients
+    uint32_t listener_chores            # LISTENER_ bits: looked at once a batch
+    ListenerRebinder rebind             # the listener's: listen where the configuration says by now; NULL without one
+    int wake_fd                         # the listener's eventfd or pipe; -1 without a listener
+    bint logs_to_output                 # the process is a server: without a logfile, lines go to standard output
+    bint shutdown_asked                 # SHUTDOWN: whoever runs the program ends it
+    int32_t tcp_port                    # what the listener really has, for INFO and CONFIG GET
+    char[41] run_id
+    char[41] replication_id
+    char[41] replication_id2
+    int64_t replication_offset
+
+    int64_t started_us                  # monotonic
+    uint64_t startup_bytes              # used memory once the engine stood, without data
+    uint64_t connections_received
+    uint64_t connections_rejected
+    uint64_t commands_processed
+    uint64_t bytes_in
+    uint64_t bytes_out                  # atomic, as is the next: the listener counts when it has sent
+    uint64_t socket_writes
+    uint64_t socket_reads
+    uint64_t loop_turns                 # of the listener ...
+    uint64_t loop_ticks                 # ... what they took, waiting for sockets left out ...
+    uint64_t loop_command_ticks         # ... and of that the commands
+    uint64_t error_replies
+    uint64_t auth_failures
+    uint64_t query_limit_closes
+    uint64_t output_limit_closes
+    uint64_t peak_used_bytes
+    int64_t peak_used_s                 # Unix time when the peak was noticed
+    uint64_t samples[5][16]              # INFO instantaneous_*: ops, bytes in, bytes out, turns of the loop a second,
+    uint32_t sample_index                # and microseconds a turn
+    int64_t sample_us
+    uint64_t[5] sample_last
+
+cdef inline Session* session_of(Call* call) noexcept nogil:
+    return <Session*>call.session
+
+cdef inline Engine* engine_of(Call* call) noexcept nogil:
+    return (<Session*>call.session).engine
+
+cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept nogil
+"""False when memory was refused. The config holds its defaults; the command table is set by the caller."""
+cdef void engine_set_commands(Engine* engine, CommandFinder find, CommandLister list, uint32_t count, uint32_t ids) noexcept nogil
+"""The generated table; called once, right after engine_init."""
+cdef void engine_clear(Engine* engine) noexcept nogil
+"""Free everything, left-over sessions too. Housekeeping and listener have been stopped."""
+cdef void engine_poke_housekeeping(Engine* engine) noexcept nogil
+"""There are chores, or a deadline earlier than housekeeping plans to wake for: start or wake it."""
+cdef inline bint engine_is_ours(const Engine* engine) noexcept nogil:
+    """False in a child that was forked after the engine was made: it must not be touched."""
+    return engine.fork_generation == engine.forks[0]
+cdef inline void engine_guarded(const Engine* engine) noexcept nogil:
+    """The caller holds the lock (builds with checks)."""
+    if HUTCH_CHECKS:
+        invariant(engine.keyspace.guard == NULL or lock_is_mine(&engine.lock), b"the engine is used without its lock")
+cdef void engine_bury(Engine* engine) noexcept nogil
+"""Free the sessions that were left behind. Requires the lock."""
+cdef void engine_bury_late(Engine* engine) noexcept nogil
+"""The same without the lock, if it is free: whoever has it looks when it lets go. Never waits."""
+cdef void engine_leave(Engine* engine) noexcept nogil
+"""Release the lock, and free what was left behind meanwhile. For holders without the GIL: a Python object may go while
+they have the lock."""
+cdef void engine_leave_behind(Engine* engine, Grave* grave) noexcept nogil
+"""Any thread, never waits: free this session and its grave, now or as soon as the lock is free."""
+cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
+"""Requires the lock. NULL when memory was refused."""
+cdef void session_free(Session* session) noexcept nogil
+"""Requires the lock. Forgets its watches, queue and buffers."""
+cdef void session_end(Session* session) noexcept nogil
+"""Its end, while somebody still points to it: it is in no list any more, has no watches, messages or replies, and whoever
+waits in it is woken. Only its flags (SESSION_CLOSE_NOW), id and session_free may be used. Not for one whose command is
+running or has let others in. Requires the lock."""
+cdef void session_reset(Session* session) noexcept nogil
+"""RESET: back to what a fresh connection has, except the socket, its addresses and counters."""
+cdef void session_use_bell(Session* session, Bell* bell) noexcept nogil
+"""From now on session_notice rings this one; NULL: none. Requires the lock."""
+cdef void session_resemble(Session* session, const Session* model) noexcept nogil
+"""Take over what a connection sets up in the beginning: database, protocol, names, CLIENT NO-TOUCH and NO-EVICT."""
+cdef void session_select(Session* session, int32_t database_index) noexcept nogil
+cdef bint session_watch(Session* session, int32_t database_index, Slice key) noexcept nogil
+"""False when memory was refused. Watching twice is watching once."""
+cdef void session_unwatch(Session* session) noexcept nogil
+cdef bint session_watches_expired(Session* session) noexcept nogil
+"""Has a watched key reached its deadline without anybody having noticed?"""
+cdef void engine_touch_watched(Engine* engine, int32_t database_index, Slice key) noexcept nogil
+"""The key changed: whoever watches it cannot EXEC."""
+cdef void engine_touch_watched_all(Engine* engine, int32_t database_index) noexcept nogil
+"""The database was emptied or swapped."""
+cdef bint session_queue(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
+"""Keep a command for EXEC; False when memory was refused."""
+cdef void session_discard(Session* session) noexcept nogil
+"""Leave MULTI: drop the queue, the marks and the watches."""
+cdef uint64_t session_unread(const Session* session) noexcept nogil
+"""Bytes of replies and messages that its client has not taken."""
+cdef uint64_t session_memory(const Session* session) noexcept nogil
+cdef uint64_t engine_used_memory(const Engine* engine) noexcept nogil
+"""used_memory: the heap and the clients' buffers."""
+cdef void engine_wake_listener(Engine* engine) noexcept nogil
+"""Any thread. The listener looks soon at what was noticed, and at pauses."""
+cdef void session_notice(Session* session) noexcept nogil
+"""There is something for it: bytes to send, the end of a wait, its own end. The listener is woken, once for all
+that it has not looked at yet; so are a thread and an event loop that wait. Requires the lock."""
+cdef Buffer* session_inbox(Session* session) noexcept nogil
+"""Where to append a message for it that is not a reply; call session_notice afterwards."""
+cdef void engine_pause(Engine* engine, uint8_t kind, int64_t end_ms) noexcept nogil
+"""CLIENT PAUSE: from now on nothing expires either; what is due looks gone, and goes when the pause is over."""
+cdef void engine_end_pause(Engine* engine) noexcept nogil
+"""Whoever waits for it hears of it."""
+cdef void engine_sample(Engine* engine) noexcept nogil
+"""Ten times a second: instantaneous figures of INFO."""
