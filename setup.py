@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 # The engine's packages, lowest first (tests/test_layers.py).
-ROOMS = ["base", "structures", "keyspace", "formats", "commands", "state", "sessions", "executor", "scripting", "net",
-         "control", "runtime", "door"]
+ROOMS = ["base", "structures", "keyspace", "keyspace.types", "formats", "commands", "state", "sessions", "executor",
+         "scripting", "net", "control", "runtime", "door"]
 
 FLAVOUR = os.environ.get("HUTCH_BUILD", "release")
 FLAGS = {
