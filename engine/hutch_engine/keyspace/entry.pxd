@@ -168,7 +168,7 @@ cdef Entry* entry_with_deadline(Heap* heap, Entry* entry, bint present) noexcept
 """Make or remove room for a deadline. The node must be in no wheel when removed. Never NULL for keys and
 embedded values below HEAP_SMALL_MAX; NULL (unchanged) when a bigger block was refused. The entry's address changes: what
 points to it from inside its value is the caller's to mend."""
-cdef void entry_judge_text(Entry* entry) noexcept nogil
+cdef void entry_choose_text_encoding(Entry* entry) noexcept nogil
 """Name an embedded text anew by its size (string_encoding); other values stay as they are. O(1)."""
 cdef StringValue* string_value_new(Heap* heap, Slice bytes, size_t capacity) noexcept nogil
 """NULL when refused."""

@@ -148,7 +148,7 @@ cdef inline void _write_value(Entry* entry, char* at, const Value* value, void* 
     entry.kind = <uint8_t>(value.type | encoding << 4)
 
 
-cdef void entry_judge_text(Entry* entry) noexcept nogil:
+cdef void entry_choose_text_encoding(Entry* entry) noexcept nogil:
     if entry.flags & ENTRY_EMBEDDED:
         entry.kind = <uint8_t>(TYPE_STRING | string_encoding(entry_key(entry).length, entry_bytes(entry, NULL).length,
                                                              entry.flags & ENTRY_HAS_DEADLINE) << 4)
@@ -294,7 +294,7 @@ cdef Entry* entry_with_deadline(Heap* heap, Entry* entry, bint present) noexcept
         entry.flags |= ENTRY_HAS_DEADLINE
         # A text that no longer fits beside its deadline becomes raw, and stays so when the deadline goes, as in Redis.
         if entry_encoding(entry) == STRING_EMBSTR:
-            entry_judge_text(entry)
+            entry_choose_text_encoding(entry)
     else:
         entry.flags &= ~<uint8_t>ENTRY_HAS_DEADLINE
     return entry

@@ -10,8 +10,8 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport (
     ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE, ENTRY_HAS_FIELD_DEADLINES, ENTRY_HEADER_BYTES, ENTRY_INTEGER, STRING_EMBSTR, STRING_INT,
     TYPE_HASH, TYPE_STRING, Entry, Value, entry_deadline_ms, entry_encoding, entry_free_shell,
-    entry_has_deadline, entry_judge_text, entry_key, entry_new, entry_node, entry_of_node, entry_pointer, entry_set_form,
-    entry_type, entry_with_deadline, entry_with_value)
+    entry_choose_text_encoding, entry_has_deadline, entry_key, entry_new, entry_node, entry_of_node, entry_pointer,
+    entry_set_form, entry_type, entry_with_deadline, entry_with_value)
 from hutch_engine.keyspace.types.zset cimport ZSET_LISTPACK
 from hutch_engine.keyspace.value_types cimport entry_size, value_effort, value_free, value_free_some, value_types
 from hutch_engine.structures.hash cimport (
@@ -374,7 +374,7 @@ cdef Entry* keyspace_change_value(Keyspace* keyspace, Database* database, TableS
     return moved
 
 
-cdef inline void _tell_of_loss(Keyspace* keyspace, Database* database, Entry* entry) noexcept nogil:
+cdef inline void _note_value_gone(Keyspace* keyspace, Database* database, Entry* entry) noexcept nogil:
     """A value goes: whoever waits for something in it (a stream's consumer group) has waited in vain."""
     if unlikely(keyspace.wanted & WANT_READY) and value_types[entry_type(entry)].told_when_gone:
         keyspace_ready(keyspace, database, entry_key(entry))
@@ -388,7 +388,7 @@ cdef Entry* _overwrite_collection(Keyspace* keyspace, Database* database, TableS
     cdef void* old_pointer = entry_pointer(entry)
     cdef Entry* moved
     keyspace_fields_detach(database, entry)
-    _tell_of_loss(keyspace, database, entry)
+    _note_value_gone(keyspace, database, entry)
     entry.flags |= ENTRY_INTEGER          # the same size inside the block, and nothing to free
     moved = entry_with_value(keyspace.heap, entry, value)
     if moved == NULL:
@@ -419,9 +419,9 @@ cdef Entry* keyspace_set(Keyspace* keyspace, Database* database, Slice key, uint
         return NULL
     if unlikely(entry_has_deadline(entry)) and not keep_deadline:
         entry = keyspace_clear_deadline(keyspace, database, slot)
-        # It was judged while the deadline was still there.
+        # Its encoding was chosen while the deadline was still there.
         if value.type == TYPE_STRING and value.encoding == STRING_EMBSTR:
-            entry_judge_text(entry)
+            entry_choose_text_encoding(entry)
     if unlikely(value.type == TYPE_HASH):
         keyspace_fields_changed(keyspace, database, entry)
     # Who waits for the key hears nothing: Redis wakes for keys that were added, and a *STORE over a key adds none.
@@ -459,7 +459,7 @@ cdef void keyspace_delete(Keyspace* keyspace, Database* database, TableSlot slot
     if entry_has_deadline(entry):
         _forget_deadline(database, entry)
     keyspace_fields_detach(database, entry)
-    _tell_of_loss(keyspace, database, entry)
+    _note_value_gone(keyspace, database, entry)
     database.sizes[entry.size_class] -= 1
     table_remove(&database.keys, slot, hash)
     if unlikely(not resizing and table_is_resizing(&database.keys)):
