@@ -9,7 +9,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcmp, memcpy, strdup
+from libc.string cimport memcpy, strdup
 from hutch_engine.base.atomics cimport stack_top
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_shrink
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
@@ -18,29 +18,27 @@ from hutch_engine.base.lock cimport (Signal, lock_acquire, lock_give_way, lock_i
                                      signal_prepare, signal_raise, signal_wait)
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.base.thread cimport thread_self
-from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command)
+from hutch_engine.commands.command cimport (ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, CMD_RUNS_QUEUE, Command)
 from hutch_engine.door.codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply, no_reply)
 from hutch_engine.door.lifetimes cimport (STARTED, START_CLOSED, START_RUNS, Started, life_abandon, life_end,
                                      life_start_listener, life_stop_listener)
-from hutch_engine.executor.blocking cimport blocking_forget, blocking_install, blocking_time_out
-from hutch_engine.scripting.function_commands cimport flags_of_script
+from hutch_engine.executor.serving cimport serve_time_outs
+from hutch_engine.sessions.waiting cimport waiting_forget
 from hutch_engine.scripting.script_run cimport script_is_of_this_thread
 from hutch_engine.state.config_lines cimport config_parse_line
 from hutch_engine.control.config_commands cimport config_apply, config_configure
-from hutch_engine.commands.command_table cimport (command_table_at, command_table_count, command_table_find,
-                                                command_table_ids)
-from hutch_engine.state.engine cimport (Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
-                                         SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_MONITOR,
-                                         SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, engine_clear,
-                                         engine_bury, engine_init, engine_is_ours, engine_leave, engine_leave_behind,
-                                         engine_poke_housekeeping, engine_set_commands,
-                                         engine_used_memory, session_free, session_new)
+from hutch_engine.commands.command_table cimport command_resolve
+from hutch_engine.state.engine cimport (
+    Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW,
+    SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_MONITOR, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING,
+    engine_is_ours, engine_poke_housekeeping, engine_used_memory)
+from hutch_engine.runtime.engine cimport engine_clear, engine_init
+from hutch_engine.sessions.session cimport engine_bury, engine_leave, engine_leave_behind, session_free, session_new
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
-from hutch_engine.executor.executor cimport (act_on_effects, EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known,
-                                           resolve_command)
-from hutch_engine.runtime.housekeeping cimport housekeeping_start
-from hutch_engine.sessions.tracking cimport messaging_install, tracking_broadcast
+from hutch_engine.executor.aftermath cimport aftermath
+from hutch_engine.executor.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known
+from hutch_engine.sessions.tracking cimport tracking_broadcast
 import hutch_engine.runtime.command_handlers   # fills the command table's handlers
 
 cdef enum:
@@ -181,22 +179,13 @@ cdef class Engine:
         if not engine_init(core, databases, seed):
             free(core)
             raise MemoryError
-        engine_set_commands(core, command_table_find, command_table_at, command_table_count(), command_table_ids())
-        if core.stats == NULL:
-            engine_clear(core)
-            free(core)
-            raise MemoryError
         if _lua_path is None:
             _lua_path = _find_lua()
             if _lua_path:
                 _lua_file = strdup(PyBytes_AS_STRING(_lua_path))
         _main_thread = threading.main_thread().ident
         core.lua_path = _lua_file
-        core.start_housekeeping = housekeeping_start
         core.look_at_signals = _look_at_signals
-        core.flags_of_script = flags_of_script
-        blocking_install(core)
-        messaging_install(core)
         self.core = core
 
     def __dealloc__(self):
@@ -434,9 +423,9 @@ cdef void _clock_moved(EngineStruct* engine, void* context) noexcept nogil:
     engine.keyspace.now_ms = 0
     while not engine.cron_paused and not engine.busy and keyspace_expire_due(&engine.keyspace, 1000):
         pass
-    while blocking_time_out(engine, 1000):
+    while serve_time_outs(engine, 1000):
         pass
-    act_on_effects(engine)
+    aftermath(engine)
     engine_poke_housekeeping(engine)
 
 
@@ -525,7 +514,7 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
             if session.flags & SESSION_CLOSE_NOW:
                 break
             engine.gathering = True
-        command = resolve_command(engine, argv, counts[done])
+        command = command_resolve(argv, counts[done])
         if not patient and _may_take_long(command, counts[done]):
             break                        # the caller goes on without the GIL
     taken.outcome = outcome
@@ -554,7 +543,7 @@ cdef inline bint _may_take_long(const Command* command, size_t argc) noexcept no
     away now and then, and nobody may wait for that with the GIL in hand. EXEC may have one in its queue."""
     return argc > 1024 or (command != NULL and
                            (command.acl_categories & (ACL_DANGEROUS | ACL_SCRIPTING | ACL_BLOCKING) != 0
-                            or (command.name_length == 4 and memcmp(command.name, b"exec", 4) == 0)))
+                            or command.flags & CMD_RUNS_QUEUE))
 
 
 @cython.auto_pickle(False)
@@ -746,7 +735,7 @@ cdef class Session:
         cdef EngineStruct* engine = self.engine.core
         cdef const Command* command
         self.engine.check_ours()
-        command = resolve_command(engine, argv, counts[0])
+        command = command_resolve(argv, counts[0])
         if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[0]) or not lock_try(&engine.lock):
             with nogil:
                 lock_acquire(&engine.lock)
@@ -1057,12 +1046,12 @@ cdef void interrupt_wait(Session session, Visit* visit) noexcept nogil:
     cdef SessionStruct* core = session.core
     visit.flag = not core.flags & SESSION_BLOCKED
     if not visit.flag:
-        blocking_forget(core)
+        waiting_forget(core)
         core.reply.buffer.length = 0
 
 
 cdef void _drop_wait(Session session, Visit* visit) noexcept nogil:
-    blocking_forget(session.core)
+    waiting_forget(session.core)
     session.core.reply.buffer.length = 0
 
 
