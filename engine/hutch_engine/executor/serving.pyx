@@ -1,6 +1,5 @@
 """See serving.pxd."""
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memcpy
 from hutch_engine.base.clock cimport clock_now_ms
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport CALL_DENY_BLOCKING, CALL_NO_TOUCH, Call
@@ -17,6 +16,7 @@ from hutch_engine.sessions.waiting cimport (
 from hutch_engine.sessions.wake_queue cimport session_notice
 from hutch_engine.state.engine cimport SESSION_CLOSE_NOW, SESSION_NO_TOUCH, Engine, Session
 from hutch_engine.structures.wheel cimport WheelNode, wheel_take
+from hutch_engine.sessions.key_name cimport key_name_database, key_name_key
 
 
 cdef void _give_up(Session* session, const char* error) noexcept nogil:
@@ -116,15 +116,14 @@ cdef bint _serve_key(Engine* engine, BlockedKey* key) noexcept nogil:
     """Run the commands of those who wait for this key, as long as it has what they wait for; and when it is gone, of
     those who wait for that too. False: one of them may not run yet."""
     cdef Slice name = waiting_key_name(key)
-    cdef Slice bytes = slice_of(name.data + 4, name.length - 4)
+    cdef Slice bytes = key_name_key(name)
     cdef uint64_t hash = keyspace_hash(&engine.keyspace, bytes)
-    cdef int32_t database_index
+    cdef int32_t database_index = key_name_database(name)
     cdef Waiter* waiter = key.first
     cdef Waiter* last = key.last             # who waits again has been looked at
     cdef Waiter* following
     cdef Entry* entry
     cdef bint at_end
-    memcpy(&database_index, name.data, 4)
     while waiter != NULL:
         following = waiter.next
         at_end = waiter == last
