@@ -5,7 +5,7 @@ import socket
 import pytest
 
 import hutch
-from resp_client import RespClient
+from kit.resp_client import RespClient
 
 PATIENCE = 2000
 

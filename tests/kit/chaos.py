@@ -6,7 +6,7 @@ collector finds; and an engine, a listener or an interpreter that ends in the mi
 Nothing is compared. The process must live, every call must come back soon after the end, and until then somebody who asks
 is answered. What each client does hangs on the seed alone; how they cross does not.
 
-    python tests/chaos.py --kind sockets --seconds 10 --seed 1
+    python tests/kit/chaos.py --kind sockets --seconds 10 --seed 1
 
 Kinds: `sockets` (with a listener), `alone` (without one), `limited` (maxmemory is set throughout), `ends` (processes whose
 interpreter ends amid it), `refused` (the system has no more memory to give)."""
@@ -23,12 +23,16 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
+
+if __package__ in (None, ""):           # run as a program: the kit is found from the directory above
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import redis
 
 import hutch
 import hutch.asyncio
-from resp_client import pack
+from kit.resp_client import pack
 
 ROUND_SECONDS = 2
 PATIENCE_SECONDS = float(os.environ.get("HUTCH_CHAOS_PATIENCE", "60"))

@@ -3,7 +3,7 @@
 Members come from small pools, so that sets meet. What a table answers has no order of its own: `unordered` there.
 Random draws cannot be compared, nor what they leave behind: they ask for all, or work on a set that goes away at once.
 """
-from generators import Family, Step
+from kit.generators import Family, Step
 
 sets = Family("sets", seeds=(lambda g: (b"SADD", g.key(), b"a", b"b"), lambda g: (b"SADD", g.key(), b"1", b"2")))
 

@@ -1,14 +1,14 @@
-"""Scenes of several clients that are sent messages: played on two servers, and what each client got is compared.
+"""Scripts of several clients that are sent messages: run on two servers, and what each client got is compared.
 
 A step is "client: command". {1} stands for client 1's ID. After each step every client is asked for a sign of life, so
 that what was sent to it before is known to have come.
 """
 import shlex
 
-from resp_client import Closed, RespClient
+from kit.resp_client import Closed, RespClient
 
 
-class Scene:
+class MessageScript:
     def __init__(self, host, port, protocols="2233"):
         self.host, self.port = host, port
         self.clients = []
@@ -44,7 +44,7 @@ class Scene:
                 return found
             found.append(self._plain(raw))
 
-    def play(self, steps):
+    def run(self, steps):
         for step in steps:
             number, _, line = step.partition(":")
             for name, id in self.ids.items():
@@ -86,10 +86,10 @@ class Scene:
         return self.heard
 
 
-def same(hutch, oracle, steps, protocols="2233", unordered=()):
-    """Play the steps on both. `unordered`: commands whose messages may come in any order (a server's hash order)."""
-    ours = Scene("127.0.0.1", hutch.port, protocols).play(steps)
-    theirs = Scene(oracle.host, oracle.port, protocols).play(steps)
+def assert_same_messages(hutch, oracle, steps, protocols="2233", unordered=()):
+    """Run the steps on both. `unordered`: commands whose messages may come in any order (a server's hash order)."""
+    ours = MessageScript("127.0.0.1", hutch.port, protocols).run(steps)
+    theirs = MessageScript(oracle.host, oracle.port, protocols).run(steps)
     for step, mine, other in zip(steps, ours, theirs):
         if any(word in step for word in unordered):
             mine, other = ({number: sorted(b"".join(raws).split(b"\r\n")) for number, raws in heard.items()}

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import hutch
 import hutch_engine
-from oracle import PLAIN, free_port
+from kit.oracle import PLAIN, free_port
+from kit.waiting import SLOW
 
 HUTCH = (sys.executable, "-m", "hutch", "serve")
 # The very modules that the tests have, wherever the process is started.
 HUTCH_ENVIRONMENT = dict(os.environ, PYTHONPATH=os.pathsep.join(
     str(Path(module.__file__).resolve().parents[1]) for module in (hutch, hutch_engine)))
-SLOW = 10 if os.environ.get("HUTCH_BUILD") in ("sanitize", "threads") else 1
 LINE = re.compile(r"^(\d+):([CMX]) (\d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3}) ([.\-*#]) (.*)$")
 
 

@@ -1,16 +1,16 @@
 """Hooks for pytest: a test in which the oracle was lost says nothing of Hutch, so it is repeated, and the loss is told.
 
-Each loss (see oracle_keeper) becomes a warning in the summary. A test that failed when its oracle was lost runs again with a fresh one,
+Each loss (see oracle_supervisor) becomes a warning in the summary. A test that failed when its oracle was lost runs again with a fresh one,
 and is skipped, loudly, when it loses that, too. A test that failed with a sound oracle has failed. Between two tests every oracle is emptied and
 its configuration set back, so that none depends on what ran before it.
 """
 
 from _pytest.runner import runtestprotocol
 
-import oracle_keeper
+from kit import oracle_supervisor
 
 ATTEMPTS = 3
-ORACLES = {"oracle", "oracle_twin"}
+ORACLES = {"oracle", "second_oracle"}
 
 
 class OracleLost(UserWarning):
@@ -19,11 +19,11 @@ class OracleLost(UserWarning):
 
 def _attempt(item, nextitem):
     """The reports of one run, and the oracles lost in it."""
-    at = len(oracle_keeper.LOSSES)
+    at = len(oracle_supervisor.LOSSES)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    for keeper in list(oracle_keeper.KEEPERS):
-        keeper.check(tidy=True)
-    return reports, oracle_keeper.losses_since(at)
+    for supervisor in list(oracle_supervisor.SUPERVISORS):
+        supervisor.check(tidy=True)
+    return reports, oracle_supervisor.losses_since(at)
 
 
 def _forget_failed_fixtures(item):

@@ -1,6 +1,6 @@
 """Random commands: the registry of families, and the pools that their generators draw from.
 
-A family is a file in tests/families; each generator in it is a function that takes a `Gen` and answers an
+A family is a file in tests/kit/families; each generator in it is a function that takes a `Gen` and answers an
 argv (tuple of bytes), a Step, or a list of Steps that belong together:
 
     strings = Family("strings")

@@ -3,7 +3,7 @@
 Ranges by text are asked of sets whose scores are all the same: elsewhere what Redis answers from its big form depends on
 random heights. (The packed form's answer does not: there any set will do, see `texts_anywhere`.)
 """
-from generators import Family, Step
+from kit.generators import Family, Step
 
 sorted_sets = Family("sorted_sets", seeds=(lambda g: (b"ZADD", g.key(), b"1", b"a", b"2", b"b"),))
 

@@ -4,7 +4,7 @@ Left out is what Redis itself leaves open: the order of elements of equal weight
 under LIMIT mixes them, and sets and sorted sets come to it in the order of their tables), and that of a set
 nobody sorts, which is compared without regard to order.
 """
-from generators import Family, Step
+from kit.generators import Family, Step
 
 sort = Family("sort", damage=0.08)
 

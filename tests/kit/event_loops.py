@@ -35,3 +35,7 @@ def run_on(make_loop, main, limit_s=LIMIT_S):
             loop.run_until_complete(asyncio.wait_for(asyncio.gather(*left, return_exceptions=True), 10))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
+
+
+def run_on_asyncio(main):
+    return run_on(asyncio.new_event_loop, main)

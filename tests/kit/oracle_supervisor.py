@@ -2,12 +2,12 @@
 
 Random commands are hard on a server: Redis 8.2.3 itself now and then dies of them, is caught in a script without end, or has its
 default user taken its rights away. Whatever is compared with it afterwards differs, and none of that is a fault of ours. So
-everything that is compared with a Redis asks its keeper:
+everything that is compared with a Redis asks its supervisor:
 
-    keeper.check()       after something failed, or between two tests: None, or the Loss that was found and mended
+    supervisor.check()       after something failed, or between two tests: None, or the Loss that was found and mended
 
 A server that is lost is replaced by a fresh one on another port, and the loss is told: LOSSES has what was sent last and what the
-log says, and the hooks in oracle_reports make warnings of them, and repeat the test.
+log says, and the hooks in oracle_plugin make warnings of them, and repeat the test.
 """
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from hutch.testing.replies import BadReply, Error
-from oracle import RedisServer
-from resp_client import LAST_SENT, Closed, RespClient
+from kit.oracle import RedisServer
+from kit.resp_client import LAST_SENT, Closed, RespClient
 
 PATIENCE_SECONDS = 20           # a loaded machine is no dead one
 DYING_SECONDS = 10              # a crash is written to the log before the process ends
@@ -40,10 +40,10 @@ class Loss:
 
 
 LOSSES: list[Loss] = []         # of this process, in order
-KEEPERS: list["Keeper"] = []    # those with a server
+SUPERVISORS: list["OracleSupervisor"] = []    # those with a server
 
 
-class Keeper:
+class OracleSupervisor:
     """A RedisServer that is replaced when it is lost. `generation` counts them: who keeps a connection looks at it."""
     host = "127.0.0.1"
 
@@ -56,14 +56,14 @@ class Keeper:
     def port(self) -> int:
         return self.server.port
 
-    def start(self) -> "Keeper":
+    def start(self) -> "OracleSupervisor":
         self.server = RedisServer(self.binary, *self.options).start()
         self.generation += 1
         with RespClient(self.host, self.port, PATIENCE_SECONDS) as client:
             self._users, self._config = self._state(client)
         LAST_SENT[self.port] = deque(maxlen=REMEMBERED)
-        if self not in KEEPERS:
-            KEEPERS.append(self)
+        if self not in SUPERVISORS:
+            SUPERVISORS.append(self)
         return self
 
     def stop(self) -> None:
@@ -74,12 +74,12 @@ class Keeper:
             self._end()
 
     def _end(self) -> None:
-        KEEPERS.remove(self)
+        SUPERVISORS.remove(self)
         LAST_SENT.pop(self.port, None)
         self.server.stop(told=True)
         self.server = None
 
-    def __enter__(self) -> "Keeper":
+    def __enter__(self) -> "OracleSupervisor":
         return self.start()
 
     def __exit__(self, *_) -> None:

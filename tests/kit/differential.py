@@ -1,9 +1,9 @@
 """The same random commands on two servers, compared byte for byte; a difference is shrunk and printed.
 
-    PYTHONPATH=src:engine:tests python tests/differential.py --port 6380 --commands 100000 --seed 7 --protocol 3
+    python tests/kit/differential.py --port 6380 --commands 100000 --seed 7 --protocol 3
 
 compares the server on that port with an oracle that it starts. A run is a number of sequences, each from an empty
-store over two connections. See generators.py for where commands come from and families/ for what there is.
+store over two connections. See kit/generators.py for where commands come from and kit/families for what there is.
 """
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ import argparse
 import sys
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from families import EMBEDDED, families
-from families.connection import RESTORED
-from families.wrong_types import SEEDS
-from generators import Family, Gen, Step
+if __package__ in (None, ""):           # run as a program: the kit is found from the directory above
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 from hutch.testing.model import UNMODELLED
 from hutch.testing.replies import BadReply, Error, Map, Set, Simple, encode
-from resp_client import Closed, Reply
-from subjects import SILENCE
+from kit.backends import SILENCE
+from kit.families import EMBEDDED, families
+from kit.families.connection import RESTORED
+from kit.families.wrong_types import SEEDS
+from kit.generators import Family, Gen, Step
+from kit.resp_client import Closed, Reply
 
 SEQUENCE = 150                  # commands from one empty store to the next
 SHRINK_SECONDS = 30.0
@@ -158,23 +162,23 @@ class Gone:
     why: str
 
 
-class Player:
-    """Plays sequences on one subject over two connections, each from a clean slate."""
+class SequenceRunner:
+    """Runs sequences on one backend over two connections, each from a clean slate."""
 
-    def __init__(self, subject, protocol: int):
-        self.subject, self.protocol = subject, protocol
-        self.connections = [subject.open(), subject.open()]
+    def __init__(self, backend, protocol: int):
+        self.backend, self.protocol = backend, protocol
+        self.connections = [backend.open(), backend.open()]
         self.uncertain = False
 
     def close(self) -> None:
         for connection in self.connections:
             connection.close()
 
-    def play(self, steps: list[Step], singly: bool = False) -> list[Reply]:
+    def run(self, steps: list[Step], singly: bool = False) -> list[Reply]:
         """The replies to all steps. `singly`: no pipelines, so that it shows which command a server died of."""
         hello = (b"HELLO", b"%d" % self.protocol)
         for at in (1, 0):
-            if self.uncertain:          # cut short, what was played may have left a connection mute
+            if self.uncertain:          # cut short, what was run may have left a connection mute
                 self._reopen(at)
             try:
                 self.connections[at].run([(b"RESET",), hello])
@@ -205,7 +209,7 @@ class Player:
             replies += self._guard(step.connection, lambda: self.connections[step.connection].run(batch, *([silent] if silent else [])))
             if isinstance(replies[-1].value, Gone):
                 break
-        missing = Reply(Gone("not played: the connection was lost before"), b"")
+        missing = Reply(Gone("not sent: the connection was lost before"), b"")
         return replies + [missing] * (len(steps) - len(replies))
 
     def _guard(self, at: int, run) -> list[Reply]:
@@ -215,12 +219,12 @@ class Player:
             try:
                 self._reopen(at)
             except OSError:
-                pass            # nobody is there any more: whoever plays next will hear of it
+                pass            # nobody is there any more: whoever runs next will hear of it
             return getattr(lost, "replies", []) + [Reply(Gone(f"{type(lost).__name__}: {lost}"), b"")]
 
     def _reopen(self, at: int) -> None:
         self.connections[at].close()
-        self.connections[at] = self.subject.open()
+        self.connections[at] = self.backend.open()
 
     def _scan(self, step: Step) -> Reply:
         """A full iteration; the answer is the sorted list of what it brought."""
@@ -261,17 +265,17 @@ class Difference:
         return "\n".join([*lines, f"  subject: {cut(self.subject)}", f"  oracle:  {cut(self.oracle)}"])
 
 
-class Duel:
-    """A subject and the oracle, playing the same sequences.
+class Comparison:
+    """A backend under test, the subject, and the oracle run the same sequences.
 
-    A server with a keeper (see oracle_keeper) may be lost in the midst of it. That is told, by the keeper, and is no difference: the
-    sequence is played again on a fresh one, command by command, and what that one dies of is kept off it from then on.
+    A server with a supervisor (see oracle_supervisor) may be lost in the midst of it. That is told, by the supervisor, and is no difference: the
+    sequence is run again on a fresh one, command by command, and what that one dies of is kept off it from then on.
     """
     ATTEMPTS = 4
 
     def __init__(self, subject, oracle, protocol: int):
         self.protocol = protocol
-        self.subject, self.oracle = Player(subject, protocol), Player(oracle, protocol)
+        self.subject, self.oracle = SequenceRunner(subject, protocol), SequenceRunner(oracle, protocol)
         self.kept_off: set[tuple[bytes, ...]] = set()
         self.not_compared: list[int] = []           # seeds of sequences that were given up
 
@@ -282,7 +286,7 @@ class Duel:
     def compare(self, steps: list[Step], seed: int = 0) -> Difference | None:
         for attempt in range(self.ATTEMPTS):
             steps = [step for step in steps if step.argv not in self.kept_off]
-            ones, twos = (self._play(player, steps, attempt > 0) for player in (self.subject, self.oracle))
+            ones, twos = (self._run(runner, steps, attempt > 0) for runner in (self.subject, self.oracle))
             self.last = twos
             index = agree(steps, ones, twos)
             if index is None and not any(isinstance(one.value, Gone) for one in twos):
@@ -291,31 +295,31 @@ class Duel:
             if not any(lost):
                 return None if index is None else Difference(steps, index, ones[index], twos[index], seed, self.protocol)
             if attempt:
-                self.kept_off.add(self._last_played(steps, twos if lost[1] else ones))
+                self.kept_off.add(self._last_run(steps, twos if lost[1] else ones))
         self.not_compared.append(seed)
         self.last = []
         return None
 
-    def _play(self, player: Player, steps: list[Step], singly: bool) -> list[Reply]:
+    def _run(self, runner: SequenceRunner, steps: list[Step], singly: bool) -> list[Reply]:
         """A server that was lost before is as good as one that is lost now."""
         try:
-            return player.play(steps, singly)
+            return runner.run(steps, singly)
         except (Closed, OSError, BadReply) as lost:
-            if not hasattr(player.subject, "keeper"):
+            if not hasattr(runner.backend, "supervisor"):
                 raise
             return [Reply(Gone(f"{type(lost).__name__}: {lost}"), b"")] * len(steps)
 
     def _restore(self, side: str) -> bool:
         """Whether that side was lost; it is sound afterwards."""
-        player = getattr(self, side)
-        if not hasattr(player.subject, "keeper") or player.subject.keeper.check(mended=True) is None:
+        runner = getattr(self, side)
+        if not hasattr(runner.backend, "supervisor") or runner.backend.supervisor.check(mended=True) is None:
             return False
-        player.close()
-        setattr(self, side, Player(player.subject, self.protocol))
+        runner.close()
+        setattr(self, side, SequenceRunner(runner.backend, self.protocol))
         return True
 
     @staticmethod
-    def _last_played(steps: list[Step], replies: list[Reply]) -> tuple[bytes, ...]:
+    def _last_run(steps: list[Step], replies: list[Reply]) -> tuple[bytes, ...]:
         """What it was lost by: the first command without a reply, or the one after which nobody had rights any more."""
         for index, (step, reply) in enumerate(zip(steps, replies)):
             if isinstance(reply.value, Gone):
@@ -326,14 +330,14 @@ class Duel:
 
     def shared_seeds(self) -> tuple:
         """The makers of other types that both sides understand."""
-        def knows(player, seed):
-            return not isinstance(player.connections[0].run([seed(Gen(0))])[0].value, Error)
-        self.subject.play([])
-        self.oracle.play([])
+        def knows(runner, seed):
+            return not isinstance(runner.connections[0].run([seed(Gen(0))])[0].value, Error)
+        self.subject.run([])
+        self.oracle.run([])
         usable = []
         for seed in SEEDS:
-            for player in (self.subject, self.oracle):
-                player.connections[0].run([(b"FLUSHALL",)])
+            for runner in (self.subject, self.oracle):
+                runner.connections[0].run([(b"FLUSHALL",)])
             if knows(self.subject, seed) and knows(self.oracle, seed):
                 usable.append(seed)
         return tuple(usable)
@@ -390,9 +394,9 @@ class Duel:
 
 
 def main() -> int:
-    from oracle import MISSING, find_oracle
-    from oracle_keeper import LOSSES, Keeper
-    from subjects import EmbeddedSubject, KeptSubject, ModelSubject, TcpSubject
+    from kit.oracle import MISSING, find_oracle
+    from kit.oracle_supervisor import LOSSES, OracleSupervisor
+    from kit.backends import EmbeddedBackend, SupervisedBackend, ModelBackend, TcpBackend
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--port", type=int, help="the subject's port; without it the embedded engine is the subject")
@@ -407,21 +411,21 @@ def main() -> int:
     if binary is None:
         print(MISSING, file=sys.stderr)
         return 2
-    with Keeper(binary, "--enable-debug-command", "yes") as server, Keeper(binary, "--enable-debug-command", "yes") as twin:
-        oracle = KeptSubject(server)
+    with OracleSupervisor(binary, "--enable-debug-command", "yes") as server, OracleSupervisor(binary, "--enable-debug-command", "yes") as twin:
+        oracle = SupervisedBackend(server)
         for protocol in asked.protocol or (2, 3):
             if asked.port:
-                subject = TcpSubject(asked.host, asked.port)
+                subject = TcpBackend(asked.host, asked.port)
             elif asked.subject == "redis":
-                subject = KeptSubject(twin)
+                subject = SupervisedBackend(twin)
             else:
-                subject = EmbeddedSubject() if asked.subject == "embedded" else ModelSubject()
+                subject = EmbeddedBackend() if asked.subject == "embedded" else ModelBackend()
             chosen = asked.families or (("strings", "keys") if asked.subject == "model" else
-                                        EMBEDDED if isinstance(subject, EmbeddedSubject) else ())
-            duel = Duel(subject, oracle, protocol)
+                                        EMBEDDED if isinstance(subject, EmbeddedBackend) else ())
+            comparison = Comparison(subject, oracle, protocol)
             began = time.monotonic()
-            done, found = duel.run(asked.commands, asked.seed, families(*chosen))
-            duel.close()
+            done, found = comparison.run(asked.commands, asked.seed, families(*chosen))
+            comparison.close()
             while LOSSES:
                 print(LOSSES.pop(0))
             print(f"RESP{protocol}: {done} commands in {time.monotonic() - began:.1f} s, seed {asked.seed}")

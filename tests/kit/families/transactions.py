@@ -1,7 +1,7 @@
 """MULTI, EXEC, DISCARD, WATCH and UNWATCH over two connections."""
 from dataclasses import replace
 
-from generators import Family, Step
+from kit.generators import Family, Step
 
 transactions = Family("transactions", damage=0)
 

@@ -2,7 +2,7 @@
 
 Few distinct elements, so that LREM, LPOS and LINSERT find some; sizes around the limits of 4 and 8 KiB and of plain nodes.
 """
-from generators import Family, Step
+from kit.generators import Family, Step
 
 lists = Family("lists", seeds=(lambda g: (b"RPUSH", g.key(), b"a", b"1", b"b"),))
 

@@ -1,5 +1,5 @@
 """Keys of any type, deadlines, databases."""
-from generators import Family, Step
+from kit.generators import Family, Step
 
 keys = Family("keys")
 

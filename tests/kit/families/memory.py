@@ -1,5 +1,5 @@
 """maxmemory and its policies, access counters and times."""
-from generators import Family, Step
+from kit.generators import Family, Step
 
 memory = Family("memory", damage=0)
 EVICTING = (b"allkeys-lru", b"allkeys-lfu", b"allkeys-random", b"volatile-lru", b"volatile-ttl", b"volatile-random", b"volatile-lfu")

@@ -1,5 +1,5 @@
 """Hashes: every command of the group, with every option, and the deadlines of fields."""
-from generators import Family, Step
+from kit.generators import Family, Step
 
 hashes = Family("hashes")
 

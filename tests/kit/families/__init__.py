@@ -2,7 +2,7 @@
 
 A new family of commands adds its file here, and its name to DEFAULT once Hutch has the commands.
 """
-from generators import Family
+from kit.generators import Family
 
 from . import connection, dump, hashes, keys, lists, memory, scripting, sets, sort, sorted_sets, streams, strings, transactions, wrong_types  # noqa: F401  (each registers itself)
 

@@ -1,6 +1,6 @@
 """DUMP and RESTORE: values of all families carried to other keys, and payloads whole and broken."""
-from generators import Family, Step
-from persistence.forms import intset, listpack, seal, string
+from kit.generators import Family, Step
+from kit.rdb_forms import intset, listpack, seal, string
 
 dump = Family("dump")
 

@@ -1,5 +1,5 @@
 """Strings: every command of the group, with every option."""
-from generators import Family, Step
+from kit.generators import Family, Step
 
 strings = Family("strings")
 

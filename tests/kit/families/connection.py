@@ -1,7 +1,7 @@
 """The connection itself, configuration, introspection: what every client touches first."""
 from dataclasses import replace
 
-from generators import Family, Step
+from kit.generators import Family, Step
 
 connection = Family("connection", damage=0.05)
 

@@ -4,7 +4,7 @@ import threading
 THREADS = 10
 
 
-def run(work, count=THREADS):
+def run_in_threads(work, count=THREADS):
     errors = []
 
     def guarded(i):

@@ -3,7 +3,7 @@
 IDs rise slowly through a run, and those that are asked for lie near: most commands meet entries. "*" is drawn only
 behind an ID far in the future, where it does not depend on the clock. Idle times are 0 or hours.
 """
-from generators import Family, Step
+from kit.generators import Family, Step
 
 streams = Family("streams", seeds=(lambda g: (b"XADD", g.key(), b"1-1", b"f", b"1"),))
 

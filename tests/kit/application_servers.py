@@ -2,18 +2,17 @@
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import redis
 
-from launch import PLAIN, Launched
+from kit.launch import PLAIN, Launched
 
-HERE = Path(__file__).parent
+APPLICATIONS = Path(__file__).resolve().parents[1] / "applications"
 PASSWORD = "open sesame"
 
 
-class Place:
+class ApplicationServer:
     """A server: where it is, and how to speak with it."""
 
     def __init__(self, kind, port, socket_path, password=None):
@@ -39,8 +38,8 @@ class Processes:
 
     def start(self, *command, ready, seconds=30, **environment):
         """`python -m command...` here, when its output says `ready`."""
-        process = Launched([sys.executable, "-m"], *command, cwd=HERE, start_new_session=True, environment=PLAIN,
-                           env=dict(environment, PYTHONPATH=str(HERE), PYTHONUNBUFFERED="1"))
+        process = Launched([sys.executable, "-m"], *command, cwd=APPLICATIONS, start_new_session=True, environment=PLAIN,
+                           env=dict(environment, PYTHONPATH=str(APPLICATIONS), PYTHONUNBUFFERED="1"))
         self._running.append(process)
         process.wait_for(ready, seconds)
         return process
@@ -62,13 +61,3 @@ class Processes:
             self.kill(process)
             process.__exit__()
 
-
-def until(condition, seconds=20):
-    """Wait for a condition to be true and return its value."""
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)

@@ -91,3 +91,10 @@ def types_of(value):
     if isinstance(value, dict):
         return type(value), {repr(key): types_of(item) for key, item in value.items()}
     return type(value)
+
+
+def outcome(client, method, args, kwargs):
+    try:
+        return "value", getattr(client, method)(*args, **kwargs)
+    except Exception as error:
+        return "raised", type(error).__name__, str(error)

@@ -1,5 +1,5 @@
 """Scripts: random commands from inside of them, random values through both conversions, functions, and what breaks."""
-from generators import Family, Step
+from kit.generators import Family, Step
 
 scripting = Family("scripting", damage=0.03)
 

@@ -10,13 +10,13 @@ import time
 
 from hutch.testing.model import Model
 from hutch.testing.replies import BadReply, Incomplete, decode, encode
-from resp_client import RespClient, Reply, as_bytes
+from kit.resp_client import RespClient, Reply, as_bytes
 
 
 SILENCE = Reply(None, b"")
 
 
-class TcpSubject:
+class TcpBackend:
     """A server on a port: Hutch's listener, or a real Redis."""
     clock = None
 
@@ -27,14 +27,14 @@ class TcpSubject:
         return TcpConnection(self.host, self.port)
 
 
-class KeptSubject(TcpSubject):
-    """A real Redis with a keeper: it may be lost, which is no difference, and another is then asked."""
+class SupervisedBackend(TcpBackend):
+    """A real Redis with a supervisor: it may be lost, which is no difference, and another is then asked."""
 
-    def __init__(self, keeper):
-        self.keeper, self.name = keeper, "redis"
+    def __init__(self, supervisor):
+        self.supervisor, self.name = supervisor, "redis"
 
-    host = property(lambda self: self.keeper.host)
-    port = property(lambda self: self.keeper.port)
+    host = property(lambda self: self.supervisor.host)
+    port = property(lambda self: self.supervisor.port)
 
 
 class TcpConnection(RespClient):
@@ -56,7 +56,7 @@ class TcpConnection(RespClient):
         return replies
 
 
-class EmbeddedSubject:
+class EmbeddedBackend:
     """The engine in this process, through hutch_engine.door.engine; one session stands for one connection."""
     name = "embedded"
 
@@ -109,7 +109,7 @@ class EmbeddedConnection:
             close()
 
 
-class ModelSubject:
+class ModelBackend:
     """The reference model, answering in RESP like a server; HELLO and RESET are the connection's own."""
     name, clock = "model", None
 
