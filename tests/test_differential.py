@@ -4,14 +4,18 @@ HUTCH_DIFF_COMMANDS sets how many commands a run compares (half of them in each 
 The harness itself is tested first: Redis against Redis must agree, and a server that lies must be found out.
 """
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from hutch.testing.replies import decode
+from kit.backends import SupervisedBackend, ModelBackend, TcpConnection, TcpBackend
 from kit.differential import SEQUENCE, Comparison
 from kit.families import EMBEDDED, families
 from kit.generators import Gen, Step
-from hutch.testing.replies import decode
-from kit.backends import SupervisedBackend, ModelBackend, TcpConnection, TcpBackend
+from kit.launch import HUTCH_ENVIRONMENT
 from kit.resp_client import Closed, Reply
 
 COMMANDS = int(os.environ.get("HUTCH_DIFF_COMMANDS", "60000"))
@@ -112,3 +116,10 @@ def test_generation_is_repeatable():
     assert Gen(5).sequence(families(), 500) != Gen(6).sequence(families(), 500)
     assert all(isinstance(step, Step) and all(isinstance(word, bytes) for word in step.argv)
                for step in Gen(7).sequence(families(), 5_000))
+
+
+def test_as_a_program(oracle):
+    program = Path(__file__).resolve().parent / "kit/differential.py"
+    ran = subprocess.run([sys.executable, str(program), "--subject", "model", "--commands", "150", "--seed", "1", "--protocol", "3"],
+                         env=HUTCH_ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0 and ran.stdout.startswith("RESP3: 1") and "seed 1" in ran.stdout, ran.stdout + ran.stderr
