@@ -1,11 +1,12 @@
 """One rule for all ways in: the same command gives the same reply, effects and figures, whoever sends it and however.
 
-Each command of CASES comes in by each way of kit/ways_in: a socket, a call in the process, a compiled method, pipelines, EXEC, a script, a
-function, asyncio, a client that waits. What is seen of it is compared with a real Redis that is asked by the way that corresponds.
+Each command of CASES comes in by each way of kit/ways_in: a socket, a call in the process, a compiled method, pipelines, EXEC, a
+script, a function, asyncio, a client that waits. What is seen of it is compared with a real Redis that is asked by the way that
+corresponds.
 """
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -20,7 +21,8 @@ from kit.ways_in import (
 def case(line, *setup, method=None, keys="k", name=None, **options):
     """`method`: "name argument ..." or a tuple; the keys are those that are watched and tracked."""
     argv = words(line)
-    return Case(name or " ".join(map(str, argv)), argv, setup, words(method) if method else (), words(keys) if keys else (), **options)
+    return Case(name or " ".join(map(str, argv)), argv, setup, words(method) if method else (), words(keys) if keys else (),
+                **options)
 
 
 STRING, HASH, LIST, SET, ZSET = ("SET k text",), ("HSET k a 1 b 2",), ("RPUSH k a b c",), ("SADD k a",), ("ZADD k 1 a 2 b",)
@@ -126,13 +128,18 @@ CASES = [
     case("OBJECT NOSUCH k", keys=""), case("CONFIG", keys=""), case("EXPIRE k 9 NX XX", *STRING),
     case("HINCRBY k a x", *HASH, method="hincrby k a x"), case("ZINCRBY k x a", *ZSET, method="zincrby k x a"),
     # memory: maxmemory is reached, and nothing may be evicted
-    *(case(line, *setup, method=method, config=(("maxmemory", "1"),), name=f"{line.split()[0]} without memory") for line, setup, method in (
-        ("GET k", STRING, "get k"), ("SET k v", STRING, "set k v"), ("INCRBY k 1", (), "incr k"), ("DEL k", STRING, "delete k"), ("EXPIRE k 100", STRING, ("expire", "k", 100)), ("LPOP k", LIST, "lpop k"),
-        ("LPUSH k v", LIST, "lpush k v"), ("HSET k c 3", HASH, "hset k c 3"), ("HDEL k a", HASH, "hdel k a"), ("ZADD k 3 c", ZSET, ("zadd", "k", {"c": 3})), ("XADD k 5-5 f v", STREAM, ("xadd", "k", {"f": "v"}, "5-5")),
+    *(case(line, *setup, method=method, config=(("maxmemory", "1"),), name=f"{line.split()[0]} without memory")
+      for line, setup, method in (
+        ("GET k", STRING, "get k"), ("SET k v", STRING, "set k v"), ("INCRBY k 1", (), "incr k"), ("DEL k", STRING, "delete k"),
+        ("EXPIRE k 100", STRING, ("expire", "k", 100)), ("LPOP k", LIST, "lpop k"), ("LPUSH k v", LIST, "lpush k v"),
+        ("HSET k c 3", HASH, "hset k c 3"), ("HDEL k a", HASH, "hdel k a"), ("ZADD k 3 c", ZSET, ("zadd", "k", {"c": 3})),
+        ("XADD k 5-5 f v", STREAM, ("xadd", "k", {"f": "v"}, "5-5")),
         ("SADD k z", SET, "sadd k z"), ("PUBLISH c m", (), "publish c m"), ("COPY k l", STRING, "copy k l"))),
     # maxmemory is set, and far away
-    *(case(line, *setup, method=method, config=(("maxmemory", "1gb"),), name=f"{line.split()[0]} below maxmemory") for line, setup, method in (
-        ("GET k", STRING, "get k"), ("SET k v", STRING, "set k v"), ("INCRBY k 1", (), "incr k"), ("DEL k", STRING, "delete k"), ("HSET k c 3", HASH, "hset k c 3"), ("LPUSH k v", LIST, "lpush k v"))),
+    *(case(line, *setup, method=method, config=(("maxmemory", "1gb"),), name=f"{line.split()[0]} below maxmemory")
+      for line, setup, method in (
+        ("GET k", STRING, "get k"), ("SET k v", STRING, "set k v"), ("INCRBY k 1", (), "incr k"), ("DEL k", STRING, "delete k"),
+        ("HSET k c 3", HASH, "hset k c 3"), ("LPUSH k v", LIST, "lpush k v"))),
 ]
 
 BLPOP = ("BLPOP", "k", "0")
@@ -146,20 +153,27 @@ WAITS = [
     case("BZMPOP 0 1 k MAX", served_by=("ZADD", "k", "1", "a")),
     case("XREAD BLOCK 0 STREAMS k $", *STREAM, served_by=("XADD", "k", "5-5", "f", "v")),
     case("XREADGROUP GROUP g c BLOCK 0 STREAMS k >", "XGROUP CREATE k g $ MKSTREAM", served_by=("XADD", "k", "5-5", "f", "v")),
-    case("BLMOVE k l LEFT RIGHT 0", "SET l text", method=("blmove", "k", "l", 0), keys="k l", served_by=("LPUSH", "k", "v"), name="BLMOVE to a string"),
-    case("XREADGROUP GROUP g c BLOCK 0 STREAMS k >", "XGROUP CREATE k g $ MKSTREAM", served_by=("DEL", "k"), name="XREADGROUP of a group that goes"),
+    case("BLMOVE k l LEFT RIGHT 0", "SET l text", method=("blmove", "k", "l", 0), keys="k l", served_by=("LPUSH", "k", "v"),
+         name="BLMOVE to a string"),
+    case("XREADGROUP GROUP g c BLOCK 0 STREAMS k >", "XGROUP CREATE k g $ MKSTREAM", served_by=("DEL", "k"),
+         name="XREADGROUP of a group that goes"),
 ]
-WAYS_THAT_WAIT = {served(way): served(by_socket) for way in (by_socket, by_embedded_call, by_method, by_asyncio_call, by_asyncio_method)}
+WAYS_THAT_WAIT = {served(way): served(by_socket)
+                  for way in (by_socket, by_embedded_call, by_method, by_asyncio_call, by_asyncio_method)}
 
 # Those that Redis does not let into scripts, and into transactions.
 NOT_IN_SCRIPTS = [case(line, keys="", name=f"{line} in a script") for line in (
-    "MULTI", "EXEC", "DISCARD", "WATCH k", "UNWATCH", "MONITOR", "SUBSCRIBE c", "PSUBSCRIBE c", "SSUBSCRIBE c", "UNSUBSCRIBE", "RESET", "QUIT", "HELLO 2", "AUTH x", "CLIENT ID", "CLIENT REPLY ON",
-    "CLIENT TRACKING ON", "CLIENT PAUSE 1", "CONFIG GET maxmemory", "CONFIG SET maxmemory 0", "EVAL return(1) 0", "FCALL run 0 PING", "SCRIPT FLUSH", "FUNCTION FLUSH", "DEBUG SLEEP 0", "ROLE",
+    "MULTI", "EXEC", "DISCARD", "WATCH k", "UNWATCH", "MONITOR", "SUBSCRIBE c", "PSUBSCRIBE c", "SSUBSCRIBE c", "UNSUBSCRIBE", "RESET",
+    "QUIT", "HELLO 2", "AUTH x", "CLIENT ID", "CLIENT REPLY ON", "CLIENT TRACKING ON", "CLIENT PAUSE 1", "CONFIG GET maxmemory",
+    "CONFIG SET maxmemory 0", "EVAL return(1) 0", "FCALL run 0 PING", "SCRIPT FLUSH", "FUNCTION FLUSH", "DEBUG SLEEP 0", "ROLE",
     "NOSUCH", "GET", "OBJECT NOSUCH k")]
-NOT_IN_TRANSACTIONS = [case(line, keys="", name=f"{line} in a transaction") for line in ("MULTI", "WATCH k", "SHUTDOWN NOSAVE", "NOSUCH", "GET", "SUBSCRIBE")]
+NOT_IN_TRANSACTIONS = [case(line, keys="", name=f"{line} in a transaction") for line in (
+    "MULTI", "WATCH k", "SHUTDOWN NOSAVE", "NOSUCH", "GET", "SUBSCRIBE")]
 # Of these, compiled methods take the time now and then only, and count all calls.
-REPEATED = ("GET k", "SET k v", "INCRBY k 1", "DEL k n", "EXISTS k n", "TTL k", "HSET k c 3", "HGET k a", "LPUSH k v", "ZADD k 3 c", "GET of nothing")
+REPEATED = ("GET k", "SET k v", "INCRBY k 1", "DEL k n", "EXISTS k n", "TTL k", "HSET k c 3", "HGET k a", "LPUSH k v", "ZADD k 3 c",
+            "GET of nothing")
 THRICE = {way: thrice(way) for way in WAYS}
+WAYS_THRICE = {THRICE[way]: THRICE[real_way] for way, real_way in WAYS.items()}
 
 
 @dataclass(frozen=True)
@@ -177,12 +191,12 @@ FAULTS = (
     Fault("a key that expires counts as a change since the last save; in Redis only what commands change does", "dirty", ALL_WAYS, DUE),
     Fault("a compiled get of another type than a string counts two hits: it looks, then the general way looks again", "figures",
           ("method", "asyncio_method"), ("GET of a list",)),
-    Fault("a compiled transaction takes no time of MULTI and EXEC: INFO latencystats does not know them", "timed", ("transaction",),
-          tuple(one.name for one in CASES if one.method)),
+    Fault("a compiled transaction takes no time of MULTI and EXEC: INFO latencystats does not know them", "timed",
+          ("transaction",), tuple(one.name for one in CASES if one.method)),
     Fault("an asyncio call that has to wait begins twice, and MONITOR shows both", "monitored",
           ("asyncio_call_that_waits", "asyncio_method_that_waits"), tuple(one.name for one in WAITS)),
-    Fault("an asyncio call that has to wait begins twice, and a stream's keys are looked up twice", "figures", ("asyncio_call_that_waits",),
-          tuple(one.name for one in WAITS if one.name.startswith("XREAD"))),
+    Fault("an asyncio call that has to wait begins twice, and a stream's keys are looked up twice", "figures",
+          ("asyncio_call_that_waits",), tuple(one.name for one in WAITS if one.name.startswith("XREAD"))),
     Fault("a compiled transaction takes no time of MULTI and EXEC, however often", "timed", ("transaction_thrice",), REPEATED),
 )
 
@@ -240,8 +254,10 @@ def suits(way, case):
 
 def differences(worlds, case, ways, wanted=lambda way, case, field: not known(way, case, field)):
     """As lines of text, by all ways that suit the case."""
-    return [f"{name_of(way)}, {company}, {field}: Hutch {mine!r}, Redis {its!r}" for way, real_way in ways.items() if suits(way, case)
-            for company in companies_of(way, case) for field, (mine, its) in worlds.differences(company, case, way, real_way).items()
+    return [f"{name_of(way)}, {company}, {field}: Hutch {mine!r}, Redis {its!r}"
+            for way, real_way in ways.items() if suits(way, case)
+            for company in companies_of(way, case)
+            for field, (mine, its) in worlds.differences(company, case, way, real_way).items()
             if wanted(way, case, field)]
 
 
@@ -252,7 +268,8 @@ def test_all_observers_see_something(worlds):
     """What two servers that show nothing would agree on."""
     cases = {case.name: case for case in CASES}
     for world in worlds.pair("all look on"):
-        written, read, pushed, refused = (world.observe(cases[name], by_exec) for name in ("SET k v", "GET k", "LPUSH of a new list", "GET of a list"))
+        written, read, pushed, refused = (
+            world.observe(cases[name], by_exec) for name in ("SET k v", "GET k", "LPUSH of a new list", "GET of a list"))
         assert (written.reply, read.reply, pushed.reply) == (True, b"text", 1) and refused.reply[:2] == ("error", "ResponseError")
         assert written.events == (b"__keyspace@0__:k set", b"__keyevent@0__:set k") and read.events == ()
         assert (written.watch_broken, read.watch_broken) == (True, False)
@@ -260,10 +277,12 @@ def test_all_observers_see_something(worlds):
         assert written.monitored == ('a client "MULTI"', 'a client "SET" "k" "v"', 'a client "EXEC"')
         assert pushed.served == [b"k", b"v"]
         assert written.calls == {"multi": (1, 0, 0), "set": (1, 0, 0), "exec": (1, 0, 0)}
-        assert refused.calls["get"] == (1, 0, 1) and refused.errors == {"WRONGTYPE": 1} and refused.figures["total_error_replies"] == 1
+        assert refused.calls["get"] == (1, 0, 1) and refused.errors == {"WRONGTYPE": 1}
+        assert refused.figures["total_error_replies"] == 1
         assert (written.dirty, read.dirty) == (1, 0) and read.figures["keyspace_hits"] == 1
         assert len({written.digest, pushed.digest, read.digest}) == 3 and {"multi", "set", "exec"} <= set(written.timed)
-        assert written.differences(written) == {} and set(written.differences(read)) >= {"reply", "digest", "dirty", "calls", "events", "watch_broken"}
+        assert written.differences(written) == {}
+        assert set(written.differences(read)) >= {"reply", "digest", "dirty", "calls", "events", "watch_broken"}
 
 
 @every(CASES)
@@ -282,8 +301,8 @@ def test_what_scripts_may_not(worlds, case):
     assert differences(worlds, case, {way: WAYS[way] for way in ways}) == []
 
 
-@pytest.mark.xfail(strict=True, reason="a read that meets a key whose time has come: the effect of its end is told after the read was remembered, so the "
-                                       "reader is sent an invalidation that Redis does not send, and not the next one")
+@pytest.mark.xfail(strict=True, reason="a read that meets a key whose time has come: the effect of its end is told after the read was "
+                   "remembered, so the reader is sent an invalidation that Redis does not send, and not the next one")
 def test_who_read_what_was_due_hears_of_its_next_change(worlds):
     found = []
     for world in worlds.pair("tracking alone"):
@@ -303,28 +322,32 @@ def test_what_transactions_may_not(worlds, case):
 
 @every([one for one in CASES if one.name in REPEATED])
 def test_the_third_time_is_counted_as_the_first(worlds, case):
-    assert differences(worlds, case, {THRICE[way]: THRICE[real_way] for way, real_way in WAYS.items()}) == []
+    assert differences(worlds, case, WAYS_THRICE) == []
 
 
-@pytest.mark.parametrize("fault", [pytest.param(fault, marks=pytest.mark.xfail(strict=True, reason=fault.what), id=fault.what) for fault in FAULTS])
+@pytest.mark.parametrize("fault", [
+    pytest.param(fault, marks=pytest.mark.xfail(strict=True, reason=fault.what), id=fault.what) for fault in FAULTS])
 def test_known_fault(worlds, fault):
     cases = {case.name: case for case in (*CASES, *WAITS, *NOT_IN_SCRIPTS, *NOT_IN_TRANSACTIONS)}
-    ways = {way: real_way for table in (WAYS, WAYS_THAT_WAIT, {THRICE[way]: THRICE[real_way] for way, real_way in WAYS.items()}) for way, real_way in table.items() if name_of(way) in fault.ways}
+    tables = WAYS, WAYS_THAT_WAIT, WAYS_THRICE
+    ways = {way: real_way for table in tables for way, real_way in table.items() if name_of(way) in fault.ways}
     assert {name_of(way) for way in ways} == set(fault.ways) and set(fault.cases) <= set(cases)
-    assert [line for name in fault.cases for line in differences(worlds, cases[name], ways, lambda way, case, field: field == fault.field)] == []
+    for name in fault.cases:
+        assert differences(worlds, cases[name], ways, lambda way, case, field: field == fault.field) == []
 
 
 # ---- CLIENT PAUSE WRITE
 
-@pytest.mark.parametrize("line, held", (("SET k v", True), ("GET k", False), ("PUBLISH c m", True), ("LPUSH l v", True), ("PING", False)))
-def test_a_pause_holds_what_it_holds_in_redis(worlds, line, held):
+@pytest.mark.parametrize("line, method, held", (
+    ("SET k v", "set k v", True), ("GET k", "get k", False), ("PUBLISH c m", "publish c m", True), ("LPUSH l v", "lpush l v", True),
+    ("PING", "ping", False)))
+def test_a_pause_holds_what_it_holds_in_redis(worlds, line, method, held):
     ours, theirs = worlds.pair("nobody looks on")
-    one = case(line)
-    methods = {"SET": ("set", "k", "v"), "GET": ("get", "k"), "PUBLISH": ("publish", "c", "m"), "LPUSH": ("lpush", "l", "v"), "PING": ("ping",)}
-    one = replace(one, method=methods[one.argv[0]])
+    one = case(line, method=method)
     expected = {real_way: paused(theirs, one, real_way) for real_way in set(WAYS.values())}
     assert {way for way, (was_held, _) in expected.items() if was_held} == (set(expected) if held else {by_script, by_function})
-    assert {name_of(way): paused(ours, one, way) for way in WAYS} == {name_of(way): expected[real_way] for way, real_way in WAYS.items()}
+    assert {name_of(way): paused(ours, one, way) for way in WAYS} == {
+        name_of(way): expected[real_way] for way, real_way in WAYS.items()}
 
 
 def paused(world, case, way):

@@ -1,8 +1,8 @@
 """The ways by which a command comes in, and all that may be seen of it afterwards.
 
-A World is one server with whoever watches it: a subscriber to keyspace events, a client with a WATCH, one with CLIENT TRACKING, a MONITOR, one
-that waits for a key. `World.observe(case, way)` empties the server, sets the case up, sends its command by the way and answers an
-Observation, which tests/test_ways_in.py compares with what a real Redis shows.
+A World is one server with whoever watches it: a subscriber to keyspace events, a client with a WATCH, one with CLIENT TRACKING, a
+MONITOR, one that waits for a key. `World.observe(case, way)` empties the server, sets the case up, sends its command by the way and
+answers an Observation, which tests/test_ways_in.py compares with what a real Redis shows.
 """
 from __future__ import annotations
 
@@ -194,12 +194,13 @@ def by_asyncio_method(world, case):
     return world.in_loop(guarded_in_task(lambda: getattr(world.async_client, name)(*arguments)))
 
 
-def by_asyncio_pipeline(world, case):
-    return _of_pipeline(lambda: world.in_loop(_gather(world.async_client.pipeline(transaction=False), case).execute(raise_on_error=False)))
+def by_asyncio_pipeline(world, case, transaction=False):
+    pipe = _gather(world.async_client.pipeline(transaction), case)
+    return _of_pipeline(lambda: world.in_loop(pipe.execute(raise_on_error=False)))
 
 
 def by_asyncio_transaction(world, case):
-    return _of_pipeline(lambda: world.in_loop(_gather(world.async_client.pipeline(transaction=True), case).execute(raise_on_error=False)))
+    return by_asyncio_pipeline(world, case, True)
 
 
 def served(way):
@@ -364,7 +365,8 @@ class World:
         seen.dirty = self._field(info, "rdb_changes_since_last_save") - dirty
         seen.calls = {name: tuple(int(re.search(rf"\b{word}=(\d+)", rest)[1]) for word in ("calls", "rejected_calls", "failed_calls"))
                       for name, rest in re.findall(r"^cmdstat_([^:]+):(.*)$", text, re.MULTILINE) if name not in own}
-        seen.timed = tuple(sorted(name for name in re.findall(r"^latency_percentiles_usec_([^:]+):", text, re.MULTILINE) if name not in own))
+        timed = set(re.findall(r"^latency_percentiles_usec_([^:]+):", text, re.MULTILINE))
+        seen.timed = tuple(sorted(timed - own))
         seen.errors = {name: int(count) for name, count in re.findall(r"^errorstat_([^:]+):count=(\d+)", text, re.MULTILINE)}
         seen.figures = {name: self._field(info, name) for name in FIGURES}
         seen.figures["total_commands_processed"] -= asked
