@@ -127,7 +127,7 @@ setup(
     py_modules=["hutch_kombu"],
     package_dir={"": "src", "hutch_engine": "engine/hutch_engine", "hutch": "src/hutch",
                  "shims": "tests/shims"},
-    package_data={"hutch": ["py.typed", "*.pyi"], "hutch_engine": ["py.typed", "*.pyi"]},
+    package_data={"hutch": ["py.typed", "*.pyi"], "hutch_engine": ["py.typed"], "hutch_engine.door": ["*.pyi"]},
     exclude_package_data={"": ["*.pyx", "*.pxd", "*.toml", "*.h"]},
     options={"build": {"build_base": build_base()}},
     ext_modules=cythonized() if building else [],

@@ -1,7 +1,7 @@
 from asyncio import Future
 from typing import Any, Iterable, Sequence
 
-from .door import Session
+from .engine import Session
 
 WAITING: Any
 LATER: Any
