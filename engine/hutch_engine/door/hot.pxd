@@ -1,8 +1,9 @@
 """The commands that programs call most, without the reply in between: the same rules, less ceremony.
 
 A hot method runs only when nothing is out of the ordinary: an open session outside MULTI, no memory limit, no
-pause, an engine that nobody else is at for more than a microsecond, names and values that are words as they are. Those that change keys without a command's handler also leave
-it to the general way when somebody watches keys or hears events. Everything else takes the general way, the next class's method of the same name.
+pause, an engine that nobody else is at for more than a microsecond, names and values that are words as they are. Everything
+else takes the general way, the next class's method of the same name. What changes keys is the command's own inner function,
+which records its effects; hot_end acts on them.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
@@ -57,8 +58,9 @@ cdef class HotMethods:
     cdef object _set_with(self, PyObject* const* args, tuple options)
     cdef object _add(self, object name, int64_t amount, const Command* command)
     cdef object _amount(self, object amount)
+    cdef bint _name_keys(self, tuple names, Slice* keys, uint64_t* hashes) except -1
     cdef object _remove(self, tuple names, const Command* command)
-    cdef object _left(self, object name, const Command* command, int64_t* left_out)
+    cdef object _left(self, object name, const Command* command, bint seconds)
 
 
 cdef inline bint hot_is_on(HotMethods self) noexcept:
@@ -87,10 +89,8 @@ cdef inline void hot_sample(EngineStruct* engine, const Command* command) noexce
     engine.hot_ticks = 0 if likely(engine.stats[command.id].calls % HOT_SAMPLE) else ticks()
 
 
-cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Command* command,
-                                     uint32_t unheard) noexcept:
-    """The session, with the engine's lock held and everything as usual; or NULL, and nothing is held.
-    `unheard`: the effects (WANT_ bits) that the caller does not record: if somebody wants them, NULL."""
+cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Command* command) noexcept:
+    """The session, with the engine's lock held and everything as usual; or NULL, and nothing is held."""
     cdef EngineStruct* engine = self.hot_engine
     cdef SessionStruct* core
     cdef int64_t now_s
@@ -102,7 +102,7 @@ cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Com
     if unlikely(engine.closed or core == NULL
                 or core.database_index != self.hot_database or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
                 or engine.pause_kind != PAUSE_NONE or engine.monitor_count != 0 or engine.busy != BUSY_NOT
-                or engine.keyspace.wanted & unheard or engine.config.maxmemory != 0
+                or engine.config.maxmemory != 0
                 or (command.flags & CMD_WRITE and heap_is_short(&engine.heap))):
         lock_release(&engine.lock)
         return NULL

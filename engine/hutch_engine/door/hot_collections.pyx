@@ -95,7 +95,7 @@ cdef class HotCollections(HotMethods):
         """Run the command on these words, its name not yet among them; or NotImplemented."""
         cdef HotReply reply
         cdef bint refused
-        cdef SessionStruct* core = hot_begin(self, self.hot_session, command, 0)
+        cdef SessionStruct* core = hot_begin(self, self.hot_session, command)
         if core == NULL:
             return NotImplemented
         if unlikely(core.reply.buffer.length != 0):      # what another thread waited for, and has not taken yet
@@ -144,7 +144,7 @@ cdef class HotCollections(HotMethods):
             hot_add(&words, codec, key_count)
             for word in more:
                 hot_add(&words, codec, word)
-            core = hot_begin(self, self.hot_scripts, command, 0)
+            core = hot_begin(self, self.hot_scripts, command)
             if core == NULL:
                 return NotImplemented
             if self.hot_scripts_run or core.reply.buffer.length != 0:

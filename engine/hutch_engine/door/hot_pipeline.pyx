@@ -232,7 +232,7 @@ cdef class HotPipeline:
                 for j in range(1, len(command)):
                     hot_add(&words, codec, command[j])
                 counts[i] = words.count - before
-            core = hot_begin(client, client.hot_session, SET_COMMAND, 0)
+            core = hot_begin(client, client.hot_session, SET_COMMAND)
             if core == NULL:
                 return NotImplemented
             if unlikely(core.reply.buffer.length != 0):      # what another thread waited for, and has not taken yet
