@@ -14,8 +14,8 @@ from hutch_engine.base.lock cimport lock_release, lock_try, lock_try_briefly
 from hutch_engine.base.memory cimport heap_is_short
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport CMD_WRITE, Command
-from hutch_engine.door.engine cimport Session
-from hutch_engine.door.classes cimport Looked, looked_still_true
+from hutch_engine.door.session cimport Session
+from hutch_engine.door.classes cimport CompiledClient, looked_still_true
 from hutch_engine.door.codec cimport Codec
 from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.state.engine cimport (BUSY_NOT, PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
@@ -42,18 +42,12 @@ cdef enum:
 cdef enum:
     HOT_SAMPLE = 64
 
-cdef class HotMethods:
+cdef class HotMethods(CompiledClient):
     cdef Session hot_session         # None until the first connection; then never another one
     cdef EngineStruct* hot_engine    # borrowed from hot_session
     cdef int64_t hot_monotonic_us    # the monotonic clock less the engine's, when it was attached
     cdef int hot_database            # the one the client was made for
-    cdef Looked hot_looked           # true: nothing about the client is customised, and hot_session is there
-    cdef Looked hot_seen             # true: it is still right what is known of the client
-    cdef tuple hot_kinds             # whose pointers are in the two
-    cdef tuple hot_numbers
-    cdef bint hot_enabled            # nothing about the client is customised, as far as was seen
 
-    cdef int _hot_decide(self) except -1
     cdef bint _set_plainly(self, object name, object value) except -1
     cdef object _set_with(self, PyObject* const* args, tuple options)
     cdef object _add(self, object name, int64_t amount, const Command* command)

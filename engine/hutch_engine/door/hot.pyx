@@ -16,8 +16,7 @@ from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.expiry cimport expiry_left
 from hutch_engine.commands.keys cimport keys_count, keys_remove
 from hutch_engine.commands.string cimport STRING_ADDED, StringAdd, string_add, string_get_fast, string_set_fast
-from hutch_engine.door.engine cimport Session
-from hutch_engine.door.classes cimport looked_set, looked_still_true
+from hutch_engine.door.session cimport Session
 from hutch_engine.door.codec cimport Codec
 from hutch_engine.keyspace.keyspace cimport FIND_NO_TOUCH, keyspace_hash
 from hutch_engine.commands.command_table cimport command_table_find
@@ -102,43 +101,8 @@ cdef class HotMethods:
         """Do the hot methods run in this session?"""
         return self.hot_session is session
 
-    @property
-    def _hot_attached(self):
-        """Is there a session for the hot methods?"""
+    cdef bint _hot_has_session(self):
         return self.hot_session is not None
-
-    def _hot_enable(self, tuple kinds not None, tuple numbers not None, bint on):
-        """Three classes (the client's, its pool's, the connections') were looked at; the numbers are those that
-        door/classes.class_number gave before. On: the short way is open as long as they keep them. Off: every call takes the
-        general way."""
-        with cython.critical_section(self):
-            self.hot_looked.own = 0
-            self.hot_kinds = kinds
-            self.hot_numbers = numbers
-            self.hot_enabled = on
-            looked_set(&self.hot_seen, kinds, numbers)
-            self._hot_decide()
-
-    def _hot_disable(self):
-        """Every call takes the general way."""
-        with cython.critical_section(self):
-            self.hot_enabled = False
-            self.hot_looked.own = 0
-
-    cdef int _hot_decide(self) except -1:
-        if self.hot_session is not None and self.hot_enabled:
-            looked_set(&self.hot_looked, self.hot_kinds, self.hot_numbers)
-        return 0
-
-    @property
-    def _hot_stale(self):
-        """Was one of the classes changed since _hot_enable?"""
-        return not looked_still_true(&self.hot_seen, self)
-
-    @property
-    def _hot(self):
-        """Would a plain call take the short way?"""
-        return hot_is_on(self)
 
     def get(self, name):
         """

@@ -89,8 +89,8 @@ cdef enum:                              # Engine.pause_kind
 cdef struct Session
 cdef struct Engine
 
-cdef struct Grave:                      # room for a session whose Python object goes while the lock is taken; of malloc
-    Grave* next
+cdef struct DeferredFree:               # room for a session whose Python object goes while the lock is taken; of malloc
+    DeferredFree* next
     Session* session
     Signal served                       # raised when a wait inside a blocking command is over; lives as long as the struct
 
@@ -206,7 +206,7 @@ cdef struct Engine:
     Lock lock
     bint closed                         # of all fields, only the lock, the signals and this one may be used any more
     uint32_t amid                       # threads that let go of the lock in the middle of something: its end waits for them
-    Grave* graves                       # atomic stack: sessions to be freed (engine_leave_behind)
+    DeferredFree* deferred_frees        # atomic stack: sessions to be freed (engine_defer_free)
     void* listener                      # the door's: its net/listener Listener, or NULL
     Heap heap
     Clock clock
@@ -350,15 +350,15 @@ cdef inline void engine_guarded(const Engine* engine) noexcept nogil:
     """The caller holds the lock (builds with checks)."""
     if HUTCH_CHECKS:
         invariant(engine.keyspace.guard == NULL or lock_is_mine(&engine.lock), b"the engine is used without its lock")
-cdef void engine_bury(Engine* engine) noexcept nogil
+cdef void engine_free_deferred(Engine* engine) noexcept nogil
 """Free the sessions that were left behind. Requires the lock."""
-cdef void engine_bury_late(Engine* engine) noexcept nogil
+cdef void engine_free_deferred_if_unlocked(Engine* engine) noexcept nogil
 """The same without the lock, if it is free: whoever has it looks when it lets go. Never waits."""
 cdef void engine_leave(Engine* engine) noexcept nogil
 """Release the lock, and free what was left behind meanwhile. For holders without the GIL: a Python object may go while
 they have the lock."""
-cdef void engine_leave_behind(Engine* engine, Grave* grave) noexcept nogil
-"""Any thread, never waits: free this session and its grave, now or as soon as the lock is free."""
+cdef void engine_defer_free(Engine* engine, DeferredFree* deferred) noexcept nogil
+"""Any thread, never waits: free this session and this struct, now or as soon as the lock is free."""
 cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
 """Requires the lock. NULL when memory was refused."""
 cdef void session_free(Session* session) noexcept nogil

@@ -122,7 +122,7 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     heap_free(&engine.heap, engine.stats, engine.command_ids * sizeof(CommandStats))
     engine.stats = NULL
     heap_clear(&engine.heap)
-    # The lock, the signals and the graves stay usable: threads may still come, to find the engine closed.
+    # The lock, the signals and the deferred frees stay usable: threads may still come, to find the engine closed.
 
 
 cdef uint64_t engine_used_memory(const Engine* engine) noexcept nogil:
@@ -232,33 +232,33 @@ cdef void engine_sample(Engine* engine) noexcept nogil:
 # Whoever leaves one behind pushes it first and tries the lock then; whoever has the lock lets go of it first and looks at the
 # stack then. One of the two sees the other.
 
-cdef void engine_bury(Engine* engine) noexcept nogil:
-    cdef Grave* grave = <Grave*>stack_take_all(<void**>&engine.graves)
-    cdef Grave* following
-    while grave != NULL:
-        following = grave.next
+cdef void engine_free_deferred(Engine* engine) noexcept nogil:
+    cdef DeferredFree* deferred = <DeferredFree*>stack_take_all(<void**>&engine.deferred_frees)
+    cdef DeferredFree* following
+    while deferred != NULL:
+        following = deferred.next
         if not engine.closed:            # else it went with the engine
-            session_free(grave.session)
-        free(grave)
-        grave = following
+            session_free(deferred.session)
+        free(deferred)
+        deferred = following
 
 
-cdef void engine_bury_late(Engine* engine) noexcept nogil:
+cdef void engine_free_deferred_if_unlocked(Engine* engine) noexcept nogil:
     atomic_fence()
-    while stack_top(<void**>&engine.graves) != NULL and lock_try(&engine.lock):
-        engine_bury(engine)
+    while stack_top(<void**>&engine.deferred_frees) != NULL and lock_try(&engine.lock):
+        engine_free_deferred(engine)
         lock_release(&engine.lock)
         atomic_fence()
 
 
 cdef void engine_leave(Engine* engine) noexcept nogil:
     lock_release(&engine.lock)
-    engine_bury_late(engine)
+    engine_free_deferred_if_unlocked(engine)
 
 
-cdef void engine_leave_behind(Engine* engine, Grave* grave) noexcept nogil:
-    stack_push(<void**>&engine.graves, <void**>&grave.next, grave)
-    engine_bury_late(engine)
+cdef void engine_defer_free(Engine* engine, DeferredFree* deferred) noexcept nogil:
+    stack_push(<void**>&engine.deferred_frees, <void**>&deferred.next, deferred)
+    engine_free_deferred_if_unlocked(engine)
 
 
 # ---- sessions
