@@ -117,8 +117,7 @@ cdef void _run_all(SessionStruct* core, const Row** rows, const size_t* counts, 
     core.engine.gathering = True
     core.engine.hot_ticks = 0
     if transaction:
-        hot_count(core, MULTI)
-        hot_count(core, EXEC)
+        hot_count(core, MULTI, NULL, 0)
         core.flags |= SESSION_IN_EXEC
     for i in range(total):
         if rows[i].command == SET_COMMAND:
@@ -131,7 +130,7 @@ cdef void _run_all(SessionStruct* core, const Row** rows, const size_t* counts, 
             admission_refuse(core, rows[i].command, words.argv + first, counts[i], verdict)
         elif rows[i].command == SET_COMMAND and counts[i] == 3 and \
                 string_set_fast(keyspace, core.call.database, words.argv[first + 1], words.argv[first + 2]):
-            hot_count(core, SET_COMMAND)
+            hot_count(core, SET_COMMAND, words.argv + first + 1, 2)
             buffer_append(&core.reply.buffer, b"+OK\r\n", 5)
         else:
             core.call.flags = CALL_IN_MULTI if transaction else 0
@@ -144,6 +143,7 @@ cdef void _run_all(SessionStruct* core, const Row** rows, const size_t* counts, 
     core.call.flags = 0
     if transaction:
         core.flags &= ~<unsigned int>SESSION_IN_EXEC
+        hot_count(core, EXEC, NULL, 0)
     core.engine.gathering = False        # of a transaction, hot_end acts on what it did
     if unlikely(core.engine.changed.length != 0):
         tracking_broadcast(core.engine)
@@ -242,7 +242,7 @@ cdef class HotPipeline:
                 for j in range(1, len(command)):
                     hot_add(&words, codec, command[j])
                 counts[i] = words.count - before
-            core = hot_begin(client, client.hot_session, SET_COMMAND, 0)
+            core = hot_begin(client, client.hot_session, SET_COMMAND)
             if core == NULL:
                 return NotImplemented
             if unlikely(core.reply.buffer.length != 0):      # what another thread waited for, and has not taken yet

@@ -1,5 +1,6 @@
 """See run.pxd."""
 from libc.stdint cimport uint32_t, uint64_t
+from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_slice
 from hutch_engine.base.compiler cimport ticks, unlikely
 from hutch_engine.base.slice cimport Slice, slice_of
@@ -13,6 +14,9 @@ from hutch_engine.sessions.tracking cimport tracking_remember
 from hutch_engine.state.engine cimport (
     OBSERVED_BY_MONITORS, OBSERVED_BY_TRACKING, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_OF_SCRIPTS, SESSION_REPLY_OFF,
     SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT, SESSION_TRACKING, CommandStats, Engine, Session, engine_guarded)
+
+cdef enum:
+    NAME_BYTES = 32                  # of a command that has an inner function
 
 
 cdef void run_observed(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
@@ -29,6 +33,19 @@ cdef void run_observed(Session* session, const Command* command, Slice* argv, si
             session = engine.current
         if session != NULL and session.flags & SESSION_TRACKING:
             tracking_remember(session, command, argv, argc)
+
+
+cdef void run_observed_words(Session* session, const Command* command, const Slice* words, size_t count) noexcept nogil:
+    cdef Slice[OBSERVED_WORDS + 1] argv
+    cdef char[NAME_BYTES] name
+    cdef size_t i
+    invariant(count <= OBSERVED_WORDS and command.name_length <= NAME_BYTES, b"more words than are observed")
+    for i in range(command.name_length):
+        name[i] = command.name[i] - 32 if 97 <= command.name[i] <= 122 else command.name[i]
+    argv[0] = slice_of(name, command.name_length)
+    for i in range(count):
+        argv[i + 1] = words[i]
+    run_observed(session, command, argv, count + 1)
 
 
 cdef void _reply_lost(Session* session, size_t mark) noexcept nogil:

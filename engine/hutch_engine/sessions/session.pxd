@@ -1,16 +1,16 @@
 """The beginning and end of sessions. Everything requires the engine's lock, except where it says otherwise."""
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from hutch_engine.state.engine cimport Engine, Grave, Session
+from hutch_engine.state.engine cimport Engine, DeferredFree, Session
 
-cdef void engine_bury(Engine* engine) noexcept nogil
+cdef void engine_free_deferred(Engine* engine) noexcept nogil
 """Free the sessions that were left behind. Requires the lock."""
-cdef void engine_bury_late(Engine* engine) noexcept nogil
+cdef void engine_free_deferred_if_unlocked(Engine* engine) noexcept nogil
 """The same without the lock, if it is free: whoever has it looks when it lets go. Never waits."""
 cdef void engine_leave(Engine* engine) noexcept nogil
 """Release the lock, and free what was left behind meanwhile. For holders without the GIL: a Python object may go while
 they have the lock."""
-cdef void engine_leave_behind(Engine* engine, Grave* grave) noexcept nogil
-"""Any thread, never waits: free this session and its grave, now or as soon as the lock is free."""
+cdef void engine_defer_free(Engine* engine, DeferredFree* deferred) noexcept nogil
+"""Any thread, never waits: free this session and this struct, now or as soon as the lock is free."""
 cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
 """Requires the lock. NULL when memory was refused."""
 cdef void session_free(Session* session) noexcept nogil

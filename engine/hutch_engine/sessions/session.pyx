@@ -16,7 +16,7 @@ from hutch_engine.sessions.wake_queue cimport session_unnotice, session_use_bell
 from hutch_engine.state.engine cimport (
     SESSION_AUTHENTICATED, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_NO_EVICT, SESSION_NO_TOUCH,
     SESSION_PROTOCOL_SET, SESSION_REPLY_OFF, SESSION_REPLY_SKIP_NEXT, TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_PATTERN, TOPIC_PREFIX,
-    TOPIC_SHARD, Engine, Grave, Session, Watch, engine_guarded)
+    TOPIC_SHARD, Engine, DeferredFree, Session, Watch, engine_guarded)
 
 
 cdef enum:
@@ -28,33 +28,33 @@ cdef enum:
 # Whoever leaves one behind pushes it first and tries the lock then; whoever has the lock lets go of it first and looks at the
 # stack then. One of the two sees the other.
 
-cdef void engine_bury(Engine* engine) noexcept nogil:
-    cdef Grave* grave = <Grave*>stack_take_all(<void**>&engine.graves)
-    cdef Grave* following
-    while grave != NULL:
-        following = grave.next
+cdef void engine_free_deferred(Engine* engine) noexcept nogil:
+    cdef DeferredFree* deferred = <DeferredFree*>stack_take_all(<void**>&engine.deferred_frees)
+    cdef DeferredFree* following
+    while deferred != NULL:
+        following = deferred.next
         if not engine.closed:            # else it went with the engine
-            session_free(grave.session)
-        free(grave)
-        grave = following
+            session_free(deferred.session)
+        free(deferred)
+        deferred = following
 
 
-cdef void engine_bury_late(Engine* engine) noexcept nogil:
+cdef void engine_free_deferred_if_unlocked(Engine* engine) noexcept nogil:
     atomic_fence()
-    while stack_top(<void**>&engine.graves) != NULL and lock_try(&engine.lock):
-        engine_bury(engine)
+    while stack_top(<void**>&engine.deferred_frees) != NULL and lock_try(&engine.lock):
+        engine_free_deferred(engine)
         lock_release(&engine.lock)
         atomic_fence()
 
 
 cdef void engine_leave(Engine* engine) noexcept nogil:
     lock_release(&engine.lock)
-    engine_bury_late(engine)
+    engine_free_deferred_if_unlocked(engine)
 
 
-cdef void engine_leave_behind(Engine* engine, Grave* grave) noexcept nogil:
-    stack_push(<void**>&engine.graves, <void**>&grave.next, grave)
-    engine_bury_late(engine)
+cdef void engine_defer_free(Engine* engine, DeferredFree* deferred) noexcept nogil:
+    stack_push(<void**>&engine.deferred_frees, <void**>&deferred.next, deferred)
+    engine_free_deferred_if_unlocked(engine)
 
 
 # ---- sessions

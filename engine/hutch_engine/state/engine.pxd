@@ -100,8 +100,8 @@ cdef enum:                              # Engine.pause_kind
 cdef struct Session
 cdef struct Engine
 
-cdef struct Grave:                      # room for a session whose Python object goes while the lock is taken; of malloc
-    Grave* next
+cdef struct DeferredFree:               # room for a session whose Python object goes while the lock is taken; of malloc
+    DeferredFree* next
     Session* session
     Signal served                       # raised when a wait inside a blocking command is over; lives as long as the struct
 
@@ -212,7 +212,7 @@ cdef struct Engine:
     Lock lock
     bint closed                         # of all fields, only the lock, the signals and this one may be used any more
     uint32_t amid                       # threads that let go of the lock in the middle of something: its end waits for them
-    Grave* graves                       # atomic stack: sessions to be freed (engine_leave_behind)
+    DeferredFree* deferred_frees        # atomic stack: sessions to be freed (engine_defer_free)
     void* listener                      # the door's: its net/listener Listener, or NULL
     Heap heap
     Clock clock

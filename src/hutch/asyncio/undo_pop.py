@@ -8,11 +8,11 @@ from redis.exceptions import RedisError
 from hutch_engine.door.submissions import LATER, WAITING, run_now
 
 
-class CannotGiveBack(Exception):
+class CannotUndo(Exception):
     """The key is something else by now, or memory is short."""
 
 
-def give_back(session, words, reply) -> bool:
+def undo_pop(session, words, reply) -> bool:
     """Put back what `words` was answered. False if that cannot be: then the answer must be delivered after all.
 
     Reading takes nothing, and XREADGROUP's entries stay pending for their consumer, so there is nothing to put back.
@@ -25,7 +25,7 @@ def give_back(session, words, reply) -> bool:
         return True
     try:
         undo(session, words, reply)
-    except (RedisError, CannotGiveBack):
+    except (RedisError, CannotUndo):
         return False
     return True
 
@@ -40,7 +40,7 @@ def _split(words):
 def _run(session, *words):
     answer = run_now(session, words, decode=False)
     if answer is LATER or answer is WAITING:
-        raise CannotGiveBack
+        raise CannotUndo
     return answer
 
 
