@@ -19,9 +19,10 @@ ROOT = Path(__file__).resolve().parents[1]
 # Lowest first. Within a room a module knows only those of lower lines, and none of its own line.
 FLOORS = {
     "base": (
-        "atomics checks compiler lock outcome random slice thread",
+        "atomics checks compiler lock outcome random slice thread waker",
         "bell clock glob hash memory numbers sha1",
-        "buffer"),
+        "buffer",
+        "quote"),
     "structures": (
         "compact_set hash_field id_map intset listpack table wheel",
         "hash quicklist set sorted_tree stream_group stream_log",
@@ -35,8 +36,8 @@ FLOORS = {
         "expiry hash keys set stream stream_claim stream_info stream_read zset",
         "dump hash_expire set_operations sort stream_group string zset_operations zset_range"),
     "state": ("config_table", "config", "config_lines engine", "log"),
-    "sessions": ("pubsub", "monitor tracking"),
-    "executor": ("error_stats eviction latency", "executor", "blocking transactions"),
+    "sessions": ("key_name output_limit wake_queue", "pubsub waiting watch", "monitor tracking transaction", "session"),
+    "executor": ("effects error_stats eviction latency", "admission run", "serving transactions", "aftermath", "executor"),
     "scripting": (
         "cjson_number function_payload lua_api lua_numbers",
         "bit conversion lua_scratch state struct",
@@ -51,9 +52,15 @@ FLOORS = {
         "config_rewrite connection debug_values digest introspection pubsub_commands standalone tracking_commands",
         "client_commands config_commands info",
         "admin debug"),
-    # The table of all commands' handlers names every room.
-    "runtime": ("command_handlers housekeeping",),
-    "door": ("classes codec lifetimes", "engine", "hot submissions", "hot_replies", "hot_collections", "hot_async hot_pipeline"),
+    "runtime": ("command_handlers housekeeping", "engine"),
+    "door": (
+        "classes codec lifetimes waits",
+        "handle",
+        "session",
+        "engine hot submissions",
+        "hot_replies",
+        "hot_collections",
+        "hot_async hot_pipeline"),
 }
 ROOMS = list(FLOORS)
 CORE = ROOMS[:-1]
@@ -61,20 +68,10 @@ CORE = ROOMS[:-1]
 # Fields that point to functions, which lets a lower room call a higher one: each with its reason. To be at most five.
 FUNCTION_POINTERS = {
     "state/engine.pxd": {
-        "Engine.find_command": "the table of commands is generated, and lies above",
-        "Engine.list_command": "the table of commands is generated, and lies above",
-        "Engine.block": "executor/blocking queues a session that has to wait",
-        "Engine.forget_blocked": "executor/blocking takes a session that ends out of its queues",
-        "Engine.note_ready": "executor/blocking hears that a key has got something to take",
-        "Engine.note_all_ready": "executor/blocking hears that any key of a database may have",
-        "Engine.serve_ready": "executor/blocking serves who waited, after the command",
-        "Engine.forget_topics": "sessions/pubsub takes a session that ends out of its channels",
-        "Engine.free_scripting": "scripting frees its interpreters when the engine ends",
         "Engine.serve_others": "a script of the listener's client lets other clients in",
         "Engine.look_at_signals": "the door asks Python whether Ctrl-C was pressed while a script runs",
         "Engine.flags_of_script": "a script's first line changes the flags of EVAL",
         "Engine.start_housekeeping": "runtime/housekeeping starts its thread at the first need",
-        "Engine.rebind": "the listener opens other ports after CONFIG SET",
     },
     "scripting/state.pxd": {"Scripting.free_libraries": "function_library frees its libraries with the interpreters, which lie below it"},
     # No hook: called before the function that fills the struct returns.
@@ -82,20 +79,14 @@ FUNCTION_POINTERS = {
 }
 # Where something that is no pointer to a function by its type is called as one.
 FUNCTION_CASTS = {
-    "executor/executor.pyx": {"CommandHandler": "Command.handler, which the table of commands, far below, cannot name"},
+    "executor/run.pyx": {"CommandHandler": "Command.handler, which the table of commands, far below, cannot name"},
 }
 
 # What the door takes from the rooms of data, where it should call the functions of commands. Must not grow.
 DATA_ROOMS = ("structures", "keyspace", "formats")
 DOOR_REACHES = {
     "engine.pyx": {"keyspace.keyspace": "keyspace_expire_due"},
-    "hot.pxd": {"keyspace.keyspace": "Keyspace"},
-    "hot.pyx": {
-        "keyspace.entry": "ENTRY_INTEGER Entry TYPE_STRING entry_deadline_ms entry_integer entry_type value_of_integer",
-        "keyspace.keyspace": "Database FIND_NO_TOUCH FIND_WRITE Keyspace WANT_EVENTS WANT_TOUCHED keyspace_add keyspace_change_value "
-                             "keyspace_delete keyspace_find keyspace_find_slot keyspace_hash keyspace_now",
-        "structures.table": "TableSlot",
-    },
+    "hot.pyx": {"keyspace.keyspace": "FIND_NO_TOUCH keyspace_hash"},
     "hot_pipeline.pyx": {"keyspace.keyspace": "Keyspace"},
 }
 
@@ -110,9 +101,7 @@ FILLED_AT_IMPORT = "hutch_engine.commands.command_table"     # Python runs its f
 RUN_AT_IMPORT = "hutch_engine.runtime.command_handlers"      # and so it does with this; generated
 
 LONGEST_FILE = 1000
-LONG_FILES = {
-    "engine/hutch_engine/door/engine.pyx": "the engine and the session as Python objects, with waiting and the life of both",
-}
+LONG_FILES = {}
 
 # What the names of functions in a .pxd begin with, other than their file's name: by room, so that who meets a name knows where to
 # look for it. `cmd` is a command's handler.
@@ -123,13 +112,13 @@ FIRST_WORDS = {
     "formats": "pack rdb",
     "commands": "cmd call slot slice error command writing key entry c id reply stream",
     "state": "config session",
-    "sessions": "cmd topic topics session messaging announce",
-    "executor": "cmd evict execute run act take uncount mute resolve",
+    "sessions": "cmd topic topics session engine announce",
+    "executor": "cmd evict execute serve",
     "scripting": "cmd lua luaL cjson eval flags scripting script interpreter",
     "net": "client clients words parser socket",
     "control": "cmd session config rewrite debug resident resizing",
     "runtime": "",
-    "door": "looked arguments no decode taken take run interrupt raise hot life",
+    "door": "looked arguments no decode taken take run interrupt raise hot life follow look wait",
 }
 
 SOURCES = sources()

@@ -2,5 +2,5 @@
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.slice cimport Slice
 
-cdef void buffer_append_quoted(Buffer* out, Slice word) noexcept nogil
+cdef void quote_append(Buffer* out, Slice word) noexcept nogil
 """As Redis writes it in MONITOR's lines and in a rewritten redis.conf: \\n, \\r, \\t, \\a, \\b, \\", \\\\ and \\xHH. O(bytes)"""

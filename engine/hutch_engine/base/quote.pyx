@@ -20,7 +20,7 @@ cdef inline char _letter(uint8_t byte) noexcept nogil:
     return <char>byte if byte == c'"' or byte == c'\\' else 0
 
 
-cdef void buffer_append_quoted(Buffer* out, Slice word) noexcept nogil:
+cdef void quote_append(Buffer* out, Slice word) noexcept nogil:
     cdef char[8] text
     cdef size_t i
     cdef uint8_t byte

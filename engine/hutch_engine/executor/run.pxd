@@ -26,9 +26,9 @@ cdef void run_observed_words(Session* session, const Command* command, const Sli
 """The same for an inner function, which has the words (at most OBSERVED_WORDS) without the command's name: it is shown in capitals."""
 cdef void run_uncount(Session* session, const Command* command) noexcept nogil
 """It waits: it has not been executed yet, after all."""
-cdef void reply_take_inbox(Session* session) noexcept nogil
+cdef void run_take_inbox(Session* session) noexcept nogil
 """A socket's command has its reply: what it sent to its own client follows."""
-cdef void reply_mute(Session* session, size_t mark) noexcept nogil
+cdef void run_mute_reply(Session* session, size_t mark) noexcept nogil
 """After a command: CLIENT REPLY OFF and SKIP drop what it has answered since `mark`."""
 
 cdef inline void run_begin(Engine* engine, const Command* command) noexcept nogil:

@@ -109,14 +109,14 @@ cdef void run_uncount(Session* session, const Command* command) noexcept nogil:
     session.commands -= 1
 
 
-cdef void reply_take_inbox(Session* session) noexcept nogil:
+cdef void run_take_inbox(Session* session) noexcept nogil:
     if session.flags & SESSION_EMBEDDED or session.inbox.length == 0:
         return
     buffer_append_slice(&session.reply.buffer, buffer_slice(&session.inbox))
     buffer_clear(&session.inbox)
 
 
-cdef void reply_mute(Session* session, size_t mark) noexcept nogil:
+cdef void run_mute_reply(Session* session, size_t mark) noexcept nogil:
     if unlikely(session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT)):
         if session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP):
             reply_rewind(&session.reply, mark)

@@ -7,7 +7,7 @@ from hutch_engine.commands.reply cimport reply_error, reply_null_array
 from hutch_engine.executor.admission cimport ADMIT_LATER, ADMITTED, REFUSED_MEMORY, WAY_SERVED, Verdict, admission_judge, admission_refuse
 from hutch_engine.executor.effects cimport effects_act, effects_are_there
 from hutch_engine.executor.error_stats cimport error_stats_count
-from hutch_engine.executor.run cimport reply_mute, reply_take_inbox, run_command, run_uncount
+from hutch_engine.executor.run cimport run_mute_reply, run_take_inbox, run_command, run_uncount
 from hutch_engine.keyspace.entry cimport TYPE_NONE, Entry, entry_type
 from hutch_engine.keyspace.keyspace cimport FIND_NO_STATS, FIND_NO_TOUCH, keyspace_find, keyspace_hash
 from hutch_engine.sessions.waiting cimport (
@@ -42,7 +42,7 @@ cdef void _give_up(Session* session, const char* error) noexcept nogil:
     engine.stats[blocked.command.id].calls += 1
     engine.commands_processed += 1
     session.commands += 1
-    reply_mute(session, mark)
+    run_mute_reply(session, mark)
     waiting_free(engine, blocked)
     session_notice(session)
 
@@ -104,9 +104,9 @@ cdef bint _run_again(Session* session) noexcept nogil:
         admission_refuse(session, blocked.command, blocked.argv, blocked.argc, REFUSED_MEMORY)
     # Its own effects: keys it emptied, and others it made ready, which come after those that are ready already.
     effects_act(engine)
-    reply_mute(session, mark)
+    run_mute_reply(session, mark)
     engine.current = running
-    reply_take_inbox(session)
+    run_take_inbox(session)
     waiting_free(engine, blocked)
     session_notice(session)
     return True

@@ -51,7 +51,7 @@ from hutch_engine.net.sockets cimport SOCKET_FAILED, SOCKET_WAIT, socket_read, s
 from hutch_engine.sessions.tracking cimport tracking_broadcast
 from hutch_engine.structures.table cimport Table, table_prefetch_bucket, table_prefetch_entries
 from hutch_engine.commands.command_table cimport command_table_find
-from hutch_engine.sessions.output_limit cimport OUTPUT_NOT_COUNTED_BYTES, output_is_over, output_limit_of
+from hutch_engine.sessions.output_limit cimport OUTPUT_NOT_COUNTED_BYTES, output_limit_is_over, output_limit_of
 
 cdef enum:
     STACK_BYTES = 8388608           # scripts run here: their nested calls want what a main thread has. Some systems give 128 KiB
@@ -360,7 +360,7 @@ cdef void _execute_all(Listener* listener) noexcept nogil:
 
 cdef inline bint _is_over_limit(Listener* listener, Connection* connection) noexcept nogil:
     cdef uint32_t flags = connection.session.flags
-    return not flags & SESSION_MASTER and output_is_over(output_limit_of(&listener.engine.config, flags), _unsent(connection),
+    return not flags & SESSION_MASTER and output_limit_is_over(output_limit_of(&listener.engine.config, flags), _unsent(connection),
                                                          listener.now_us, &connection.soft_limit_since_us)
 
 

@@ -7,7 +7,7 @@ from hutch_engine.base.buffer cimport (
     Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init,
     buffer_slice)
 from hutch_engine.base.clock cimport clock_now_us
-from hutch_engine.base.quote cimport buffer_append_quoted
+from hutch_engine.base.quote cimport quote_append
 from hutch_engine.base.slice cimport Slice, slice_is
 from hutch_engine.commands.call cimport CALL_IN_SCRIPT, Call
 from hutch_engine.commands.command cimport CMD_ADMIN, CMD_SECRET, CMD_SECRET_AUTH, Command
@@ -63,7 +63,7 @@ cdef void monitor_feed(Session* session, const Command* command, const Slice* ar
         if _is_secret(command, argv, argc, i):
             buffer_append_text(&line, b"\"(redacted)\"")
         else:
-            buffer_append_quoted(&line, argv[i])
+            quote_append(&line, argv[i])
     buffer_append(&line, b"\r\n", 2)
     while monitor != NULL and not line.failed:
         if monitor.flags & SESSION_MONITOR:

@@ -15,13 +15,13 @@ cdef inline const OutputLimit* output_limit_of(const Config* config, uint32_t se
         return &config.output_limits[OUTPUT_REPLICA]
     return &config.output_limits[OUTPUT_PUBSUB if session_flags & (SESSION_SUBSCRIBED | SESSION_EMBEDDED) else OUTPUT_NORMAL]
 
-cdef inline bint output_is_over_hard(const OutputLimit* limit, uint64_t waiting_bytes) noexcept nogil:
+cdef inline bint output_limit_is_over_hard(const OutputLimit* limit, uint64_t waiting_bytes) noexcept nogil:
     return limit.hard_bytes != 0 and waiting_bytes > limit.hard_bytes + OUTPUT_NOT_COUNTED_BYTES
 
-cdef inline bint output_is_over(const OutputLimit* limit, uint64_t waiting_bytes, int64_t now_us, int64_t* soft_since_us) noexcept nogil:
+cdef inline bint output_limit_is_over(const OutputLimit* limit, uint64_t waiting_bytes, int64_t now_us, int64_t* soft_since_us) noexcept nogil:
     """Beyond the hard limit, or beyond the soft one for too long. *soft_since_us remembers since when, 0: it is below; now_us is
     monotonic and not 0."""
-    if output_is_over_hard(limit, waiting_bytes):
+    if output_limit_is_over_hard(limit, waiting_bytes):
         return True
     if limit.soft_bytes == 0 or waiting_bytes <= limit.soft_bytes + OUTPUT_NOT_COUNTED_BYTES:
         soft_since_us[0] = 0

@@ -20,7 +20,7 @@ from hutch_engine.state.engine cimport (
 from hutch_engine.sessions.wake_queue cimport session_inbox, session_notice
 from hutch_engine.structures.table cimport (
     Table, TableSlot, table_count, table_find, table_hash, table_insert, table_remove)
-from hutch_engine.sessions.output_limit cimport OUTPUT_NOT_COUNTED_BYTES, output_is_over, output_is_over_hard, output_limit_of
+from hutch_engine.sessions.output_limit cimport OUTPUT_NOT_COUNTED_BYTES, output_limit_is_over, output_limit_is_over_hard, output_limit_of
 
 cdef enum:
     NAME_BYTES = 2 * sizeof(void*)      # of a Subscription in its table
@@ -231,8 +231,8 @@ cdef bint _is_over_limit(Session* session, const Buffer* inbox) noexcept nogil:
     """The hard limit for all; the soft one, for sockets, is the listener's, which knows what has left."""
     cdef const OutputLimit* limit = output_limit_of(&session.engine.config, session.flags)
     if not session.flags & SESSION_EMBEDDED:
-        return output_is_over_hard(limit, inbox.length)
-    return output_is_over(limit, inbox.length, monotonic_us(), &session.inbox_over_since_us)
+        return output_limit_is_over_hard(limit, inbox.length)
+    return output_limit_is_over(limit, inbox.length, monotonic_us(), &session.inbox_over_since_us)
 
 
 cdef void pubsub_deliver(Session* session, Slice message, bint as_it_is) noexcept nogil:

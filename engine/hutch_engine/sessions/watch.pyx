@@ -140,7 +140,7 @@ cdef inline void _break_watches(Session* session) noexcept nogil:
     session_unwatch(session)
 
 
-cdef void engine_touch_watched(Engine* engine, int32_t database_index, Slice key) noexcept nogil:
+cdef void watch_touch(Engine* engine, int32_t database_index, Slice key) noexcept nogil:
     cdef char stack[KEY_NAME_STACK_BYTES]
     cdef Slice name
     cdef TableSlot slot
@@ -152,7 +152,7 @@ cdef void engine_touch_watched(Engine* engine, int32_t database_index, Slice key
         return
     name = key_name_make(&engine.heap, database_index, key, stack)
     if name.data == NULL:
-        engine_touch_watched_all(engine, -1)        # better one EXEC too few than one too many
+        watch_touch_all(engine, -1)        # better one EXEC too few than one too many
         return
     slot = table_find(&engine.watched, name, table_hash(&engine.watched, name))
     if slot != NULL:
@@ -199,7 +199,7 @@ cdef bint _touch_visited(void* context, void* entry) noexcept nogil:
     return True
 
 
-cdef void engine_touch_watched_all(Engine* engine, int32_t database_index) noexcept nogil:
+cdef void watch_touch_all(Engine* engine, int32_t database_index) noexcept nogil:
     """database_index -1: all of them, whether the keys exist or not. Broken watches stay till
     EXEC, since nothing may leave the table while it is walked (and in Redis they stay, too)."""
     table_each(&engine.watched, _touch_visited, &database_index)
