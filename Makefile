@@ -63,7 +63,7 @@ fuzz test-long: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	for round in $$(seq $(ROUNDS)); do $(PY) -m pytest -q -n $(WORKERS) --dist worksteal tests/base tests/structures \
 	    tests/commands tests/server/test_resp_parser.py tests/test_strings_model.py $(ARGS) || exit 1; done
 
-# Each kind of it (tests/chaos.py) has a fifth of the time; as many run at once as there are workers.
+# Each kind of it (tests/kit/chaos.py) has a fifth of the time; as many run at once as there are workers.
 SECONDS ?= 3600
 chaos: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	@echo "SEED=$(SEED)"

@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 # The engine's packages, lowest first (tests/test_layers.py).
-ROOMS = ["base", "structures", "keyspace", "keyspace.types", "formats", "commands", "state", "sessions", "executor",
-         "scripting", "net", "control", "runtime", "door"]
+ROOMS = ["base", "structures", "keyspace", "formats", "commands", "state", "sessions", "executor", "scripting", "net",
+         "control", "runtime", "door"]
 
 FLAVOUR = os.environ.get("HUTCH_BUILD", "release")
 FLAGS = {
@@ -127,7 +127,7 @@ setup(
     py_modules=["hutch_kombu"],
     package_dir={"": "src", "hutch_engine": "engine/hutch_engine", "hutch": "src/hutch",
                  "shims": "tests/shims"},
-    package_data={"hutch": ["py.typed", "*.pyi"], "hutch_engine": ["py.typed", "*.pyi"]},
+    package_data={"hutch": ["py.typed", "*.pyi"], "hutch_engine": ["py.typed"], "hutch_engine.door": ["*.pyi"]},
     exclude_package_data={"": ["*.pyx", "*.pxd", "*.toml", "*.h"]},
     options={"build": {"build_base": build_base()}},
     ext_modules=cythonized() if building else [],

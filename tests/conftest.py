@@ -1,5 +1,6 @@
 """Shared fixtures: a real Redis to compare with, and Hutch's own listener. One of each per file and xdist worker."""
 import importlib.util
+import signal
 import sys
 
 # Some applications bring hiredis along, with which redis-py over TCP spells words in another way, and refuses others. What
@@ -8,9 +9,17 @@ sys.modules.setdefault("hiredis", None)
 
 import pytest
 
-from oracle import MISSING, find_oracle, find_tool
-from oracle_keeper import Keeper
-from oracle_reports import pytest_runtest_protocol      # noqa: F401  (repeats tests whose oracle was lost)
+pytest.register_assert_rewrite("kit")        # a helper's failed assertion shows its values, too
+
+from kit.oracle import MISSING, find_oracle, find_tool
+from kit.oracle_plugin import pytest_runtest_protocol      # noqa: F401  (repeats tests whose oracle was lost)
+from kit.oracle_supervisor import OracleSupervisor
+
+
+def pytest_configure(config):
+    """A shell that starts a job in the background has it ignore Ctrl-C, and so would all the programs that tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -25,16 +34,16 @@ def oracle_binary():
 
 @pytest.fixture(scope="module")
 def oracle(oracle_binary):
-    """A running redis-server 8.2 with `.host` and `.port`; when it is lost, its Keeper puts another in its place."""
-    with Keeper(oracle_binary, "--enable-debug-command", "yes") as keeper:
-        yield keeper
+    """A running redis-server 8.2 with `.host` and `.port`; when it is lost, its OracleSupervisor puts another in its place."""
+    with OracleSupervisor(oracle_binary, "--enable-debug-command", "yes") as supervisor:
+        yield supervisor
 
 
 @pytest.fixture(scope="module")
-def oracle_twin(oracle_binary):
+def second_oracle(oracle_binary):
     """A second one: what holds between two real servers may be asked of Hutch."""
-    with Keeper(oracle_binary, "--enable-debug-command", "yes") as keeper:
-        yield keeper
+    with OracleSupervisor(oracle_binary, "--enable-debug-command", "yes") as supervisor:
+        yield supervisor
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +82,7 @@ def hutch_server():
 
 @pytest.fixture(scope="session")
 def embedded():
-    """An EmbeddedSubject: the engine in this process."""
+    """An EmbeddedBackend: the engine in this process."""
     need_engine()
-    from subjects import EmbeddedSubject
-    return EmbeddedSubject()
+    from kit.backends import EmbeddedBackend
+    return EmbeddedBackend()

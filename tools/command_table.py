@@ -8,7 +8,7 @@ Writes two Cython files, neither of them to be edited or committed:
     runtime/command_handlers.pyx    puts the functions of the command modules into that table
 
 They are two because handlers need the table (COMMAND reads it, EXEC and CLIENT run through the executor, which
-looks commands up in it): a table that imported its handlers would close a circle. Nothing below door.pyx
+looks commands up in it): a table that imported its handlers would close a circle. Nothing below door/handle.pyx
 imports command_handlers; the door does, once.
 """
 import sys

@@ -1,54 +1,25 @@
 """hutch.Redis: a redis.Redis whose server is inside the process."""
 import inspect
-import weakref
 from contextlib import nullcontext
 
 import redis
-from redis.backoff import NoBackoff
-from redis.client import EMPTY_RESPONSE, NEVER_DECODE, CaseInsensitiveDict
+from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 from redis.client import Pipeline as RedisPipeline
 from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError, ExecAbortError, ResponseError, TimeoutError, WatchError
-from redis.retry import Retry
 
 from hutch_engine.door.classes import Noticed, class_number
 from hutch_engine.door.hot import quick_methods
 from hutch_engine.door.hot_collections import HotCollections
 from hutch_engine.door.hot_pipeline import HotPipeline, pipelines_are_pristine, quick_pipeline_methods
 
-from .connection import (EmbeddedBlockingConnectionPool, EmbeddedConnection, EmbeddedConnectionPool, database_number,
-                         decodes_as_written)
+from .connection import EmbeddedConnection, EmbeddedConnectionPool, database_number
+from .embedded_client import EmbeddedClient
 from .lock import Lock
 from .pristine import Pristine
 
-# What redis.Redis takes for the way to a server. It means nothing inside the process, and is taken so that
-# programs need not be changed: a client without a socket never times out on one.
-_IGNORED = frozenset({"socket_timeout", "socket_connect_timeout", "socket_read_size", "socket_keepalive",
-                      "socket_keepalive_options", "retry_on_timeout", "maint_notifications_config",
-                      "event_dispatcher"})
-_KNOWN = frozenset(inspect.signature(AbstractConnection.__init__).parameters) - {"self", "parser_class", "command_packer"}
-
-try:
-    from redis.driver_info import resolve_driver_info as _resolve_driver_info
-    _NOT_GIVEN = inspect.signature(_resolve_driver_info).parameters["lib_name"].default
-except (ImportError, KeyError):
-    _resolve_driver_info = None
-
-
-def _with_driver(kwargs):
-    """Connections of newer redis-pys want `driver_info` for lib_name and lib_version, and warn of these."""
-    if _resolve_driver_info is not None and ("lib_name" in kwargs or "lib_version" in kwargs):
-        kwargs["driver_info"] = _resolve_driver_info(
-            *(kwargs.pop(name, _NOT_GIVEN) for name in ("driver_info", "lib_name", "lib_version")))
-    return kwargs
-
-
-# Attributes of a client that decide whether the compiled methods may answer, and those of its class.
-_DECISIVE = frozenset({"execute_command", "parse_response", "response_callbacks", "connection_pool", "connection"})
 _DECISIVE_METHODS = {"execute_command", "_execute_command", "_send_command_parse_response", "parse_response"}
 
-_client_is_pristine = Pristine(_DECISIVE_METHODS, HotCollections)
-_pool_is_pristine = Pristine({"get_connection", "release", "make_connection"})
 _connection_is_pristine = Pristine({"connect", "disconnect", "send_command", "send_packed_command", "pack_command",
                                     "pack_commands", "read_response", "next_reply", "execute_many", "can_read"})
 _pipeline_is_pristine = Pristine(
@@ -76,41 +47,7 @@ def _all_queued(replies):
         return False
 
 
-class _Callbacks(CaseInsensitiveDict):
-    """Response callbacks that tell their clients when somebody changes them."""
-
-    def __init__(self, callbacks):
-        dict.__init__(self, callbacks)
-        self.clients = weakref.WeakSet()     # one, and its copies
-        self.changed = False
-
-    def _changed(self):
-        self.changed = True
-        for client in self.clients:
-            client._hot_disable()
-
-    def __setitem__(self, name, callback):
-        self._changed()
-        super().__setitem__(name, callback)
-
-    def __delitem__(self, name):
-        self._changed()
-        super().__delitem__(name)
-
-    def update(self, callbacks):
-        self._changed()
-        super().update(callbacks)
-
-    def pop(self, *args):
-        self._changed()
-        return super().pop(*args)
-
-    def clear(self):
-        self._changed()
-        super().clear()
-
-
-class Redis(HotCollections, redis.Redis):
+class Redis(EmbeddedClient, HotCollections, redis.Redis):
     """Redis in the room: the whole of redis-py's API on a store inside this process.
 
     Without a name the client has a store of its own; clients with the same name share one.
@@ -129,88 +66,36 @@ class Redis(HotCollections, redis.Redis):
     Safe to be used by many threads at once. Options are redis.Redis's, except those that say where a server is.
     """
 
+    _pool_class = EmbeddedConnectionPool
+    _connection_class = EmbeddedConnection
+    _options_known = frozenset(inspect.signature(AbstractConnection.__init__).parameters) - {"self", "parser_class", "command_packer"}
+    _decisive_methods = frozenset(_DECISIVE_METHODS)
+    _class_is_pristine = Pristine(_DECISIVE_METHODS, HotCollections)
+    _pool_is_pristine = Pristine({"get_connection", "release", "make_connection"})
+    _connection_is_pristine = _connection_is_pristine
+
     def __init__(self, name=None, *, db=0, username=None, password=None, store=None, keep=False, connection_pool=None,
                  encoding="utf-8", encoding_errors="strict", decode_responses=False, client_name=None,
                  single_connection_client=False, max_connections=None, protocol=None, retry=None,
                  retry_on_error=None, health_check_interval=0, redis_connect_func=None, credential_provider=None,
                  cache=None, cache_config=None, **options):
-        self._hot_pending = False
-        own_pool = connection_pool is None
-        if own_pool:
-            unknown = set(options) - _KNOWN - _IGNORED
-            if unknown:
-                raise TypeError(_refusal(sorted(unknown)))
-            kwargs = _with_driver({key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED})
-            if cache is not None or cache_config is not None:
-                kwargs.update(cache=cache, cache_config=cache_config)
-            connection_pool = EmbeddedConnectionPool(
-                name, store=store, keep=keep, max_connections=max_connections, db=db, username=username, password=password,
-                encoding=encoding, encoding_errors=encoding_errors, decode_responses=decode_responses,
-                client_name=client_name, protocol=protocol,
-                # One more try, at once: what can fail is a session that another client killed.
-                retry=Retry(NoBackoff(), 1) if retry is None else retry,
-                retry_on_error=[] if retry_on_error is None else retry_on_error,
-                health_check_interval=health_check_interval, redis_connect_func=redis_connect_func,
-                credential_provider=credential_provider, **kwargs)
-        elif name is not None or store is not None or keep:
-            raise TypeError("a connection_pool brings its store with it")
+        if connection_pool is None and (cache is not None or cache_config is not None):
+            options.update(cache=cache, cache_config=cache_config)
+        own_pool, connection_pool = self._choose_pool(
+            connection_pool, name, store, keep, options, max_connections=max_connections, db=db, username=username, password=password,
+            encoding=encoding, encoding_errors=encoding_errors, decode_responses=decode_responses, client_name=client_name,
+            protocol=protocol, retry=retry, retry_on_error=retry_on_error, health_check_interval=health_check_interval,
+            redis_connect_func=redis_connect_func, credential_provider=credential_provider)
         super().__init__(connection_pool=connection_pool, single_connection_client=single_connection_client)
         self.auto_close_connection_pool = own_pool
-        self.response_callbacks = self._own_callbacks = _Callbacks(self.response_callbacks)
-        self._own_callbacks.clients.add(self)
-        self._begin()
+        self._own_response_callbacks()
 
-    def _begin(self):
-        pool = self.connection_pool
-        if isinstance(pool, EmbeddedConnectionPool):
-            pool.clients.add(self)
-        self._hot_reconsider()
+    def _connection_fits(self):
+        return self.connection_pool.cache is None and (self.connection is None or type(self.connection) is EmbeddedConnection)
 
-    @classmethod
-    def from_url(cls, url, **kwargs):
-        """A client for hutch:// (a store of its own), hutch://name or hutch://name/2; options in the query."""
-        from .url import parse_url
-        kwargs.update(parse_url(url))
-        return cls(kwargs.pop("name", None), **kwargs)
-
-    @property
-    def store(self):
-        """The hutch.Store this client works on."""
-        return self.connection_pool.store
-
-    def __setattr__(self, name, value):
-        object.__setattr__(self, name, value)
-        if name in _DECISIVE and "_own_callbacks" in self.__dict__:
-            if name == "connection_pool" and isinstance(value, EmbeddedConnectionPool):
-                value.clients.add(self)
-            self._hot_reconsider()
-
-    def __delattr__(self, name):
-        object.__delattr__(self, name)
-        if name in _DECISIVE:
-            self._hot_reconsider()
-
-    def _hot_reconsider(self):
-        """May the compiled methods answer? Not when anything between a method and the wire was replaced."""
-        mine = self.__dict__
-        pool = self.connection_pool
-        callbacks = self.response_callbacks
-        connection = self.connection
-        kinds = type(self), EmbeddedConnectionPool, EmbeddedConnection
-        numbers = tuple(map(class_number, kinds))        # before anything is looked at
-        self._plain = plain = (
-            _client_is_pristine(kinds[0]) and _DECISIVE_METHODS.isdisjoint(mine)
-            and callbacks is mine.get("_own_callbacks")
-            and type(pool) is EmbeddedConnectionPool and pool.is_pristine and pool.cache is None and _pool_is_pristine(kinds[1])
-            and decodes_as_written(pool)
-            and pool.connection_class is EmbeddedConnection and _connection_is_pristine(kinds[2])
-            and (connection is None or type(connection) is EmbeddedConnection))
-        hot = (plain and not callbacks.changed and not pool.retries_replies
-               # A connection of the client's own: in its session, or not at all.
-               and (connection is None or not self._hot_attached or self._hot_owns(connection.session)))
-        self._hot_enable(kinds, numbers, hot)
-        self._hot_pending = hot and not self._hot_attached
-        self._scripts_pending = hot
+    def _session_fits(self):
+        # A connection of the client's own: in its session, or not at all.
+        return self.connection is None or not self._hot_attached or self._hot_owns(self.connection.session)
 
     def __del__(self):
         # A PubSub, a monitor, another client may go on with the pool: it ends, and with it a store that was made for it, when
@@ -302,19 +187,6 @@ class Redis(HotCollections, redis.Redis):
         if getattr(self, "auto_close_connection_pool", False):
             self.connection_pool.close()         # older redis-py only disconnects
 
-    def set_retry(self, retry):
-        """From now on this retries, in all connections; see redis.Redis.set_retry."""
-        super().set_retry(retry)
-        self._hot_reconsider()
-
-    def __copy__(self):
-        """Another client on the same connections, as a copy of redis-py's."""
-        other = type(self).__new__(type(self))
-        other.__dict__.update(self.__dict__, auto_close_connection_pool=False)
-        self._own_callbacks.clients.add(other)
-        other._begin()
-        return other
-
     # The hot method of the same meaning, not redis-py's alias of its own.
     def __contains__(self, name):
         return self.exists(name) != 0
@@ -340,14 +212,6 @@ class Redis(HotCollections, redis.Redis):
 
 for _name, _method in quick_methods(Redis).items():
     setattr(Redis, _name, _method)       # descriptors of this very class: see door/hot
-
-
-def _refusal(names):
-    where = [name for name in names if name in ("host", "port", "unix_socket_path") or name.startswith("ssl")]
-    if where:
-        return (f"hutch.Redis is inside this process: it takes no {', '.join(where)}. "
-                "Use redis.Redis to reach a server.")
-    return f"hutch.Redis() got unexpected keyword arguments: {', '.join(names)}"
 
 
 class Pipeline(HotPipeline, RedisPipeline):

@@ -459,7 +459,7 @@ class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
         self._take_store(name, store, keep)
         super().__init__(connection_class=connection_class, max_connections=max_connections or MANY, store=self.store,
                          **_NO_MAINTENANCE, **{**ADDRESS, **kwargs})
-        self.store.lend(self)
+        self.store.attach(self)
 
     def get_connection(self, command_name=None, *keys, **options):
         """An open connection. The last one that was released comes first."""
@@ -474,7 +474,7 @@ class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
         try:
             # Behind a proxy of redis-py's, when replies are cached on this side.
             if not getattr(connection, "_conn", connection).is_usable:
-                self.store.lend(self)                    # again, after close
+                self.store.attach(self)                    # again, after close
                 connection.disconnect()
                 connection.connect()
         except BaseException:
@@ -508,7 +508,7 @@ class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
     def close(self):
         """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
         self.disconnect()
-        self.store.give_back(self)
+        self.store.detach(self)
 
 
 class EmbeddedBlockingConnectionPool(EmbeddedPool, BlockingConnectionPool):
@@ -519,7 +519,7 @@ class EmbeddedBlockingConnectionPool(EmbeddedPool, BlockingConnectionPool):
     def __init__(self, name=None, *, store=None, keep=False, connection_class=EmbeddedConnection, **kwargs):
         self._take_store(name, store, keep)
         super().__init__(connection_class=connection_class, store=self.store, **_NO_MAINTENANCE, **{**ADDRESS, **kwargs})
-        self.store.lend(self)
+        self.store.attach(self)
 
     def _idle_connections(self):
         queue = getattr(self, "pool", None)
@@ -527,10 +527,10 @@ class EmbeddedBlockingConnectionPool(EmbeddedPool, BlockingConnectionPool):
 
     def get_connection(self, command_name=None, *keys, **options):
         """A connection, when one is free."""
-        self.store.lend(self)
+        self.store.attach(self)
         return super().get_connection()
 
     def close(self):
         """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
         self.disconnect()
-        self.store.give_back(self)
+        self.store.detach(self)

@@ -8,7 +8,7 @@ import sys
 
 from redis.exceptions import ConnectionError
 
-from hutch_engine.door.engine import use_greenlets
+from hutch_engine.door.waits import use_greenlets
 
 
 class _Wake:

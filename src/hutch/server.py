@@ -81,7 +81,7 @@ class Server:
             self._running = True
             self._port = self._engine.port
             self._finalizer = weakref.finalize(self, _stop, self._engine)
-            self.store.lend(self)        # so that it outlives the client that brought it
+            self.store.attach(self)        # so that it outlives the client that brought it
         return self
 
     def stop(self) -> None:
@@ -91,7 +91,7 @@ class Server:
             if self._finalizer is not None:
                 self._finalizer()
                 self._finalizer = None
-                self.store.give_back(self)
+                self.store.detach(self)
 
     def __enter__(self) -> "Server":
         return self.start()

@@ -73,13 +73,13 @@ class Store:
                 "the store is closed: it ended when its last client was closed. Give clients a hutch.Store of yours, or say "
                 "keep=True, to keep a store without clients")
 
-    def lend(self, pool) -> None:
+    def attach(self, pool) -> None:
         """A store that clients made for themselves ends with the last pool that uses it."""
         with _lock:
             if self._pools is not None:
                 self._pools.add(pool)
 
-    def give_back(self, pool) -> None:
+    def detach(self, pool) -> None:
         with _lock:
             if self._pools is None or pool not in self._pools:
                 return

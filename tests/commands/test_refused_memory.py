@@ -5,7 +5,6 @@ Refused are large blocks only, and then small ones, too, where they are tried (b
 promised beforehand: they are refused as a whole, or not.
 """
 import threading
-import time
 
 import pytest
 import redis
@@ -14,6 +13,7 @@ refusal = pytest.importorskip("shims.refusal", reason="the shims are not built")
 
 from hutch_engine.door.engine import Engine
 import hutch
+from kit.waiting import wait_until
 
 LONG = b"v" * 5000
 OOM = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
@@ -372,14 +372,6 @@ def test_functions_restored(policy, small):
 
 
 # ---- effects
-
-def wait_until(holds):
-    for _ in range(3000):
-        if holds():
-            return
-        time.sleep(0.005)
-    raise AssertionError("it does not come")
-
 
 class Waiting:
     """A session that waits for a key, in a thread."""

@@ -1,14 +1,14 @@
 """Fixtures of the tests of the keyspace: an engine of this process, without a listener."""
 import pytest
 
-from subjects import EmbeddedSubject
+from kit.backends import EmbeddedBackend
 
 
 @pytest.fixture
 def store(embedded):
-    subject = EmbeddedSubject()
-    yield subject
-    subject.engine.close()
+    backend = EmbeddedBackend()
+    yield backend
+    backend.engine.close()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hutch.testing.replies import Null, Simple
-from persistence.forms import length, seal
+from kit.rdb_forms import length, seal
 
 trial = pytest.importorskip("shims.trial_type", reason="the shims are not built")
 

@@ -11,14 +11,7 @@ import redis.asyncio
 
 import hutch
 import hutch.asyncio
-from api_calls import PASSING, SCRIPTS, call, types_of
-
-
-def outcome(client, method, args, kwargs):
-    try:
-        return "value", getattr(client, method)(*args, **kwargs)
-    except Exception as error:
-        return "raised", type(error).__name__, str(error)
+from kit.api_calls import PASSING, SCRIPTS, call, outcome, types_of
 
 
 def clients(oracle, **options):

@@ -13,8 +13,8 @@ import redis
 
 from hutch import cli_config
 from hutch.cli_config import arguments_text, quoted, split_words
-from oracle import free_port
-from launch import HUTCH, HUTCH_ENVIRONMENT, LINE, Launched, outcome, serve
+from kit.launch import HUTCH, HUTCH_ENVIRONMENT, LINE, Launched, outcome, serve
+from kit.oracle import free_port
 
 
 def connect(server, **options):

@@ -4,8 +4,8 @@ import os
 import pytest
 import redis
 
-from launch import Launched, HUTCH, PLAIN
-from oracle import free_port
+from kit.launch import Launched, HUTCH, PLAIN
+from kit.oracle import free_port
 
 FILE = """\
 # Ours.

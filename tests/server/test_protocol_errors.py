@@ -5,7 +5,7 @@ it keeps the list honest by asking a second real Redis.
 """
 import pytest
 
-from resp_client import RespClient, pack
+from kit.resp_client import RespClient, pack
 
 BIG = b"1" * 70_000
 PING = pack(["PING"])
@@ -126,9 +126,9 @@ def with_password():
             assert client.execute("CONFIG", "SET", "requirepass", "").raw == b"+OK\r\n"
 
 
-def test_two_real_servers_agree(oracle, oracle_twin):
+def test_two_real_servers_agree(oracle, second_oracle):
     for data in CASES.values():
-        same(oracle_twin, oracle, data)
+        same(second_oracle, oracle, data)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -148,11 +148,11 @@ def test_unauthenticated(name, hutch_server, oracle, with_password):
     same(with_password(hutch_server), with_password(oracle), UNAUTHENTICATED[name])
 
 
-def test_two_real_servers_agree_unauthenticated(oracle, oracle_twin, with_password):
+def test_two_real_servers_agree_unauthenticated(oracle, second_oracle, with_password):
     with_password(oracle)
-    with_password(oracle_twin)
+    with_password(second_oracle)
     for data in UNAUTHENTICATED.values():
-        same(oracle_twin, oracle, data)
+        same(second_oracle, oracle, data)
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if len(CASES[name]) < 200 and name not in DEPENDS_ON_READS])

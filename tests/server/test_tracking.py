@@ -8,12 +8,12 @@ import redis
 from redis.cache import CacheConfig
 
 import hutch
-from resp_client import RespClient, pack
-from scenes import same
+from kit.message_scripts import assert_same_messages
+from kit.resp_client import RespClient, pack
 
 PATIENCE_S = 60
 
-SCENES = {
+SCRIPTS = {
     "default": [
         "2: CLIENT TRACKING ON", "2: GET k", "2: MGET a b", "0: SET k 1", "0: SET k 2", "0: MSET a 1 b 2", "2: GET k", "2: SET k 3",
         "2: GET k", "2: SET k 4", "3: GET k", "0: DEL k", "2: GET k", "0: SWAPDB 0 1", "0: SET k 1", "2: HGET h f", "0: HSET h f v",
@@ -89,9 +89,9 @@ SCENES = {
 }
 
 
-@pytest.mark.parametrize("name", SCENES)
-def test_scene(hutch_server, oracle, name):
-    same(hutch_server, oracle, SCENES[name], "2233")
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_message_script(hutch_server, oracle, name):
+    assert_same_messages(hutch_server, oracle, SCRIPTS[name], "2233")
 
 
 def _heard(connection, sign):

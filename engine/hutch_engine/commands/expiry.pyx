@@ -1,6 +1,6 @@
 """See expiry.pxd."""
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
-from hutch_engine.base.slice cimport slice_is, slice_of
+from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.call cimport (
     CALL_REPLAYED, Call, call_changed, call_find_write, call_hash, call_integer, error_expire, error_memory,
     slot_entry)
@@ -121,24 +121,25 @@ cdef void cmd_pexpireat(Call* call) noexcept nogil:
     _expire(call, 0, False)
 
 
-cdef void _remaining(Call* call, bint absolute, bint seconds) noexcept nogil:
-    """-2: no such key; -1: no deadline."""
-    cdef Entry* entry = keyspace_find(call.keyspace, call.database, call.argv[1], call_hash(call, 1), FIND_NO_TOUCH)
+cdef int64_t expiry_left(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, bint absolute,
+                         bint seconds) noexcept nogil:
+    cdef Entry* entry = keyspace_find(keyspace, database, key, hash, FIND_NO_TOUCH)
     cdef int64_t left
     if entry == NULL:
-        reply_integer(call.reply, -2)
-        return
+        return -2
     if not entry_has_deadline(entry):
-        reply_integer(call.reply, -1)
-        return
+        return -1
     left = entry_deadline_ms(entry)
     if not absolute:
-        left -= keyspace_now(call.keyspace)
+        left -= keyspace_now(keyspace)
     if left < 0:
         left = 0
-    if seconds:
-        left = <int64_t>((<uint64_t>left + 500) // 1000)     # unsigned: deadlines reach to the end of int64
-    reply_integer(call.reply, left)
+    # Unsigned: deadlines reach to the end of int64.
+    return <int64_t>((<uint64_t>left + 500) // 1000) if seconds else left
+
+
+cdef void _remaining(Call* call, bint absolute, bint seconds) noexcept nogil:
+    reply_integer(call.reply, expiry_left(call.keyspace, call.database, call.argv[1], call_hash(call, 1), absolute, seconds))
 
 
 cdef void cmd_ttl(Call* call) noexcept nogil:

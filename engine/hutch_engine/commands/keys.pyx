@@ -28,24 +28,40 @@ cdef enum:
 
 # ---- one or many keys
 
+cdef int64_t keys_remove(Keyspace* keyspace, Database* database, const Slice* keys, const uint64_t* hashes, size_t count,
+                         bint lazy) noexcept nogil:
+    cdef int64_t removed = 0
+    cdef size_t i
+    cdef TableSlot slot
+    for i in range(count):
+        slot = keyspace_find_slot(keyspace, database, keys[i], hashes[i], FIND_WRITE | FIND_NO_TOUCH)
+        if slot != NULL:
+            keyspace_delete(keyspace, database, slot, hashes[i], lazy)
+            keyspace_touched(keyspace, database, keys[i])
+            keyspace_event(keyspace, database, EVENT_GENERIC, b"del", keys[i])
+            removed += 1
+    keyspace.dirty += <uint64_t>removed
+    return removed
+
+
+cdef int64_t keys_count(Keyspace* keyspace, Database* database, const Slice* keys, const uint64_t* hashes, size_t count,
+                        uint32_t flags) noexcept nogil:
+    cdef int64_t found = 0
+    cdef size_t i
+    for i in range(count):
+        found += keyspace_find(keyspace, database, keys[i], hashes[i], flags) != NULL
+    return found
+
+
 cdef void _delete_keys(Call* call, bint lazy) noexcept nogil:
     cdef uint64_t[HASHED_KEYS] hashes
     cdef int64_t deleted = 0
     cdef size_t i = 1
-    cdef size_t count, n
-    cdef TableSlot slot
+    cdef size_t count
     while i < call.argc:
         count = call_hash_keys(call, i, 1, hashes)
-        for n in range(count):
-            slot = keyspace_find_slot(call.keyspace, call.database, call.argv[i], hashes[n],
-                                      FIND_WRITE | FIND_NO_TOUCH)
-            if slot != NULL:
-                keyspace_delete(call.keyspace, call.database, slot, hashes[n], lazy)
-                keyspace_touched(call.keyspace, call.database, call.argv[i])
-                keyspace_event(call.keyspace, call.database, EVENT_GENERIC, b"del", call.argv[i])
-                deleted += 1
-            i += 1
-    call.keyspace.dirty += <uint64_t>deleted
+        deleted += keys_remove(call.keyspace, call.database, call.argv + i, hashes, count, lazy)
+        i += count
     reply_integer(call.reply, deleted)
 
 
@@ -58,17 +74,14 @@ cdef void cmd_unlink(Call* call) noexcept nogil:
 
 
 cdef void _count_keys(Call* call, uint32_t flags) noexcept nogil:
-    """A key that is named twice counts twice."""
     cdef uint64_t[HASHED_KEYS] hashes
     cdef int64_t found = 0
     cdef size_t i = 1
-    cdef size_t count, n
+    cdef size_t count
     while i < call.argc:
         count = call_hash_keys(call, i, 1, hashes)
-        for n in range(count):
-            if keyspace_find(call.keyspace, call.database, call.argv[i], hashes[n], flags) != NULL:
-                found += 1
-            i += 1
+        found += keys_count(call.keyspace, call.database, call.argv + i, hashes, count, flags)
+        i += count
     reply_integer(call.reply, found)
 
 

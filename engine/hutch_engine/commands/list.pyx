@@ -16,7 +16,7 @@ from hutch_engine.keyspace.entry cimport (
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_LIST, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_add, keyspace_delete,
     keyspace_event, keyspace_find_slot, keyspace_hash, keyspace_resized, keyspace_touched)
-from hutch_engine.keyspace.types.list cimport LIST_LISTPACK, LIST_QUICKLIST
+from hutch_engine.keyspace.list_type cimport LIST_LISTPACK, LIST_QUICKLIST
 from hutch_engine.keyspace.value_types cimport value_free
 from hutch_engine.structures.listpack cimport (
     Listpack, listpack_append, listpack_bytes, listpack_delete, listpack_delete_range, listpack_first, listpack_free,

@@ -25,7 +25,7 @@ from hutch_engine.keyspace.entry cimport (
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_LIST, FIND_NO_TOUCH, FIND_WRITE, Keyspace, keyspace_delete, keyspace_event, keyspace_find,
     keyspace_find_slot, keyspace_hash, keyspace_open_hash, keyspace_overwritten, keyspace_set, keyspace_touched, zset_of)
-from hutch_engine.keyspace.types.list cimport LIST_LISTPACK, LIST_QUICKLIST, list_for_reading
+from hutch_engine.keyspace.list_type cimport LIST_LISTPACK, LIST_QUICKLIST, list_for_reading
 from hutch_engine.keyspace.value_types cimport value_free
 from hutch_engine.structures.hash cimport Hash, hash_get
 from hutch_engine.structures.listpack cimport Listpack, listpack_bytes

@@ -16,7 +16,7 @@ from hutch_engine.commands.stream_words cimport (
 from hutch_engine.keyspace.entry cimport TYPE_STREAM, entry_pointer, value_of_pointer
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_STREAM, Keyspace, keyspace_add, keyspace_event, keyspace_now, keyspace_touched)
-from hutch_engine.keyspace.types.stream cimport STREAM_LOG
+from hutch_engine.keyspace.stream_type cimport STREAM_LOG
 from hutch_engine.structures.id_map cimport StreamId, id_compare, id_increment, id_is_zero, id_of
 from hutch_engine.structures.stream cimport (
     REFS_ACKED, REFS_DELETE, REFS_KEEP, TRIM_MAXLEN, TRIM_MINID, TRIM_NONE, Stream, StreamTrim, stream_delete,

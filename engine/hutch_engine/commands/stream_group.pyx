@@ -14,7 +14,7 @@ from hutch_engine.commands.stream_words cimport (
 from hutch_engine.keyspace.entry cimport TYPE_STREAM, value_of_pointer
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_STREAM, keyspace_add, keyspace_event, keyspace_now, keyspace_touched)
-from hutch_engine.keyspace.types.stream cimport STREAM_LOG
+from hutch_engine.keyspace.stream_type cimport STREAM_LOG
 from hutch_engine.structures.id_map cimport (
     IdItem, IdMap, IdPlace, StreamId, id_compare, id_map_at, id_map_end, id_map_next, id_map_seek, id_of)
 from hutch_engine.structures.stream cimport REFS_ACKED, REFS_DELETE, Stream, stream_delete, stream_free, stream_new

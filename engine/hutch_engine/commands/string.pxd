@@ -1,7 +1,9 @@
 """Strings: SET and GET with their options, counters, ranges, and many keys at once.
 
-The two `_fast` functions are the whole of a plain GET and SET but for the reply: the door's compiled
-methods call them, and so do cmd_get and cmd_set."""
+string_get_fast, string_set_fast and string_add are the whole of a plain GET, SET and INCRBY but for the reply: the
+handlers call them, and so do the door's compiled methods. They record what the command changes (dirty, touched, the
+event), and the caller acts on it."""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from hutch_engine.base.outcome cimport Outcome
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport Call
@@ -14,6 +16,18 @@ the engine's lock is given up), NOT_FOUND, or INVALID for a key of another type.
 cdef bint string_set_fast(Keyspace* keyspace, Database* database, Slice key, Slice value) noexcept nogil
 """SET without options: value, deadline dropped, dirty, touched, event. False when memory was refused
 (nothing changed)."""
+
+cdef enum StringAdd:                 # what string_add did
+    STRING_ADDED
+    STRING_ADD_WRONG_TYPE            # here and below nothing was changed
+    STRING_ADD_NOT_INTEGER
+    STRING_ADD_OVERFLOWS
+    STRING_ADD_NO_MEMORY
+
+cdef StringAdd string_add(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags, int64_t amount,
+                          int64_t* total_out) noexcept nogil
+"""INCRBY and its relatives: add to the integer under the key, or make one that counts from 0. `flags`: 0 or FIND_NO_TOUCH.
+O(1)"""
 
 cdef void cmd_append(Call* call) noexcept nogil
 cdef void cmd_decr(Call* call) noexcept nogil

@@ -608,36 +608,51 @@ cdef void cmd_strlen(Call* call) noexcept nogil:
 
 # ---- counters
 
-cdef void _increment(Call* call, int64_t by) noexcept nogil:
-    cdef bint wrong_type
+cdef StringAdd string_add(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags, int64_t amount,
+                          int64_t* total_out) noexcept nogil:
     cdef int64_t value = 0
-    cdef Entry* entry
     cdef char[INTEGER_TEXT_MAX] scratch
-    cdef TableSlot slot = call_find_write_type(call, 1, TYPE_STRING, &wrong_type)
-    if wrong_type:
-        return
-    entry = slot_entry(slot) if slot != NULL else NULL
+    cdef TableSlot slot = keyspace_find_slot(keyspace, database, key, hash, FIND_WRITE | flags)
+    cdef Entry* entry = slot_entry(slot) if slot != NULL else NULL
     if entry != NULL:
+        if unlikely(entry_type(entry) != TYPE_STRING):
+            return STRING_ADD_WRONG_TYPE
         if likely(entry.flags & ENTRY_INTEGER):
             value = entry_integer(entry)
         elif not parse_integer(entry_bytes(entry, scratch), &value):
-            error_not_integer(call)
-            return
-    if unlikely(add_overflows(value, by, &value)):
-        reply_error(call.reply, b"ERR increment or decrement would overflow")
-        return
+            return STRING_ADD_NOT_INTEGER
+    if unlikely(add_overflows(value, amount, &value)):
+        return STRING_ADD_OVERFLOWS
     if entry == NULL:
-        entry = keyspace_add(call.keyspace, call.database, call.argv[1], call_hash(call, 1), value_of_integer(value))
+        entry = keyspace_add(keyspace, database, key, hash, value_of_integer(value))
     elif entry.flags & ENTRY_INTEGER:
         entry_set_integer(entry, value)
-        keyspace_resized_integer(call.database, entry, value)
+        keyspace_resized_integer(database, entry, value)
     else:
-        entry = keyspace_change_value(call.keyspace, call.database, slot, value_of_integer(value))
+        entry = keyspace_change_value(keyspace, database, slot, value_of_integer(value))
     if unlikely(entry == NULL):
+        return STRING_ADD_NO_MEMORY
+    keyspace.dirty += 1
+    if unlikely(keyspace.wanted):
+        keyspace_touched(keyspace, database, key)
+        keyspace_event(keyspace, database, EVENT_STRING, b"incrby", key)
+    total_out[0] = value
+    return STRING_ADDED
+
+
+cdef void _increment(Call* call, int64_t by) noexcept nogil:
+    cdef int64_t total
+    cdef StringAdd outcome = string_add(call.keyspace, call.database, call.argv[1], call_hash(call, 1), _touch_flag(call), by, &total)
+    if likely(outcome == STRING_ADDED):
+        reply_integer(call.reply, total)
+    elif outcome == STRING_ADD_WRONG_TYPE:
+        error_wrong_type(call)
+    elif outcome == STRING_ADD_NOT_INTEGER:
+        error_not_integer(call)
+    elif outcome == STRING_ADD_OVERFLOWS:
+        reply_error(call.reply, b"ERR increment or decrement would overflow")
+    else:
         error_memory(call)
-        return
-    call_changed(call, 1, EVENT_STRING, b"incrby")
-    reply_integer(call.reply, value)
 
 
 cdef void cmd_incr(Call* call) noexcept nogil:

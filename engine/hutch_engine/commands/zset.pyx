@@ -21,7 +21,7 @@ from hutch_engine.keyspace.entry cimport TYPE_ZSET, Entry, entry_set_form, entry
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_ZSET, FIND_WRITE, Database, Keyspace, keyspace_add, keyspace_delete, keyspace_event,
     keyspace_find, keyspace_hash, keyspace_overwritten, keyspace_resized, keyspace_set, keyspace_touched, zset_of)
-from hutch_engine.keyspace.types.zset cimport zset_encoding, zset_value
+from hutch_engine.keyspace.zset_type cimport zset_encoding, zset_value
 from hutch_engine.structures.sorted_set cimport (
     SortedCursor, SortedSet, sorted_score_text, sorted_set_add, sorted_set_at, sorted_set_change, sorted_set_count,
     sorted_set_free, sorted_set_growth_bytes, sorted_set_new, sorted_set_next, sorted_set_of, sorted_set_previous, sorted_set_random,

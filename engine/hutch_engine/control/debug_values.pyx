@@ -9,7 +9,7 @@ from hutch_engine.base.slice cimport slice_of
 from hutch_engine.commands.call cimport Call
 from hutch_engine.commands.reply cimport reply_error, reply_verbatim
 from hutch_engine.keyspace.entry cimport TYPE_LIST, Entry, entry_encoding, entry_pointer, entry_type
-from hutch_engine.keyspace.types.list cimport LIST_QUICKLIST, list_fill_shown, list_node_bytes
+from hutch_engine.keyspace.list_type cimport LIST_QUICKLIST, list_fill_shown, list_node_bytes
 from hutch_engine.keyspace.value_types cimport entry_listpack
 from hutch_engine.structures.listpack cimport (
     Listpack, ListpackValue, listpack_bytes, listpack_first, listpack_get, listpack_length, listpack_next)

@@ -33,5 +33,16 @@ cdef inline bint looked_still_true(const Looked* looked, object value) noexcept:
             and looked.pool_number == number_of_class(looked.pool)
             and looked.connection_number == number_of_class(looked.connection))
 
+cdef class CompiledClient:
+    """A client whose compiled methods answer as long as its classes are what they were when somebody looked at them."""
+    cdef Looked hot_looked           # true: nothing about the client is customised, and there is a session to run in
+    cdef Looked hot_seen             # true: it is still right what is known of the client
+    cdef tuple hot_kinds             # whose pointers are in the two
+    cdef tuple hot_numbers
+    cdef bint hot_enabled            # nothing about the client is customised, as far as was seen
+
+    cdef bint _hot_has_session(self)
+    cdef int _hot_decide(self) except -1
+
 cdef int looked_set(Looked* looked, tuple kinds, tuple numbers) except -1
 """These three classes were found in order; the numbers are those that `class_number` gave before. `kinds` must outlive `looked`."""

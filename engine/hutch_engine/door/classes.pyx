@@ -29,6 +29,51 @@ def class_number(kind):
 
 
 @cython.auto_pickle(False)
+cdef class CompiledClient:
+    cdef bint _hot_has_session(self):
+        """Is there a session for the compiled methods? Subclasses know."""
+        return False
+
+    def _hot_enable(self, tuple kinds not None, tuple numbers not None, bint on):
+        """Three classes (the client's, its pool's, the connections') were looked at; the numbers are those that class_number
+        gave before. On: the short way is open as long as they keep them. Off: every call takes the general way."""
+        with cython.critical_section(self):
+            self.hot_looked.own = 0
+            self.hot_kinds = kinds
+            self.hot_numbers = numbers
+            self.hot_enabled = on
+            looked_set(&self.hot_seen, kinds, numbers)
+            self._hot_decide()
+
+    def _hot_disable(self):
+        """Every call takes the general way."""
+        with cython.critical_section(self):
+            self.hot_enabled = False
+            self.hot_looked.own = 0
+
+    cdef int _hot_decide(self) except -1:
+        """Open the short way, if it may be. Requires the object's critical section."""
+        if self.hot_enabled and self._hot_has_session():
+            looked_set(&self.hot_looked, self.hot_kinds, self.hot_numbers)
+        return 0
+
+    @property
+    def _hot_attached(self):
+        """Is there a session for the compiled methods?"""
+        return self._hot_has_session()
+
+    @property
+    def _hot_stale(self):
+        """Was one of the classes changed since _hot_enable?"""
+        return not looked_still_true(&self.hot_seen, self)
+
+    @property
+    def _hot(self):
+        """Would a plain call take the short way?"""
+        return looked_still_true(&self.hot_looked, self)
+
+
+@cython.auto_pickle(False)
 @cython.final
 cdef class Noticed:
     """A method of `base` in a class derived from it, which calls `notice(instance)` when it is replaced on an instance."""

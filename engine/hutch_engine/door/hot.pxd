@@ -1,29 +1,28 @@
 """The commands that programs call most, without the reply in between: the same rules, less ceremony.
 
-A hot method runs only when nothing is out of the ordinary: an open session outside MULTI, no memory limit, no
-pause, an engine that nobody else is at for more than a microsecond, names and values that are words as they are. Those that change keys without a command's handler also leave
-it to the general way when somebody watches keys or hears events. Everything else takes the general way, the next class's method of the same name.
+A hot method runs only when nothing is out of the ordinary: an open session outside MULTI, memory to be had, no
+pause, an engine that nobody else is at for more than a microsecond, names and values that are words as they are. Everything
+else takes the general way, the next class's method of the same name. What changes keys is the command's own inner function,
+which records its effects; hot_end acts on them.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from hutch_engine.base.clock cimport clock_coarse_s
-from hutch_engine.base.compiler cimport likely, ticks, unlikely
+from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.lock cimport lock_release, lock_try, lock_try_briefly
-from hutch_engine.base.memory cimport heap_is_short
 from hutch_engine.base.slice cimport Slice
-from hutch_engine.commands.command cimport CMD_WRITE, Command
-from hutch_engine.door.engine cimport Session
-from hutch_engine.door.classes cimport Looked, looked_still_true
+from hutch_engine.commands.command cimport Command
+from hutch_engine.door.session cimport Session
+from hutch_engine.door.classes cimport CompiledClient, looked_still_true
 from hutch_engine.door.codec cimport Codec
-from hutch_engine.keyspace.keyspace cimport Keyspace
-from hutch_engine.state.engine cimport (BUSY_NOT, PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY,
-                                         SESSION_CLOSE_NOW, SESSION_IN_SCRIPT, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_TOUCH,
-                                         SESSION_POSTPONED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
-                                         SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING,
-                                         CommandStats, Engine as EngineStruct, Session as SessionStruct, engine_is_ours)
-from hutch_engine.executor.executor cimport act_on_effects
-from hutch_engine.executor.latency cimport latency_note
+from hutch_engine.executor.admission cimport WAY_CLIENT, admission_finds_memory, admission_is_plain
+from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due
+from hutch_engine.executor.run cimport run_begin, run_end, run_observed_words
+from hutch_engine.state.engine cimport (
+    SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT, SESSION_MONITOR,
+    SESSION_MULTI, SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT,
+    SESSION_SUBSCRIBED, SESSION_TRACKING, Engine as EngineStruct, Session as SessionStruct, engine_is_ours)
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text)
@@ -38,27 +37,19 @@ cdef enum:
                | SESSION_BLOCKED | SESSION_POSTPONED | SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_TRACKING
                | SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY | SESSION_IN_SCRIPT)
 
-cdef enum:
-    HOT_SAMPLE = 64
-
-cdef class HotMethods:
+cdef class HotMethods(CompiledClient):
     cdef Session hot_session         # None until the first connection; then never another one
     cdef EngineStruct* hot_engine    # borrowed from hot_session
     cdef int64_t hot_monotonic_us    # the monotonic clock less the engine's, when it was attached
     cdef int hot_database            # the one the client was made for
-    cdef Looked hot_looked           # true: nothing about the client is customised, and hot_session is there
-    cdef Looked hot_seen             # true: it is still right what is known of the client
-    cdef tuple hot_kinds             # whose pointers are in the two
-    cdef tuple hot_numbers
-    cdef bint hot_enabled            # nothing about the client is customised, as far as was seen
 
-    cdef int _hot_decide(self) except -1
     cdef bint _set_plainly(self, object name, object value) except -1
     cdef object _set_with(self, PyObject* const* args, tuple options)
     cdef object _add(self, object name, int64_t amount, const Command* command)
     cdef object _amount(self, object amount)
+    cdef bint _name_keys(self, tuple names, Slice* keys, uint64_t* hashes) except -1
     cdef object _remove(self, tuple names, const Command* command)
-    cdef object _left(self, object name, const Command* command, int64_t* left_out)
+    cdef object _left(self, object name, const Command* command, bint seconds)
 
 
 cdef inline bint hot_is_on(HotMethods self) noexcept:
@@ -81,16 +72,8 @@ cdef inline bint hot_word(object value, Codec codec, Slice* word) noexcept:
     return False
 
 
-cdef inline void hot_sample(EngineStruct* engine, const Command* command) noexcept nogil:
-    """Before a command that hot_count counts. Two looks at the clock would be a fifth of a GET: the time is taken of the
-    first call and then of one in HOT_SAMPLE."""
-    engine.hot_ticks = 0 if likely(engine.stats[command.id].calls % HOT_SAMPLE) else ticks()
-
-
-cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Command* command,
-                                     uint32_t unheard) noexcept:
-    """The session, with the engine's lock held and everything as usual; or NULL, and nothing is held.
-    `unheard`: the effects (WANT_ bits) that the caller does not record: if somebody wants them, NULL."""
+cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Command* command) noexcept:
+    """The session, with the engine's lock held and everything as usual; or NULL, and nothing is held."""
     cdef EngineStruct* engine = self.hot_engine
     cdef SessionStruct* core
     cdef int64_t now_s
@@ -99,42 +82,30 @@ cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Com
     if unlikely(not lock_try(&engine.lock)) and not lock_try_briefly(&engine.lock):
         return NULL                      # the general way waits for it, without the GIL
     core = session.core
+    engine.keyspace.now_ms = 0
     if unlikely(engine.closed or core == NULL
                 or core.database_index != self.hot_database or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
-                or engine.pause_kind != PAUSE_NONE or engine.monitor_count != 0 or engine.busy != BUSY_NOT
-                or engine.keyspace.wanted & unheard or engine.config.maxmemory != 0
-                or (command.flags & CMD_WRITE and heap_is_short(&engine.heap))):
+                or (unlikely(not admission_is_plain(core, command))
+                    and (engine.gate != 0 or not admission_finds_memory(core, command, NULL, 0, WAY_CLIENT)))):
         lock_release(&engine.lock)
         return NULL
-    engine.keyspace.now_ms = 0
     now_s = clock_coarse_s(&engine.clock)
     engine.keyspace.access_clock = <uint32_t>now_s
     core.last_command = command
-    hot_sample(engine, command)
+    run_begin(engine, command)
     # CLIENT LIST shows it in seconds: not worth a second look at a clock.
     core.used_us = now_s * 1000000 + self.hot_monotonic_us
     return core
 
 
-cdef inline void hot_count(SessionStruct* core, const Command* command) noexcept nogil:
-    """A command ran that no run_command counts."""
-    cdef EngineStruct* engine = core.engine
-    cdef CommandStats* stats = &engine.stats[command.id]
-    cdef uint64_t elapsed
-    stats.calls += 1
-    if unlikely(engine.hot_ticks != 0):
-        elapsed = ticks() - engine.hot_ticks
-        engine.hot_ticks = 0
-        stats.ticks += elapsed
-        latency_note(engine, stats, elapsed)
-    else:
-        stats.untimed += 1
-    engine.commands_processed += 1
-    core.commands += 1
+cdef inline void hot_count(SessionStruct* core, const Command* command, Slice* words, size_t count) noexcept nogil:
+    """A command ran that no run_command counts. Its words without its name are for those who observe."""
+    if unlikely(core.engine.observers != 0):
+        run_observed_words(core, command, words, count)
+    run_end(core, command)
 
 
 cdef inline void hot_end(SessionStruct* core) noexcept nogil:
-    cdef Keyspace* keyspace = &core.engine.keyspace
-    if unlikely(keyspace.effect_count != 0 or keyspace.chores != 0 or keyspace.earliest_added_ms != INT64_MAX):
-        act_on_effects(core.engine)
+    if unlikely(aftermath_is_due(core.engine)):
+        aftermath(core.engine)
     lock_release(&core.engine.lock)

@@ -1,7 +1,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Union
 
-from .door import Session
+from .session import Session
 
 Key = Union[bytes, bytearray, memoryview, str]
 Value = Union[bytes, bytearray, memoryview, str, int, float]

@@ -1,29 +1,26 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic
 """See hot.pxd."""
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from hutch_engine.base.clock cimport clock_coarse_ms, monotonic_us
-from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
+from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.base.outcome cimport INVALID, NOT_FOUND, OK, Outcome
+from hutch_engine.commands.call cimport HASHED_KEYS
 from hutch_engine.commands.command cimport Command
-from hutch_engine.commands.string cimport string_get_fast, string_set_fast
-from hutch_engine.door.engine cimport Session
-from hutch_engine.door.classes cimport looked_set, looked_still_true
+from hutch_engine.commands.expiry cimport expiry_left
+from hutch_engine.commands.keys cimport keys_count, keys_remove
+from hutch_engine.commands.string cimport STRING_ADDED, StringAdd, string_add, string_get_fast, string_set_fast
+from hutch_engine.door.session cimport Session
 from hutch_engine.door.codec cimport Codec
-from hutch_engine.keyspace.entry cimport (ENTRY_INTEGER, TYPE_STRING, Entry, entry_deadline_ms, entry_integer,
-                                          entry_type, value_of_integer)
-from hutch_engine.keyspace.keyspace cimport (FIND_NO_TOUCH, FIND_WRITE, WANT_EVENTS, WANT_TOUCHED, Database, Keyspace, keyspace_add,
-                                             keyspace_change_value, keyspace_delete, keyspace_find, keyspace_find_slot,
-                                             keyspace_hash, keyspace_now)
+from hutch_engine.keyspace.keyspace cimport FIND_NO_TOUCH, keyspace_hash
 from hutch_engine.commands.command_table cimport command_table_find
 from hutch_engine.state.engine cimport Session as SessionStruct
-from hutch_engine.structures.table cimport TableSlot
 
 cdef extern from "Python.h":
     ctypedef struct PyTypeObject:
@@ -48,8 +45,6 @@ cdef extern from *:
 
 cdef enum:
     VALUE_SMALL = 512                # bytes copied to the stack under the lock
-    KEYS_SMALL = 16
-    HEARD = WANT_TOUCHED | WANT_EVENTS   # what the methods that change keys by themselves do not record
 
 # Entries of the constant command table.
 cdef const Command* GET = command_table_find(slice_of_text(b"get"))
@@ -106,43 +101,8 @@ cdef class HotMethods:
         """Do the hot methods run in this session?"""
         return self.hot_session is session
 
-    @property
-    def _hot_attached(self):
-        """Is there a session for the hot methods?"""
+    cdef bint _hot_has_session(self):
         return self.hot_session is not None
-
-    def _hot_enable(self, tuple kinds not None, tuple numbers not None, bint on):
-        """Three classes (the client's, its pool's, the connections') were looked at; the numbers are those that
-        door/classes.class_number gave before. On: the short way is open as long as they keep them. Off: every call takes the
-        general way."""
-        with cython.critical_section(self):
-            self.hot_looked.own = 0
-            self.hot_kinds = kinds
-            self.hot_numbers = numbers
-            self.hot_enabled = on
-            looked_set(&self.hot_seen, kinds, numbers)
-            self._hot_decide()
-
-    def _hot_disable(self):
-        """Every call takes the general way."""
-        with cython.critical_section(self):
-            self.hot_enabled = False
-            self.hot_looked.own = 0
-
-    cdef int _hot_decide(self) except -1:
-        if self.hot_session is not None and self.hot_enabled:
-            looked_set(&self.hot_looked, self.hot_kinds, self.hot_numbers)
-        return 0
-
-    @property
-    def _hot_stale(self):
-        """Was one of the classes changed since _hot_enable?"""
-        return not looked_still_true(&self.hot_seen, self)
-
-    @property
-    def _hot(self):
-        """Would a plain call take the short way?"""
-        return hot_is_on(self)
 
     def get(self, name):
         """
@@ -158,7 +118,7 @@ cdef class HotMethods:
         cdef char[INTEGER_TEXT_MAX] digits
         if hot_is_on(self) and hot_word(name, self.hot_session.codec, &key):
             session = self.hot_session
-            core = hot_begin(self, self.hot_session, GET, 0)
+            core = hot_begin(self, self.hot_session, GET)
             if core != NULL:
                 outcome = string_get_fast(&core.engine.keyspace, core.call.database, key, &value, digits)
                 if likely(outcome == OK):
@@ -171,7 +131,7 @@ cdef class HotMethods:
                             memcpy(large, value.data, value.length)
                         value.data = large
                 if likely(outcome != INVALID):
-                    hot_count(core, GET)
+                    hot_count(core, GET, &key, 1)
                 hot_end(core)                       # the key may have expired just now
                 if likely(outcome == OK):
                     if unlikely(value.data == NULL):
@@ -186,19 +146,18 @@ cdef class HotMethods:
     cdef bint _set_plainly(self, object name, object value) except -1:
         """SET without options; False: nothing happened, the general way may."""
         cdef SessionStruct* core
-        cdef Slice key
-        cdef Slice word
+        cdef Slice[2] words              # key and value
         cdef char[INTEGER_TEXT_MAX] digits
         cdef bint done
-        if (not hot_is_on(self) or not hot_word(name, self.hot_session.codec, &key)
-                or not _value_word(value, self.hot_session.codec, &word, digits)):
+        if (not hot_is_on(self) or not hot_word(name, self.hot_session.codec, &words[0])
+                or not _value_word(value, self.hot_session.codec, &words[1], digits)):
             return False
-        core = hot_begin(self, self.hot_session, SET, 0)
+        core = hot_begin(self, self.hot_session, SET)
         if core == NULL:
             return False
-        done = string_set_fast(&core.engine.keyspace, core.call.database, key, word)
+        done = string_set_fast(&core.engine.keyspace, core.call.database, words[0], words[1])
         if likely(done):
-            hot_count(core, SET)
+            hot_count(core, SET, words, 2)
         hot_end(core)
         return done
 
@@ -209,36 +168,23 @@ cdef class HotMethods:
     cdef object _add(self, object name, int64_t amount, const Command* command):
         """The new number, or None: then nothing happened."""
         cdef SessionStruct* core
-        cdef Keyspace* keyspace
-        cdef Database* database
-        cdef TableSlot slot
-        cdef Entry* entry
-        cdef uint64_t hash
-        cdef Slice key
+        cdef StringAdd outcome
+        cdef Slice[2] words              # key and, for those who observe, what is added
+        cdef char[INTEGER_TEXT_MAX] digits
         cdef int64_t total = 0
-        cdef bint done = False
-        if not hot_word(name, self.hot_session.codec, &key):
+        if not hot_word(name, self.hot_session.codec, &words[0]):
             return None
-        core = hot_begin(self, self.hot_session, command, HEARD)
+        core = hot_begin(self, self.hot_session, command)
         if core == NULL:
             return None
-        keyspace = &core.engine.keyspace
-        database = core.call.database
-        hash = keyspace_hash(keyspace, key)
-        slot = keyspace_find_slot(keyspace, database, key, hash, FIND_WRITE)
-        if slot == NULL:
-            total = amount
-            done = keyspace_add(keyspace, database, key, hash, value_of_integer(total)) != NULL
-        else:
-            entry = <Entry*>slot[0]
-            if (entry_type(entry) == TYPE_STRING and entry.flags & ENTRY_INTEGER
-                    and not add_overflows(entry_integer(entry), amount, &total)):
-                done = keyspace_change_value(keyspace, database, slot, value_of_integer(total)) != NULL
-        if likely(done):
-            keyspace.dirty += 1
-            hot_count(core, command)
+        outcome = string_add(&core.engine.keyspace, core.call.database, words[0],
+                             keyspace_hash(&core.engine.keyspace, words[0]), 0, amount, &total)
+        if likely(outcome == STRING_ADDED):
+            if unlikely(core.engine.observers != 0):
+                words[1] = slice_of(digits, format_integer(-amount if command == DECRBY else amount, digits))
+            hot_count(core, command, words, 2)
         hot_end(core)
-        return total if done else None
+        return total if outcome == STRING_ADDED else None
 
     cdef object _amount(self, object amount):
         """What the short way can add, or None."""
@@ -270,32 +216,31 @@ cdef class HotMethods:
 
     decr = decrby
 
-    cdef object _remove(self, tuple names, const Command* command):
-        cdef SessionStruct* core
-        cdef Keyspace* keyspace
-        cdef TableSlot slot
-        cdef uint64_t hash
-        cdef Slice[KEYS_SMALL] keys
+    cdef bint _name_keys(self, tuple names, Slice* keys, uint64_t* hashes) except -1:
+        """Up to HASHED_KEYS words and their hashes; False where there are more, or none, or the general way is to look at them."""
         cdef Py_ssize_t i
-        cdef Py_ssize_t count = len(names)
-        cdef int64_t removed = 0
-        if count == 0 or count > KEYS_SMALL:
-            return None
-        for i in range(count):
+        if not hot_is_on(self) or not 0 < len(names) <= HASHED_KEYS:
+            return False
+        for i in range(len(names)):
             if not hot_word(names[i], self.hot_session.codec, &keys[i]):
-                return None
-        core = hot_begin(self, self.hot_session, command, HEARD)
+                return False
+            hashes[i] = keyspace_hash(&self.hot_engine.keyspace, keys[i])
+        return True
+
+    cdef object _remove(self, tuple names, const Command* command):
+        """How many there were, or None: then nothing happened."""
+        cdef SessionStruct* core
+        cdef Slice[HASHED_KEYS] keys
+        cdef uint64_t[HASHED_KEYS] hashes
+        cdef int64_t removed
+        if not self._name_keys(names, keys, hashes):
+            return None
+        core = hot_begin(self, self.hot_session, command)
         if core == NULL:
             return None
-        keyspace = &core.engine.keyspace
-        for i in range(count):
-            hash = keyspace_hash(keyspace, keys[i])
-            slot = keyspace_find_slot(keyspace, core.call.database, keys[i], hash, FIND_WRITE | FIND_NO_TOUCH)
-            if slot != NULL:
-                keyspace_delete(keyspace, core.call.database, slot, hash, command == UNLINK or keyspace.lazy_user_delete)
-                keyspace.dirty += 1
-                removed += 1
-        hot_count(core, command)
+        removed = keys_remove(&core.engine.keyspace, core.call.database, keys, hashes, <size_t>len(names),
+                              command == UNLINK or core.engine.keyspace.lazy_user_delete)
+        hot_count(core, command, keys, <size_t>len(names))
         hot_end(core)
         return removed
 
@@ -303,20 +248,18 @@ cdef class HotMethods:
         """
         Delete one or more keys specified by ``names``; returns how many there were. O(names)
         """
-        if hot_is_on(self):
-            removed = self._remove(names, DEL)
-            if removed is not None:
-                return removed
+        removed = self._remove(names, DEL)
+        if removed is not None:
+            return removed
         return super(HotMethods, self).delete(*names)
 
     def unlink(self, *names):
         """
         Unlink one or more keys specified by ``names``; big values are freed in the background. O(names)
         """
-        if hot_is_on(self):
-            removed = self._remove(names, UNLINK)
-            if removed is not None:
-                return removed
+        removed = self._remove(names, UNLINK)
+        if removed is not None:
+            return removed
         return super(HotMethods, self).unlink(*names)
 
     def exists(self, *names):
@@ -324,69 +267,46 @@ cdef class HotMethods:
         Return the number of ``names`` that exist. O(names)
         """
         cdef SessionStruct* core
-        cdef Slice[KEYS_SMALL] keys
-        cdef Py_ssize_t i
-        cdef Py_ssize_t count = len(names)
-        cdef int64_t found = 0
-        cdef bint plain = hot_is_on(self) and 0 < count <= KEYS_SMALL
-        if plain:
-            for i in range(count):
-                if not hot_word(names[i], self.hot_session.codec, &keys[i]):
-                    plain = False
-                    break
-        if plain:
-            core = hot_begin(self, self.hot_session, EXISTS, 0)
+        cdef Slice[HASHED_KEYS] keys
+        cdef uint64_t[HASHED_KEYS] hashes
+        cdef int64_t found
+        if self._name_keys(names, keys, hashes):
+            core = hot_begin(self, self.hot_session, EXISTS)
             if core != NULL:
-                for i in range(count):
-                    if keyspace_find(&core.engine.keyspace, core.call.database, keys[i],
-                                     keyspace_hash(&core.engine.keyspace, keys[i]), FIND_NO_TOUCH) != NULL:
-                        found += 1
-                hot_count(core, EXISTS)
+                found = keys_count(&core.engine.keyspace, core.call.database, keys, hashes, <size_t>len(names), FIND_NO_TOUCH)
+                hot_count(core, EXISTS, keys, <size_t>len(names))
                 hot_end(core)
                 return found
         return super(HotMethods, self).exists(*names)
 
-    cdef object _left(self, object name, const Command* command, int64_t* left_out):
-        """Milliseconds to live, -1 without a deadline, -2 without a key. None: it was not asked."""
+    cdef object _left(self, object name, const Command* command, bint seconds):
+        """What TTL or PTTL answers, or None: it was not asked."""
         cdef SessionStruct* core
-        cdef Entry* entry
         cdef Slice key
-        if not hot_word(name, self.hot_session.codec, &key):
+        cdef int64_t left
+        if not hot_is_on(self) or not hot_word(name, self.hot_session.codec, &key):
             return None
-        core = hot_begin(self, self.hot_session, command, 0)
+        core = hot_begin(self, self.hot_session, command)
         if core == NULL:
             return None
-        entry = keyspace_find(&core.engine.keyspace, core.call.database, key,
-                              keyspace_hash(&core.engine.keyspace, key), FIND_NO_TOUCH)
-        left_out[0] = -2
-        if entry != NULL:
-            left_out[0] = entry_deadline_ms(entry)
-            if left_out[0] >= 0:
-                left_out[0] = max(left_out[0] - keyspace_now(&core.engine.keyspace), 0)
-        hot_count(core, command)
+        left = expiry_left(&core.engine.keyspace, core.call.database, key, keyspace_hash(&core.engine.keyspace, key), False, seconds)
+        hot_count(core, command, &key, 1)
         hot_end(core)
-        return True
+        return left
 
     def ttl(self, name):
         """
         Return the seconds until key ``name`` expires; -1 if it does not, -2 if there is no such key. O(1)
         """
-        cdef int64_t left = 0
-        if (hot_is_on(self)
-                and self._left(name, TTL, &left) is not None):
-            # Unsigned, as in commands/expiry: deadlines reach to the end of int64.
-            return <int64_t>((<uint64_t>left + 500) // 1000) if left >= 0 else left
-        return super(HotMethods, self).ttl(name)
+        left = self._left(name, TTL, True)
+        return super(HotMethods, self).ttl(name) if left is None else left
 
     def pttl(self, name):
         """
         Return the milliseconds until key ``name`` expires; -1 if it does not, -2 if there is no such key. O(1)
         """
-        cdef int64_t left = 0
-        if (hot_is_on(self)
-                and self._left(name, PTTL, &left) is not None):
-            return left
-        return super(HotMethods, self).pttl(name)
+        left = self._left(name, PTTL, False)
+        return super(HotMethods, self).pttl(name) if left is None else left
 
 
 # ---- descriptors of the subclass

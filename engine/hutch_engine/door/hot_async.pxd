@@ -6,7 +6,7 @@ compiled method of the same name (door/hot, door/hot_collections) and, when that
 coroutine. Arguments that do not fit are refused when the method is called, as by any function.
 """
 from cpython.object cimport PyObject
-from hutch_engine.door.classes cimport Looked
+from hutch_engine.door.classes cimport CompiledClient
 from hutch_engine.door.hot_collections cimport HotCollections
 
 ctypedef object (*FastMethod)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*)
@@ -20,15 +20,8 @@ cdef enum CallState:
     CALL_DELEGATED                   # redis-py's coroutine runs
     CALL_OVER
 
-cdef class HotAsync:
+cdef class HotAsync(CompiledClient):
     cdef HotCollections short_way    # None until the first connection
-    cdef Looked hot_looked           # as a HotMethods'
-    cdef Looked hot_seen
-    cdef tuple hot_kinds
-    cdef tuple hot_numbers
-    cdef bint hot_enabled
-
-    cdef int _hot_decide(self) except -1
 
 cdef class AsyncMethod:
     cdef VectorCall vectorcall

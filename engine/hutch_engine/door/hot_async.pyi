@@ -1,6 +1,6 @@
 from typing import Any, Callable
 
-from .door import Session
+from .session import Session
 
 class HotAsync:
     def _hot_attach(self, session: Session, database: int) -> None: ...

@@ -6,8 +6,8 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from hutch_engine.base.compiler cimport likely, unlikely
-from hutch_engine.door.engine cimport Session
-from hutch_engine.door.classes cimport looked_set, looked_still_true
+from hutch_engine.door.session cimport Session
+from hutch_engine.door.classes cimport looked_still_true
 from hutch_engine.door.hot cimport HotMethods
 from hutch_engine.door.hot_collections cimport HotCollections
 from hutch_engine.door.classes import class_number
@@ -102,41 +102,8 @@ cdef class HotAsync:
         if self.short_way is not None:
             self.short_way._hot_attach_scripts(session)
 
-    @property
-    def _hot_attached(self):
-        """Is there a session for the hot methods?"""
+    cdef bint _hot_has_session(self):
         return self.short_way is not None
-
-    def _hot_enable(self, tuple kinds not None, tuple numbers not None, bint on):
-        """See HotMethods._hot_enable."""
-        with cython.critical_section(self):
-            self.hot_looked.own = 0
-            self.hot_kinds = kinds
-            self.hot_numbers = numbers
-            self.hot_enabled = on
-            looked_set(&self.hot_seen, kinds, numbers)
-            self._hot_decide()
-
-    def _hot_disable(self):
-        """Every call takes the general way."""
-        with cython.critical_section(self):
-            self.hot_enabled = False
-            self.hot_looked.own = 0
-
-    cdef int _hot_decide(self) except -1:
-        if self.short_way is not None and self.hot_enabled:
-            looked_set(&self.hot_looked, self.hot_kinds, self.hot_numbers)
-        return 0
-
-    @property
-    def _hot_stale(self):
-        """Was one of the classes changed since _hot_enable?"""
-        return not looked_still_true(&self.hot_seen, self)
-
-    @property
-    def _hot(self):
-        """Would a plain call take the short way?"""
-        return looked_still_true(&self.hot_looked, self)
 
 
 @cython.auto_pickle(False)

@@ -6,7 +6,7 @@ are no words, a session inside MULTI) takes the general way.
 """
 from cpython.object cimport PyObject
 from hutch_engine.commands.command cimport Command
-from hutch_engine.door.engine cimport Session
+from hutch_engine.door.session cimport Session
 from hutch_engine.door.codec cimport Arguments
 from hutch_engine.door.hot cimport HotMethods
 from hutch_engine.door.hot_replies cimport Shape

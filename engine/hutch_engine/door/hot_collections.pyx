@@ -9,13 +9,15 @@ from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, format_double
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.command cimport Command
 from hutch_engine.door.codec cimport SCRATCH_SMALL, Arguments, Codec, Cursor, arguments_clear, arguments_init, decode_reply
-from hutch_engine.door.engine cimport Session, raise_interrupt
+from hutch_engine.door.session cimport Session
+from hutch_engine.door.waits cimport raise_interrupt
 from hutch_engine.door.hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, hot_begin, hot_end, hot_is_on
 from hutch_engine.door.hot_replies cimport (AS_IT_IS, DONE, NUMBER, PAIRS, TRUTH, UNIQUE, HotReply, Shape, hot_add, hot_shaped,
                                            hot_take)
 from hutch_engine.commands.command_table cimport command_table_find
-from hutch_engine.state.engine cimport Engine as EngineStruct, Session as SessionStruct, engine_bury_late
-from hutch_engine.executor.executor cimport run_command
+from hutch_engine.executor.run cimport run_command
+from hutch_engine.sessions.session cimport engine_free_deferred_if_unlocked
+from hutch_engine.state.engine cimport Engine as EngineStruct, Session as SessionStruct
 
 cdef extern from "Python.h":
     bint PyLong_CheckExact(object value)
@@ -95,7 +97,7 @@ cdef class HotCollections(HotMethods):
         """Run the command on these words, its name not yet among them; or NotImplemented."""
         cdef HotReply reply
         cdef bint refused
-        cdef SessionStruct* core = hot_begin(self, self.hot_session, command, 0)
+        cdef SessionStruct* core = hot_begin(self, self.hot_session, command)
         if core == NULL:
             return NotImplemented
         if unlikely(core.reply.buffer.length != 0):      # what another thread waited for, and has not taken yet
@@ -144,7 +146,7 @@ cdef class HotCollections(HotMethods):
             hot_add(&words, codec, key_count)
             for word in more:
                 hot_add(&words, codec, word)
-            core = hot_begin(self, self.hot_scripts, command, 0)
+            core = hot_begin(self, self.hot_scripts, command)
             if core == NULL:
                 return NotImplemented
             if self.hot_scripts_run or core.reply.buffer.length != 0:
@@ -160,7 +162,7 @@ cdef class HotCollections(HotMethods):
                 self.hot_scripts_run = False
                 engine = core.engine
                 hot_end(core)
-                engine_bury_late(engine)     # sessions whose objects went while the script had the lock
+                engine_free_deferred_if_unlocked(engine)     # sessions whose objects went while the script had the lock
             raise_interrupt()
             if refused:
                 raise MemoryError("no memory for the reply")

@@ -7,7 +7,7 @@ woken looks for itself, so that one ring too many does no harm.
 """
 from libc.stdint cimport uint64_t
 from hutch_engine.base.buffer cimport Buffer
-from hutch_engine.door.engine cimport Session, Taken
+from hutch_engine.door.session cimport Session, Taken
 from hutch_engine.door.codec cimport Arguments, Codec
 from hutch_engine.base.bell cimport Bell
 

@@ -1,7 +1,7 @@
 from asyncio import Future
 from typing import Any, Iterable, Sequence
 
-from .door import Session
+from .session import Session
 
 WAITING: Any
 LATER: Any
@@ -37,4 +37,4 @@ class Submission:
 
 def run_now(session: Session, words: tuple[Any, ...], decode: bool | None = None) -> Any: ...
 def listen(session: Session, bell: Doorbell, future: Future[None]) -> int: ...
-def twin(session: Session, found: Session | None = None) -> Session: ...
+def clone_session(session: Session, found: Session | None = None) -> Session: ...

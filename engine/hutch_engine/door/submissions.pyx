@@ -5,11 +5,13 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from posix.unistd cimport getpid
 from hutch_engine.base.buffer cimport buffer_append, buffer_clear, buffer_init
-from hutch_engine.door.engine cimport (ENTER_TURN, Session, Taken, Visit, interrupt_wait, take_reply, take_served, taken_init)
+from hutch_engine.door.session cimport (ENTER_TURN, Session, Taken, Visit, interrupt_wait, take_reply, take_served, taken_init)
 from hutch_engine.door.codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply, no_reply)
 from hutch_engine.base.bell cimport bell_drop, bell_new, bell_ring, bell_take
-from hutch_engine.state.engine cimport SESSION_BLOCKED, SESSION_CLOSE_NOW, engine_is_ours, session_resemble, session_use_bell
+from hutch_engine.state.engine cimport SESSION_BLOCKED, SESSION_CLOSE_NOW, engine_is_ours
+from hutch_engine.sessions.session cimport session_resemble
+from hutch_engine.sessions.wake_queue cimport session_use_bell
 from hutch_engine.executor.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED
 
 # What run_now and Submission.step answer when there is more to do.
@@ -19,7 +21,7 @@ DONE = type("DONE", (), {"__slots__": (), "__doc__": "All commands were answered
 
 
 cdef void _park(Session session, Visit* visit) noexcept nogil:
-    """A deed: the bell is to ring when the wait is over; visit.number is how it calls the session, 0: it is over."""
+    """A SessionAction: the bell is to ring when the wait is over; visit.number is how it calls the session, 0: it is over."""
     visit.number = 0
     if session.core.flags & SESSION_BLOCKED:
         session_use_bell(session.core, visit.bell)
@@ -32,13 +34,13 @@ cdef void _listen(Session session, Visit* visit) noexcept nogil:
 
 
 cdef void _stop_waiting(Session session, Visit* visit) noexcept nogil:
-    """A deed: if the command still waits it is as if it had never been given; else visit.taken has its reply."""
+    """A SessionAction: if the command still waits it is as if it had never been given; else visit.taken has its reply."""
     interrupt_wait(session, visit)
     if visit.flag:
         take_reply(session.core, visit.taken)
 
 
-cdef void _resemble(Session session, Visit* visit) noexcept nogil:
+cdef void _clone_settings(Session session, Visit* visit) noexcept nogil:
     if visit.other[0] != NULL and not visit.other[0].flags & SESSION_CLOSE_NOW:
         session_resemble(visit.other[0], session.core)
 
@@ -363,12 +365,12 @@ def listen(Session session not None, Doorbell bell not None, future):
     return visit.number
 
 
-def twin(Session session not None, Session found=None):
+def clone_session(Session session not None, Session found=None):
     """A session with the same database, protocol and names: a new one, or `found`, one made so before."""
     cdef Session other = found if found is not None else Session(session.engine, session.codec)
     cdef Visit visit
     other.open()
     visit.id = 0
     visit.other = &other.core
-    session.visit(_resemble, &visit)
+    session.visit(_clone_settings, &visit)
     return other

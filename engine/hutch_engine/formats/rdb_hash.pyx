@@ -8,7 +8,7 @@ from hutch_engine.formats.rdb cimport (
     rdb_read_u64, rdb_write_byte, rdb_write_length, rdb_write_string, rdb_write_u64)
 from hutch_engine.formats.rdb_old cimport pack_of_ziplist, pack_of_zipmap
 from hutch_engine.keyspace.entry cimport TYPE_HASH, Entry, Value, value_of_pointer
-from hutch_engine.keyspace.types.hash cimport hash_for_reading
+from hutch_engine.keyspace.hash_type cimport hash_for_reading
 from hutch_engine.keyspace.value_type cimport RdbReader, ValueMaker, ValueType
 from hutch_engine.structures.hash cimport (
     HASH_ADDED, HASH_DEADLINES, HASH_PACKED, HASH_REFUSED, Hash, HashPack, hash_deadline, hash_each, hash_earliest_ms,

@@ -8,7 +8,7 @@ from hutch_engine.formats.rdb cimport (
     pack_take, rdb_read_count, rdb_read_length, rdb_read_string, rdb_write_byte, rdb_write_length, rdb_write_string)
 from hutch_engine.formats.rdb_old cimport pack_of_ziplist
 from hutch_engine.keyspace.entry cimport TYPE_LIST, Entry, Value, entry_encoding, entry_pointer, value_of_pointer
-from hutch_engine.keyspace.types.list cimport LIST_LISTPACK, LIST_QUICKLIST
+from hutch_engine.keyspace.list_type cimport LIST_LISTPACK, LIST_QUICKLIST
 from hutch_engine.keyspace.value_type cimport RdbReader, ValueMaker, ValueType
 from hutch_engine.structures.listpack cimport (
     LISTPACK_SAFE_BYTES, Listpack, listpack_first, listpack_free, listpack_is_valid, listpack_length, listpack_next,

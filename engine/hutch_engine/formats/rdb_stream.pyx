@@ -5,7 +5,7 @@ from hutch_engine.formats.rdb cimport RDB_STREAM, RDB_STREAM_2, RDB_STREAM_3, rd
 from hutch_engine.formats.rdb_stream_reader cimport rdb_read_stream
 from hutch_engine.formats.rdb_stream_writer cimport rdb_write_stream
 from hutch_engine.keyspace.entry cimport TYPE_STREAM, Entry, Value, entry_pointer, value_of_pointer
-from hutch_engine.keyspace.types.stream cimport STREAM_LOG
+from hutch_engine.keyspace.stream_type cimport STREAM_LOG
 from hutch_engine.keyspace.value_type cimport RdbReader, ValueMaker, ValueType
 from hutch_engine.structures.stream cimport Stream
 

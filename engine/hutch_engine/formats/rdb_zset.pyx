@@ -9,7 +9,7 @@ from hutch_engine.formats.rdb cimport (
     rdb_read_count, rdb_read_string, rdb_read_u64, rdb_write_byte, rdb_write_length, rdb_write_string, rdb_write_u64)
 from hutch_engine.formats.rdb_old cimport pack_of_ziplist
 from hutch_engine.keyspace.entry cimport TYPE_ZSET, Entry, Value, value_of_pointer
-from hutch_engine.keyspace.types.zset cimport ZSET_LISTPACK, zset_for_reading, zset_value
+from hutch_engine.keyspace.zset_type cimport ZSET_LISTPACK, zset_for_reading, zset_value
 from hutch_engine.keyspace.value_type cimport RdbReader, ValueMaker, ValueType
 from hutch_engine.structures.listpack cimport (
     Listpack, ListpackValue, listpack_first, listpack_get, listpack_next, listpack_text)

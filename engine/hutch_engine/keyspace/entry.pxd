@@ -11,14 +11,14 @@
       ...         the value, right behind the key and unaligned, one of
                   EMBEDDED: length (LEB128) and bytes      (strings up to ENTRY_EMBED_MAX)
                   INTEGER:  int64
-                  neither:  pointer to the value: a long string's StringValue, or what the type has (keyspace/types/)
+                  neither:  pointer to the value: a long string's StringValue, or what its type has (value_type)
 
 An Entry* points at offset 0. Changing a deadline's presence, or an embedded value's size, makes a new
 block: functions that may do so return the entry's new address, and the caller puts it in the table.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.compiler cimport load_i64, load_ptr, store_i64, store_ptr
-from hutch_engine.base.leb128 cimport leb128_bytes, leb128_read, leb128_slice, leb128_write
+from hutch_engine.base.leb128 cimport leb128_slice
 from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.numbers cimport format_integer
 from hutch_engine.base.slice cimport Slice, slice_of
@@ -33,7 +33,7 @@ cdef enum:                       # types: the rows of value_types
     TYPE_STREAM = 5
     TYPE_NONE = 15               # no such key
 
-cdef enum:                       # encodings of strings; other types have theirs in keyspace/types/
+cdef enum:                       # encodings of strings; those of other types: list_type, set_type ...
     STRING_RAW = 0
     STRING_INT = 1
     STRING_EMBSTR = 2

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.compiler cimport load_ptr, store_i64, store_ptr
-from hutch_engine.base.leb128 cimport leb128_write_slice
+from hutch_engine.base.leb128 cimport leb128_bytes, leb128_read, leb128_slice, leb128_write_slice
 from hutch_engine.base.memory cimport (
     HEAP_SMALL_MAX, Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc)
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
@@ -189,10 +189,8 @@ cdef Entry* entry_new(Heap* heap, Slice key, Value value, bint with_deadline) no
     entry.snapshot = 0
     entry.size_class = 0
     entry.access = 0
-    at = leb128_write(block + ENTRY_HEADER_BYTES, key.length)
-    if key.length:
-        memcpy(at, key.data, key.length)
-    _write_value(entry, at + key.length, &value, pointer)
+    at = leb128_write_slice(block + ENTRY_HEADER_BYTES, key)
+    _write_value(entry, at, &value, pointer)
     return entry
 
 

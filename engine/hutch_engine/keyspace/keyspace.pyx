@@ -12,7 +12,7 @@ from hutch_engine.keyspace.entry cimport (
     TYPE_HASH, TYPE_STRING, Entry, Value, entry_deadline_ms, entry_encoding, entry_free_shell,
     entry_choose_text_encoding, entry_has_deadline, entry_key, entry_new, entry_node, entry_of_node, entry_pointer,
     entry_set_form, entry_type, entry_with_deadline, entry_with_value)
-from hutch_engine.keyspace.types.zset cimport ZSET_LISTPACK
+from hutch_engine.keyspace.zset_type cimport ZSET_LISTPACK
 from hutch_engine.keyspace.value_types cimport entry_size, value_effort, value_free, value_free_some, value_types
 from hutch_engine.structures.hash cimport (
     HASH_PACKED, Hash, HashAlarm, hash_alarm, hash_earliest_ms, hash_stored, hash_take_due)

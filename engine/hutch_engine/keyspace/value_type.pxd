@@ -1,6 +1,6 @@
 """What a value type is: one row, filled by the type's own files and constant afterwards.
 
-keyspace/types/<type>.pyx fills the row but for `save` and `load`, formats/rdb_<type>.pyx fills these two. The rows lie in
+keyspace/<type>_type.pyx fills the row but for `save` and `load`, formats/rdb_<type>.pyx fills these two. The rows lie in
 keyspace/value_types, where whoever has a value of any type finds what to do with it. Commands of a family know which
 type they have, and call its structure directly. How to add a type: docs/adding-a-type.md.
 

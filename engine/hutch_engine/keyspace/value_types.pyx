@@ -10,12 +10,12 @@ from hutch_engine.keyspace.entry cimport (
     ENTRY_EMBEDDED, ENTRY_INTEGER, TYPE_HASH, TYPE_LIST, TYPE_NONE, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET, Entry,
     Value, entry_block_bytes, entry_bytes, entry_encoding, entry_has_deadline, entry_pointer, entry_type, entry_value,
     value_of_pointer)
-from hutch_engine.keyspace.types.hash cimport hash_type
-from hutch_engine.keyspace.types.list cimport list_type
-from hutch_engine.keyspace.types.set cimport set_type
-from hutch_engine.keyspace.types.stream cimport stream_type
-from hutch_engine.keyspace.types.string cimport string_type
-from hutch_engine.keyspace.types.zset cimport zset_type
+from hutch_engine.keyspace.hash_type cimport hash_type
+from hutch_engine.keyspace.list_type cimport list_type
+from hutch_engine.keyspace.set_type cimport set_type
+from hutch_engine.keyspace.stream_type cimport stream_type
+from hutch_engine.keyspace.string_type cimport string_type
+from hutch_engine.keyspace.zset_type cimport zset_type
 from hutch_engine.keyspace.value_type cimport ENCODINGS_MAX, NO_MODULE, TYPES_MAX, ValueType, ValueTypeFill
 
 

@@ -12,19 +12,18 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.net.client_eviction cimport client_weigh, clients_evict
 from hutch_engine.state.engine cimport (
     LISTENER_ADOPTS, LISTENER_SHUTS, LISTENER_WEIGHS, SESSION_CLOSE_NOW, SESSION_UNIX_SOCKET, Engine, Session,
-    engine_wake_listener, session_free, session_memory, session_new)
+    engine_wake_listener)
+from hutch_engine.sessions.session cimport session_free, session_memory, session_new
 from hutch_engine.net.poller cimport POLL_READ, poller_add, poller_change, poller_remove
 from hutch_engine.net.resp_parser cimport parser_clear, parser_init, words_clear
 from hutch_engine.net.sockets cimport (
     ACCEPT_AGAIN, ACCEPT_NO_DESCRIPTOR, ACCEPTED, ADDRESS_TEXT_MAX, AcceptOutcome, socket_accept, socket_address,
     socket_close, socket_listen_tcp, socket_listen_unix, socket_peer_is_loopback, socket_port, socket_share_port,
     socket_tune, socket_write)
+from hutch_engine.sessions.output_limit cimport OUTPUT_NORMAL
 
 cdef extern from "<unistd.h>" nogil:
     int unlink(const char* path) noexcept
-
-cdef enum:
-    CLASS_NORMAL = 0                # of client-output-buffer-limit
 
 
 # ---- opening
@@ -230,7 +229,6 @@ cdef bint connections_open(Listener* listener, char* error_out, size_t error_siz
     engine.listener_chores &= ~<uint32_t>LISTENER_SHUTS
     engine.wake_fd = listener.poller.wake_write_fd
     engine.listening = listener
-    engine.rebind = _rebind
     lock_release(&engine.lock)
     return True
 
@@ -244,9 +242,7 @@ cdef Slice _slice_of_path(const char* path) noexcept nogil:
 
 # ---- listening elsewhere
 
-cdef bint _rebind(Engine* engine, Buffer* error_out) noexcept nogil:
-    """Engine.rebind, in any thread, with the lock held: sockets for the present configuration are opened here, the
-    listener's thread takes them at the end of its batch and closes those it had. So a failure changes nothing."""
+cdef bint connections_rebind(Engine* engine, Buffer* error_out) noexcept nogil:
     cdef Listener* listener = <Listener*>engine.listening
     cdef char[4096] addresses
     cdef char[256] problem
@@ -545,6 +541,6 @@ cdef void connections_copy_limits(Listener* listener) noexcept nogil:
     listener.accepts_per_turn = engine.config.max_new_connections
     if listener.limits.query_bytes <= 0:
         listener.limits.query_bytes = INT64_MAX
-    listener.stall_bytes = INT64_MAX if engine.config.output_limits[CLASS_NORMAL].hard_bytes else STALL_BYTES
+    listener.stall_bytes = INT64_MAX if engine.config.output_limits[OUTPUT_NORMAL].hard_bytes else STALL_BYTES
     if unlikely(listener.postponed_count != 0):
         listener.pause_left_ms = engine.pause_end_ms - clock_now_ms(&engine.clock)

@@ -11,20 +11,19 @@ from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.keyspace.entry cimport leb128_bytes, leb128_read, leb128_write
+from hutch_engine.base.leb128 cimport leb128_bytes, leb128_read, leb128_write
 from hutch_engine.state.config cimport OutputLimit
 from hutch_engine.state.engine cimport (
-    SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_SUBSCRIBED, SUBSCRIPTION_NAME_OFFSET,
-    TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_NAME_OFFSET, TOPIC_PATTERN, TOPIC_PREFIX, TOPIC_SHARD, Engine, Session,
-    session_end, session_inbox, session_notice)
+    SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_SUBSCRIBED,
+    SUBSCRIPTION_NAME_OFFSET, TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_NAME_OFFSET, TOPIC_PATTERN, TOPIC_PREFIX, TOPIC_SHARD,
+    Engine, Session)
+from hutch_engine.sessions.wake_queue cimport session_inbox, session_notice
 from hutch_engine.structures.table cimport (
     Table, TableSlot, table_count, table_find, table_hash, table_insert, table_remove)
+from hutch_engine.sessions.output_limit cimport OUTPUT_NOT_COUNTED_BYTES, output_limit_is_over, output_limit_is_over_hard, output_limit_of
 
 cdef enum:
     NAME_BYTES = 2 * sizeof(void*)      # of a Subscription in its table
-    CLASS_NORMAL = 0                    # of client-output-buffer-limit
-    CLASS_PUBSUB = 2
-    NOT_COUNTED_BYTES = 16384           # the limits are on what exceeds Redis's fixed reply buffer
     KEPT_MESSAGE_BYTES = 65536          # of Engine.message, between messages
 
 
@@ -230,21 +229,10 @@ cdef void pubsub_cut_off(Session* session) noexcept nogil:
 
 cdef bint _is_over_limit(Session* session, const Buffer* inbox) noexcept nogil:
     """The hard limit for all; the soft one, for sockets, is the listener's, which knows what has left."""
-    cdef int kind = CLASS_PUBSUB if session.flags & (SESSION_SUBSCRIBED | SESSION_EMBEDDED) else CLASS_NORMAL
-    cdef const OutputLimit* limit = &session.engine.config.output_limits[kind]
-    cdef uint64_t waiting = inbox.length - NOT_COUNTED_BYTES if inbox.length > NOT_COUNTED_BYTES else 0
-    cdef int64_t now
-    if limit.hard_bytes and waiting > limit.hard_bytes:
-        return True
+    cdef const OutputLimit* limit = output_limit_of(&session.engine.config, session.flags)
     if not session.flags & SESSION_EMBEDDED:
-        return False
-    if limit.soft_bytes == 0 or waiting <= limit.soft_bytes:
-        session.inbox_over_since_us = 0
-        return False
-    now = monotonic_us()
-    if session.inbox_over_since_us == 0:
-        session.inbox_over_since_us = now
-    return now - session.inbox_over_since_us > limit.soft_seconds * 1000000
+        return output_limit_is_over_hard(limit, inbox.length)
+    return output_limit_is_over(limit, inbox.length, monotonic_us(), &session.inbox_over_since_us)
 
 
 cdef void pubsub_deliver(Session* session, Slice message, bint as_it_is) noexcept nogil:
@@ -260,7 +248,7 @@ cdef void pubsub_deliver(Session* session, Slice message, bint as_it_is) noexcep
         return
     if session.reply.resp >= 3 and not as_it_is:
         inbox.data[start] = b'>'
-    if unlikely(inbox.length > NOT_COUNTED_BYTES) and _is_over_limit(session, inbox):
+    if unlikely(inbox.length > OUTPUT_NOT_COUNTED_BYTES) and _is_over_limit(session, inbox):
         pubsub_cut_off(session)
         return
     session_notice(session)
@@ -325,28 +313,9 @@ cdef int64_t pubsub_publish(Engine* engine, uint32_t kind, Slice channel, Slice 
     if unlikely(engine.message.capacity > KEPT_MESSAGE_BYTES):
         engine.message.length = 0
         buffer_shrink(&engine.message, KEPT_MESSAGE_BYTES)
-    if unlikely(engine.sweep_wanted):
-        pubsub_sweep(engine)
     return receivers
 
 
-cdef void pubsub_sweep(Engine* engine) noexcept nogil:
-    cdef Session* session = engine.sessions
-    cdef Session* following
-    cdef uint32_t kind
-    engine.sweep_wanted = False
-    while session != NULL:
-        following = session.next
-        if session.flags & SESSION_EMBEDDED and session.flags & SESSION_CLOSE_NOW:
-            if session == engine.current or session.flags & SESSION_IN_SCRIPT:       # its own thread ends it
-                for kind in range(TOPIC_KINDS):
-                    topics_leave_all(session, kind)
-                buffer_clear(&session.inbox)
-            else:
-                session_end(session)
-        session = following
-
-
-cdef void pubsub_install(Engine* engine) noexcept nogil:
+cdef void pubsub_check() noexcept nogil:
     invariant(sizeof(Topic) == TOPIC_NAME_OFFSET, b"the name in a Topic")
     invariant(sizeof(Subscription) == SUBSCRIPTION_NAME_OFFSET + 1 + NAME_BYTES, b"the name in a Subscription")

@@ -5,19 +5,16 @@ import inspect
 import redis.asyncio
 from redis.asyncio.client import Pipeline as RedisPipeline
 from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 from redis.exceptions import (ConnectionError, ExecAbortError, MaxConnectionsError, ResponseError, TimeoutError,
                               WatchError)
 
 from hutch_engine.door.submissions import LATER, WAITING, Submission, run_now
-from hutch_engine.door.classes import class_number
 from hutch_engine.door.hot_async import HotAsync, async_methods
 from hutch_engine.door.hot_collections import HotCollections
 
-from ..client import _Callbacks, _DECISIVE, _IGNORED, _refusal, _with_driver
-from ..connection import database_number, decodes_as_written
+from ..connection import database_number
+from ..embedded_client import EmbeddedClient
 from ..exceptions import StoreClosedError
 from ..pristine import Pristine
 from .connection import NO_REPLY, EmbeddedConnection, EmbeddedConnectionPool
@@ -25,11 +22,7 @@ from .lock import Lock
 from .pubsub import PubSub
 from .waiting import LATER_S, finish
 
-_KNOWN = frozenset(inspect.signature(AbstractConnection.__init__).parameters) - {"self", "parser_class"}
-
 _DECISIVE_METHODS = {"execute_command", "_send_command_parse_response", "parse_response", "initialize"}
-_client_is_pristine = Pristine(_DECISIVE_METHODS, HotAsync, HotCollections)
-_pool_is_pristine = Pristine({"get_connection", "release", "make_connection", "shared_connection", "lend_session"})
 _connection_is_pristine = Pristine({"connect", "disconnect", "send_command", "send_packed_command", "pack_command",
                                     "pack_commands", "read_response", "next_reply", "execute_many"})
 _pipeline_is_pristine = Pristine({"parse_response", "execute_command", "_execute_pipeline", "_execute_transaction"})
@@ -38,7 +31,7 @@ _pipeline_is_pristine = Pristine({"parse_response", "execute_command", "_execute
 _FINISHED = frozenset({bool, int, float, str, bytes, list, tuple, dict, set, type(None)})
 
 
-class Redis(HotAsync, redis.asyncio.Redis):
+class Redis(EmbeddedClient, HotAsync, redis.asyncio.Redis):
     """Redis in the room, for asyncio: the whole of redis.asyncio's API on a store inside this process.
 
     Without a name the client has a store of its own; clients with the same name share one, those of hutch.Redis among
@@ -58,84 +51,31 @@ class Redis(HotAsync, redis.asyncio.Redis):
     several event loops in several threads. Options are redis.asyncio.Redis's, except those that say where a server is.
     """
 
+    _pool_class = EmbeddedConnectionPool
+    _connection_class = EmbeddedConnection
+    _options_known = frozenset(inspect.signature(AbstractConnection.__init__).parameters) - {"self", "parser_class"}
+    _decisive_methods = frozenset(_DECISIVE_METHODS)
+    _class_is_pristine = Pristine(_DECISIVE_METHODS, HotAsync, HotCollections)
+    _pool_is_pristine = Pristine({"get_connection", "release", "make_connection", "shared_connection", "lend_session"})
+    _connection_is_pristine = _connection_is_pristine
+
     def __init__(self, name=None, *, db=0, username=None, password=None, store=None, keep=False, connection_pool=None,
                  encoding="utf-8", encoding_errors="strict", decode_responses=False, client_name=None,
                  single_connection_client=False, max_connections=None, protocol=None, retry=None,
                  retry_on_error=None, health_check_interval=0, redis_connect_func=None, credential_provider=None,
                  auto_close_connection_pool=None, **options):
-        self._hot_pending = False
-        own_pool = connection_pool is None
-        if own_pool:
-            unknown = set(options) - _KNOWN - _IGNORED
-            if unknown:
-                raise TypeError(_refusal(sorted(unknown)).replace("hutch.Redis", "hutch.asyncio.Redis"))
-            kwargs = _with_driver({key: value for key, value in options.items() if key in _KNOWN and key not in _IGNORED})
-            connection_pool = EmbeddedConnectionPool(
-                name, store=store, keep=keep, max_connections=max_connections, db=db, username=username, password=password,
-                encoding=encoding, encoding_errors=encoding_errors, decode_responses=decode_responses,
-                client_name=client_name, protocol=protocol,
-                # One more try, at once: what can fail is a session that another client killed.
-                retry=Retry(NoBackoff(), 1) if retry is None else retry,
-                retry_on_error=[] if retry_on_error is None else retry_on_error,
-                health_check_interval=health_check_interval, redis_connect_func=redis_connect_func,
-                credential_provider=credential_provider, **kwargs)
-        elif name is not None or store is not None or keep:
-            raise TypeError("a connection_pool brings its store with it")
+        own_pool, connection_pool = self._choose_pool(
+            connection_pool, name, store, keep, options, max_connections=max_connections, db=db, username=username, password=password,
+            encoding=encoding, encoding_errors=encoding_errors, decode_responses=decode_responses, client_name=client_name,
+            protocol=protocol, retry=retry, retry_on_error=retry_on_error, health_check_interval=health_check_interval,
+            redis_connect_func=redis_connect_func, credential_provider=credential_provider)
         super().__init__(connection_pool=connection_pool, single_connection_client=single_connection_client)
         self.auto_close_connection_pool = own_pool if auto_close_connection_pool is None else auto_close_connection_pool
-        self.response_callbacks = self._own_callbacks = _Callbacks(self.response_callbacks)
-        self._own_callbacks.clients.add(self)
-        self._begin()
+        self._own_response_callbacks()
 
-    def _begin(self):
-        pool = self.connection_pool
-        if isinstance(pool, EmbeddedConnectionPool):
-            pool.clients.add(self)
-        self._hot_reconsider()
-
-    @classmethod
-    def from_url(cls, url, **kwargs):
-        """A client for hutch:// (a store of its own), hutch://name or hutch://name/2; options in the query."""
-        from ..url import parse_url
-        kwargs.update(parse_url(url))
-        return cls(kwargs.pop("name", None), **kwargs)
-
-    @property
-    def store(self):
-        """The hutch.Store this client works on."""
-        return self.connection_pool.store
-
-    def __setattr__(self, name, value):
-        object.__setattr__(self, name, value)
-        if name in _DECISIVE and "_own_callbacks" in self.__dict__:
-            if name == "connection_pool" and isinstance(value, EmbeddedConnectionPool):
-                value.clients.add(self)
-            self._hot_reconsider()
-
-    def __delattr__(self, name):
-        object.__delattr__(self, name)
-        if name in _DECISIVE:
-            self._hot_reconsider()
-
-    def _hot_reconsider(self):
-        """May the compiled methods answer? Not when anything between a method and the wire was replaced."""
-        mine = self.__dict__
-        pool = self.connection_pool
-        callbacks = self.response_callbacks
-        kinds = type(self), EmbeddedConnectionPool, EmbeddedConnection
-        numbers = tuple(map(class_number, kinds))        # before anything is looked at
-        self._plain = plain = (
-            _client_is_pristine(kinds[0]) and _DECISIVE_METHODS.isdisjoint(mine)
-            and callbacks is mine.get("_own_callbacks")
-            and type(pool) is EmbeddedConnectionPool and pool.is_pristine and _pool_is_pristine(kinds[1])
-            and decodes_as_written(pool)
-            and pool.connection_class is EmbeddedConnection and _connection_is_pristine(kinds[2])
-            # A connection of one's own may be amid anything, and tasks take turns on it.
-            and not self.single_connection_client and self.connection is None)
-        hot = plain and not callbacks.changed and not pool.retries_replies
-        self._hot_enable(kinds, numbers, hot)
-        self._hot_pending = hot and not self._hot_attached
-        self._scripts_pending = hot
+    def _connection_fits(self):
+        # A connection of one's own may be amid anything, and tasks take turns on it.
+        return not self.single_connection_client and self.connection is None
 
     async def execute_command(self, *args, **options):
         """Run a command and return its reply, shaped as redis-py shapes it."""
@@ -209,19 +149,6 @@ class Redis(HotAsync, redis.asyncio.Redis):
         finally:
             await pool.release(connection)
 
-    def set_retry(self, retry):
-        """From now on this retries, in all connections; see redis.asyncio.Redis.set_retry."""
-        super().set_retry(retry)
-        self._hot_reconsider()
-
-    def __copy__(self):
-        """Another client on the same connections, as a copy of redis-py's."""
-        other = type(self).__new__(type(self))
-        other.__dict__.update(self.__dict__, auto_close_connection_pool=False)
-        self._own_callbacks.clients.add(other)
-        other._begin()
-        return other
-
     async def _wait(self, session, args):
         """A blocking command, in a session of its own: others go on meanwhile."""
         pool = self.connection_pool
@@ -233,7 +160,7 @@ class Redis(HotAsync, redis.asyncio.Redis):
                 raise TimeoutError(NO_REPLY)
             response = submission.read()
         finally:
-            pool.take_back(waiting)
+            pool.return_session(waiting)
         if isinstance(response, Exception):
             raise response
         return response

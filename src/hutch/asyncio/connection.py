@@ -16,7 +16,7 @@ from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.exceptions import ConnectionError, DataError, MaxConnectionsError, ResponseError, TimeoutError
 
-from hutch_engine.door.submissions import Submission, twin
+from hutch_engine.door.submissions import Submission, clone_session
 
 from ..connection import ADDRESS, CLOSED_BY_SERVER, MANY, MESSAGE, NO_REPLY, REPLY, EmbeddedPool, meaningful
 from ..exceptions import StoreClosedError
@@ -28,7 +28,7 @@ if "maint_notifications_config" in inspect.signature(AbstractConnection.__init__
     from redis.maint_notifications import MaintNotificationsConfig
     _NO_MAINTENANCE = {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
 
-SPARE_SESSIONS = 64              # that waited and may again, kept by a pool
+IDLE_SESSIONS_MAX = 64              # that waited and may again, kept by a pool
 MESSAGES_IN_A_ROW = 256          # that one task reads before others have their turn
 
 _log = logging.getLogger("hutch.asyncio")
@@ -400,11 +400,11 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
         self._take_store(name, store, keep)
         self._shared = None
         self._scripts = None             # a session for scripts: others are let in while one runs
-        self._spare = []
+        self._idle_sessions = []
         self._waiting = set()
         super().__init__(connection_class=connection_class, max_connections=max_connections or MANY, store=self.store,
                          **{**ADDRESS, **_NO_MAINTENANCE, **kwargs})
-        self.store.lend(self)
+        self.store.attach(self)
 
     def can_get_connection(self):
         return bool(self._available_connections) or not self._is_full()
@@ -426,12 +426,12 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
         if not connection.is_usable:
             await self._make_usable(connection)
             if self._scripts is not None:
-                twin(connection.session, self._scripts)          # it was closed with the others
+                clone_session(connection.session, self._scripts)          # it was closed with the others
         return connection
 
     async def _make_usable(self, connection):
         if not connection.is_usable:
-            self.store.lend(self)                        # again, after aclose
+            self.store.attach(self)                        # again, after aclose
         if not connection.is_usable or (connection.session.has_messages and not await connection.heard_all()):
             await connection.disconnect()
             await connection.connect()
@@ -465,7 +465,7 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
     def script_session(self, model):
         """The session that compiled eval and evalsha of all this pool's clients run in: one like `model`."""
         if self._scripts is None:
-            self._scripts = twin(model)
+            self._scripts = clone_session(model)
         return self._scripts
 
     # ---- sessions that wait
@@ -475,17 +475,17 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
         if self._is_full():
             raise MaxConnectionsError("Too many connections")
         try:
-            spare = self._spare.pop()
+            idle = self._idle_sessions.pop()
         except IndexError:
-            spare = None
-        session = twin(model, spare)
+            idle = None
+        session = clone_session(model, idle)
         self._waiting.add(session)
         return session
 
-    def take_back(self, session):
+    def return_session(self, session):
         self._waiting.discard(session)
-        if len(self._spare) < SPARE_SESSIONS:
-            self._spare.append(session)
+        if len(self._idle_sessions) < IDLE_SESSIONS_MAX:
+            self._idle_sessions.append(session)
         else:
             session.close()
 
@@ -493,7 +493,7 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
 
     async def disconnect(self, inuse_connections=True):
         connections = list(self._available_connections)
-        sessions, self._spare = self._spare, []
+        sessions, self._idle_sessions = self._idle_sessions, []
         if self._shared is not None:
             connections.append(self._shared)
         if self._scripts is not None:
@@ -509,7 +509,7 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
     async def aclose(self):
         """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
         await self.disconnect()
-        self.store.give_back(self)
+        self.store.detach(self)
 
 
 class EmbeddedBlockingConnectionPool(EmbeddedPool, BlockingConnectionPool):
@@ -520,14 +520,14 @@ class EmbeddedBlockingConnectionPool(EmbeddedPool, BlockingConnectionPool):
     def __init__(self, name=None, *, store=None, keep=False, connection_class=EmbeddedConnection, **kwargs):
         self._take_store(name, store, keep)
         super().__init__(connection_class=connection_class, store=self.store, **{**ADDRESS, **_NO_MAINTENANCE, **kwargs})
-        self.store.lend(self)
+        self.store.attach(self)
 
     async def get_connection(self, command_name=None, *keys, **options):
         """A connection, when one is free."""
-        self.store.lend(self)
+        self.store.attach(self)
         return await super().get_connection()
 
     async def aclose(self):
         """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
         await self.disconnect()
-        self.store.give_back(self)
+        self.store.detach(self)

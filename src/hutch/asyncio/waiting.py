@@ -6,7 +6,7 @@ import weakref
 
 from hutch_engine.door.submissions import DONE, WAITING, Doorbell, listen
 
-from .give_back import give_back
+from .undo_pop import undo_pop
 
 LATER_S = 0.005                  # between two tries of a command that CLIENT PAUSE holds up
 _bells = weakref.WeakKeyDictionary()      # loop -> its bell, which the loop holds: it holds the tasks that wait
@@ -125,4 +125,4 @@ def complete(future):
 
 
 def _given_back(submission):
-    return give_back(submission.session, submission.waited_for, submission.last_reply())
+    return undo_pop(submission.session, submission.waited_for, submission.last_reply())

@@ -23,7 +23,7 @@ def store_for(name):
     store = _kept.get(name)
     if store is None or store.closed:
         store = _kept[name] = named_store(name)
-        store.lend(store)                # the process itself is one of its clients
+        store.attach(store)                # the process itself is one of its clients
     if store._pid != os.getpid():
         raise ForkedError(
             f"the store {name!r} belongs to the process that made it: with hutch:// Celery's worker needs a pool that does not "

@@ -12,9 +12,9 @@ class Fields(dict):
         self.deadlines: dict[bytes, int] = {}
 
     def __deepcopy__(self, memo):
-        twin = Fields(self)
-        twin.deadlines = dict(self.deadlines)
-        return twin
+        copy = Fields(self)
+        copy.deadlines = dict(self.deadlines)
+        return copy
 
     def forget(self, field):
         self.deadlines.pop(field, None)

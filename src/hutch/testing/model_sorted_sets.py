@@ -197,11 +197,11 @@ def select(self, key, words) -> tuple[list, bool]:
         pairs = pairs[::-1] if reverse else pairs
         pairs = [] if skip < 0 else pairs[skip:] if count < 0 else pairs[skip:skip + count]
     elif reverse:
-        twin = list(value.order)[::-1]
+        reversed_order = list(value.order)[::-1]
         start, end = need_integer(low), need_integer(high)
-        start = max(start + len(twin), 0) if start < 0 else start
-        end = end + len(twin) if end < 0 else end
-        pairs = twin[start:max(end + 1, start)]
+        start = max(start + len(reversed_order), 0) if start < 0 else start
+        end = end + len(reversed_order) if end < 0 else end
+        pairs = reversed_order[start:max(end + 1, start)]
     else:
         pairs = within(value, by, low, high)
     return pairs, b"WITHSCORES" in rest
