@@ -89,4 +89,5 @@ cdef inline Slice pack_slice(const void* pack) noexcept nogil:
 cdef Listpack* pack_take(RdbReader* reader, Heap* heap, Slice bytes) noexcept nogil
 """A copy in the heap; NULL, with reader.refused, when refused."""
 cdef bint pack_open(RdbReader* reader, const ValueMaker* maker, Slice bytes, int stride, uint64_t* count_out) noexcept nogil
-"""Are these bytes a listpack of tuples of `stride` elements, at least one, none of whose first elements is there twice? O(bytes)."""
+"""Are these bytes a listpack of tuples of `stride` elements, at least one, none of whose first elements is there twice?
+O(bytes)."""

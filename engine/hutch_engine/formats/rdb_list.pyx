@@ -82,7 +82,8 @@ cdef bint _read_list(RdbReader* reader, const ValueMaker* maker, Buffer* storage
     return _finish_list(maker, list, whole, value_out)
 
 
-cdef bint _read_ziplist(RdbReader* reader, const ValueMaker* maker, Buffer* storage, Buffer* pack, Value* value_out) noexcept nogil:
+cdef bint _read_ziplist(RdbReader* reader, const ValueMaker* maker, Buffer* storage, Buffer* pack,
+                        Value* value_out) noexcept nogil:
     cdef Slice bytes
     cdef Quicklist* list
     if not rdb_read_string(reader, storage, &bytes) or not pack_of_ziplist(reader, bytes, pack):

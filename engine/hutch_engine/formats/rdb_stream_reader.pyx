@@ -192,7 +192,8 @@ cdef void _words_clear(Words* words) noexcept nogil:
     buffer_clear(&words.digits)
 
 
-cdef bint _read_blocks(RdbReader* reader, const ValueMaker* maker, Stream* stream, Buffer* storage, StreamId* last_out) noexcept nogil:
+cdef bint _read_blocks(RdbReader* reader, const ValueMaker* maker, Stream* stream, Buffer* storage,
+                       StreamId* last_out) noexcept nogil:
     cdef BlockReader block
     cdef Slice bytes
     cdef uint64_t count
@@ -287,7 +288,8 @@ cdef bint _read_owned(RdbReader* reader, const ValueMaker* maker, StreamGroup* g
     return True
 
 
-cdef bint _read_consumer(RdbReader* reader, const ValueMaker* maker, StreamGroup* group, Buffer* storage, int type) noexcept nogil:
+cdef bint _read_consumer(RdbReader* reader, const ValueMaker* maker, StreamGroup* group, Buffer* storage,
+                         int type) noexcept nogil:
     cdef StreamConsumer* consumer
     cdef uint64_t seen_ms, active_ms
     cdef Slice name

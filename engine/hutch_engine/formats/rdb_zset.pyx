@@ -60,7 +60,8 @@ cdef bint _gather(RdbReader* reader, SortedTree* tree, Slice member, double scor
     return True
 
 
-cdef bint _finish_tree(RdbReader* reader, const ValueMaker* maker, SortedTree* tree, bint whole, bint pack, Value* value_out) noexcept nogil:
+cdef bint _finish_tree(RdbReader* reader, const ValueMaker* maker, SortedTree* tree, bint whole, bint pack,
+                       Value* value_out) noexcept nogil:
     cdef SortedSet set
     if not whole:
         sorted_tree_free(maker.heap, tree)
@@ -97,7 +98,8 @@ cdef bint _read_score(RdbReader* reader, double* score_out) noexcept nogil:
     return score_out[0] == score_out[0]
 
 
-cdef bint _read_sorted_set(RdbReader* reader, const ValueMaker* maker, Buffer* storage, bint old, Value* value_out) noexcept nogil:
+cdef bint _read_sorted_set(RdbReader* reader, const ValueMaker* maker, Buffer* storage, bint old,
+                           Value* value_out) noexcept nogil:
     cdef SortedTree* tree
     cdef Slice member
     cdef uint64_t count, left
