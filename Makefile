@@ -14,9 +14,10 @@
 
 PYTHON  ?= python3
 VENV    ?= .venv
-WORKERS ?= auto
-TESTS   ?= tests
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
+# One more than there are cores: some tests wait for servers and processes.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
+TESTS   ?= tests
 
 PY      := $(VENV)/bin/python
 PIP     := $(PY) -m pip --disable-pip-version-check --quiet

@@ -383,9 +383,9 @@ class Waiting:
         self.thread.start()
         wait_until(lambda: b"blocked_clients:1\r\n" in room.run("INFO", "clients", who="observer"))
 
-    def end(self, room):
-        """The reply; None when it was not served."""
-        self.thread.join(0.5 if b"blocked_clients:1\r\n" in room.run("INFO", "clients", who="observer") else 30)
+    def end(self, room, patience_s):
+        """The reply; None when it was not served in that time."""
+        self.thread.join(patience_s if b"blocked_clients:1\r\n" in room.run("INFO", "clients", who="observer") else 30)
         served = self.reply
         if self.thread.is_alive():
             room.run("CLIENT", "UNBLOCK", *[line.split(b" ")[0][3:] for line in room.run("CLIENT", "LIST", who="observer").splitlines()
@@ -439,7 +439,7 @@ def test_effects_that_are_lost(name, small):
             assert heard and heard[0][0] == b"invalidate" and heard[0][1] in (None, [key if isinstance(key, bytes) else key.encode()]), heard
             lost += heard[0][1] is None
         if waiting is not None:
-            served = waiting.end(room)
+            served = waiting.end(room, 0.5 if done else 0)
             assert served is not None and b"x" in served or not done, (allocations, reply, served)
         room.close()
         if not may_be:

@@ -8,6 +8,7 @@ Nothing is retried, reordered or interpreted, so that two servers can be compare
 """
 from __future__ import annotations
 
+import select
 import socket
 from collections import deque
 from typing import Any, Iterable, NamedTuple
@@ -71,6 +72,10 @@ class RespClient:
             raw = bytes(self._buffer[self._at:end])
             self._at = end
             return Reply(value, raw)
+
+    def is_quiet(self) -> bool:
+        """Nothing has come yet that was not read."""
+        return self._at == len(self._buffer) and not select.select([self.socket], [], [], 0)[0]
 
     def execute(self, *argv) -> Reply:
         self.send_raw(pack(argv))

@@ -12,10 +12,11 @@ import redis.asyncio
 import hutch
 import hutch.asyncio
 from kit.api_calls import PASSING, SCRIPTS, call, outcome, types_of
+from kit.redis_clients import retry_at_once
 
 
 def clients(oracle, **options):
-    there = redis.Redis(host=oracle.host, port=oracle.port, **options)
+    there = redis.Redis(host=oracle.host, port=oracle.port, retry=retry_at_once(), **options)
     there.flushall()
     return hutch.Redis(**options), there
 

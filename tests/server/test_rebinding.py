@@ -11,6 +11,7 @@ from hutch_engine.door.engine import Engine
 from kit.backends import EmbeddedConnection, TcpBackend
 from kit.launch import serve
 from kit.oracle import free_port
+from kit.redis_clients import shut_down
 from kit.waiting import SLOW
 
 
@@ -148,7 +149,7 @@ def test_the_log_says_why():
 
 def test_a_server_that_was_told_to_end_lets_nobody_in():
     with serve("--bind", "127.0.0.1") as server:
-        redis.Redis(port=server.port).shutdown(nosave=True)
+        shut_down(server.port)
         assert server.ended() == 0
         assert is_silent(server.port)
 

@@ -114,10 +114,15 @@ cdef void _run_all(SessionStruct* core, const Row** rows, const size_t* counts, 
     cdef Py_ssize_t i
     cdef size_t first = 0
     cdef Verdict verdict
+    cdef uint64_t exec_ticks = 0
     core.engine.gathering = True
     core.engine.hot_ticks = 0
     if transaction:
+        run_begin(core.engine, MULTI)
         hot_count(core, MULTI, NULL, 0)
+        run_begin(core.engine, EXEC)
+        exec_ticks = core.engine.hot_ticks
+        core.engine.hot_ticks = 0
         core.flags |= SESSION_IN_EXEC
     for i in range(total):
         if rows[i].command == SET_COMMAND:
@@ -143,6 +148,7 @@ cdef void _run_all(SessionStruct* core, const Row** rows, const size_t* counts, 
     core.call.flags = 0
     if transaction:
         core.flags &= ~<unsigned int>SESSION_IN_EXEC
+        core.engine.hot_ticks = exec_ticks
         hot_count(core, EXEC, NULL, 0)
     core.engine.gathering = False        # of a transaction, hot_end acts on what it did
     if unlikely(core.engine.changed.length != 0):

@@ -23,7 +23,7 @@ argv[1]. A command that asks to wait sets session.call.block_keys and has writte
 cdef void run_observed(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
 """What Engine.observers are told of a command that has run: monitors see it, and a tracking client's reads are remembered."""
 cdef void run_observed_words(Session* session, const Command* command, const Slice* words, size_t count) noexcept nogil
-"""The same for an inner function, which has the words (at most OBSERVED_WORDS) without the command's name: it is shown in capitals."""
+"""The same for an inner function, which has the words (at most OBSERVED_WORDS) without the command's name."""
 cdef void run_uncount(Session* session, const Command* command) noexcept nogil
 """It waits: it has not been executed yet, after all."""
 cdef void run_take_inbox(Session* session) noexcept nogil

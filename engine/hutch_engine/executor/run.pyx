@@ -10,14 +10,10 @@ from hutch_engine.commands.reply cimport Reply, reply_rewind
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.latency cimport latency_note
 from hutch_engine.sessions.monitor cimport monitor_feed
-from hutch_engine.sessions.tracking cimport tracking_remember
+from hutch_engine.sessions.tracking cimport announce_effects, tracking_remember
 from hutch_engine.state.engine cimport (
     OBSERVED_BY_MONITORS, OBSERVED_BY_TRACKING, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_OF_SCRIPTS, SESSION_REPLY_OFF,
     SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT, SESSION_TRACKING, CommandStats, Engine, Session, engine_guarded)
-
-cdef enum:
-    NAME_BYTES = 32                  # of a command that has an inner function
-
 
 cdef void run_observed(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
     cdef Engine* engine = session.engine
@@ -32,17 +28,16 @@ cdef void run_observed(Session* session, const Command* command, Slice* argv, si
         if session.flags & SESSION_OF_SCRIPTS:
             session = engine.current
         if session != NULL and session.flags & SESSION_TRACKING:
+            if engine.announced < engine.keyspace.effect_count:
+                announce_effects(engine)             # a key that was due and went as it was read: that was before
             tracking_remember(session, command, argv, argc)
 
 
 cdef void run_observed_words(Session* session, const Command* command, const Slice* words, size_t count) noexcept nogil:
     cdef Slice[OBSERVED_WORDS + 1] argv
-    cdef char[NAME_BYTES] name
     cdef size_t i
-    invariant(count <= OBSERVED_WORDS and command.name_length <= NAME_BYTES, b"more words than are observed")
-    for i in range(command.name_length):
-        name[i] = command.name[i] - 32 if 97 <= command.name[i] <= 122 else command.name[i]
-    argv[0] = slice_of(name, command.name_length)
+    invariant(count <= OBSERVED_WORDS, b"more words than are observed")
+    argv[0] = slice_of(command.name, command.name_length)
     for i in range(count):
         argv[i + 1] = words[i]
     run_observed(session, command, argv, count + 1)

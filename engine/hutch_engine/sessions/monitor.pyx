@@ -43,6 +43,17 @@ cdef void _append_who(Buffer* out, Session* session) noexcept nogil:
         buffer_append_slice(out, buffer_slice(&session.address))
 
 
+cdef void _append_capitals(Buffer* out, const Command* command) noexcept nogil:
+    """A compiled method has no word of its caller's for the name, and takes the table's. redis-py sends capitals."""
+    cdef size_t i
+    cdef char c
+    buffer_append(out, b"\"", 1)
+    for i in range(command.name_length):
+        c = command.name[i] - 32 if 97 <= command.name[i] <= 122 else command.name[i]
+        buffer_append(out, &c, 1)
+    buffer_append(out, b"\"", 1)
+
+
 cdef void monitor_feed(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:
     cdef Engine* engine = session.engine
     cdef Session* monitor = engine.sessions
@@ -62,6 +73,8 @@ cdef void monitor_feed(Session* session, const Command* command, const Slice* ar
         buffer_append(&line, b" ", 1)
         if _is_secret(command, argv, argc, i):
             buffer_append_text(&line, b"\"(redacted)\"")
+        elif argv[i].data == command.name:
+            _append_capitals(&line, command)
         else:
             quote_append(&line, argv[i])
     buffer_append(&line, b"\r\n", 2)
