@@ -216,6 +216,26 @@ def test_rename_and_move(store, client):
     assert call(client, "TYPE", "n") == b"TrialPair"
 
 
+def test_refused_memory_leaves_nothing_behind(store, client):
+    refusal = pytest.importorskip("shims.refusal", reason="the shims are not built")
+    trial.put(store.engine, b"k", 5, 40)
+    dumped = call(client, "DUMP", "k")
+    before = trial.live_blocks()
+    for words in (("COPY", "k", "other"), ("RESTORE", "other", 0, dumped)):
+        refused = 0
+        for blocks in range(200):
+            refusal.refuse_after(store.engine, blocks, True)
+            answer = raw(client, *words)
+            refusal.relent(store.engine)
+            if not answer.startswith(b"-OOM "):
+                break
+            refused += 1
+            assert call(client, "EXISTS", "other") == 0 and trial.live_blocks() == before
+        assert refused >= 40 and answer in (b":1\r\n", b"+OK\r\n"), answer
+        assert call(client, "DEBUG", "DIGEST-VALUE", "k", "other") == 2 * call(client, "DEBUG", "DIGEST-VALUE", "k")
+        call(client, "DEL", "other")
+
+
 # ---- its end
 
 @pytest.mark.parametrize("count", [2, MANY])
