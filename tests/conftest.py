@@ -1,5 +1,6 @@
 """Shared fixtures: a real Redis to compare with, and Hutch's own listener. One of each per file and xdist worker."""
 import importlib.util
+import signal
 import sys
 
 # Some applications bring hiredis along, with which redis-py over TCP spells words in another way, and refuses others. What
@@ -11,6 +12,12 @@ import pytest
 from oracle import MISSING, find_oracle, find_tool
 from oracle_keeper import Keeper
 from oracle_reports import pytest_runtest_protocol      # noqa: F401  (repeats tests whose oracle was lost)
+
+
+def pytest_configure(config):
+    """A shell that starts a job in the background has it ignore Ctrl-C, and so would all the programs that tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

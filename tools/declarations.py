@@ -19,7 +19,11 @@ FLAGS = {
     "loading": 8, "stale": 9, "skip_monitor": 10, "skip_slowlog": 11, "asking": 12, "fast": 13, "no_auth": 14,
     "no_mandatory_keys": 15, "no_async_loading": 16, "no_multi": 17, "movablekeys": 18, "allow_busy": 19,
 }
-HIDDEN_FLAGS = {"may_replicate": 24, "protected": 25, "touches_arbitrary_keys": 26}     # never in a reply
+# Never in a reply: what else the executor and monitors must know of a command (commands/command.pxd says what they mean).
+HIDDEN_FLAGS = {
+    "keeps_caching": 22, "secret_auth": 23, "may_replicate": 24, "protected": 25, "touches_arbitrary_keys": 26, "runs_in_multi": 27,
+    "for_subscribers": 28, "runs_queue": 29, "secret": 30,
+}
 ACL_CATEGORIES = [
     "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo",
     "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",

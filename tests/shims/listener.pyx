@@ -6,13 +6,14 @@ from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffe
 from hutch_engine.base.clock cimport clock_now_ms
 from hutch_engine.base.lock cimport lock_acquire, lock_release
 from hutch_engine.base.slice cimport slice_of
-from hutch_engine.commands.command_table cimport (
-    command_table_at, command_table_count, command_table_find, command_table_ids)
 from hutch_engine.state.config cimport CONFIG_AT_START, config_set_named
 from hutch_engine.state.engine cimport (
-    PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_clear,
-    engine_init, engine_set_commands, engine_wake_listener, session_free, session_new, session_notice)
-from hutch_engine.runtime.housekeeping cimport housekeeping_start, housekeeping_stop
+    PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session,
+    engine_wake_listener)
+from hutch_engine.runtime.engine cimport engine_clear, engine_init
+from hutch_engine.sessions.session cimport session_free, session_new
+from hutch_engine.sessions.wake_queue cimport session_notice
+from hutch_engine.runtime.housekeeping cimport housekeeping_stop
 from hutch_engine.net.listener cimport (
     Listener, listener_free, listener_new, listener_open, listener_start, listener_stop)
 import hutch_engine.runtime.command_handlers   # fills the command table's handlers
@@ -27,8 +28,6 @@ cdef class Server:
         cdef bint opened
         self.engine = <Engine*>calloc(1, sizeof(Engine))
         engine_init(self.engine, 16, 0)
-        engine_set_commands(self.engine, command_table_find, command_table_at, command_table_count(), command_table_ids())
-        self.engine.start_housekeeping = housekeeping_start
         if "bind" not in config:
             self.configure("bind", "127.0.0.1")
         for name, value in config.items():

@@ -30,9 +30,16 @@ cdef enum:
     CMD_MOVABLE_KEYS = 1 << 18          # the key specifications do not tell the whole story
     CMD_ALLOW_BUSY = 1 << 19            # allowed while a script overruns its time
 
+    CMD_KEEPS_CACHING = 1 << 22         # a container whose subcommands do not end what CLIENT CACHING has begun
+    CMD_SECRET_AUTH = 1 << 23           # MONITOR and the like do not show the two words after AUTH ...
     CMD_MAY_REPLICATE = 1 << 24
     CMD_PROTECTED = 1 << 25             # needs enable-debug-command or the like
     CMD_TOUCHES_ARBITRARY_KEYS = 1 << 26
+    CMD_RUNS_IN_MULTI = 1 << 27         # acts at once between MULTI and EXEC, and is not queued
+    CMD_FOR_SUBSCRIBERS = 1 << 28       # a RESP2 client that subscribes to something may send it
+    CMD_RUNS_QUEUE = 1 << 29            # EXEC: judged by the commands that it would run
+    CMD_SECRET = 1 << 30                # ... or none of its words
+
 
 
 cdef enum:
@@ -124,3 +131,9 @@ cdef struct Command:
     # Ready replies, constant. [0] is RESP2, [1] is RESP3.
     Slice[2] info_reply             # this command's element of COMMAND INFO (subcommands included)
     Slice[2] docs_reply             # the name and the map that COMMAND DOCS pairs with it
+
+
+cdef inline bint command_takes(const Command* command, size_t argc) noexcept nogil:
+    """May it be called with so many words, names included? (A container by itself may not.)"""
+    return ((<size_t>command.arity == argc if command.arity > 0 else argc >= <size_t>(-command.arity))
+            and command.handler != NULL)

@@ -27,6 +27,15 @@ cdef const Command* command_table_by_id(uint32_t id) noexcept nogil
 cdef const Command* command_find_subcommand(const Command* container, Slice name) noexcept nogil
     # The subcommand of that (short) name in any case, or NULL. Linear: a container has at most some 25.
 
+cdef inline const Command* command_narrow(const Command* command, const Slice* argv, size_t argc) noexcept nogil:
+    """What argv[0] named, or the subcommand that argv[1] names of a container; NULL: there is no such command."""
+    if command != NULL and command.subcommand_count and argc > 1:
+        return command_find_subcommand(command, argv[1])
+    return command
+
+cdef const Command* command_resolve(const Slice* argv, size_t argc) noexcept nogil
+    # The command or subcommand that these words name, or NULL.
+
 cdef const char* command_acl_category_name(uint32_t bit) noexcept nogil
     # "keyspace" for bit 0 and so on, in the order of ACL CAT; NULL past the last.
 

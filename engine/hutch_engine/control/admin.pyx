@@ -17,8 +17,10 @@ from hutch_engine.commands.reply cimport (
     reply_map_at, reply_mark, reply_null, reply_ok, reply_verbatim)
 from hutch_engine.keyspace.entry cimport Entry, entry_memory
 from hutch_engine.keyspace.keyspace cimport Database, keyspace_now_us
-from hutch_engine.state.engine cimport (LISTENER_SHUTS, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_of,
-                                         engine_used_memory, session_memory, session_notice, session_of)
+from hutch_engine.state.engine cimport (
+    LISTENER_SHUTS, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_of, engine_used_memory, session_of)
+from hutch_engine.sessions.session cimport session_memory
+from hutch_engine.sessions.wake_queue cimport session_notice
 from hutch_engine.control.info cimport resident_bytes, resizing_bytes
 from hutch_engine.structures.table cimport (
     TableSlot, table_count, table_find, table_is_resizing, table_memory)

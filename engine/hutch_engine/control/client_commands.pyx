@@ -9,15 +9,18 @@ from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of_tex
 from hutch_engine.commands.call cimport CALL_NO_TOUCH, Call, call_help, call_integer, call_word, error_subcommand, error_syntax
 from hutch_engine.commands.reply cimport (reply_bulk, reply_error, reply_error_parts, reply_integer, reply_null,
                                           reply_ok, reply_verbatim)
-from hutch_engine.executor.blocking cimport blocking_unblock
+from hutch_engine.executor.serving cimport serve_unblock
 from hutch_engine.control.connection cimport session_name_is_valid
 from hutch_engine.state.engine cimport (
     PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW,
-    SESSION_DIRTY_CAS, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_MASTER, SESSION_MONITOR, SESSION_MULTI, SESSION_NO_EVICT,
-    SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
-    SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING, SESSION_UNIX_SOCKET, TOPIC_CHANNEL, TOPIC_PATTERN, TRACKING_BCAST, TRACKING_BROKEN_REDIRECT,
-    TOPIC_SHARD, Engine, Session, engine_end_pause, engine_of, engine_pause, session_end, session_memory, session_notice,
-    session_of, session_unread)
+    SESSION_DIRTY_CAS, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_MASTER, SESSION_MONITOR, SESSION_MULTI,
+    SESSION_NO_EVICT, SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
+    SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING, SESSION_UNIX_SOCKET, TOPIC_CHANNEL, TOPIC_PATTERN,
+    TRACKING_BCAST, TRACKING_BROKEN_REDIRECT, TOPIC_SHARD, Engine, Session, engine_end_pause, engine_of, engine_pause,
+    session_of)
+from hutch_engine.sessions.session cimport session_end, session_memory, session_unread
+from hutch_engine.sessions.wake_queue cimport session_notice
+from hutch_engine.sessions.tracking cimport session_forget_messages
 
 cdef enum:                       # client types, as TYPE filters name them
     CLIENT_NORMAL = 0
@@ -229,8 +232,8 @@ cdef void _kill(Engine* engine, Session* session, Session* me) noexcept nogil:
         if session.flags & SESSION_EMBEDDED and not session.flags & SESSION_IN_SCRIPT:
             session_end(session)
             return
-        if session.flags & SESSION_EMBEDDED and engine.forget_topics != NULL:
-            engine.forget_topics(session)
+        if session.flags & SESSION_EMBEDDED:
+            session_forget_messages(session)
         session_notice(session)
 
 
@@ -455,7 +458,7 @@ cdef void cmd_client_unblock(Call* call) noexcept nogil:
         return
     while session != NULL and <int64_t>session.id != id:
         session = session.next
-    reply_integer(call.reply, session != NULL and blocking_unblock(session, as_error))
+    reply_integer(call.reply, session != NULL and serve_unblock(session, as_error))
 
 
 cdef void cmd_client_unpause(Call* call) noexcept nogil:

@@ -26,6 +26,8 @@ from hutch_engine.state.engine cimport (
     engine_poke_housekeeping, engine_used_memory, session_of)
 from hutch_engine.executor.eviction cimport evict_until_it_fits
 from hutch_engine.state.log cimport log_write
+from hutch_engine.commands.command_table cimport command_table_ids
+from hutch_engine.net.connections cimport connections_rebind
 
 cdef extern from "<sys/resource.h>" nogil:
     ctypedef unsigned long rlim_t
@@ -106,10 +108,10 @@ cdef bint _clients_are_possible(Engine* engine, Buffer* error_out) noexcept nogi
 cdef bint _move_listener(Engine* engine, Buffer* error_out) noexcept nogil:
     cdef Buffer problem, line
     cdef bint good
-    if engine.rebind == NULL:
+    if engine.listening == NULL:
         return True
     buffer_init(&problem, NULL)
-    good = engine.rebind(engine, &problem)
+    good = connections_rebind(engine, &problem)
     if not good:
         buffer_init(&line, NULL)
         buffer_append_text(&line, b"Warning: ")
@@ -279,7 +281,7 @@ cdef void cmd_config_set(Call* call) noexcept nogil:
             _reply_set_error(call, call.argv[2 + 2 * i], False, &error)
             buffer_clear(&error)
             return
-    if engine.rebind != NULL and engine.tcp_port:
+    if engine.listening != NULL and engine.tcp_port:
         engine.config.port = engine.tcp_port     # a port of the listener's own choice is the one that it has by now
     k = 0
     while k < count and good:
@@ -327,7 +329,7 @@ cdef bint slice_is_same(Slice a, Slice b) noexcept nogil:
 cdef void cmd_config_resetstat(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     latency_clear(engine)
-    memset(engine.stats, 0, engine.command_ids * sizeof(CommandStats))
+    memset(engine.stats, 0, command_table_ids() * sizeof(CommandStats))
     error_stats_clear(engine)
     engine.script_figures.scripts_evicted = 0
     engine.commands_processed = 0

@@ -6,9 +6,9 @@ from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text, s
 from hutch_engine.commands.call cimport Call, call_word, error_arity, error_not_integer, error_syntax
 from hutch_engine.commands.reply cimport (reply_array, reply_bulk, reply_bulk_text, reply_error, reply_error_parts,
                                           reply_integer, reply_map, reply_ok, reply_simple)
-from hutch_engine.state.engine cimport (SESSION_AUTHENTICATED, SESSION_CLOSE_AFTER_REPLY,
-                                         SESSION_PROTOCOL_SET, SESSION_SUBSCRIBED, Session, session_of,
-                                         session_reset, session_select)
+from hutch_engine.state.engine cimport (
+    SESSION_AUTHENTICATED, SESSION_CLOSE_AFTER_REPLY, SESSION_PROTOCOL_SET, SESSION_SUBSCRIBED, Session, session_of)
+from hutch_engine.sessions.session cimport session_reset, session_select
 
 cdef const char* WRONG_PASSWORD = b"WRONGPASS invalid username-password pair or user is disabled."
 

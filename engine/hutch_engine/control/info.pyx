@@ -15,17 +15,19 @@ from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport reply_verbatim
 from hutch_engine.keyspace.keyspace cimport (
     SIZE_BINS, SIZE_TYPES, Database, Keyspace, keyspace_deadlines, keyspace_field_deadlines)
-from hutch_engine.executor.blocking cimport blocking_keys_until_gone
+from hutch_engine.sessions.waiting cimport waiting_keys_until_gone
 from hutch_engine.state.config cimport Parameter, config_text
 from hutch_engine.state.config_table cimport config_find
 from hutch_engine.state.engine cimport (
     SESSION_BLOCKED, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_CHANNEL, TOPIC_PATTERN,
     TOPIC_PREFIX, TOPIC_SHARD, TOPIC_TRACKED, CommandStats, Engine, ScriptFigures, Session, engine_of,
-    engine_used_memory, session_memory, session_unread)
+    engine_used_memory)
+from hutch_engine.sessions.session cimport session_memory, session_unread
 from hutch_engine.executor.error_stats cimport error_stats_append
 from hutch_engine.executor.latency cimport latency_percentile_us
 from hutch_engine.control.standalone cimport standalone_last_save_s
 from hutch_engine.structures.table cimport Bucket, Table, table_count, table_is_resizing, table_memory
+from hutch_engine.commands.command_table cimport command_table_at, command_table_count
 
 cdef extern from "<sys/resource.h>" nogil:
     cdef struct timeval_s "timeval":
@@ -318,7 +320,7 @@ cdef void _clients(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"clients_in_timeout_table", <int64_t>engine.waits.count if engine.waits != NULL else 0)
     _number(out, b"total_watched_keys", <int64_t>table_count(&engine.watched))
     _number(out, b"total_blocking_keys", <int64_t>table_count(&engine.blocked))
-    _number(out, b"total_blocking_keys_on_nokey", blocking_keys_until_gone(engine))
+    _number(out, b"total_blocking_keys_on_nokey", waiting_keys_until_gone(engine))
 
 
 cdef void _scripting(Engine* engine, Buffer* out) noexcept nogil:
@@ -574,8 +576,8 @@ cdef void _latencystats(Engine* engine, Buffer* out) noexcept nogil:
                     percents[count] = slice_of(text.data + start, i - start)
                     count += 1
                 start = i + 1
-        for i in range(engine.command_count):
-            _latency_stats(engine, engine.list_command(<uint32_t>i), percents, count, out)
+        for i in range(command_table_count()):
+            _latency_stats(engine, command_table_at(<uint32_t>i), percents, count, out)
     buffer_clear(&text)
 
 
@@ -667,8 +669,8 @@ cdef void _section(Engine* engine, int index, Buffer* out) noexcept nogil:
     elif section == SECTION_CPU:
         _cpu(out)
     elif section == SECTION_COMMANDSTATS:
-        for i in range(engine.command_count):
-            _command_stats(engine, engine.list_command(i), out)
+        for i in range(command_table_count()):
+            _command_stats(engine, command_table_at(i), out)
     elif section == SECTION_ERRORSTATS:
         error_stats_append(engine, out)
     elif section == SECTION_LATENCYSTATS:

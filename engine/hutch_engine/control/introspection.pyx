@@ -13,7 +13,7 @@ from hutch_engine.commands.reply cimport (reply_array, reply_array_at, reply_bul
                                           reply_simple)
 from hutch_engine.commands.command_keys cimport KeyPosition, command_keys
 from hutch_engine.state.engine cimport Engine, engine_of
-from hutch_engine.executor.executor cimport resolve_command
+from hutch_engine.commands.command_table cimport command_resolve, command_table_at, command_table_count, command_table_find
 
 
 cdef void _reply_key_flags(Call* call, uint32_t flags) noexcept nogil:
@@ -60,7 +60,7 @@ cdef void _get_keys(Call* call, bint with_flags) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef Slice* argv = call.argv + 2
     cdef size_t argc = call.argc - 2
-    cdef const Command* command = resolve_command(engine, argv, argc)
+    cdef const Command* command = command_resolve(argv, argc)
     cdef KeyPosition* positions
     cdef int64_t count, i
     if command == NULL:
@@ -115,23 +115,23 @@ cdef const Command* _named(Engine* engine, Slice name) noexcept nogil:
         if name.data[i] == c'|':
             words[0] = slice_of(name.data, i)
             words[1] = slice_of(name.data + i + 1, name.length - i - 1)
-            command = resolve_command(engine, words, 2)
+            command = command_resolve(words, 2)
             # An unknown second word resolves to nothing, or to a command that has no subcommands.
             return command if command != NULL and command.parent != NULL else NULL
-    return engine.find_command(name)
+    return command_table_find(name)
 
 
 cdef void cmd_command(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef int which = 1 if call.reply.resp == 3 else 0
     cdef uint32_t i
-    reply_array(call.reply, engine.command_count)
-    for i in range(engine.command_count):
-        reply_raw(call.reply, engine.list_command(i).info_reply[which])
+    reply_array(call.reply, command_table_count())
+    for i in range(command_table_count()):
+        reply_raw(call.reply, command_table_at(i).info_reply[which])
 
 
 cdef void cmd_command_count(Call* call) noexcept nogil:
-    reply_integer(call.reply, engine_of(call).command_count)
+    reply_integer(call.reply, command_table_count())
 
 
 cdef void cmd_command_info(Call* call) noexcept nogil:
@@ -159,9 +159,9 @@ cdef void cmd_command_docs(Call* call) noexcept nogil:
     cdef size_t i
     cdef size_t mark = reply_mark(call.reply)
     if call.argc == 2:
-        for i in range(engine.command_count):
-            reply_raw(call.reply, engine.list_command(<uint32_t>i).docs_reply[which])
-        pairs = engine.command_count
+        for i in range(command_table_count()):
+            reply_raw(call.reply, command_table_at(<uint32_t>i).docs_reply[which])
+        pairs = command_table_count()
     for i in range(2, call.argc):
         command = _named(engine, call.argv[i])
         if command != NULL:
@@ -225,8 +225,8 @@ cdef void cmd_command_list(Call* call) noexcept nogil:
             error_syntax(call)
             return
     mark = reply_mark(call.reply)
-    for i in range(engine.command_count):
-        count += _list(call, engine.list_command(i), pattern, categories)
+    for i in range(command_table_count()):
+        count += _list(call, command_table_at(i), pattern, categories)
     reply_array_at(call.reply, mark, count)
 
 

@@ -15,8 +15,9 @@ from hutch_engine.commands.reply cimport (
     reply_array, reply_array_at, reply_bulk, reply_bulk_text, reply_error, reply_integer, reply_mark, reply_null,
     reply_push, reply_rewind)
 from hutch_engine.state.engine cimport (
-    SESSION_EMBEDDED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, TOPIC_CHANNEL, TOPIC_PATTERN, TOPIC_SHARD, Engine,
-    Session, engine_of, session_notice, session_of)
+    SESSION_EMBEDDED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, TOPIC_CHANNEL, TOPIC_PATTERN, TOPIC_SHARD, Engine, Session,
+    engine_of, session_of)
+from hutch_engine.sessions.wake_queue cimport session_notice
 from hutch_engine.sessions.pubsub cimport (
     SUBSCRIBED_NOT, Subscription, Topic, pubsub_publish, session_channels, topic_find, topic_leave, topic_name,
     topic_subscribe, topic_unsubscribe)

@@ -14,8 +14,8 @@ from hutch_engine.door.codec cimport Codec
 from hutch_engine.door.lifetimes cimport STARTED, START_CLOSED, START_RUNS, Started, life_start_listener, life_stop_listener
 from hutch_engine.door.session cimport Session
 from hutch_engine.door.handle import ClosedError, ForkedError
-from hutch_engine.executor.blocking cimport blocking_time_out
-from hutch_engine.executor.executor cimport act_on_effects
+from hutch_engine.executor.aftermath cimport aftermath
+from hutch_engine.executor.serving cimport serve_time_outs
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
 from hutch_engine.state.config_lines cimport config_parse_line
 from hutch_engine.state.engine cimport (Engine as EngineStruct, engine_is_ours, engine_poke_housekeeping, engine_used_memory)
@@ -219,9 +219,9 @@ cdef void _clock_moved(EngineStruct* engine, void* context) noexcept nogil:
     engine.keyspace.now_ms = 0
     while not engine.cron_paused and not engine.busy and keyspace_expire_due(&engine.keyspace, 1000):
         pass
-    while blocking_time_out(engine, 1000):
+    while serve_time_outs(engine, 1000):
         pass
-    act_on_effects(engine)
+    aftermath(engine)
     engine_poke_housekeeping(engine)
 
 

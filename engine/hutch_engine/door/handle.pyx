@@ -9,15 +9,11 @@ from libc.stdint cimport int32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport strdup
 from hutch_engine.base.lock cimport lock_acquire, lock_try
-from hutch_engine.commands.command_table cimport (command_table_at, command_table_count, command_table_find,
-                                                command_table_ids)
 from hutch_engine.door.lifetimes cimport life_abandon, life_end
 from hutch_engine.door.waits cimport follow_main_thread, look_at_signals
-from hutch_engine.executor.blocking cimport blocking_install
-from hutch_engine.runtime.housekeeping cimport housekeeping_start
-from hutch_engine.scripting.function_commands cimport flags_of_script
-from hutch_engine.sessions.tracking cimport messaging_install
-from hutch_engine.state.engine cimport Engine as EngineStruct, engine_clear, engine_init, engine_is_ours, engine_leave, engine_set_commands
+from hutch_engine.runtime.engine cimport engine_init
+from hutch_engine.sessions.session cimport engine_leave
+from hutch_engine.state.engine cimport Engine as EngineStruct, engine_is_ours
 import hutch_engine.runtime.command_handlers   # fills the command table's handlers
 
 cdef bytes _lua_path = None              # of the Lua that scripts run in; b"": there is none
@@ -62,22 +58,13 @@ cdef class EngineHandle:
         if not engine_init(core, databases, seed):
             free(core)
             raise MemoryError
-        engine_set_commands(core, command_table_find, command_table_at, command_table_count(), command_table_ids())
-        if core.stats == NULL:
-            engine_clear(core)
-            free(core)
-            raise MemoryError
         if _lua_path is None:
             _lua_path = _find_lua()
             if _lua_path:
                 _lua_file = strdup(PyBytes_AS_STRING(_lua_path))
         follow_main_thread()
         core.lua_path = _lua_file
-        core.start_housekeeping = housekeeping_start
         core.look_at_signals = look_at_signals
-        core.flags_of_script = flags_of_script
-        blocking_install(core)
-        messaging_install(core)
         self.core = core
 
     def __dealloc__(self):

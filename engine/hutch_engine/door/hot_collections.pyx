@@ -15,8 +15,9 @@ from hutch_engine.door.hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, h
 from hutch_engine.door.hot_replies cimport (AS_IT_IS, DONE, NUMBER, PAIRS, TRUTH, UNIQUE, HotReply, Shape, hot_add, hot_shaped,
                                            hot_take)
 from hutch_engine.commands.command_table cimport command_table_find
-from hutch_engine.state.engine cimport Engine as EngineStruct, Session as SessionStruct, engine_free_deferred_if_unlocked
-from hutch_engine.executor.executor cimport run_command
+from hutch_engine.state.engine cimport Engine as EngineStruct, Session as SessionStruct
+from hutch_engine.sessions.session cimport engine_free_deferred_if_unlocked
+from hutch_engine.executor.run cimport run_command
 
 cdef extern from "Python.h":
     bint PyLong_CheckExact(object value)

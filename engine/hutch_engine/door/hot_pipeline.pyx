@@ -4,7 +4,7 @@ cimport cython
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport INT64_MAX, uint64_t
+from libc.stdint cimport uint64_t
 from libc.string cimport memcmp
 from hutch_engine.base.buffer cimport buffer_append, buffer_clear
 from hutch_engine.base.compiler cimport likely, unlikely
@@ -15,15 +15,19 @@ from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.string cimport string_set_fast
 from hutch_engine.door.classes cimport number_of_class_of
 from hutch_engine.door.codec cimport Arguments, Codec, Cursor, arguments_clear, arguments_init
-from hutch_engine.door.hot cimport hot_begin, hot_count, hot_end, hot_is_on, hot_sample
+from hutch_engine.door.hot cimport hot_begin, hot_count, hot_end, hot_is_on
 from hutch_engine.door.hot_collections cimport HotCollections
 from hutch_engine.door.hot_replies cimport (AS_IT_IS, DONE, NUMBER, PAIRS, TRUTH, UNIQUE, HotReply, Shape, hot_add, hot_shaped,
                                            hot_take)
 from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.commands.command_table cimport command_table_find
 from hutch_engine.state.engine cimport SESSION_IN_EXEC, Session as SessionStruct
-from hutch_engine.executor.executor cimport act_on_effects, run_command
-from hutch_engine.sessions.tracking cimport announce_effects, tracking_broadcast
+from hutch_engine.commands.call cimport error_memory
+from hutch_engine.executor.admission cimport ADMITTED, WAY_CLIENT, WAY_QUEUE, Verdict, admission_is_plain, admission_judge, admission_refuse
+from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due
+from hutch_engine.executor.effects cimport effects_announce_new
+from hutch_engine.executor.run cimport run_begin, run_command
+from hutch_engine.sessions.tracking cimport tracking_broadcast
 
 cdef extern from "Python.h":
     ctypedef struct PyTypeObject:
@@ -109,6 +113,7 @@ cdef void _run_all(SessionStruct* core, const Row** rows, const size_t* counts, 
     cdef Keyspace* keyspace = &core.engine.keyspace
     cdef Py_ssize_t i
     cdef size_t first = 0
+    cdef Verdict verdict
     core.engine.gathering = True
     core.engine.hot_ticks = 0
     if transaction:
@@ -117,8 +122,14 @@ cdef void _run_all(SessionStruct* core, const Row** rows, const size_t* counts, 
         core.flags |= SESSION_IN_EXEC
     for i in range(total):
         if rows[i].command == SET_COMMAND:
-            hot_sample(core.engine, SET_COMMAND)
-        if rows[i].command == SET_COMMAND and counts[i] == 3 and \
+            run_begin(core.engine, SET_COMMAND)
+        verdict = ADMITTED if likely(admission_is_plain(core, rows[i].command)) else admission_judge(
+            core, rows[i].command, words.argv + first, counts[i], WAY_QUEUE if transaction else WAY_CLIENT, 0)
+        if unlikely(verdict != ADMITTED) and transaction:
+            error_memory(&core.call)
+        elif unlikely(verdict != ADMITTED):
+            admission_refuse(core, rows[i].command, words.argv + first, counts[i], verdict)
+        elif rows[i].command == SET_COMMAND and counts[i] == 3 and \
                 string_set_fast(keyspace, core.call.database, words.argv[first + 1], words.argv[first + 2]):
             hot_count(core, SET_COMMAND)
             buffer_append(&core.reply.buffer, b"+OK\r\n", 5)
@@ -127,10 +138,9 @@ cdef void _run_all(SessionStruct* core, const Row** rows, const size_t* counts, 
             run_command(core, rows[i].command, words.argv + first, counts[i], False, 0)
         first += counts[i]
         if transaction:
-            if unlikely(core.engine.announced < keyspace.effect_count):
-                announce_effects(core.engine)
-        elif unlikely(keyspace.effect_count != 0 or keyspace.chores != 0 or keyspace.earliest_added_ms != INT64_MAX):
-            act_on_effects(core.engine)
+            effects_announce_new(core.engine)
+        elif unlikely(aftermath_is_due(core.engine)):
+            aftermath(core.engine)
     core.call.flags = 0
     if transaction:
         core.flags &= ~<unsigned int>SESSION_IN_EXEC

@@ -3,7 +3,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 from hutch_engine.base.atomics cimport stack_top
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_shrink
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
@@ -11,20 +11,21 @@ from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.lock cimport (lock_acquire, lock_give_way, lock_is_wanted, lock_release, lock_try, signal_init,
                                      signal_prepare, signal_raise)
 from hutch_engine.base.slice cimport Slice
-from hutch_engine.commands.command cimport ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, Command
+from hutch_engine.commands.command cimport ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, CMD_RUNS_QUEUE, Command
+from hutch_engine.commands.command_table cimport command_resolve
 from hutch_engine.door.codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply, no_reply)
 from hutch_engine.door.handle cimport EngineHandle
 from hutch_engine.door.waits cimport raise_interrupt, wait_in_session, wait_on_signal
-from hutch_engine.executor.blocking cimport blocking_forget
-from hutch_engine.executor.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known, resolve_command
+from hutch_engine.executor.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known
 from hutch_engine.scripting.script_run cimport script_is_of_this_thread
+from hutch_engine.sessions.session cimport engine_defer_free, engine_free_deferred, engine_leave, session_free, session_new
 from hutch_engine.sessions.tracking cimport tracking_broadcast
+from hutch_engine.sessions.waiting cimport waiting_forget
 from hutch_engine.state.engine cimport (DeferredFree, Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED,
                                          SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT,
                                          SESSION_MONITOR, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING,
-                                         engine_defer_free, engine_free_deferred, engine_is_ours, engine_leave, session_free,
-                                         session_new)
+                                         engine_is_ours)
 
 cdef enum:
     # Commands in one call from which on the GIL is given up while they run. Others get it meanwhile and
@@ -97,7 +98,7 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
             if session.flags & SESSION_CLOSE_NOW:
                 break
             engine.gathering = True
-        command = resolve_command(engine, argv, counts[done])
+        command = command_resolve(argv, counts[done])
         if not patient and _may_take_long(command, counts[done]):
             break                        # the caller goes on without the GIL
     taken.outcome = outcome
@@ -126,7 +127,7 @@ cdef inline bint _may_take_long(const Command* command, size_t argc) noexcept no
     away now and then, and nobody may wait for that with the GIL in hand. EXEC may have one in its queue."""
     return argc > 1024 or (command != NULL and
                            (command.acl_categories & (ACL_DANGEROUS | ACL_SCRIPTING | ACL_BLOCKING) != 0
-                            or (command.name_length == 4 and memcmp(command.name, b"exec", 4) == 0)))
+                            or command.flags & CMD_RUNS_QUEUE))
 
 
 @cython.auto_pickle(False)
@@ -318,7 +319,7 @@ cdef class Session:
         cdef EngineStruct* engine = self.engine.core
         cdef const Command* command
         self.engine.check_ours()
-        command = resolve_command(engine, argv, counts[0])
+        command = command_resolve(argv, counts[0])
         if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[0]) or not lock_try(&engine.lock):
             with nogil:
                 lock_acquire(&engine.lock)
@@ -629,12 +630,12 @@ cdef void interrupt_wait(Session session, Visit* visit) noexcept nogil:
     cdef SessionStruct* core = session.core
     visit.flag = not core.flags & SESSION_BLOCKED
     if not visit.flag:
-        blocking_forget(core)
+        waiting_forget(core)
         core.reply.buffer.length = 0
 
 
 cdef void _drop_wait(Session session, Visit* visit) noexcept nogil:
-    blocking_forget(session.core)
+    waiting_forget(session.core)
     session.core.reply.buffer.length = 0
 
 

@@ -9,7 +9,9 @@ from hutch_engine.door.session cimport (ENTER_TURN, Session, Taken, Visit, inter
 from hutch_engine.door.codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
                                       decode_reply, no_reply)
 from hutch_engine.base.bell cimport bell_drop, bell_new, bell_ring, bell_take
-from hutch_engine.state.engine cimport SESSION_BLOCKED, SESSION_CLOSE_NOW, engine_is_ours, session_resemble, session_use_bell
+from hutch_engine.state.engine cimport SESSION_BLOCKED, SESSION_CLOSE_NOW, engine_is_ours
+from hutch_engine.sessions.session cimport session_resemble
+from hutch_engine.sessions.wake_queue cimport session_use_bell
 from hutch_engine.executor.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED
 
 # What run_now and Submission.step answer when there is more to do.

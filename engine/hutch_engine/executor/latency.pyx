@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from hutch_engine.base.clock cimport ticks_per_microsecond
 from hutch_engine.state.engine cimport LATENCY_STEPS, CommandStats, Engine
+from hutch_engine.commands.command_table cimport command_table_ids
 
 
 cdef bint latency_begin(Engine* engine, CommandStats* stats) noexcept nogil:
@@ -20,7 +21,7 @@ cdef void latency_halve(CommandStats* stats) noexcept nogil:
 
 cdef void latency_clear(Engine* engine) noexcept nogil:
     cdef uint32_t i
-    for i in range(engine.command_ids if engine.stats != NULL else 0):
+    for i in range(command_table_ids() if engine.stats != NULL else 0):
         free(engine.stats[i].latency)
         engine.stats[i].latency = NULL
 

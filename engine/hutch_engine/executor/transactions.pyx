@@ -1,16 +1,17 @@
 """See transactions.pxd. The queue and the watches themselves are the session's (engine.pyx)."""
 from libc.stdint cimport uint32_t
-from hutch_engine.base.compiler cimport unlikely
-from hutch_engine.base.memory cimport heap_is_short, heap_mend
+from hutch_engine.base.compiler cimport likely
 from hutch_engine.commands.call cimport CALL_IN_MULTI, Call, error_memory
-from hutch_engine.commands.command cimport CMD_DENYOOM, CMD_WRITE
 from hutch_engine.commands.reply cimport reply_array, reply_error, reply_mark, reply_null_array, reply_ok, reply_rewind
 from hutch_engine.keyspace.keyspace cimport keyspace_now
 from hutch_engine.state.engine cimport (
     SESSION_DIRTY_CAS, SESSION_DIRTY_EXEC, SESSION_IN_EXEC, SESSION_MULTI, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
-    QueuedCommand, Session, session_discard, session_of, session_unwatch, session_watch, session_watches_expired)
-from hutch_engine.executor.executor cimport run_command
-from hutch_engine.sessions.tracking cimport announce_effects
+    QueuedCommand, Session, session_of)
+from hutch_engine.sessions.transaction cimport session_discard
+from hutch_engine.sessions.watch cimport session_unwatch, session_watch, session_watches_expired
+from hutch_engine.executor.admission cimport ADMITTED, WAY_QUEUE, admission_judge
+from hutch_engine.executor.effects cimport effects_announce_new
+from hutch_engine.executor.run cimport run_command
 
 
 cdef void cmd_multi(Call* call) noexcept nogil:
@@ -73,15 +74,13 @@ cdef bint _exec(Call* call, bint muted) noexcept nogil:
     while queued != NULL:
         call.flags = call_flags | CALL_IN_MULTI
         mark = reply_mark(call.reply)
-        if unlikely(heap_is_short(call.keyspace.heap)) and queued.command.flags & (CMD_DENYOOM | CMD_WRITE) == CMD_DENYOOM | CMD_WRITE \
-                and not heap_mend(call.keyspace.heap):
-            error_memory(call)           # those before it have used up what there was
-        else:
+        if likely(admission_judge(session, queued.command, queued.argv, queued.argc, WAY_QUEUE, 0) == ADMITTED):
             run_command(session, queued.command, queued.argv, queued.argc, False, 0)
+        else:
+            error_memory(call)           # those before it have used up what there was
         if _is_muted(session):
             reply_rewind(call.reply, mark)
-        if session.engine.announced < session.engine.keyspace.effect_count:
-            announce_effects(session.engine)     # in the order of the commands
+        effects_announce_new(session.engine)     # in the order of the commands
         queued = queued.next
     call.flags = call_flags
     session.flags &= ~<uint32_t>SESSION_IN_EXEC

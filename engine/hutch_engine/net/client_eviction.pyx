@@ -10,7 +10,9 @@ from hutch_engine.base.buffer cimport (Buffer, buffer_append_integer, buffer_app
 from hutch_engine.state.config cimport LOG_NOTICE
 from hutch_engine.state.engine cimport (
     LISTENER_WEIGHS, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_MASTER, SESSION_NO_EVICT, SESSION_OF_SCRIPTS,
-    SESSION_REPLICA, Engine, Session, session_memory, session_notice)
+    SESSION_REPLICA, Engine, Session)
+from hutch_engine.sessions.session cimport session_memory
+from hutch_engine.sessions.wake_queue cimport session_notice
 from hutch_engine.state.log cimport log_write
 
 cdef enum:

@@ -139,6 +139,9 @@ cdef void connections_release(Listener* listener) noexcept nogil
 """Free the listener and its arrays; its connections and sockets are gone."""
 cdef bint connections_open(Listener* listener, char* error_out, size_t error_size) noexcept nogil
 """listener_open."""
+cdef bint connections_rebind(Engine* engine, Buffer* error_out) noexcept nogil
+"""CONFIG SET port and bind, in any thread, with the engine's lock, while Engine.listening is set: sockets for the present configuration
+are opened here, the listener's thread takes them at the end of its batch and closes those it had. So a failure changes nothing."""
 cdef void connections_close_sockets(Listener* listener) noexcept nogil
 """Listen no longer, and remove the Unix socket's file."""
 cdef void connections_do_chores(Listener* listener) noexcept nogil

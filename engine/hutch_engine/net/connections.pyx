@@ -12,7 +12,8 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.net.client_eviction cimport client_weigh, clients_evict
 from hutch_engine.state.engine cimport (
     LISTENER_ADOPTS, LISTENER_SHUTS, LISTENER_WEIGHS, SESSION_CLOSE_NOW, SESSION_UNIX_SOCKET, Engine, Session,
-    engine_wake_listener, session_free, session_memory, session_new)
+    engine_wake_listener)
+from hutch_engine.sessions.session cimport session_free, session_memory, session_new
 from hutch_engine.net.poller cimport POLL_READ, poller_add, poller_change, poller_remove
 from hutch_engine.net.resp_parser cimport parser_clear, parser_init, words_clear
 from hutch_engine.net.sockets cimport (
@@ -230,7 +231,6 @@ cdef bint connections_open(Listener* listener, char* error_out, size_t error_siz
     engine.listener_chores &= ~<uint32_t>LISTENER_SHUTS
     engine.wake_fd = listener.poller.wake_write_fd
     engine.listening = listener
-    engine.rebind = _rebind
     lock_release(&engine.lock)
     return True
 
@@ -244,9 +244,7 @@ cdef Slice _slice_of_path(const char* path) noexcept nogil:
 
 # ---- listening elsewhere
 
-cdef bint _rebind(Engine* engine, Buffer* error_out) noexcept nogil:
-    """Engine.rebind, in any thread, with the lock held: sockets for the present configuration are opened here, the
-    listener's thread takes them at the end of its batch and closes those it had. So a failure changes nothing."""
+cdef bint connections_rebind(Engine* engine, Buffer* error_out) noexcept nogil:
     cdef Listener* listener = <Listener*>engine.listening
     cdef char[4096] addresses
     cdef char[256] problem

@@ -37,9 +37,10 @@ from hutch_engine.net.connections cimport (
     connections_join_round, connections_listen_for, connections_open, connections_release, connections_reserve, connections_resume,
     connections_watch_for, connections_weigh)
 from hutch_engine.state.engine cimport (
-    LISTENER_WEIGHS, PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT, SESSION_MASTER,
-    SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_SUBSCRIBED, Session,
-    engine_guarded, engine_leave, engine_sample)
+    LISTENER_WEIGHS, PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
+    SESSION_MASTER, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_SUBSCRIBED,
+    Session, engine_guarded, engine_sample)
+from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.executor.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, Executed, execute_known
 from hutch_engine.net.poller cimport (
     POLL_READ, POLL_WRITE, POLLER_EVENTS_MAX, PollerEvent, poller_clear, poller_init, poller_wait, poller_wake)
@@ -49,6 +50,7 @@ from hutch_engine.net.resp_parser cimport (
 from hutch_engine.net.sockets cimport SOCKET_FAILED, SOCKET_WAIT, socket_read, socket_write
 from hutch_engine.sessions.tracking cimport tracking_broadcast
 from hutch_engine.structures.table cimport Table, table_prefetch_bucket, table_prefetch_entries
+from hutch_engine.commands.command_table cimport command_table_find
 
 cdef enum:
     STACK_BYTES = 8388608           # scripts run here: their nested calls want what a main thread has. Some systems give 128 KiB
@@ -114,7 +116,7 @@ cdef void listener_free(Listener* listener) noexcept nogil:
     listener_stop(listener)
     # Before its own are closed: what it was to take and what it has are partly the same.
     lock_acquire(&engine.lock)
-    engine.rebind = NULL
+    engine.listening = NULL              # nobody has it open other sockets any more
     connections_forget_adopted(listener)
     lock_release(&engine.lock)
     while listener.connection_count:
@@ -191,7 +193,7 @@ cdef inline const Command* _find_command(Listener* listener, Connection* connect
     if likely(name.length == connection.last_name_length and
               memcmp(name.data, connection.last_name, name.length) == 0):
         return connection.last_command
-    command = listener.engine.find_command(name)
+    command = command_table_find(name)
     if command != NULL and name.length <= sizeof(connection.last_name):
         memcpy(connection.last_name, name.data, name.length)
         connection.last_name_length = name.length

@@ -7,9 +7,11 @@ from hutch_engine.base.thread cimport thread_join, thread_pause_us, thread_start
 from hutch_engine.keyspace.keyspace cimport (
     CHORE_LAZY_FREE, CHORE_RESIZE, Keyspace, keyspace_expire_due, keyspace_free_some, keyspace_next_deadline_ms,
     keyspace_resize_some)
-from hutch_engine.executor.blocking cimport blocking_next_ms, blocking_time_out
-from hutch_engine.state.engine cimport PAUSE_NONE, Engine, engine_end_pause, engine_leave
-from hutch_engine.executor.executor cimport act_on_effects
+from hutch_engine.sessions.waiting cimport waiting_next_ms
+from hutch_engine.state.engine cimport PAUSE_NONE, Engine, engine_end_pause
+from hutch_engine.sessions.session cimport engine_leave
+from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due
+from hutch_engine.executor.serving cimport serve_time_outs
 from hutch_engine.sessions.tracking cimport tracking_limit
 
 cdef enum:
@@ -63,15 +65,15 @@ cdef bint _slice(Engine* engine) noexcept nogil:
             engine.chores &= ~<uint32_t>CHORE_LAZY_FREE
         if engine.chores & CHORE_RESIZE and not keyspace_resize_some(keyspace, RESIZE_SLICE):
             engine.chores &= ~<uint32_t>CHORE_RESIZE
-    if blocking_time_out(engine, WAIT_SLICE):
+    if serve_time_outs(engine, WAIT_SLICE):
         more = True
     if tracking_limit(engine):
         more = True
     if engine.pause_kind != PAUSE_NONE and clock_now_ms(&engine.clock) >= engine.pause_end_ms:
         engine_end_pause(engine)
         more = True                      # what came due meanwhile
-    if keyspace.effect_count or keyspace.chores:
-        act_on_effects(engine)
+    if aftermath_is_due(engine) or engine.ready_first != NULL:       # those whom a pause has kept waiting are in that chain
+        aftermath(engine)
     return more or (engine.chores & CHORE_LAZY_FREE and not engine.cron_paused)
 
 
@@ -81,8 +83,8 @@ cdef int64_t _next_ms(Engine* engine) noexcept nogil:
         wake += DEADLINE_PASSED_MS
     if engine.pause_kind != PAUSE_NONE and engine.pause_end_ms < wake:
         wake = engine.pause_end_ms
-    if blocking_next_ms(engine) < wake:
-        wake = blocking_next_ms(engine)
+    if waiting_next_ms(engine) < wake:
+        wake = waiting_next_ms(engine)
     return INT64_MAX if engine.busy else wake
 
 

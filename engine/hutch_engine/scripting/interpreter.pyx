@@ -204,9 +204,10 @@ cdef bint _free_script(void* context, void* entry) noexcept nogil:
     return True
 
 
-cdef void _free(Engine* engine) noexcept nogil:
-    """Engine.free_scripting."""
+cdef void scripting_free(Engine* engine) noexcept nogil:
     cdef Scripting* scripting = <Scripting*>engine.scripting
+    if scripting == NULL:
+        return
     table_each(&scripting.scripts, _free_script, engine)
     table_clear(&scripting.scripts)
     if scripting.free_libraries != NULL:
@@ -233,7 +234,6 @@ cdef Scripting* _make(Engine* engine) noexcept nogil:
     table_init(&scripting.libraries, &engine.heap, &engine.keyspace.hash_key, NAMED_KEY_OFFSET)
     table_init(&scripting.function_table, &engine.heap, &engine.keyspace.hash_key, NAMED_KEY_OFFSET)
     engine.scripting = scripting
-    engine.free_scripting = _free
     return scripting
 
 

@@ -13,7 +13,8 @@ from hutch_engine.base.memory cimport heap_is_short, heap_mend
 from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, format_double, format_integer
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.call cimport CALL_IN_SCRIPT, CALL_NO_TOUCH
-from hutch_engine.commands.command cimport ACL_SCRIPTING, CMD_DENYOOM, CMD_MAY_REPLICATE, CMD_NOSCRIPT, CMD_WRITE, Command
+from hutch_engine.commands.command cimport CMD_WRITE, Command
+from hutch_engine.commands.command_table cimport command_resolve
 from hutch_engine.commands.reply cimport reply_error, reply_mark, reply_ok, reply_rewind
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_now
 from hutch_engine.scripting.conversion cimport (
@@ -27,14 +28,19 @@ from hutch_engine.scripting.lua_api cimport (
 from hutch_engine.scripting.state cimport (
     SCRIPT_ALLOW_OOM, SCRIPT_COMPATIBLE, SCRIPT_NO_WRITES, VM_BYTES_MAX, Interpreter, ScriptRun, Scripting, interpreter_of,
     scripting_of)
-from hutch_engine.commands.command_table cimport command_find_subcommand
 from hutch_engine.state.engine cimport (
-    BUSY_EVAL, BUSY_FUNCTION, BUSY_NOT, SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_IN_SCRIPT,
-    SESSION_NO_TOUCH, SESSION_OF_SCRIPTS, Engine, Session, engine_poke_housekeeping, session_discard, session_select)
+    BUSY_EVAL, BUSY_FUNCTION, BUSY_NOT, SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_ERROR_COUNTED,
+    SESSION_IN_SCRIPT, SESSION_NO_TOUCH, SESSION_OF_SCRIPTS, Engine, Session, engine_poke_housekeeping, engine_set_busy)
+from hutch_engine.sessions.session cimport session_select
+from hutch_engine.sessions.transaction cimport session_discard
 from hutch_engine.executor.eviction cimport evict_until_it_fits
 from hutch_engine.executor.error_stats cimport error_stats_count
-from hutch_engine.executor.executor cimport act_on_effects, run_command
-from hutch_engine.sessions.tracking cimport announce_effects
+from hutch_engine.executor.admission cimport (
+    ADMITTED, LIMIT_LIFTED, LIMIT_NO_MEMORY, LIMIT_READ_ONLY, REFUSED_ARITY, REFUSED_IN_SCRIPT, REFUSED_READ_ONLY, REFUSED_UNKNOWN,
+    WAY_SCRIPT, Verdict, admission_judge)
+from hutch_engine.executor.aftermath cimport aftermath
+from hutch_engine.executor.effects cimport effects_announce_new
+from hutch_engine.executor.run cimport run_command
 
 cdef extern from "<pthread.h>" nogil:
     unsigned long pthread_self() noexcept
@@ -277,7 +283,7 @@ cdef inline void _tidy(Interpreter* interpreter, ScriptRun* run) noexcept nogil:
         buffer_shrink(&session.reply.buffer, KEPT_REPLY_BYTES)
     if unlikely(run.timed_out or run.killed):
         lua_sethook(interpreter.L, script_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS)
-        engine.busy = BUSY_NOT
+        engine_set_busy(engine, BUSY_NOT)
         engine_poke_housekeeping(engine)
         if run.caller.served != NULL:
             signal_raise(run.caller.served)     # threads that wait for their turn in this session
@@ -288,19 +294,6 @@ cdef inline void _tidy(Interpreter* interpreter, ScriptRun* run) noexcept nogil:
 cdef int _fail(lua_State* L, const char* error, bint counted, bint raises) noexcept nogil:
     conversion_push_error_text(L, error, counted)
     return lua_error(L) if raises else 1
-
-
-cdef int _refuse(lua_State* L, Engine* engine, const Command* command, const char* error, bint raises) noexcept nogil:
-    """It did not come to run: counted as Redis counts it, an error that the caller of the script need not be told of
-    a second time."""
-    cdef Slice text = slice_of_text(error)
-    if command != NULL:
-        engine.stats[command.id].rejected += 1
-    if text.data[0] == c'-':
-        error_stats_count(engine, slice_of(text.data + 1, text.length - 1))
-    else:
-        error_stats_count(engine, slice_of_text(b"ERR"))
-    return _fail(L, error, True, raises)
 
 
 cdef inline size_t _spell(double number, char* out) noexcept nogil:
@@ -316,19 +309,6 @@ cdef inline size_t _spell(double number, char* out) noexcept nogil:
 cdef inline size_t _copied(char* out, const char* text, size_t length) noexcept nogil:
     memcpy(out, text, length)
     return length
-
-
-cdef const Command* _find(Engine* engine, Slice* argv, size_t argc, bint* arity_out) noexcept nogil:
-    """The command these words name, or NULL; with *arity_out when it is there but not with so many words."""
-    cdef const Command* command = engine.find_command(argv[0])
-    arity_out[0] = False
-    if command != NULL and command.subcommand_count and argc > 1:
-        command = command_find_subcommand(command, argv[1])
-    if command == NULL:
-        return NULL
-    arity_out[0] = ((command.arity > 0 and <size_t>command.arity != argc)
-                    or (command.arity < 0 and argc < <size_t>(-command.arity)) or command.handler == NULL)
-    return command
 
 
 cdef bint _words(lua_State* L, int count, Slice* argv, char* digits, size_t* digits_used, bint small) noexcept nogil:
@@ -347,10 +327,37 @@ cdef bint _words(lua_State* L, int count, Slice* argv, char* digits, size_t* dig
     return True
 
 
-cdef inline bint _may_all(Engine* engine, const Command* command) noexcept nogil:
-    """DEBUG SET-DISABLE-DENY-SCRIPTS. The commands of scripts stay out all the same: they would run, or free, the
-    interpreter that runs this one. (Redis ends there.)"""
-    return engine.scripts_may_all and not command.acl_categories & ACL_SCRIPTING
+cdef int _refuse(lua_State* L, Engine* engine, const Command* command, Verdict verdict, bint raises) noexcept nogil:
+    """It did not come to run: counted as Redis counts it, an error that the caller of the script need not be told of
+    a second time."""
+    cdef const char* error = _refusal(verdict)
+    cdef Slice text = slice_of_text(error)
+    if command != NULL:
+        engine.stats[command.id].rejected += 1
+    if text.data[0] == c'-':
+        error_stats_count(engine, slice_of(text.data + 1, text.length - 1))
+    else:
+        error_stats_count(engine, slice_of_text(b"ERR"))
+    return _fail(L, error, True, raises)
+
+
+cdef const char* _refusal(Verdict verdict) noexcept nogil:
+    """What a script is told."""
+    if verdict == REFUSED_UNKNOWN:
+        return b"Unknown Redis command called from script"
+    if verdict == REFUSED_ARITY:
+        return b"Wrong number of args calling Redis command from script"
+    if verdict == REFUSED_IN_SCRIPT:
+        return b"This Redis command is not allowed from script"
+    if verdict == REFUSED_READ_ONLY:
+        return b"Write commands are not allowed from read-only scripts."
+    return b"-OOM command not allowed when used memory > 'maxmemory'."
+
+
+cdef inline uint32_t _limits(const Engine* engine, const ScriptRun* run) noexcept nogil:
+    return ((LIMIT_READ_ONLY if run.read_only else 0)
+            | (LIMIT_NO_MEMORY if run.short_of_memory and not run.allow_oom and not run.wrote else 0)
+            | (LIMIT_LIFTED if engine.scripts_may_all else 0))
 
 
 cdef int script_command(lua_State* L, bint raises) noexcept nogil:
@@ -367,7 +374,7 @@ cdef int script_command(lua_State* L, bint raises) noexcept nogil:
     cdef size_t used = 0
     cdef int count = lua_gettop(L)
     cdef const Command* command
-    cdef bint wrong_count
+    cdef Verdict verdict
     if unlikely(count == 0):
         return _fail(L, b"Please specify at least one argument for this redis lib call", False, raises)
     if unlikely(count > WORDS_SMALL):
@@ -375,30 +382,19 @@ cdef int script_command(lua_State* L, bint raises) noexcept nogil:
         spelled = <char*>(argv + count)
     if unlikely(not _words(L, count, argv, spelled, &used, count <= WORDS_SMALL)):
         return _fail(L, b"Lua redis lib command arguments must be strings or integers", False, raises)
-    command = _find(engine, argv, <size_t>count, &wrong_count)
-    if unlikely(command == NULL):
-        return _refuse(L, engine, NULL, b"Unknown Redis command called from script", raises)
-    if unlikely(wrong_count):
-        return _refuse(L, engine, command, b"Wrong number of args calling Redis command from script", raises)
-    if unlikely(command.flags & CMD_NOSCRIPT) and not _may_all(engine, command):
-        return _refuse(L, engine, command, b"This Redis command is not allowed from script", raises)
-    if unlikely(run.read_only) and command.flags & (CMD_WRITE | CMD_MAY_REPLICATE):
-        return _refuse(L, engine, command, b"Write commands are not allowed from read-only scripts.", raises)
-    if unlikely(run.short_of_memory) and not run.allow_oom and not run.wrote and command.flags & CMD_DENYOOM:
-        return _refuse(L, engine, command, b"-OOM command not allowed when used memory > 'maxmemory'.", raises)
+    command = command_resolve(argv, <size_t>count)
+    verdict = admission_judge(session, command, argv, <size_t>count, WAY_SCRIPT, _limits(engine, run))
+    if unlikely(verdict != ADMITTED):
+        return _refuse(L, engine, command, verdict, raises)
     if command.flags & CMD_WRITE:
-        # What the system itself refuses nobody can allow; what came before stays.
-        if unlikely(heap_is_short(&engine.heap)) and command.flags & CMD_DENYOOM and not heap_mend(&engine.heap):
-            return _refuse(L, engine, command, b"-OOM command not allowed when used memory > 'maxmemory'.", raises)
         run.wrote = True
     session.reply.buffer.length = 0
     session.call.flags = CALL_IN_SCRIPT | (CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0)
     run_command(session, command, argv, <size_t>count, False, 0)
     session.call.block_keys = 0
-    if engine.announced < keyspace.effect_count:
-        announce_effects(engine)         # in the order of the commands
+    effects_announce_new(engine)         # in the order of the commands
     if unlikely(keyspace.effect_count > EFFECTS_KEPT):
-        act_on_effects(engine)
+        aftermath(engine)
     if unlikely(session.reply.buffer.failed):
         session.reply.buffer.failed = False
         return _fail(L, b"-OOM no memory for the reply of a command", True, raises)
@@ -419,7 +415,6 @@ cdef int script_may_user_run(lua_State* L) noexcept nogil:
     cdef char* spelled = digits
     cdef size_t used = 0
     cdef int count = lua_gettop(L)
-    cdef bint wrong_count
     if count == 0:
         return _fail(L, b"Please specify at least one argument for this redis lib call", False, True)
     if count > WORDS_SMALL:
@@ -427,7 +422,7 @@ cdef int script_may_user_run(lua_State* L) noexcept nogil:
         spelled = <char*>(argv + count)
     if not _words(L, count, argv, spelled, &used, count <= WORDS_SMALL):
         return _fail(L, b"Lua redis lib command arguments must be strings or integers", False, True)
-    if _find(engine, argv, <size_t>count, &wrong_count) == NULL:
+    if command_resolve(argv, <size_t>count) == NULL:
         return _fail(L, b"Invalid command passed to redis.acl_check_cmd()", False, True)
     # Every client may run everything: there are no other users yet.
     lua_pushboolean(L, 1)
@@ -504,7 +499,7 @@ cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil:
         if threshold_ms <= 0 or now_us - run.started_us < threshold_ms * 1000:
             return
         run.timed_out = True
-        engine.busy = BUSY_FUNCTION if run.is_function else BUSY_EVAL
+        engine_set_busy(engine, BUSY_FUNCTION if run.is_function else BUSY_EVAL)
     elif now_us - run.let_in_us < LET_IN_US:
         return
     _let_others_in(run)

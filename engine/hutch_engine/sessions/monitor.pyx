@@ -9,10 +9,10 @@ from hutch_engine.base.buffer cimport (
 from hutch_engine.base.clock cimport clock_now_us
 from hutch_engine.base.slice cimport Slice, slice_is
 from hutch_engine.commands.call cimport CALL_IN_SCRIPT, Call
-from hutch_engine.commands.command cimport CMD_ADMIN, Command
+from hutch_engine.commands.command cimport CMD_ADMIN, CMD_SECRET, CMD_SECRET_AUTH, Command
 from hutch_engine.commands.reply cimport reply_error, reply_ok
 from hutch_engine.state.engine cimport (
-    SESSION_MONITOR, SESSION_UNIX_SOCKET, Engine, Session, session_of)
+    SESSION_MONITOR, SESSION_UNIX_SOCKET, Engine, Session, engine_observe, session_of)
 from hutch_engine.sessions.pubsub cimport pubsub_deliver
 
 
@@ -48,9 +48,9 @@ cdef void _append_quoted(Buffer* out, Slice word) noexcept nogil:
 cdef bint _is_secret(const Command* command, const Slice* argv, size_t argc, size_t index) noexcept nogil:
     """A user's name or password?"""
     cdef size_t i
-    if command.name_length == 4 and memcmp(command.name, b"auth", 4) == 0:
+    if command.flags & CMD_SECRET:
         return index > 0
-    if command.name_length == 5 and memcmp(command.name, b"hello", 5) == 0:
+    if command.flags & CMD_SECRET_AUTH:
         for i in range(2, argc):
             if slice_is(argv[i], b"auth"):
                 return index == i + 1 or index == i + 2
@@ -109,4 +109,5 @@ cdef void cmd_monitor(Call* call) noexcept nogil:
         return                           # Redis, too, does not answer the second time
     session.flags |= SESSION_MONITOR
     session.engine.monitor_count += 1
+    engine_observe(session.engine)
     reply_ok(call.reply)

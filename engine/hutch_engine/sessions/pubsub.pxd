@@ -33,8 +33,8 @@ cdef enum Subscribed:
     SUBSCRIBED_ALREADY = 1
     SUBSCRIBED_NOT = 2                   # memory was refused
 
-cdef void pubsub_install(Engine* engine) noexcept nogil
-"""Called once by the engine's maker."""
+cdef void pubsub_check() noexcept nogil
+"""Builds with checks: tables find the names of topics and subscriptions where they are."""
 cdef Topic* topic_find(Engine* engine, uint32_t kind, Slice name) noexcept nogil
 cdef Slice topic_name(const Topic* topic) noexcept nogil
 cdef Subscribed topic_subscribe(Session* session, uint32_t kind, Slice name) noexcept nogil
@@ -58,9 +58,6 @@ cdef void pubsub_deliver(Session* session, Slice message, bint as_it_is) noexcep
 messages is cut off at his limit (client-output-buffer-limit)."""
 cdef void pubsub_cut_off(Session* session) noexcept nogil
 """Nothing is sent to it any more, and it is closed: it is at its limit, or memory was refused for a message that it must not miss."""
-cdef void pubsub_sweep(Engine* engine) noexcept nogil
-"""Engine.sweep_wanted: embedded sessions that were cut off lose their messages and subscriptions now, whenever their
-callers come to learn of it. Not while a topic's subscribers are gone through. O(sessions)."""
 cdef void pubsub_write_message(Engine* engine, Slice channel, Slice message) noexcept nogil
 """Into engine.message, as pubsub_deliver wants it."""
 cdef inline int64_t session_channels(const Session* session) noexcept nogil:

@@ -14,9 +14,10 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport leb128_bytes, leb128_read, leb128_write
 from hutch_engine.state.config cimport OutputLimit
 from hutch_engine.state.engine cimport (
-    SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_SUBSCRIBED, SUBSCRIPTION_NAME_OFFSET,
-    TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_NAME_OFFSET, TOPIC_PATTERN, TOPIC_PREFIX, TOPIC_SHARD, Engine, Session,
-    session_end, session_inbox, session_notice)
+    SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_SUBSCRIBED,
+    SUBSCRIPTION_NAME_OFFSET, TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_NAME_OFFSET, TOPIC_PATTERN, TOPIC_PREFIX, TOPIC_SHARD,
+    Engine, Session)
+from hutch_engine.sessions.wake_queue cimport session_inbox, session_notice
 from hutch_engine.structures.table cimport (
     Table, TableSlot, table_count, table_find, table_hash, table_insert, table_remove)
 
@@ -325,28 +326,9 @@ cdef int64_t pubsub_publish(Engine* engine, uint32_t kind, Slice channel, Slice 
     if unlikely(engine.message.capacity > KEPT_MESSAGE_BYTES):
         engine.message.length = 0
         buffer_shrink(&engine.message, KEPT_MESSAGE_BYTES)
-    if unlikely(engine.sweep_wanted):
-        pubsub_sweep(engine)
     return receivers
 
 
-cdef void pubsub_sweep(Engine* engine) noexcept nogil:
-    cdef Session* session = engine.sessions
-    cdef Session* following
-    cdef uint32_t kind
-    engine.sweep_wanted = False
-    while session != NULL:
-        following = session.next
-        if session.flags & SESSION_EMBEDDED and session.flags & SESSION_CLOSE_NOW:
-            if session == engine.current or session.flags & SESSION_IN_SCRIPT:       # its own thread ends it
-                for kind in range(TOPIC_KINDS):
-                    topics_leave_all(session, kind)
-                buffer_clear(&session.inbox)
-            else:
-                session_end(session)
-        session = following
-
-
-cdef void pubsub_install(Engine* engine) noexcept nogil:
+cdef void pubsub_check() noexcept nogil:
     invariant(sizeof(Topic) == TOPIC_NAME_OFFSET, b"the name in a Topic")
     invariant(sizeof(Subscription) == SUBSCRIPTION_NAME_OFFSET + 1 + NAME_BYTES, b"the name in a Subscription")

@@ -15,8 +15,8 @@ cdef struct ChangedKey:                  # one record of Engine.changed; the key
     uint32_t length
     uint32_t unused
 
-cdef void messaging_install(Engine* engine) noexcept nogil
-"""Called once by the engine's maker: sessions that go are forgotten by all that is sent here."""
+cdef void session_forget_messages(Session* session) noexcept nogil
+"""RESET, or its end: no subscriptions, tracking or MONITOR any more. O(its subscriptions; all sessions when some have it as their target)"""
 cdef void announce_effects(Engine* engine) noexcept nogil
 """Tell of the effects that are new since the last call. O(effects, and who hears of them)."""
 cdef void tracking_invalidate_all(Engine* engine) noexcept nogil

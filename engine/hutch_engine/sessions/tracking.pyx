@@ -16,10 +16,10 @@ from hutch_engine.commands.command_keys cimport KeyPosition, command_keys
 from hutch_engine.state.engine cimport (
     SESSION_CLOSE_NOW, SESSION_MONITOR, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_PREFIX,
     TOPIC_TRACKED, TRACKING_BCAST, TRACKING_BROKEN_REDIRECT, TRACKING_CACHING, TRACKING_NOLOOP, TRACKING_OPTIN,
-    TRACKING_OPTOUT, Engine, Session, session_inbox, session_notice)
+    TRACKING_OPTOUT, Engine, Session, engine_observe)
+from hutch_engine.sessions.wake_queue cimport session_inbox, session_notice
 from hutch_engine.sessions.pubsub cimport (
-    SUBSCRIBED_NOT, Subscription, Topic, pubsub_cut_off, pubsub_deliver, pubsub_has_listeners, pubsub_install, pubsub_publish, pubsub_sweep, topic_drop,
-    topic_find, topic_name, topic_subscribe, topics_leave_all)
+    SUBSCRIBED_NOT, Subscription, Topic, pubsub_cut_off, pubsub_deliver, pubsub_has_listeners, pubsub_publish, topic_drop, topic_find, topic_name, topic_subscribe, topics_leave_all)
 from hutch_engine.structures.table cimport Table, table_count, table_random
 
 cdef enum:
@@ -348,8 +348,6 @@ cdef void tracking_broadcast(Engine* engine) noexcept nogil:
         _broadcast_all(engine)
     engine.changed.length = 0
     buffer_shrink(&engine.changed, KEPT_CHANGED_BYTES)
-    if unlikely(engine.sweep_wanted):
-        pubsub_sweep(engine)
 
 
 cdef void _announce_changes(Engine* engine, size_t first) noexcept nogil:
@@ -381,8 +379,6 @@ cdef void announce_effects(Engine* engine) noexcept nogil:
                 _tell_event(engine, &keyspace.effects[i], _effect_key(keyspace, i))
     if unlikely(engine.tracking_count != 0):
         _announce_changes(engine, first)
-        if unlikely(engine.sweep_wanted):
-            pubsub_sweep(engine)
 
 
 # ---- remembering
@@ -442,6 +438,7 @@ cdef void tracking_enable(Session* session, uint32_t options, Session* target) n
     if not session.flags & SESSION_TRACKING:
         session.flags |= SESSION_TRACKING
         engine.tracking_count += 1
+        engine_observe(engine)
         engine.keyspace.wanted |= WANT_TOUCHED
 
 
@@ -455,12 +452,12 @@ cdef void tracking_disable(Session* session) noexcept nogil:
     topics_leave_all(session, TOPIC_TRACKED)
     topics_leave_all(session, TOPIC_PREFIX)
     engine.tracking_count -= 1
+    engine_observe(engine)
     if engine.tracking_count == 0 and engine.watching_sessions == 0:
         engine.keyspace.wanted &= ~<uint32_t>WANT_TOUCHED
 
 
-cdef void _forget(Session* session) noexcept nogil:
-    """Engine.forget_topics: RESET, or its end."""
+cdef void session_forget_messages(Session* session) noexcept nogil:
     cdef Session* other
     cdef uint32_t kind
     tracking_disable(session)
@@ -469,6 +466,7 @@ cdef void _forget(Session* session) noexcept nogil:
     if session.flags & SESSION_MONITOR:
         session.flags &= ~<uint32_t>SESSION_MONITOR
         session.engine.monitor_count -= 1
+        engine_observe(session.engine)
     if session.redirected_to_it and session.flags & SESSION_CLOSE_NOW:
         other = session.engine.sessions
         while other != NULL:
@@ -476,8 +474,3 @@ cdef void _forget(Session* session) noexcept nogil:
                 other.tracking_target = NULL
             other = other.next
         session.redirected_to_it = 0
-
-
-cdef void messaging_install(Engine* engine) noexcept nogil:
-    pubsub_install(engine)
-    engine.forget_topics = _forget

@@ -5,7 +5,7 @@ A Session is one client's state: a socket, or a Python caller. Commands reach it
 session flags and calling `engine_wake_listener`.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from hutch_engine.base.atomics cimport stack_top
+from hutch_engine.base.atomics cimport atomic_load64, stack_top
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.clock cimport Clock
@@ -66,7 +66,8 @@ cdef enum:                              # Session.tracking
     TRACKING_BROKEN_REDIRECT = 1 << 5   # whom the messages should go to is gone
 
 cdef enum:
-    BLOCKED_KEY_OFFSET = 32             # of the name in executor/blocking's BlockedKey
+    WATCHED_KEY_OFFSET = 8              # of the name in a WatchedKey (sessions/watch)
+    BLOCKED_KEY_OFFSET = 32             # of the name in a BlockedKey (sessions/waiting)
     TOPIC_NAME_OFFSET = 40              # of the name in sessions/pubsub's Topic
     SUBSCRIPTION_NAME_OFFSET = 39       # of session and topic in its Subscription
     LATENCY_STEPS = 1728                # of executor/latency's histograms
@@ -80,6 +81,16 @@ cdef enum:                              # Engine.listener_chores
     LISTENER_WEIGHS = 1 << 0            # maxmemory-clients is set
     LISTENER_ADOPTS = 1 << 1            # sockets were opened for it
     LISTENER_SHUTS = 1 << 2             # SHUTDOWN: nobody is let in any more
+
+cdef enum:                              # Engine.gate: states of the server that admission has to ask about
+    GATE_PAUSE = 1 << 0                 # CLIENT PAUSE
+    GATE_BUSY = 1 << 1                  # Engine.busy
+    GATE_TRIAL = 1 << 2                 # tests
+
+cdef enum:                              # Engine.observers: who is shown the commands that have run
+    OBSERVED_BY_MONITORS = 1 << 0
+    OBSERVED_BY_TRACKING = 1 << 1
+    OBSERVED_BY_TRIAL = 1 << 2          # tests
 
 cdef enum:                              # Engine.pause_kind
     PAUSE_NONE = 0
@@ -174,20 +185,15 @@ cdef struct Session:
     uint64_t output_bytes               # atomic: waiting behind a full socket
     uint64_t weighed_bytes              # what of Engine.socket_bytes it is (net/client_eviction)
 
-ctypedef const Command* (*CommandFinder)(Slice name) noexcept nogil
-ctypedef const Command* (*CommandLister)(uint32_t index) noexcept nogil
 ctypedef bint (*HousekeepingStarter)(Engine* engine) noexcept nogil
-ctypedef bint (*SessionBlocker)(Session* session) noexcept nogil
-ctypedef void (*SessionForgetter)(Session* session) noexcept nogil
-ctypedef void (*ReadyNoter)(Engine* engine, int32_t database_index, Slice key) noexcept nogil
-ctypedef void (*AllReadyNoter)(Engine* engine, int32_t database_index) noexcept nogil
-ctypedef void (*ReadyServer)(Engine* engine) noexcept nogil
 
-ctypedef bint (*ListenerRebinder)(Engine* engine, Buffer* error_out) noexcept nogil
-ctypedef void (*ScriptingFreer)(Engine* engine) noexcept nogil
 ctypedef bint (*OthersServer)(Engine* engine) noexcept nogil
 ctypedef bint (*SignalLooker)() noexcept nogil
 ctypedef uint64_t (*FlagsOfScript)(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
+
+cdef struct Trial:                      # tests: does every way in pass each place once a command?
+    uint64_t admissions                 # asked (executor/admission)
+    uint64_t observed                   # shown to observers (executor/run)
 
 cdef struct ScriptFigures:              # of scripting, for INFO
     uint64_t eval_vm_bytes
@@ -217,10 +223,9 @@ cdef struct Engine:
     uint64_t fork_generation            # of the process that made this engine (engine_is_ours) ...
     const uint64_t* forks               # ... and how often it has been forked by now; static
 
-    CommandFinder find_command          # the generated table, which lies above
-    CommandLister list_command
-    uint32_t command_count
-    uint32_t command_ids
+    uint32_t gate                       # GATE_ bits: 0 in everyday use
+    uint32_t observers                  # OBSERVED_BY_ bits
+    Trial* trial                        # borrowed from a test, or NULL
     CommandStats* stats                 # owned, by Command.id
     uint64_t batch_ticks                # while a batch runs: when its last command ended, or 0
     uint64_t hot_ticks                  # when the compiled method that runs began, if its time is taken; or 0
@@ -243,11 +248,6 @@ cdef struct Engine:
     void* ready_first                   # BlockedKeys that became ready and are still to be served
     void* ready_last
     bint serving                        # somebody works off that chain
-    SessionBlocker block                # executor/blocking, which lies above; NULL: nobody can wait
-    SessionForgetter forget_blocked
-    ReadyNoter note_ready
-    AllReadyNoter note_all_ready
-    ReadyServer serve_ready
 
     Session* current                    # its command runs, and it has no reply yet; NULL between commands
     Session* noticed_first              # sockets that the listener has something to do for
@@ -264,12 +264,10 @@ cdef struct Engine:
     size_t changed_compact_at           # bytes of them at which keys that are named twice are looked for
     bint gathering                      # a batch or a pipeline runs, and they are told of at its end
     uint32_t tracking_count             # sessions with CLIENT TRACKING
-    SessionForgetter forget_topics      # sessions/pubsub, which lies above
 
     uint32_t monitor_count              # sessions in MONITOR
     void* scripting                     # its own; NULL before the first script
     const char* lua_path                # borrowed: the file that has Lua's C API; NULL: there is none
-    ScriptingFreer free_scripting
     OthersServer serve_others           # the listener's: a script of one of its clients lets the others in ...
     void* listening                     # ... and the listener itself
     uint32_t socket_scripts_stop        # atomic: it is about to stop, and scripts of its clients with it
@@ -296,7 +294,6 @@ cdef struct Engine:
     uint64_t socket_bytes               # with maxmemory-clients: memory of all sockets' sessions as last weighed
     uint64_t evicted_clients
     uint32_t listener_chores            # LISTENER_ bits: looked at once a batch
-    ListenerRebinder rebind             # the listener's: listen where the configuration says by now; NULL without one
     int wake_fd                         # the listener's eventfd or pipe; -1 without a listener
     bint logs_to_output                 # the process is a server: without a logfile, lines go to standard output
     bint shutdown_asked                 # SHUTDOWN: whoever runs the program ends it
@@ -335,14 +332,21 @@ cdef inline Session* session_of(Call* call) noexcept nogil:
 cdef inline Engine* engine_of(Call* call) noexcept nogil:
     return (<Session*>call.session).engine
 
-cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept nogil
-"""False when memory was refused. The config holds its defaults; the command table is set by the caller."""
-cdef void engine_set_commands(Engine* engine, CommandFinder find, CommandLister list, uint32_t count, uint32_t ids) noexcept nogil
-"""The generated table; called once, right after engine_init."""
-cdef void engine_clear(Engine* engine) noexcept nogil
-"""Free everything, left-over sessions too. Housekeeping and listener have been stopped."""
 cdef void engine_poke_housekeeping(Engine* engine) noexcept nogil
 """There are chores, or a deadline earlier than housekeeping plans to wake for: start or wake it."""
+cdef inline uint64_t engine_used_memory(const Engine* engine) noexcept nogil:
+    """used_memory: the heap and the clients' buffers. Lua's own memory is not the data set's: as in Redis it neither counts nor evicts."""
+    return (engine.heap.used_bytes - engine.script_figures.eval_vm_bytes - engine.script_figures.functions_vm_bytes
+            + atomic_load64(&engine.client_bytes))
+cdef inline void engine_observe(Engine* engine) noexcept nogil:
+    """Somebody began or ceased to observe commands: Engine.observers follows."""
+    engine.observers = ((OBSERVED_BY_MONITORS if engine.monitor_count else 0)
+                        | (OBSERVED_BY_TRACKING if engine.tracking_count else 0)
+                        | (OBSERVED_BY_TRIAL if engine.trial != NULL else 0))
+cdef inline void engine_set_busy(Engine* engine, uint8_t busy) noexcept nogil:
+    """BUSY_: a script overruns its time, or does no more."""
+    engine.busy = busy
+    engine.gate = engine.gate & ~<uint32_t>GATE_BUSY | (GATE_BUSY if busy else 0)
 cdef inline bint engine_is_ours(const Engine* engine) noexcept nogil:
     """False in a child that was forked after the engine was made: it must not be touched."""
     return engine.fork_generation == engine.forks[0]
@@ -350,55 +354,8 @@ cdef inline void engine_guarded(const Engine* engine) noexcept nogil:
     """The caller holds the lock (builds with checks)."""
     if HUTCH_CHECKS:
         invariant(engine.keyspace.guard == NULL or lock_is_mine(&engine.lock), b"the engine is used without its lock")
-cdef void engine_free_deferred(Engine* engine) noexcept nogil
-"""Free the sessions that were left behind. Requires the lock."""
-cdef void engine_free_deferred_if_unlocked(Engine* engine) noexcept nogil
-"""The same without the lock, if it is free: whoever has it looks when it lets go. Never waits."""
-cdef void engine_leave(Engine* engine) noexcept nogil
-"""Release the lock, and free what was left behind meanwhile. For holders without the GIL: a Python object may go while
-they have the lock."""
-cdef void engine_defer_free(Engine* engine, DeferredFree* deferred) noexcept nogil
-"""Any thread, never waits: free this session and this struct, now or as soon as the lock is free."""
-cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
-"""Requires the lock. NULL when memory was refused."""
-cdef void session_free(Session* session) noexcept nogil
-"""Requires the lock. Forgets its watches, queue and buffers."""
-cdef void session_end(Session* session) noexcept nogil
-"""Its end, while somebody still points to it: it is in no list any more, has no watches, messages or replies, and whoever
-waits in it is woken. Only its flags (SESSION_CLOSE_NOW), id and session_free may be used. Not for one whose command is
-running or has let others in. Requires the lock."""
-cdef void session_reset(Session* session) noexcept nogil
-"""RESET: back to what a fresh connection has, except the socket, its addresses and counters."""
-cdef void session_use_bell(Session* session, Bell* bell) noexcept nogil
-"""From now on session_notice rings this one; NULL: none. Requires the lock."""
-cdef void session_resemble(Session* session, const Session* model) noexcept nogil
-"""Take over what a connection sets up in the beginning: database, protocol, names, CLIENT NO-TOUCH and NO-EVICT."""
-cdef void session_select(Session* session, int32_t database_index) noexcept nogil
-cdef bint session_watch(Session* session, int32_t database_index, Slice key) noexcept nogil
-"""False when memory was refused. Watching twice is watching once."""
-cdef void session_unwatch(Session* session) noexcept nogil
-cdef bint session_watches_expired(Session* session) noexcept nogil
-"""Has a watched key reached its deadline without anybody having noticed?"""
-cdef void engine_touch_watched(Engine* engine, int32_t database_index, Slice key) noexcept nogil
-"""The key changed: whoever watches it cannot EXEC."""
-cdef void engine_touch_watched_all(Engine* engine, int32_t database_index) noexcept nogil
-"""The database was emptied or swapped."""
-cdef bint session_queue(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
-"""Keep a command for EXEC; False when memory was refused."""
-cdef void session_discard(Session* session) noexcept nogil
-"""Leave MULTI: drop the queue, the marks and the watches."""
-cdef uint64_t session_unread(const Session* session) noexcept nogil
-"""Bytes of replies and messages that its client has not taken."""
-cdef uint64_t session_memory(const Session* session) noexcept nogil
-cdef uint64_t engine_used_memory(const Engine* engine) noexcept nogil
-"""used_memory: the heap and the clients' buffers."""
 cdef void engine_wake_listener(Engine* engine) noexcept nogil
 """Any thread. The listener looks soon at what was noticed, and at pauses."""
-cdef void session_notice(Session* session) noexcept nogil
-"""There is something for it: bytes to send, the end of a wait, its own end. The listener is woken, once for all
-that it has not looked at yet; so are a thread and an event loop that wait. Requires the lock."""
-cdef Buffer* session_inbox(Session* session) noexcept nogil
-"""Where to append a message for it that is not a reply; call session_notice afterwards."""
 cdef void engine_pause(Engine* engine, uint8_t kind, int64_t end_ms) noexcept nogil
 """CLIENT PAUSE: from now on nothing expires either; what is due looks gone, and goes when the pause is over."""
 cdef void engine_end_pause(Engine* engine) noexcept nogil

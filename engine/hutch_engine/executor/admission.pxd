@@ -1,0 +1,68 @@
+"""May a command run? All that is asked before one runs, in one place, for whoever sends it.
+
+`admission_judge` asks in Redis's order: is it known, has it the right number of words, may this client send it, in this
+state of the server, and is there memory? What differs between the ways in is data (Way, and the limits of a script). Who asked says what
+becomes of the verdict: a client gets Redis's error (`admission_refuse`), a script its own texts, EXEC an element of its reply.
+
+In everyday use nothing of it concerns a command: `admission_is_plain` sees that with a few comparisons.
+Everything here requires the engine's lock.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+from hutch_engine.base.compiler cimport likely
+from hutch_engine.base.memory cimport heap_is_short
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.command cimport CMD_PROTECTED, Command
+from hutch_engine.state.engine cimport (
+    SESSION_AUTHENTICATED, SESSION_MONITOR, SESSION_MULTI, SESSION_SUBSCRIBED, Engine, Session, engine_used_memory)
+
+cdef enum Way:                       # who sends a command
+    WAY_CLIENT = 0                   # a socket, a Python call, a compiled method
+    WAY_QUEUE = 1                    # EXEC: it was judged as WAY_CLIENT when it was queued
+    WAY_SCRIPT = 2                   # a script or function
+    WAY_SERVED = 3                   # a waiting command is run again; it was judged as WAY_CLIENT when it came
+
+cdef enum:                           # limits of WAY_SCRIPT
+    LIMIT_READ_ONLY = 1 << 0         # the script may not write
+    LIMIT_NO_MEMORY = 1 << 1         # maxmemory was reached when it began, and it has not written yet
+    LIMIT_LIFTED = 1 << 2            # DEBUG SET-DISABLE-DENY-SCRIPTS: what is not for scripts runs in them
+
+cdef enum Verdict:
+    ADMITTED = 0
+    ADMIT_TO_QUEUE                   # inside MULTI: to be kept for EXEC
+    ADMIT_LATER                      # CLIENT PAUSE: nothing has happened, ask again when it is over
+    REFUSED_UNKNOWN
+    REFUSED_ARITY
+    REFUSED_PROTECTED                # enable-debug-command and the like
+    REFUSED_PASSWORD
+    REFUSED_IN_MULTI
+    REFUSED_BUSY                     # a script overruns its time
+    REFUSED_MEMORY
+    REFUSED_TO_MONITOR
+    REFUSED_TO_SUBSCRIBER
+    REFUSED_IN_SCRIPT
+    REFUSED_READ_ONLY                # to a script that may not write
+
+cdef enum:
+    # What of a session's state admission asks about.
+    ASKED_OF_SESSION = SESSION_MULTI | SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_AUTHENTICATED
+
+cdef inline bint admission_is_plain(const Session* session, const Command* command) noexcept nogil:
+    """Nothing of admission concerns this command of a client's, whose words are known to be right in number: it is admitted."""
+    cdef const Engine* engine = session.engine
+    # With maxmemory 0 the right side is the largest number there is; used memory that equals the limit is looked at closely.
+    return (likely(session.flags & ASKED_OF_SESSION == SESSION_AUTHENTICATED and engine.gate == 0
+                   and engine_used_memory(engine) - 1 < <uint64_t>engine.config.maxmemory - 1
+                   and not heap_is_short(&engine.heap))
+            and not command.flags & CMD_PROTECTED)
+
+cdef Verdict admission_judge(Session* session, const Command* command, Slice* argv, size_t argc, Way way,
+                             uint32_t limits) noexcept nogil
+"""`command` is what command_resolve found, or NULL. Keys may be evicted, and a pause whose time is over ends; nothing else is
+changed and nothing written."""
+cdef uint64_t admission_flags(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
+"""The command's CMD_ bits as it is judged by: EXEC's with those of its queue, a script's as its first line says."""
+cdef bint admission_finds_memory(Session* session, const Command* command, Slice* argv, size_t argc, Way way) noexcept nogil
+"""The part of it that asks for memory: evicts until maxmemory is kept, mends the reserve. For compiled methods, argv NULL."""
+cdef void admission_refuse(Session* session, const Command* command, Slice* argv, size_t argc, Verdict verdict) noexcept nogil
+"""Write the error reply of a refused client, and count it. Inside MULTI, the transaction cannot be executed any more. Whoever speaks HTTP
+is hung up on without a word."""

@@ -1,0 +1,109 @@
+"""See run.pxd."""
+from libc.stdint cimport uint32_t, uint64_t
+from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_slice
+from hutch_engine.base.compiler cimport ticks, unlikely
+from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.commands.call cimport Call, CommandHandler
+from hutch_engine.commands.command cimport ACL_SCRIPTING, CMD_READONLY, CMD_SKIP_MONITOR, Command
+from hutch_engine.commands.reply cimport Reply, reply_rewind
+from hutch_engine.executor.error_stats cimport error_stats_count
+from hutch_engine.executor.latency cimport latency_note
+from hutch_engine.sessions.monitor cimport monitor_feed
+from hutch_engine.sessions.tracking cimport tracking_remember
+from hutch_engine.state.engine cimport (
+    OBSERVED_BY_MONITORS, OBSERVED_BY_TRACKING, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_OF_SCRIPTS, SESSION_REPLY_OFF,
+    SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT, SESSION_TRACKING, CommandStats, Engine, Session, engine_guarded)
+
+
+cdef void run_observed(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
+    cdef Engine* engine = session.engine
+    if engine.trial != NULL:
+        engine.trial.observed += 1
+    # Not those that waited, a second time.
+    if engine.observers & OBSERVED_BY_MONITORS and not command.flags & CMD_SKIP_MONITOR \
+            and (not engine.serving or session.flags & SESSION_OF_SCRIPTS):
+        monitor_feed(session, command, argv, argc)
+    # Of a script it is the commands that read, not the script; and what a script reads, its caller has read.
+    if engine.observers & OBSERVED_BY_TRACKING and command.flags & CMD_READONLY and not command.acl_categories & ACL_SCRIPTING:
+        if session.flags & SESSION_OF_SCRIPTS:
+            session = engine.current
+        if session != NULL and session.flags & SESSION_TRACKING:
+            tracking_remember(session, command, argv, argc)
+
+
+cdef void _reply_lost(Session* session, size_t mark) noexcept nogil:
+    """Memory was refused for the reply. The replies before it stand; with it an error goes out, if there is room for that."""
+    cdef Buffer* buffer = &session.reply.buffer
+    if buffer.length > mark:
+        buffer.length = mark
+    buffer.failed = 0
+    buffer_append_text(buffer, b"-OOM no memory for the reply of a command\r\n")
+
+
+cdef void _count_failure(Session* session, CommandStats* stats, size_t mark) noexcept nogil:
+    """It answered an error, which is counted by its first word."""
+    cdef Reply* reply = &session.reply
+    stats.failed += 1
+    if session.flags & SESSION_ERROR_COUNTED:
+        session.flags &= ~<uint32_t>SESSION_ERROR_COUNTED
+    else:
+        error_stats_count(session.engine, slice_of(reply.buffer.data + mark + 1, reply.buffer.length - mark - 1))
+
+
+cdef void run_command(Session* session, const Command* command, Slice* argv, size_t argc, bint hashed,
+                      uint64_t key_hash) noexcept nogil:
+    cdef Call* call = &session.call
+    cdef Engine* engine = session.engine
+    cdef CommandStats* stats = &engine.stats[command.id]
+    cdef size_t mark = session.reply.buffer.length
+    # In a batch the end of one command is the start of the next: one look at the counter for each.
+    cdef uint64_t started = engine.batch_ticks if engine.batch_ticks else ticks()
+    cdef uint64_t ended
+    engine_guarded(engine)
+    call.argv = argv
+    call.argc = argc
+    call.command = command
+    call.key_hashed = hashed
+    call.key_hash = key_hash
+    # Scripts show themselves before the commands that they call; all others when they have run.
+    if unlikely(engine.observers & OBSERVED_BY_MONITORS != 0) and command.flags & CMD_SKIP_MONITOR \
+            and command.acl_categories & ACL_SCRIPTING:
+        monitor_feed(session, command, argv, argc)
+    (<CommandHandler>command.handler)(call)
+    if unlikely(engine.observers != 0):
+        run_observed(session, command, argv, argc)
+    ended = ticks()
+    if engine.batch_ticks:
+        engine.batch_ticks = ended
+    stats.calls += 1
+    stats.ticks += ended - started
+    if unlikely(session.reply.buffer.failed):
+        _reply_lost(session, mark)
+    latency_note(engine, stats, ended - started)
+    engine.commands_processed += 1
+    session.commands += 1
+    if unlikely(session.reply.buffer.length > mark and session.reply.buffer.data[mark] == 45):
+        _count_failure(session, stats, mark)
+
+
+cdef void run_uncount(Session* session, const Command* command) noexcept nogil:
+    session.engine.stats[command.id].calls -= 1
+    session.engine.commands_processed -= 1
+    session.commands -= 1
+
+
+cdef void reply_take_inbox(Session* session) noexcept nogil:
+    if session.flags & SESSION_EMBEDDED or session.inbox.length == 0:
+        return
+    buffer_append_slice(&session.reply.buffer, buffer_slice(&session.inbox))
+    buffer_clear(&session.inbox)
+
+
+cdef void reply_mute(Session* session, size_t mark) noexcept nogil:
+    if unlikely(session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT)):
+        if session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP):
+            reply_rewind(&session.reply, mark)
+        session.flags &= ~<uint32_t>SESSION_REPLY_SKIP
+        if session.flags & SESSION_REPLY_SKIP_NEXT:
+            session.flags &= ~<uint32_t>SESSION_REPLY_SKIP_NEXT
+            session.flags |= SESSION_REPLY_SKIP

@@ -1,0 +1,68 @@
+"""The queues of sessions that wait for a key: BLPOP and its kin, of all types.
+
+    Engine.blocked    table: database and key -> BlockedKey, the queue of its Waiters, first come first
+    Blocked           one a waiting session: its words, its place in the wheel, its Waiters, one a key
+
+A BlockedKey exists while somebody waits for it. Those that became ready are chained from Engine.ready_first on, and served by
+executor/serving. Everything here requires the engine's lock.
+"""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.command cimport Command
+from hutch_engine.state.engine cimport Engine, Session
+from hutch_engine.structures.wheel cimport WheelNode
+
+cdef struct BlockedKey
+cdef struct Blocked
+
+cdef struct Waiter:                      # one session in the queue of one key
+    Waiter* next                         # towards those that came later
+    Waiter* previous
+    BlockedKey* key                      # borrowed
+    Blocked* owner
+
+cdef struct BlockedKey:                  # one block; the name for the table lies behind: LEB128 length, 4 bytes of
+    Waiter* first                        # database index, the key's bytes
+    Waiter* last
+    BlockedKey* next_ready
+    bint is_ready                        # in the engine's chain
+    uint32_t until_gone                  # waiters that want to hear of it when the key is gone
+
+cdef struct Blocked:                     # one block, with the waiters, the words and their bytes behind
+    WheelNode node                       # in the wheel when there is a deadline; first, so that it finds us
+    Session* session
+    const Command* command
+    Slice* argv
+    size_t argc
+    size_t block_bytes
+    Waiter* waiters
+    size_t waiter_count
+    int64_t deadline_ms
+    uint8_t type
+    bint until_gone
+
+cdef bint waiting_begin(Session* session) noexcept nogil
+"""The session waits as its call asked for with call_block; a copy of its words is kept. False when memory was refused: it does
+not wait. O(keys)"""
+cdef Blocked* waiting_end(Session* session) noexcept nogil
+"""The session stands in no queue and in no wheel any more. What it waited with is returned: the caller frees it, with
+waiting_free. O(keys)"""
+cdef void waiting_free(Engine* engine, Blocked* blocked) noexcept nogil
+cdef void waiting_forget(Session* session) noexcept nogil
+"""It waits no more, and gets no reply: interrupted, disconnected. A session that does not wait is left alone."""
+cdef Slice waiting_key_name(const BlockedKey* key) noexcept nogil
+"""Four bytes of database index, and the key; borrowed from it."""
+cdef void waiting_drop_if_unwanted(Engine* engine, BlockedKey* key) noexcept nogil
+"""Free it if nobody waits for it and it is not in the chain of ready keys."""
+cdef void waiting_note_ready(Engine* engine, int32_t database_index, Slice key) noexcept nogil
+"""The key has appeared, or is gone: those who wait for it are served when the running command is over. O(1)"""
+cdef void waiting_mark_ready(Engine* engine, BlockedKey* key) noexcept nogil
+"""Put it at the end of the chain of ready keys, if it is not there."""
+cdef void waiting_note_ready_all(Engine* engine, int32_t database_index) noexcept nogil
+"""The database has become another one (SWAPDB), or nobody knows what has changed. O(keys waited for)"""
+cdef int64_t waiting_next_ms(const Engine* engine) noexcept nogil
+"""When the next time-out is; INT64_MAX without one."""
+cdef int64_t waiting_keys_until_gone(Engine* engine) noexcept nogil
+"""How many keys somebody waits for who also wants to hear that one is gone (XREADGROUP). O(keys waited for)"""
+cdef void waiting_check() noexcept nogil
+"""Builds with checks: the table finds a key's name where it is."""
