@@ -291,7 +291,7 @@ cdef object stage_method(HotPipeline self, const Method* method, PyObject* const
         for i in range(method.way_count):
             if method_fits(method, &method.ways[i], &given, &total):
                 # redis-py encodes some of its own words, and others not: those of other encodings are its own affair.
-                if method.ways[i].has_text and not (<Codec>self.client.hot_session.codec).utf8:
+                if method.ways[i].has_text and (self.client.hot_session is None or not self.client.hot_session.codec.utf8):
                     break
                 self.staged.append(_words_of(method, &method.ways[i], &given, total))
                 return self

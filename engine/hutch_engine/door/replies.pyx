@@ -44,8 +44,8 @@ cdef int _line(Cursor* cursor, Slice* line_out) except -1:
     return 0
 
 
-cdef inline int64_t _number(Cursor* cursor) except? -2:
-    """The number of the line at the cursor, which moves behind it."""
+cdef inline int64_t _number(Cursor* cursor) noexcept:
+    """The number of the line at the cursor, which moves behind it; where the line has no end, to the end of all."""
     cdef const char* at = cursor.at + 1
     cdef bint negative = at < cursor.end and at[0] == b'-'
     cdef int64_t value = 0
@@ -54,13 +54,11 @@ cdef inline int64_t _number(Cursor* cursor) except? -2:
     while at < cursor.end and at[0] != b'\r':
         value = value * 10 + (at[0] - 48)
         at += 1
-    if unlikely(at + 1 >= cursor.end):
-        _truncated()
-    cursor.at = at + 2
+    cursor.at = at + 2 if likely(at + 1 < cursor.end) else cursor.end
     return -value if negative else value
 
 
-cdef inline const char* _body(Cursor* cursor, int64_t length) except NULL:
+cdef const char* _body(Cursor* cursor, int64_t length) except NULL:
     """`length` bytes, and the cursor moves behind the CRLF that follows them."""
     cdef const char* start = cursor.at
     if unlikely(length < 0 or cursor.end - start < length + 2):
@@ -80,9 +78,13 @@ cdef inline object _text(const char* data, int64_t length, Codec codec, bint dec
 cdef inline object _bulk(Cursor* cursor, Codec codec, bint decode):
     """A bulk string, or None."""
     cdef int64_t length = _number(cursor)
+    cdef const char* start = cursor.at
     if length < 0:
         return None
-    return _text(_body(cursor, length), length, codec, decode)
+    if unlikely(cursor.end - start < length + 2):
+        _truncated()
+    cursor.at = start + length + 2
+    return _text(start, length, codec, decode)
 
 
 cdef inline object _element(Cursor* cursor, Codec codec, bint decode, int depth):

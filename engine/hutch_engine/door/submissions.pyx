@@ -82,12 +82,12 @@ cdef class Doorbell:
         cdef uint64_t* ringing
         cdef size_t count
         cdef size_t i
-        cdef bint overheard
+        cdef bint everybody
         cdef list futures
         if not self.is_ours:
             return                           # a forked child's copy: the ring was for the parent
-        bell_take(self.core, &ringing, &count, &overheard)
-        if overheard:
+        bell_take(self.core, &ringing, &count, &everybody)
+        if everybody:
             futures = list(self.waiting.values())
             self.waiting.clear()
         else:
