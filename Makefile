@@ -14,9 +14,10 @@
 
 PYTHON  ?= python3
 VENV    ?= .venv
-WORKERS ?= auto
-TESTS   ?= tests
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
+# One more than there are cores: some tests wait for servers and processes.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
+TESTS   ?= tests
 
 PY      := $(VENV)/bin/python
 PIP     := $(PY) -m pip --disable-pip-version-check --quiet
@@ -64,7 +65,7 @@ fuzz test-long: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	for round in $$(seq $(ROUNDS)); do $(PY) -m pytest -q -n $(WORKERS) --dist worksteal tests/base tests/structures \
 	    tests/commands tests/server/test_resp_parser.py tests/test_strings_model.py $(ARGS) || exit 1; done
 
-# Each kind of it (tests/chaos.py) has a fifth of the time; as many run at once as there are workers.
+# Each kind of it (tests/kit/chaos.py) has a fifth of the time; as many run at once as there are workers.
 SECONDS ?= 3600
 chaos: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	@echo "SEED=$(SEED)"

@@ -2,6 +2,7 @@
 import importlib.util
 import signal
 import sys
+from pathlib import Path
 
 # Some applications bring hiredis along, with which redis-py over TCP spells words in another way, and refuses others. What
 # Hutch is compared with is redis-py's own; the applications' processes have their hiredis.
@@ -9,15 +10,44 @@ sys.modules.setdefault("hiredis", None)
 
 import pytest
 
-from oracle import MISSING, find_oracle, find_tool
-from oracle_keeper import Keeper
-from oracle_reports import pytest_runtest_protocol      # noqa: F401  (repeats tests whose oracle was lost)
+pytest.register_assert_rewrite("kit")        # a helper's failed assertion shows its values, too
+
+from kit.oracle import MISSING, find_oracle, find_tool
+from kit.oracle_plugin import pytest_runtest_protocol      # noqa: F401  (repeats tests whose oracle was lost)
+from kit.oracle_supervisor import OracleSupervisor
 
 
 def pytest_configure(config):
     """A shell that starts a job in the background has it ignore Ctrl-C, and so would all the programs that tests start and interrupt."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# These take longest, or mostly wait: they come first, so that at the end every worker has short tests to take from another.
+LONG_FIRST = (
+    "applications/", "server/test_chaos.py", "commands/test_short_of_memory.py", "commands/test_refused_memory.py",
+    "scripting/test_lua_libraries.py", "python/test_lifetimes.py", "server/test_cli.py", "test_collections_model.py", "test_ways_in.py",
+    "test_differential.py", "test_sanitized_runs.py", "persistence/test_dump.py", "base/test_numbers.py", "scripting/test_hostile.py",
+    "python/test_asyncio_waiting.py", "python/test_greenlets.py", "structures/test_stream.py", "test_strings_model.py",
+    "server/test_batches.py", "base/test_glob.py", "python/test_asyncio_pubsub.py")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Files that take long come first; within a file nothing moves, since its tests share servers."""
+    def rank(item):
+        name = item.nodeid.removeprefix("tests/")
+        return next((at for at, long in enumerate(LONG_FIRST) if name.startswith(long)), len(LONG_FIRST))
+    items.sort(key=rank)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_at_the_root():
+    """A real Redis saves where it was started, unless it is told of another directory."""
+    dump = Path(__file__).resolve().parents[1] / "dump.rdb"
+    there = dump.exists()
+    yield
+    assert there or not dump.exists(), f"{dump}: some test starts a redis-server without a directory of its own"
 
 
 @pytest.fixture(scope="session")
@@ -32,16 +62,16 @@ def oracle_binary():
 
 @pytest.fixture(scope="module")
 def oracle(oracle_binary):
-    """A running redis-server 8.2 with `.host` and `.port`; when it is lost, its Keeper puts another in its place."""
-    with Keeper(oracle_binary, "--enable-debug-command", "yes") as keeper:
-        yield keeper
+    """A running redis-server 8.2 with `.host` and `.port`; when it is lost, its OracleSupervisor puts another in its place."""
+    with OracleSupervisor(oracle_binary, "--enable-debug-command", "yes") as supervisor:
+        yield supervisor
 
 
 @pytest.fixture(scope="module")
-def oracle_twin(oracle_binary):
+def second_oracle(oracle_binary):
     """A second one: what holds between two real servers may be asked of Hutch."""
-    with Keeper(oracle_binary, "--enable-debug-command", "yes") as keeper:
-        yield keeper
+    with OracleSupervisor(oracle_binary, "--enable-debug-command", "yes") as supervisor:
+        yield supervisor
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +110,7 @@ def hutch_server():
 
 @pytest.fixture(scope="session")
 def embedded():
-    """An EmbeddedSubject: the engine in this process."""
+    """An EmbeddedBackend: the engine in this process."""
     need_engine()
-    from subjects import EmbeddedSubject
-    return EmbeddedSubject()
+    from kit.backends import EmbeddedBackend
+    return EmbeddedBackend()

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from hutch.testing.model import Model
 from hutch.testing.replies import encode
-from subjects import EmbeddedSubject, TcpSubject
+from kit.backends import EmbeddedBackend, TcpBackend
 
 START_MS = 1_800_000_000_000
 options = st.sampled_from
@@ -343,9 +343,9 @@ def machine_for(the_machine, the_subject, examples: int, steps: int = 40):
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.__name__)
 def test_model_against_redis(oracle, machine):
-    machine_for(machine, TcpSubject(oracle.host, oracle.port), 25)
+    machine_for(machine, TcpBackend(oracle.host, oracle.port), 25)
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.__name__)
 def test_engine(embedded, machine):
-    machine_for(machine, EmbeddedSubject(), 120)
+    machine_for(machine, EmbeddedBackend(), 120)

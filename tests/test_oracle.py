@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-import oracle_keeper
-from differential import Duel
-from generators import Step
-from oracle_keeper import Keeper
-from resp_client import RespClient, Reply
-from subjects import KeptSubject, TcpConnection, TcpSubject
+from kit import oracle_supervisor
+from kit.backends import SupervisedBackend, TcpConnection, TcpBackend
+from kit.differential import Comparison
+from kit.generators import Step
+from kit.oracle_supervisor import OracleSupervisor
+from kit.resp_client import RespClient, Reply
 
 HERE = Path(__file__).parent
 FATAL = (b"DEBUG", b"SEGFAULT")
@@ -24,13 +24,13 @@ AFTER = [Step((b"GET", b"k%d" % at)) for at in range(5)]
 @pytest.fixture
 def victim(oracle_binary):
     """A server of this test's own; its losses are the test's, and no warnings."""
-    at = len(oracle_keeper.LOSSES)
-    with Keeper(oracle_binary, "--enable-debug-command", "yes") as keeper:
-        yield keeper
-    del oracle_keeper.LOSSES[at:]
+    at = len(oracle_supervisor.LOSSES)
+    with OracleSupervisor(oracle_binary, "--enable-debug-command", "yes") as supervisor:
+        yield supervisor
+    del oracle_supervisor.LOSSES[at:]
 
 
-class Immune(TcpSubject):
+class Immune(TcpBackend):
     """Another Redis, which answers the bad commands without running them, and tells lies when it is asked to."""
     lie = staticmethod(lambda argv, raw: raw)
 
@@ -47,46 +47,46 @@ class Immune(TcpSubject):
 
 
 @pytest.fixture
-def duel(victim, oracle_twin):
-    both = Duel(Immune(oracle_twin.host, oracle_twin.port), KeptSubject(victim), 2)
+def comparison(victim, second_oracle):
+    both = Comparison(Immune(second_oracle.host, second_oracle.port), SupervisedBackend(victim), 2)
     yield both
     both.close()
 
 
 @pytest.mark.parametrize("command, told", ((FATAL, "died of SIGSEGV"), (SPOILING, "was spoilt")), ids=("dies", "spoilt"))
-def test_a_comparison_goes_on_with_a_fresh_oracle(duel, victim, command, told):
+def test_a_comparison_goes_on_with_a_fresh_oracle(comparison, victim, command, told):
     """It is played again, without what killed it twice; and the differences that are there are found all the same."""
-    at, before = len(oracle_keeper.LOSSES), victim.generation
+    at, before = len(oracle_supervisor.LOSSES), victim.generation
     steps = [*ORDINARY, Step(command), *AFTER]
-    assert duel.compare(steps) is None
-    losses = oracle_keeper.losses_since(at)
+    assert comparison.compare(steps) is None
+    losses = oracle_supervisor.losses_since(at)
     assert len(losses) == 2 == victim.generation - before and all(loss.mended for loss in losses)
     for loss in losses:
         assert told in loss.what and any(command[1] in data for data in loss.last_sent), str(loss)
         assert "played again" in str(loss)
     if command == FATAL:
         assert all("BUG REPORT" in loss.log for loss in losses)
-    assert duel.kept_off == {command} and not duel.not_compared
+    assert comparison.kept_off == {command} and not comparison.not_compared
     # From now on it is kept off it, and nothing is lost any more.
-    assert duel.compare(steps) is None
-    assert len(oracle_keeper.losses_since(at)) == 2
+    assert comparison.compare(steps) is None
+    assert len(oracle_supervisor.losses_since(at)) == 2
     # A fault in the same sequence is one.
-    duel.subject.subject.lie = lambda argv, raw: b"$5\r\nwrong\r\n" if argv == (b"GET", b"k3") else raw
-    duel.subject.close()
-    duel.subject = type(duel.subject)(duel.subject.subject, 2)
-    found = duel.compare(steps)
-    assert found and found.steps[found.index].argv == (b"GET", b"k3") and len(oracle_keeper.losses_since(at)) == 2
+    comparison.subject.backend.lie = lambda argv, raw: b"$5\r\nwrong\r\n" if argv == (b"GET", b"k3") else raw
+    comparison.subject.close()
+    comparison.subject = type(comparison.subject)(comparison.subject.backend, 2)
+    found = comparison.compare(steps)
+    assert found and found.steps[found.index].argv == (b"GET", b"k3") and len(oracle_supervisor.losses_since(at)) == 2
 
 
-def test_a_difference_beside_a_death_is_still_found(duel):
-    duel.subject.subject.lie = lambda argv, raw: b"+KO\r\n" if argv[0] == b"SET" else raw
-    duel.subject.close()
-    duel.subject = type(duel.subject)(duel.subject.subject, 2)
-    found = duel.compare([Step(FATAL), *ORDINARY])
+def test_a_difference_beside_a_death_is_still_found(comparison):
+    comparison.subject.backend.lie = lambda argv, raw: b"+KO\r\n" if argv[0] == b"SET" else raw
+    comparison.subject.close()
+    comparison.subject = type(comparison.subject)(comparison.subject.backend, 2)
+    found = comparison.compare([Step(FATAL), *ORDINARY])
     assert found and found.steps[found.index] == ORDINARY[0]
 
 
-class Fragile(KeptSubject):
+class Fragile(SupervisedBackend):
     """Dies of whatever is sent to it."""
 
     def open(self):
@@ -95,15 +95,15 @@ class Fragile(KeptSubject):
 
         def run(commands, silent=frozenset()):
             if commands[0] in [step.argv for step in ORDINARY]:
-                self.keeper.server.process.kill()
-                self.keeper.server.process.wait()
+                self.supervisor.server.process.kill()
+                self.supervisor.server.process.wait()
             return honest(commands, silent)
         connection.run = run
         return connection
 
 
-def test_a_sequence_that_always_kills_is_given_up_loudly(victim, oracle_twin):
-    both = Duel(Immune(oracle_twin.host, oracle_twin.port), Fragile(victim), 2)
+def test_a_sequence_that_always_kills_is_given_up_loudly(victim, second_oracle):
+    both = Comparison(Immune(second_oracle.host, second_oracle.port), Fragile(victim), 2)
     assert both.compare([*ORDINARY, *AFTER], seed=77) is None
     assert both.not_compared == [77]
     assert both.compare(AFTER) is None and both.not_compared == [77]
@@ -111,7 +111,7 @@ def test_a_sequence_that_always_kills_is_given_up_loudly(victim, oracle_twin):
 
 
 def test_a_script_without_end(victim, monkeypatch):
-    monkeypatch.setattr(oracle_keeper, "PATIENCE_SECONDS", 5)
+    monkeypatch.setattr(oracle_supervisor, "PATIENCE_SECONDS", 5)
     with RespClient(victim.host, victim.port) as client:
         client.execute("CONFIG", "SET", "busy-reply-threshold", "1")
         client.send_raw(b"EVAL 'while true do end' 0\r\n")
@@ -138,7 +138,7 @@ import os
 from pathlib import Path
 
 import pytest
-from resp_client import RespClient
+from kit.resp_client import RespClient
 
 def once(name):
     """Whether this is the first time that somebody asks."""

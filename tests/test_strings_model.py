@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from hutch.testing.model import Model
 from hutch.testing.replies import NULL_BULK, encode
-from subjects import ModelSubject, TcpSubject
+from kit.backends import ModelBackend, TcpBackend
 
 START_MS = 1_800_000_000_000
 FAR_S = 10_000_000
@@ -184,12 +184,12 @@ def machine_for(the_subject, examples: int, steps: int = 40):
 
 
 def test_model_against_redis(oracle):
-    machine_for(TcpSubject(oracle.host, oracle.port), 60)
+    machine_for(TcpBackend(oracle.host, oracle.port), 60)
 
 
 def test_model_against_itself_with_moving_time():
     """The machine's handling of time, on a subject that is right by definition."""
-    class HeldModel(ModelSubject):
+    class HeldModel(ModelBackend):
         def __init__(self):
             super().__init__()
             self.now_ms = START_MS

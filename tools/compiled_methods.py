@@ -98,9 +98,9 @@ METHODS_HEAD = '''\
 """The compiled methods, put into the classes that they belong to. Written by tools/compiled_methods.py: never edit."""
 cimport cython
 from cpython.object cimport PyObject
-from hutch_engine.door.descriptors cimport add_function, add_method
-from hutch_engine.door.hot_collections cimport HotCollections, call_method
-from hutch_engine.door.hot_pipeline cimport HotPipeline, stage_method
+from hutch_engine.door.descriptors cimport descriptor_add_function, descriptor_add
+from hutch_engine.door.hot_collections cimport HotCollections, hot_call_method
+from hutch_engine.door.hot_pipeline cimport HotPipeline, hot_stage_method
 from hutch_engine.door.method_table cimport Method, method_rows
 
 cdef const Method* _rows = method_rows()
@@ -114,7 +114,7 @@ def render_methods(commands):
     for i, command in enumerate(commands):
         method = command.python
         textual = all(is_text(parameter.default) for parameter in method.parameters)
-        for kind, owner, run in (("client", "HotCollections", "call_method"), ("pipeline", "HotPipeline", "stage_method")):
+        for kind, owner, run in (("client", "HotCollections", "hot_call_method"), ("pipeline", "HotPipeline", "hot_stage_method")):
             if kind in method.by_hand:
                 continue
             function = f"_{kind}_{method.name}"
@@ -126,7 +126,7 @@ def render_methods(commands):
                     f"    return {run}(<{owner}>self, &_rows[{i}], args, count, names)\n")
                 for name in names:
                     text = f"{name}({signature(method)})\n--\n\n{doc}"
-                    adding.append(f"add_method({owner}, b{quoted(name)}, {function}, b{quoted(text)})")
+                    adding.append(f"descriptor_add({owner}, b{quoted(name)}, {function}, b{quoted(text)})")
             else:
                 plain = named(method)
                 functions.append(
@@ -136,7 +136,7 @@ def render_methods(commands):
                     f"    cdef PyObject* args[{len(plain)}]\n"
                     + "".join(f"    args[{k}] = <PyObject*>{parameter.name}\n" for k, parameter in enumerate(plain))
                     + f"    return {run}(self, &_rows[{i}], args, {len(plain)}, NULL)\n\n\n"
-                    + "".join(f"add_function({owner}, {name!r}, {method.name})\n" for name in names))
+                    + "".join(f"descriptor_add_function({owner}, {name!r}, {method.name})\n" for name in names))
     return METHODS_HEAD + "\n\n".join(functions) + "\n\n" + "\n".join(adding) + "\n"
 
 

@@ -5,9 +5,9 @@ Every test runs on a real Redis and on `hutch serve`: the first says that the te
 import pytest
 import redis
 
-from launch import serve
-from oracle import MISSING, RedisServer, find_oracle
-from places import PASSWORD, Place, Processes
+from kit.application_servers import PASSWORD, ApplicationServer, Processes
+from kit.launch import serve
+from kit.oracle import MISSING, RedisServer, find_oracle
 
 
 def _run(kind, directory):
@@ -26,7 +26,7 @@ def server(request, tmp_path_factory):
     """A server that all applications share, each in databases of its own."""
     directory = tmp_path_factory.mktemp(request.param)
     with _run(request.param, directory) as running:
-        yield Place(request.param, running.port, directory / "socket")
+        yield ApplicationServer(request.param, running.port, directory / "socket")
 
 
 @pytest.fixture(scope="session", params=["redis", "hutch"])
@@ -36,7 +36,7 @@ def guarded(request, tmp_path_factory):
     with _run(request.param, directory) as running:
         with redis.Redis(port=running.port) as client:      # who waits for the server to answer has no password
             client.config_set("requirepass", PASSWORD)
-        yield Place(request.param, running.port, directory / "socket", PASSWORD)
+        yield ApplicationServer(request.param, running.port, directory / "socket", PASSWORD)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from arq import create_pool
 from arq.jobs import ResultNotFound
 
 import arq_app
-from places import until
+from kit.waiting import wait_until
 
 WAIT = 20
 
@@ -52,4 +52,4 @@ def test_jobs(server, worker):
 
 def test_cron(server, worker):
     with server.client(arq_app.DB) as client:
-        until(lambda: int(client.get("ticks") or 0) >= 2)
+        wait_until(lambda: int(client.get("ticks") or 0) >= 2)

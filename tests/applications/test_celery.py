@@ -12,23 +12,23 @@ from celery.exceptions import TaskRevokedError
 from kombu.exceptions import OperationalError
 
 import celery_app
-from places import until
+from kit.waiting import wait_until
 
 WAIT = 60
 
 
-def start_worker(processes, place, *arguments, broker=None, backend=None, queues="proof", **environment):
+def start_worker(processes, emptied_server, *arguments, broker=None, backend=None, queues="proof", **environment):
     name = f"w{uuid.uuid4().hex[:6]}@here"
     process = processes.start(
         "celery", "-A", "celery_app", "worker", "-n", name, "-Q", queues, "--loglevel=INFO", "--without-mingle",
         *(arguments or ("-c", "2")), ready=f"{name} ready.",
-        BROKER=broker or place.url(0), BACKEND=backend or place.url(1), NOTES=place.url(2), **environment)
+        BROKER=broker or emptied_server.url(0), BACKEND=backend or emptied_server.url(1), NOTES=emptied_server.url(2), **environment)
     process.name = name
     return process
 
 
 @pytest.fixture(scope="module")
-def place(server):
+def emptied_server(server):
     for db in range(3):
         with server.client(db) as client:
             client.flushdb()
@@ -36,13 +36,13 @@ def place(server):
 
 
 @pytest.fixture(scope="module")
-def worker(place, processes):
-    return start_worker(processes, place)
+def worker(emptied_server, processes):
+    return start_worker(processes, emptied_server)
 
 
 @pytest.fixture(scope="module")
-def app(place):
-    with celery_app.connected(place.url(0), place.url(1)) as app:
+def app(emptied_server):
+    with celery_app.connected(emptied_server.url(0), emptied_server.url(1)) as app:
         yield app
 
 
@@ -52,7 +52,7 @@ def tasks(app):
     return lambda name: app.tasks[f"proof.{name}"]
 
 
-def test_five_hundred_tasks(app, tasks, worker, place):
+def test_five_hundred_tasks(app, tasks, worker, emptied_server):
     """Groups, chords, chains, retries, countdowns and ETAs at once; every result is the right one."""
     add, stubborn = tasks("add"), tasks("stubborn")
     start = time.time()
@@ -70,8 +70,8 @@ def test_five_hundred_tasks(app, tasks, worker, place):
     assert all(one.get(timeout=WAIT) >= start + 1 for one in later)
     assert all(one.get(timeout=WAIT) >= at for one in dated)
     # Everything was acknowledged, and nothing is left in the queue.
-    with place.client() as client:
-        until(lambda: not client.exists("unacked", "unacked_index", "proof"))
+    with emptied_server.client() as client:
+        wait_until(lambda: not client.exists("unacked", "unacked_index", "proof"))
 
 
 def test_failures_reach_the_caller(tasks, worker):
@@ -92,10 +92,10 @@ def test_nested_canvas(tasks, worker):
     assert work().get(timeout=WAIT) == 43
 
 
-def test_results_expire(tasks, worker, place):
+def test_results_expire(tasks, worker, emptied_server):
     result = tasks("add").delay(2, 2)
     assert result.get(timeout=WAIT) == 4
-    with place.client(1) as client:
+    with emptied_server.client(1) as client:
         key = f"celery-task-meta-{result.id}"
         expires = celery_app.RESULT_EXPIRES_SECONDS
         assert expires - 60 < client.ttl(key) <= expires
@@ -105,7 +105,7 @@ def test_results_expire(tasks, worker, place):
 
 def test_remote_control(app, tasks, worker):
     """Fanout: the control exchange is PUBLISH and PSUBSCRIBE, the answers come through a queue."""
-    assert until(lambda: app.control.ping(destination=[worker.name], timeout=5)) == [{worker.name: {"ok": "pong"}}]
+    assert wait_until(lambda: app.control.ping(destination=[worker.name], timeout=5)) == [{worker.name: {"ok": "pong"}}]
     inspect = app.control.inspect([worker.name], timeout=5)
     assert "proof.add" in inspect.registered()[worker.name]
     assert [queue["name"] for queue in inspect.active_queues()[worker.name]] == ["proof"]
@@ -114,9 +114,9 @@ def test_remote_control(app, tasks, worker):
     assert {name for answer in app.control.broadcast("ping", reply=True, timeout=1) for name in answer} == {worker.name}
 
     waiting = tasks("add").apply_async((1, 1), countdown=100)
-    until(lambda: any(one["request"]["id"] == waiting.id for one in inspect.scheduled()[worker.name]))
+    wait_until(lambda: any(one["request"]["id"] == waiting.id for one in inspect.scheduled()[worker.name]))
     waiting.revoke()
-    until(lambda: waiting.id in inspect.revoked()[worker.name])
+    wait_until(lambda: waiting.id in inspect.revoked()[worker.name])
     stats = inspect.stats()[worker.name]
     assert stats["total"]["proof.add"] > 100 and stats["pool"]["max-concurrency"] == 2
 
@@ -138,9 +138,9 @@ def test_events(app, tasks, worker):
         listener = threading.Thread(target=receiver.capture, kwargs={"limit": None, "timeout": WAIT, "wakeup": True})
         listener.start()
         try:
-            until(lambda: seen)
+            wait_until(lambda: seen)
             result = tasks("add").delay(3, 4)
-            until(lambda: {"task-received", "task-started", "task-succeeded"}
+            wait_until(lambda: {"task-received", "task-started", "task-succeeded"}
                   <= {one["type"] for one in seen if one.get("uuid") == result.id})
         finally:
             receiver.should_stop = True
@@ -148,45 +148,45 @@ def test_events(app, tasks, worker):
     assert not listener.is_alive()
 
 
-def test_priorities(app, tasks, place, own_processes):
+def test_priorities(app, tasks, emptied_server, own_processes):
     """Published before anybody consumes: the most urgent (0) comes first. Each priority is a list of its own."""
-    with place.client(2) as notes:
+    with emptied_server.client(2) as notes:
         notes.delete("ranked")
         order = [9, 3, 0, 6, 9, 0, 3, 6, 0]
         for priority in order:
             tasks("note").apply_async(("ranked", str(priority)), queue="ranked", priority=priority)
-        with place.client() as client:
+        with emptied_server.client() as client:
             lists = [client.llen(name) for name in ("ranked", *(f"ranked\x06\x16{n}" for n in (3, 6, 9)))]
         assert lists == [3, 2, 2, 2]
-        start_worker(own_processes, place, "-c", "1", "--pool", "solo", queues="ranked")
-        until(lambda: notes.llen("ranked") == len(order))
+        start_worker(own_processes, emptied_server, "-c", "1", "--pool", "solo", queues="ranked")
+        wait_until(lambda: notes.llen("ranked") == len(order))
         assert notes.lrange("ranked", 0, -1) == sorted(map(str, order))
 
 
-def test_killed_worker(app, tasks, place, own_processes):
+def test_killed_worker(app, tasks, emptied_server, own_processes):
     """A worker gets SIGKILL amid a task; another one gets the task when its message has been invisible for long enough."""
-    first = start_worker(own_processes, place, "-c", "1", queues="late")
-    with place.client(2) as notes, place.client() as client:
+    first = start_worker(own_processes, emptied_server, "-c", "1", queues="late")
+    with emptied_server.client(2) as notes, emptied_server.client() as client:
         notes.delete("late")
         result = tasks("long_work").apply_async(("late",), queue="late")
-        until(lambda: notes.llen("late") == 1)
+        wait_until(lambda: notes.llen("late") == 1)
         assert client.hlen("unacked") >= 1
         first_pid = notes.lindex("late", 0)
         killed = time.monotonic()
         own_processes.kill(first)
-        start_worker(own_processes, place, "-c", "1", queues="late")
+        start_worker(own_processes, emptied_server, "-c", "1", queues="late")
         assert result.get(timeout=WAIT) == [2, True]
         assert time.monotonic() - killed < celery_app.VISIBILITY_SECONDS + 15
         assert notes.llen("late") == 2 and notes.lindex("late", 1) != first_pid
-        until(lambda: not client.hlen("unacked"))
+        wait_until(lambda: not client.hlen("unacked"))
 
 
-def test_warm_shutdown(tasks, place, own_processes):
+def test_warm_shutdown(tasks, emptied_server, own_processes):
     """SIGTERM: what was fetched and not begun goes back to the queue."""
-    worker = start_worker(own_processes, place, "-c", "1", queues="held")
+    worker = start_worker(own_processes, emptied_server, "-c", "1", queues="held")
     results = [tasks("add").apply_async((n, n), queue="held", countdown=100) for n in range(3)]
-    with place.client() as client:
-        until(lambda: client.hlen("unacked") >= 3)
+    with emptied_server.client() as client:
+        wait_until(lambda: client.hlen("unacked") >= 3)
         assert own_processes.stop(worker) == 0
         assert client.llen("held") == 3
     assert all(one.state == states.PENDING for one in results)
@@ -201,7 +201,7 @@ def test_password(guarded, own_processes, way):
         add, total = app.tasks["proof.add"], app.tasks["proof.total"]
         assert chord((add.s(n, n) for n in range(10)), total.s())().get(timeout=WAIT) == 90
         assert app.tasks["proof.stubborn"].delay(7, 1).get(timeout=WAIT) == [7, 1]
-        assert len(until(lambda: app.control.ping(timeout=1))) == 1
+        assert len(wait_until(lambda: app.control.ping(timeout=1))) == 1
 
 
 def test_wrong_password(guarded):
@@ -210,9 +210,9 @@ def test_wrong_password(guarded):
         app.connection().ensure_connection(max_retries=1)
 
 
-def test_unix_socket(place, own_processes):
-    broker, backend = place.socket_url(0), place.socket_url(1)
+def test_unix_socket(emptied_server, own_processes):
+    broker, backend = emptied_server.socket_url(0), emptied_server.socket_url(1)
     with celery_app.connected(broker, backend) as app:
-        start_worker(own_processes, place, "-c", "1", broker=broker, backend=backend, queues="socket")
+        start_worker(own_processes, emptied_server, "-c", "1", broker=broker, backend=backend, queues="socket")
         results = [app.tasks["proof.add"].apply_async((n, n), queue="socket") for n in range(20)]
         assert [one.get(timeout=WAIT) for one in results] == [2 * n for n in range(20)]

@@ -19,7 +19,7 @@ import celery_app
 import hutch
 import hutch.celery
 from hutch.celery.stores import store_for
-from places import until
+from kit.waiting import wait_until
 
 WAIT = 30
 
@@ -57,7 +57,7 @@ def test_many_tasks(app, tasks, name):
     assert [tuple(one.get(timeout=WAIT)) for one in retried] == [(n, n % 3) for n in range(20)]
     assert all(one.get(timeout=WAIT) >= start + 0.5 for one in later)
     broker, results = hutch.Redis(name), hutch.Redis(name, db=1)
-    until(lambda: not broker.exists("unacked", "unacked_index", "proof"))
+    wait_until(lambda: not broker.exists("unacked", "unacked_index", "proof"))
     assert 0 < results.ttl(f"celery-task-meta-{later[0].id}") <= celery_app.RESULT_EXPIRES_SECONDS
     assert store_for(name).engine.port == 0, "nothing listens"
 
@@ -84,7 +84,7 @@ def test_producers_in_many_threads(tasks):
 
 
 def test_remote_control(app, tasks):
-    [answer] = until(lambda: app.control.ping(timeout=1))
+    [answer] = wait_until(lambda: app.control.ping(timeout=1))
     [[worker, pong]] = answer.items()
     assert pong == {"ok": "pong"}
     inspect = app.control.inspect([worker], timeout=5)

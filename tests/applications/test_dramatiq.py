@@ -9,22 +9,22 @@ import dramatiq
 from dramatiq.results import ResultFailure
 
 import dramatiq_app
-from places import until
+from kit.waiting import wait_until
 
 DB = 6
 WAIT_MS = 20_000
 
 
 @pytest.fixture(scope="module")
-def place(server):
+def emptied_server(server):
     with server.client(DB) as client:
         client.flushdb()
     return server
 
 
 @pytest.fixture(scope="module")
-def broker(place):
-    broker = dramatiq_app.broker_for(place.url(DB))
+def broker(emptied_server):
+    broker = dramatiq_app.broker_for(emptied_server.url(DB))
     yield broker
     broker.close()
 
@@ -35,9 +35,9 @@ def actors(broker):
 
 
 @pytest.fixture(scope="module")
-def worker(place, processes):
+def worker(emptied_server, processes):
     return processes.start("dramatiq", "dramatiq_app", "--processes", "2", "--threads", "2", ready="is ready for action",
-                           URL=place.url(DB))
+                           URL=emptied_server.url(DB))
 
 
 def test_actors(actors, worker):
@@ -68,7 +68,7 @@ def test_failure_and_dead_letters(actors, worker, broker):
     message = actors["broken"].send("on purpose")
     with pytest.raises(ResultFailure, match="on purpose"):
         message.get_result(block=True, timeout=WAIT_MS)
-    until(lambda: broker.client.zcard(f"{dramatiq_app.NAMESPACE}:default.XQ"))
+    wait_until(lambda: broker.client.zcard(f"{dramatiq_app.NAMESPACE}:default.XQ"))
     assert broker.client.hlen(f"{dramatiq_app.NAMESPACE}:default.XQ.msgs") == 1
     broker.flush_all()
 
@@ -77,7 +77,7 @@ def test_everything_was_acknowledged(actors, worker, broker):
     actors["add"].send(1, 1).get_result(block=True, timeout=WAIT_MS)
     broker.join("default", timeout=WAIT_MS)
     acks = f"{dramatiq_app.NAMESPACE}:__acks__.*"
-    until(lambda: not [key for key in broker.client.scan_iter(acks) if broker.client.scard(key)])
+    wait_until(lambda: not [key for key in broker.client.scan_iter(acks) if broker.client.scard(key)])
 
 
 def test_worker_goes_down_in_order(worker, processes):

@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("flower")
 
 import celery_app
-from oracle import free_port
-from places import until
+from kit.oracle import free_port
+from kit.waiting import wait_until
 
 BROKER, BACKEND, NOTES = 9, 10, 11
 
@@ -36,9 +36,9 @@ def test_flower(server, own_processes):
         assert [one.get(timeout=20) for one in results] == [0, 2, 4, 6, 8]
         unheard = [app.tasks["proof.add"].apply_async((1, 1), queue="celery") for _ in range(3)]
         tasks = lambda: {key: value for key, value in ask("/api/tasks").items() if value["state"] == "SUCCESS"}
-        until(lambda: {one.id for one in results} <= set(tasks()))
+        wait_until(lambda: {one.id for one in results} <= set(tasks()))
         assert tasks()[results[3].id]["result"] == "6"
-        workers = until(lambda: ask("/api/workers?refresh=1&workername=flowered@here"))
+        workers = wait_until(lambda: ask("/api/workers?refresh=1&workername=flowered@here"))
         assert "proof.add" in workers["flowered@here"]["registered"]
         assert [queue["name"] for queue in workers["flowered@here"]["active_queues"]] == ["proof"]
         lengths = {queue["name"]: queue["messages"] for queue in ask("/api/queues/length")["active_queues"]}

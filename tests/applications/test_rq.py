@@ -11,7 +11,7 @@ from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry, FinishedJobRegistry, ScheduledJobRegistry
 
 import rq_jobs
-from places import until
+from kit.waiting import wait_until
 
 DB = 5
 
@@ -35,14 +35,14 @@ def worker(server, connection, processes):
 
 
 def finished(job):
-    return until(lambda: job.get_status(refresh=True) in (JobStatus.FINISHED, JobStatus.FAILED) and job)
+    return wait_until(lambda: job.get_status(refresh=True) in (JobStatus.FINISHED, JobStatus.FAILED) and job)
 
 
 def test_jobs(queue, worker, connection):
     jobs = [queue.enqueue(rq_jobs.multiply, n, 7) for n in range(20)]
     assert [finished(job).return_value() for job in jobs] == [n * 7 for n in range(20)]
     registry = FinishedJobRegistry(queue=queue)
-    until(lambda: {job.id for job in jobs} <= set(registry.get_job_ids()))
+    wait_until(lambda: {job.id for job in jobs} <= set(registry.get_job_ids()))
     assert len(queue) == 0
     [seen] = Worker.all(connection)
     assert seen.name == "proof" and seen.successful_job_count == 20
@@ -59,7 +59,7 @@ def test_failure(queue, worker):
     job = finished(queue.enqueue(rq_jobs.fail, "on purpose"))
     assert job.is_failed and "ValueError: on purpose" in job.latest_result().exc_string
     registry = FailedJobRegistry(queue=queue)
-    until(lambda: job.id in registry)
+    wait_until(lambda: job.id in registry)
     registry.remove(job)
     assert job.id not in registry
 
@@ -95,4 +95,4 @@ def test_canceled(queue, worker, connection):
 
 def test_worker_goes_down_in_order(queue, worker, connection, processes):
     assert processes.stop(worker) == 0
-    until(lambda: not Worker.all(connection))
+    wait_until(lambda: not Worker.all(connection))

@@ -5,14 +5,14 @@ import pytest
 class Oracle:
     """Sends commands and hands back raw replies: redis-py itself would turn scores into floats."""
 
-    def __init__(self, keeper):
-        self.keeper, self.generation = keeper, None
+    def __init__(self, supervisor):
+        self.supervisor, self.generation = supervisor, None
 
     def ask_all(self, commands):
         """One reply a command; an error reply is an exception among them."""
-        if self.generation != self.keeper.generation:
+        if self.generation != self.supervisor.generation:
             import redis
-            self.generation, self.client = self.keeper.generation, redis.Redis(self.keeper.host, self.keeper.port, protocol=2)
+            self.generation, self.client = self.supervisor.generation, redis.Redis(self.supervisor.host, self.supervisor.port, protocol=2)
         pipe = self.client.pipeline(transaction=False)
         pipe.response_callbacks = {}
         for command in commands:

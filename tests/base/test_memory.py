@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from shims.memory import RESERVE_SLABS, SMALL_MAX, BufferOfTest, HeapOfTest, RandomOfTest, siphash
+from shims.memory import SMALL_MAX, BufferOfTest, HeapOfTest, RandomOfTest, siphash
 
 sizes = st.one_of(st.integers(0, 600), st.integers(0, 3 * SMALL_MAX), st.sampled_from([1 << 20, (1 << 20) + 1, 3 << 20]))
 

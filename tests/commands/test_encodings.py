@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from resp_client import RespClient
-from subjects import EmbeddedSubject
+from kit.backends import EmbeddedBackend
+from kit.resp_client import RespClient
 
 KEYS = ("a", "b", "c")
 STEPS = 120
@@ -109,7 +109,7 @@ DEFAULTS = {"list-max-listpack-size": "-2", "hash-max-listpack-entries": "512",
 
 @pytest.fixture
 def both(embedded, oracle):
-    engine = EmbeddedSubject()
+    engine = EmbeddedBackend()
     redis = RespClient(oracle.host, oracle.port)
     redis.execute("FLUSHALL")
     redis.execute("CONFIG", "SET", "rdbcompression", "no")

@@ -2,9 +2,8 @@
 
 An LFU counter that always rises (lfu-log-factor 0) tells of every touch.
 """
-import pytest
 
-from resp_client import RespClient
+from kit.resp_client import RespClient
 
 SETUP = ("HSET h a 1 b 2", "SET num 5", "XADD s 1-1 a b", "XGROUP CREATE s g 0", "SET str x", "SADD set a", "RPUSH l a b", "RPUSH l2 a", "ZADD z 1 a")
 KEYS = ("s", "str", "set", "l", "l2", "z", "h", "num", "new", "x", "d")

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from subjects import TcpSubject
+from kit.backends import TcpBackend
 
 WORDS = [
     # Two points, no digits, signs in the wrong places.
@@ -68,7 +68,7 @@ def asked(word):
 def test_every_command_reads_doubles_as_redis_does(embedded, oracle, protocol):
     chance = random.Random(20261201)
     words = WORDS + [random_word(chance) for _ in range(400)]
-    sides = embedded.open(), TcpSubject(oracle.host, oracle.port).open()
+    sides = embedded.open(), TcpBackend(oracle.host, oracle.port).open()
     for side in sides:
         side.run([(b"HELLO", protocol), (b"FLUSHALL",)])
     for start in range(0, len(words), 50):

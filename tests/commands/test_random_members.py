@@ -8,6 +8,7 @@ from itertools import combinations, permutations
 import pytest
 
 import hutch
+from kit.chi_square import chi_square, chi_square_limit
 
 # Name of the random command, how members are made, how they go, a limit that makes the packed form large, and its value else.
 KINDS = {
@@ -19,18 +20,12 @@ KINDS = {
 FORMS = {"packed": 100_000, "usual": None, "large": 0}
 
 
-def limit_of(degrees):
-    """After Wilson and Hilferty."""
-    return degrees * (1 - 2 / (9 * degrees) + 3.719 * (2 / (9 * degrees)) ** 0.5) ** 3
-
-
 def assert_fair(counts, choices, total):
     """`total` draws, each as likely to be any of the choices."""
     assert set(counts) <= set(choices)
     expected = total / len(choices)
     assert expected >= 10, "too few draws to tell"
-    found = sum((counts[choice] - expected) ** 2 / expected for choice in choices)
-    assert found < limit_of(len(choices) - 1)
+    assert chi_square([counts[choice] for choice in choices], expected) < chi_square_limit(len(choices) - 1)
 
 
 def filled(kind, form, size, shrunk):

@@ -5,7 +5,6 @@ Refused are large blocks only, and then small ones, too, where they are tried (b
 promised beforehand: they are refused as a whole, or not.
 """
 import threading
-import time
 
 import pytest
 import redis
@@ -14,6 +13,7 @@ refusal = pytest.importorskip("shims.refusal", reason="the shims are not built")
 
 from hutch_engine.door.engine import Engine
 import hutch
+from kit.waiting import wait_until
 
 LONG = b"v" * 5000
 OOM = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
@@ -373,14 +373,6 @@ def test_functions_restored(policy, small):
 
 # ---- effects
 
-def wait_until(holds):
-    for _ in range(3000):
-        if holds():
-            return
-        time.sleep(0.005)
-    raise AssertionError("it does not come")
-
-
 class Waiting:
     """A session that waits for a key, in a thread."""
 
@@ -391,9 +383,9 @@ class Waiting:
         self.thread.start()
         wait_until(lambda: b"blocked_clients:1\r\n" in room.run("INFO", "clients", who="observer"))
 
-    def end(self, room):
-        """The reply; None when it was not served."""
-        self.thread.join(0.5 if b"blocked_clients:1\r\n" in room.run("INFO", "clients", who="observer") else 30)
+    def end(self, room, patience_s):
+        """The reply; None when it was not served in that time."""
+        self.thread.join(patience_s if b"blocked_clients:1\r\n" in room.run("INFO", "clients", who="observer") else 30)
         served = self.reply
         if self.thread.is_alive():
             room.run("CLIENT", "UNBLOCK", *[line.split(b" ")[0][3:] for line in room.run("CLIENT", "LIST", who="observer").splitlines()
@@ -447,7 +439,7 @@ def test_effects_that_are_lost(name, small):
             assert heard and heard[0][0] == b"invalidate" and heard[0][1] in (None, [key if isinstance(key, bytes) else key.encode()]), heard
             lost += heard[0][1] is None
         if waiting is not None:
-            served = waiting.end(room)
+            served = waiting.end(room, 0.5 if done else 0)
             assert served is not None and b"x" in served or not done, (allocations, reply, served)
         room.close()
         if not may_be:

@@ -3,6 +3,7 @@ from collections import Counter
 from itertools import combinations
 
 import pytest
+from kit.chi_square import chi_square
 
 Store = pytest.importorskip("shims.commands").Store
 OOM = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
@@ -145,10 +146,6 @@ def test_deleting_a_large_set_is_quick_and_freeing_comes_in_slices():
         assert store.used_bytes > before * 0.9         # still there, but in nobody's way
         assert store.free_lazily(100) > 50
         assert store.used_bytes < before / 20
-
-
-def chi_square(counts, expected):
-    return sum((count - expected) ** 2 / expected for count in counts)
 
 
 @pytest.mark.parametrize("prefix", (b"", b"m"))                     # an intset; a listpack or a table

@@ -9,7 +9,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import hutch
-from together import THREADS, run
+from kit.threads import THREADS, run_in_threads
 
 GROUPS = st.sampled_from(("g", "h"))
 CONSUMERS = st.sampled_from(("a", "b", "c"))
@@ -224,7 +224,7 @@ def test_each_entry_goes_to_one_consumer():
             got[i] += [fields[b"n"] for _, fields in reply[0][1]]
             assert r.xack("s", "g", *ids) == len(ids)
 
-    run(work)
+    run_in_threads(work)
     assert sorted(int(number) for mine in got for number in mine) == list(range(4000))
     assert r.xpending("s", "g")["pending"] == 0
     assert all(list(map(int, mine)) == sorted(map(int, mine)) for mine in got)       # each one in order
@@ -262,7 +262,7 @@ def test_nothing_is_lost_when_consumers_crash():
                 continue
             settle(ids)
 
-    run(work)
+    run_in_threads(work)
     assert len(acknowledged) == total and set(acknowledged.values()) == {1}
     assert r.xpending("s", "g")["pending"] == 0
     assert r.xinfo_groups("s")[0]["lag"] == 0

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from resp_client import RespClient
+from kit.resp_client import RespClient
 
 Store = pytest.importorskip("shims.commands").Store
 

@@ -3,11 +3,12 @@ import random
 import re
 
 import pytest
-from persistence.forms import crc64, intset, length, listpack, seal, stream, string, ziplist, zipmap
+from kit.rdb_forms import crc64, intset, length, listpack, seal, stream, string, ziplist, zipmap
 from hypothesis import given, settings, strategies as st
 
 from hutch.testing.replies import NULL_BULK, Error
-from resp_client import RespClient
+from kit.waiting import wait_until
+from kit.resp_client import RespClient
 
 STANDARD = {"rdbcompression": "yes", "list-max-listpack-size": -2, "hash-max-listpack-entries": 512, "hash-max-listpack-value": 64,
             "set-max-intset-entries": 512, "set-max-listpack-entries": 128, "set-max-listpack-value": 64,
@@ -426,8 +427,8 @@ class Embedded:
     """An engine in this process, spoken to like a client."""
 
     def __init__(self):
-        from subjects import EmbeddedSubject
-        self.subject = EmbeddedSubject()
+        from kit.backends import EmbeddedBackend
+        self.subject = EmbeddedBackend()
         self.connection = self.subject.open()
 
     def execute(self, *words):
@@ -475,4 +476,4 @@ def test_damaged_payloads(seed):
         client.execute("DEL", "r", "again")
         assert client.execute("GET", "k").raw == b"$1\r\nv\r\n"
     assert taken > 100 and refused > 100
-    assert used_bytes(client) - before < 100_000         # tables that grew, and no more
+    wait_until(lambda: used_bytes(client) - before < 100_000)        # tables that grew, and no more; what is big is freed by housekeeping

@@ -11,18 +11,12 @@ import redis.asyncio
 
 import hutch
 import hutch.asyncio
-from api_calls import PASSING, SCRIPTS, call, types_of
-
-
-def outcome(client, method, args, kwargs):
-    try:
-        return "value", getattr(client, method)(*args, **kwargs)
-    except Exception as error:
-        return "raised", type(error).__name__, str(error)
+from kit.api_calls import PASSING, SCRIPTS, call, outcome, types_of
+from kit.redis_clients import retry_at_once
 
 
 def clients(oracle, **options):
-    there = redis.Redis(host=oracle.host, port=oracle.port, **options)
+    there = redis.Redis(host=oracle.host, port=oracle.port, retry=retry_at_once(), **options)
     there.flushall()
     return hutch.Redis(**options), there
 

@@ -16,28 +16,10 @@ from redis.exceptions import ConnectionError, DataError, ResponseError, WatchErr
 
 import hutch
 import hutch.asyncio
-from event_loops import LOOPS, run_on
-from api_calls import PASSING, SCRIPTS, types_of
-from hot_calls import CALLS
-from together import run as in_threads
-
-
-@pytest.fixture(params=LOOPS)
-def loop_kind(request):
-    if request.param == "uvloop":
-        pytest.importorskip("uvloop")
-    return LOOPS[request.param]
-
-
-def on_a_loop(main):
-    return run_on(asyncio.new_event_loop, main)
-
-
-def outcome(client, method, args, kwargs):
-    try:
-        return "value", getattr(client, method)(*args, **kwargs)
-    except Exception as error:
-        return "raised", type(error).__name__, str(error)
+from kit.api_calls import PASSING, SCRIPTS, outcome, types_of
+from kit.compiled_calls import CALLS
+from kit.event_loops import run_on, run_on_asyncio
+from kit.threads import run_in_threads
 
 
 async def awaited(client, method, args, kwargs):
@@ -65,7 +47,7 @@ def test_same_results(subject, protocol, decode):
                 assert types_of(mine) == types_of(theirs), (method, args, kwargs)
         there.close()
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 @pytest.mark.parametrize("transaction", [False, True], ids=["plain", "atomic"])
@@ -87,7 +69,7 @@ def test_same_results_in_a_pipeline(subject, protocol, transaction):
         assert results[0] == results[1]
         await here.aclose()
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 class General(hutch.asyncio.Redis):
@@ -108,7 +90,7 @@ def test_same_as_the_general_way(decode, calls):
         for method, *args in calls:
             assert await awaited(hot, method, args, {}) == await awaited(general, method, args, {}), (method, args)
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 def test_keywords_and_many_arguments():
@@ -130,7 +112,7 @@ def test_keywords_and_many_arguments():
             with pytest.raises(DataError):
                 await r.set("a", [1])
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 # ---- what a call of a compiled method is
@@ -201,7 +183,7 @@ def test_nothing_happens_before_it_is_awaited():
             r.set("a", "6").throw(ValueError("mine"))
         assert await r.get("a") == "2"
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 def test_values_that_iteration_could_mistake():
@@ -230,7 +212,7 @@ def test_values_that_iteration_could_mistake():
             next(call)
         assert stop.value.value == 1.0
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 def test_customised_clients_see_every_command():
@@ -260,7 +242,7 @@ def test_customised_clients_see_every_command():
         assert await r.get("a") == "(1)"
         assert await r.pipeline().get("a").execute() == ["(1)"]
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 # ---- clients, stores, connections
@@ -293,7 +275,7 @@ def test_stores_are_shared():
         with pytest.raises(TypeError):
             hutch.asyncio.Redis("name", store=store)
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 def test_a_store_of_its_own_goes_with_its_client():
@@ -311,7 +293,7 @@ def test_a_store_of_its_own_goes_with_its_client():
         gc.collect()
         assert gone() is None
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 def test_connections():
@@ -351,7 +333,7 @@ def test_connections():
         await asyncio.wait([waiting])
         assert await few.blpop("l", 0.01) is None
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 async def _fail(connection):
@@ -373,7 +355,7 @@ def test_a_killed_client_begins_anew():
         await r.connection_pool.disconnect()
         assert await r.get("a") == b"1"
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 def test_watch():
@@ -406,7 +388,7 @@ def test_watch():
         with pytest.raises(ResponseError):
             await r.pipeline(transaction=False).set("a", 1).lpush("a", 1).execute()
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 def test_client_pause_holds_tasks_and_not_the_loop(loop_kind):
@@ -439,7 +421,7 @@ def test_many_loops_in_many_threads():
             assert await (shared if number % 2 else r).blpop(f"to{i}", 20) == (f"to{i}", str(number))
             await r.pipeline().incr("m").get("m").execute()
 
-    in_threads(lambda i: run_on(asyncio.new_event_loop, main(i)), 4)
+    run_in_threads(lambda i: run_on(asyncio.new_event_loop, main(i)), 4)
     client = hutch.Redis(store=store, decode_responses=True)
     assert client.get("n") == client.get("m") == "800"
 
@@ -467,14 +449,14 @@ def test_a_forked_child_is_told():
         await fresh.rpush("k", "x")
         return 0 if await task == (b"k", b"x") else 2
 
-    on_a_loop(begin())
+    run_on_asyncio(begin())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)      # other tests' threads
         pid = os.fork()
     if pid == 0:
         code = 3
         try:
-            code = on_a_loop(child())
+            code = run_on_asyncio(child())
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
@@ -482,7 +464,7 @@ def test_a_forked_child_is_told():
     async def after():
         assert await r.get("a") == b"1"
 
-    on_a_loop(after())
+    run_on_asyncio(after())
 
 
 def test_threads_and_tasks_use_one_store():
@@ -504,7 +486,7 @@ def test_threads_and_tasks_use_one_store():
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        on_a_loop(main())
+        run_on_asyncio(main())
     finally:
         stop.set()
         thread.join()
@@ -534,7 +516,7 @@ def test_scripts_and_locks():
         assert not await r.exists("lock")
         await r.aclose()
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 WRONG = [("get", (), {}), ("get", ("a", "b"), {}), ("get", ("a",), {"no_such": 1}), ("get", ("a",), {"name": "a"}), ("set", ("a",), {}),

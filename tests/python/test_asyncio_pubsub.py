@@ -10,32 +10,15 @@ from redis.exceptions import AuthenticationError, ConnectionError, LockError, Lo
 
 import hutch
 import hutch.asyncio
-from event_loops import LOOPS, run_on
+from kit.event_loops import run_on, run_on_asyncio
+from kit.waiting import async_wait_until
 
 PATIENCE_S = 60
-
-
-@pytest.fixture(params=LOOPS)
-def loop_kind(request):
-    if request.param == "uvloop":
-        pytest.importorskip("uvloop")
-    return LOOPS[request.param]
 
 
 @pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
 def protocol(request):
     return request.param
-
-
-def on_a_loop(main):
-    return run_on(asyncio.new_event_loop, main)
-
-
-async def until(holds, seconds=PATIENCE_S):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "nothing happened"
-        await asyncio.sleep(0.001)
 
 
 async def everything(pubsub):
@@ -139,10 +122,10 @@ def test_run(loop_kind, protocol):
             for number in range(100):
                 await r.publish("a", number)
             await r.publish("a", "bad")
-            await until(lambda: len(seen) == 101)
+            await async_wait_until(lambda: len(seen) == 101)
             await pubsub.subscribe(b=hear)               # while it runs
             await r.publish("b", "more")
-            await until(lambda: seen[-1] == "more")
+            await async_wait_until(lambda: seen[-1] == "more")
             assert seen == [*map(str, range(100)), "bad", "more"] and [type(error) for error in wrong] == [ValueError]
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -217,7 +200,7 @@ def test_undecodable_messages_do_not_stop_the_others(protocol):
                     await pubsub.get_message()
                 assert (await pubsub.get_message())["data"] == "fine"
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 # ---- cancellation, closing, killing
@@ -334,7 +317,7 @@ def test_a_killed_subscriber_subscribes_again(loop_kind, protocol):
                 assert await r.client_kill_filter(_type="pubsub", skipme=False) == 1
                 plain = hutch.Redis(store=r.store)
                 assert plain.pubsub_numpat() == plain.publish("a", "to nobody") == 0
-                await until(lambda: plain.pubsub_numpat() == 1)      # the last of the subscriptions
+                await async_wait_until(lambda: plain.pubsub_numpat() == 1)      # the last of the subscriptions
                 assert await r.publish("a", "again") == 1
                 assert await r.publish("p1", "x") == 1
                 assert await asyncio.wait_for(task, PATIENCE_S) == ["again", "x"]
@@ -555,7 +538,7 @@ def test_keyspace_notifications(loop_kind, protocol):
                 await r.delete("k", "l")
                 await r.set("gone", 1, px=1)
                 assert await asyncio.wait_for(task, PATIENCE_S) == ["k", "l", "k", "l", "gone"]
-                await until(lambda: hutch.Redis(store=r.store).exists("gone") == 0)
+                await async_wait_until(lambda: hutch.Redis(store=r.store).exists("gone") == 0)
                 found = await pubsub.get_message(timeout=PATIENCE_S)
                 while found["channel"] != "__keyevent@0__:expired":
                     found = await pubsub.get_message(timeout=PATIENCE_S)
@@ -578,7 +561,7 @@ def test_push_handler():
                 assert [await pubsub.get_message() for _ in range(3)] == [None] * 3
                 assert pushed == [["subscribe", "a", 1], ["message", "a", "x"]]
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 @pytest.mark.parametrize("asynchronous", [True, False])
@@ -641,7 +624,7 @@ def test_a_ping_stands_between_the_messages(oracle, protocol):
         assert [message["type"] for message in mine] == ["subscribe", "message", "pong", "message", "pong", "psubscribe",
                                                          "message", "pmessage", "unsubscribe", "pong"]
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 @pytest.mark.parametrize("words", [["ON"], ["ON", "BCAST"]], ids=["default", "bcast"])
@@ -667,7 +650,7 @@ def test_messages_that_nobody_reads_do_not_pile_up(protocol, single, words):
                     sizes.append(client.store.engine.used_memory)
             assert sizes[1] < sizes[0] + 4096
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 def test_handlers_of_an_ordinary_client_hear_of_invalidations(oracle):
@@ -701,7 +684,7 @@ def test_handlers_of_an_ordinary_client_hear_of_invalidations(oracle):
                                   redis.asyncio.Redis(**options))
         assert mine == [[b"invalidate", [b"k"]]] * 5 + [[b"invalidate", [b"own"]]]
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 def test_tracking_without_anybody_who_listens(loop_kind):
@@ -934,7 +917,7 @@ def test_a_long_script_leaves_other_threads_alone():
             assert await r.eval("return 1", 0) == 1
             await r.aclose()
 
-        on_a_loop(main())
+        run_on_asyncio(main())
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -954,5 +937,5 @@ def test_a_long_script_leaves_other_threads_alone():
         assert found and "killed" in found[0]
         await r.aclose()
 
-    on_a_loop(main())
+    run_on_asyncio(main())
     store.close()

@@ -16,25 +16,8 @@ from redis.exceptions import ConnectionError, ResponseError
 
 import hutch
 import hutch.asyncio
-from event_loops import LOOPS, run_on
-
-
-@pytest.fixture(params=LOOPS)
-def loop_kind(request):
-    if request.param == "uvloop":
-        pytest.importorskip("uvloop")
-    return LOOPS[request.param]
-
-
-def on_a_loop(main):
-    return run_on(asyncio.new_event_loop, main)
-
-
-async def until(holds, seconds=60):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "nothing happened"
-        await asyncio.sleep(0.001)
+from kit.event_loops import run_on, run_on_asyncio
+from kit.waiting import async_wait_until
 
 
 def blocked(client):
@@ -47,7 +30,7 @@ async def parked(client, *calls):
     for call in calls:
         before = blocked(client)
         tasks.append(asyncio.ensure_future(call))
-        await until(lambda: blocked(client) == before + 1)
+        await async_wait_until(lambda: blocked(client) == before + 1)
     return tasks
 
 
@@ -101,7 +84,7 @@ def test_time_out_by_the_engines_clock():
         r.store.engine.advance_clock_ms(1)
         assert await asyncio.wait_for(task, 5) is None
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 def test_first_come_first_served():
@@ -126,12 +109,12 @@ def test_first_come_first_served():
             tasks = await parked(r, *(take(number) for number in range(12)))
             for number in range(12):
                 await (far if number % 2 else r).rpush("k", number)
-                await until(lambda: len(order) == number + 1)
+                await async_wait_until(lambda: len(order) == number + 1)
             await asyncio.gather(*tasks)
             assert order == [(number, str(number)) for number in range(12)]
             await far.aclose()
 
-        on_a_loop(main())
+        run_on_asyncio(main())
 
 
 def test_ten_thousand_tasks(loop_kind):
@@ -142,7 +125,7 @@ def test_ten_thousand_tasks(loop_kind):
         await r.ping()
         empty = r.store.engine.used_memory
         tasks = [asyncio.ensure_future(r.blpop("k", 60)) for _ in range(count)]
-        await until(lambda: blocked(r) == count)
+        await async_wait_until(lambda: blocked(r) == count)
         assert (r.store.engine.used_memory - empty) / count < 2000
         await r.rpush("k", *range(count // 2))
         for number in range(count // 2, count):
@@ -150,7 +133,7 @@ def test_ten_thousand_tasks(loop_kind):
         assert [int(value) for _, value in await asyncio.gather(*tasks)] == list(range(count))
         assert blocked(r) == 0
         tasks = [asyncio.ensure_future(r.blpop("k", 60)) for _ in range(count)]
-        await until(lambda: blocked(r) == count)
+        await async_wait_until(lambda: blocked(r) == count)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
@@ -207,7 +190,7 @@ def test_unblocked_and_killed(loop_kind):
         [task] = await parked(r, r.blpop("k", 30))
         [waiting] = [one for one in await r.client_list() if "b" in one["flags"]]
         await r.client_kill_filter(_id=waiting["id"])
-        await until(lambda: blocked(r) == 1)
+        await async_wait_until(lambda: blocked(r) == 1)
         await r.rpush("k", "x")
         assert await task == ("k", "x")
 
@@ -261,7 +244,7 @@ def test_disconnected(retries):
         [task] = await parked(r, r.blpop("k", 30))
         await r.connection_pool.disconnect()
         if retries:
-            await until(lambda: blocked(r) == 1)
+            await async_wait_until(lambda: blocked(r) == 1)
             task.cancel()
             await asyncio.wait([task])
             assert task.cancelled()
@@ -270,7 +253,7 @@ def test_disconnected(retries):
                 await task
         assert blocked(r) == 0
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 def test_a_loop_that_ends_amid_waits(loop_kind):
@@ -378,7 +361,7 @@ def test_cancelled_when_it_was_served(form, protocol, when):
         assert [tuple(one) if isinstance(one, list) else one for one in found] == expected
         assert await r.exists("to") == 0 and blocked(r) == 0
 
-    on_a_loop(main(protocol))
+    run_on_asyncio(main(protocol))
 
 
 def _bell():
@@ -396,7 +379,7 @@ def test_given_back_to_the_next_in_the_queue():
             await first
         assert await second == ("k", "x")
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 def test_what_cannot_go_back_is_delivered():
@@ -422,7 +405,7 @@ def test_what_cannot_go_back_is_delivered():
             await task
         assert await r.exists("l", "to") == 0
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 STEPS = st.lists(st.one_of(
@@ -472,7 +455,7 @@ def test_nothing_lost_and_nothing_twice_step_by_step(steps):
         assert members == Counter(f"z{i}" for i in range(pushed))
         assert blocked(r) == 0
 
-    on_a_loop(main())
+    run_on_asyncio(main())
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -507,7 +490,7 @@ def test_a_storm_of_cancellations(loop_kind, seed):
             pushing.start()
             takers = [asyncio.ensure_future(take(i)) for i in range(20)] + [asyncio.ensure_future(elsewhere())]
             try:
-                await until(lambda: len(got) >= total, 40)
+                await async_wait_until(lambda: len(got) >= total, 40)
             finally:
                 pushing.join()
                 await asyncio.gather(*takers, return_exceptions=True)
@@ -537,7 +520,7 @@ def test_a_worker_ends_when_it_is_told_to(loop_kind):
 
         for number in range(200):
             task = asyncio.ensure_future(worker())
-            await until(lambda: blocked(r) == 1)
+            await async_wait_until(lambda: blocked(r) == 1)
             await r.rpush("k", number)
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

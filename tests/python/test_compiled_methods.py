@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 import redis.asyncio
-from random_calls import PREPARED, random_call
+from kit.random_calls import PREPARED, random_call
 
 import hutch
 import hutch.asyncio

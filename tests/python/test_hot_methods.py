@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hutch
-from hot_calls import CALLS
+from kit.compiled_calls import CALLS
 
 METHODS = ["get", "set", "incr", "incrby", "decr", "decrby", "delete", "unlink", "exists", "ttl", "pttl"]
 

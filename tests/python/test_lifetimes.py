@@ -15,8 +15,9 @@ import pytest
 
 import hutch
 from hutch_engine.door.engine import Engine
-from launch import HUTCH_ENVIRONMENT, SLOW
-from resp_client import RespClient, pack
+from kit.launch import HUTCH_ENVIRONMENT
+from kit.resp_client import RespClient, pack
+from kit.waiting import SLOW, wait_until
 
 PATIENCE_SECONDS = 60 * SLOW
 HELPERS = """
@@ -295,13 +296,6 @@ def engine():
     engine.start_listener(any_port=True)
     yield engine
     engine.close()
-
-
-def wait_until(holds):
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("holder", ["socket", "embedded"])

@@ -16,10 +16,10 @@ from redis.retry import Retry
 
 import hutch
 import hutch.asyncio
-from api_calls import types_of
-from random_calls import BY_TYPE, UNORDERED, methods_of
-from random_calls import PREPARED as ALL_PREPARED
-from random_calls import random_call as any_call
+from kit.api_calls import types_of
+from kit.random_calls import BY_TYPE, UNORDERED, methods_of
+from kit.random_calls import PREPARED as ALL_PREPARED
+from kit.random_calls import random_call as any_call
 
 CALLS = int(os.environ.get("HUTCH_CALLS", 300))
 SEED = int(os.environ.get("HUTCH_CALLS_SEED", 1))

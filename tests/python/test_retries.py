@@ -1,7 +1,6 @@
 """retry and retry_on_error: a command runs again as often as the client's Retry says, and never once more."""
 import asyncio
 import threading
-import time
 
 import pytest
 import redis
@@ -13,6 +12,7 @@ from redis.retry import Retry
 
 import hutch
 import hutch.asyncio
+from kit.waiting import wait_until
 
 # Each tells how often it ran, and fails: through the general way, and through compiled methods.
 FAILING = {
@@ -129,13 +129,6 @@ def waiting(r):
     return r.info("clients")["blocked_clients"]
 
 
-def until(true):
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.001)
-
-
 @pytest.mark.parametrize("single", [False, True], ids=["pool", "single"])
 @pytest.mark.parametrize("retries", [0, 1])
 def test_killed_amid_a_wait(retries, single):
@@ -152,11 +145,11 @@ def test_killed_amid_a_wait(retries, single):
 
     thread = threading.Thread(target=wait)
     thread.start()
-    until(lambda: waiting(other))
+    wait_until(lambda: waiting(other))
     [client] = [c for c in other.client_list() if c["name"] == "waits" and "b" in c["flags"]]
     other.client_kill_filter(_id=client["id"])
     if retries:
-        until(lambda: waiting(other) and [c for c in other.client_list() if "b" in c["flags"] and c["id"] != client["id"]])
+        wait_until(lambda: waiting(other) and [c for c in other.client_list() if "b" in c["flags"] and c["id"] != client["id"]])
     else:
         thread.join(20)
     other.rpush("k", "element")
@@ -184,7 +177,7 @@ def test_killed_amid_a_pipelines_wait(transaction):
 
     thread = threading.Thread(target=wait)
     thread.start()
-    until(lambda: waiting(other))
+    wait_until(lambda: waiting(other))
     other.client_kill_filter(_id=[c for c in other.client_list() if "b" in c["flags"]][0]["id"])
     thread.join(20)
     assert isinstance(found[0], ConnectionError) and other.get("ran") == b"1"

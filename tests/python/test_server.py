@@ -9,6 +9,7 @@ import pytest
 import redis
 
 import hutch
+from kit.redis_clients import client_that_tries_once, shut_down
 
 
 def can_connect(port):
@@ -67,7 +68,7 @@ def test_start_and_stop_may_be_repeated():
     server.stop()
     assert server.start() is server.start()
     first = server.port
-    client = redis.Redis(port=first)
+    client = client_that_tries_once(first)
     client.set("kept", "yes")
     server.stop()
     server.stop()
@@ -135,7 +136,7 @@ def test_password():
     with hutch.Server(port=0, password="p@ss word") as server:
         assert server.client().ping()
         with pytest.raises(redis.AuthenticationError):
-            redis.Redis(port=server.port).ping()
+            client_that_tries_once(server.port).ping()
         assert redis.Redis.from_url(server.url).ping()
 
 
@@ -170,7 +171,7 @@ def test_shutdown_from_a_client_is_told(server):
     told = []
     waiter = threading.Thread(target=lambda: told.append(server.wait(20)))
     waiter.start()
-    redis.Redis(port=server.port).shutdown(nosave=True)
+    shut_down(server.port)
     waiter.join(30)
     assert told == [True]
     server.stop()

@@ -5,7 +5,7 @@ import threading
 from redis.exceptions import WatchError
 
 import hutch
-from together import THREADS, run
+from kit.threads import THREADS, run_in_threads
 
 
 def test_counts():
@@ -18,7 +18,7 @@ def test_counts():
         for _ in range(500):
             r.execute_command("INCR", "general")
 
-    run(work)
+    run_in_threads(work)
     assert r.get("hot") == b"%d" % (THREADS * 5000)
     assert r.get("general") == b"%d" % (THREADS * 10500)
 
@@ -44,7 +44,7 @@ def test_transfers_keep_the_total():
                 except WatchError:
                     continue
 
-    run(work)
+    run_in_threads(work)
     assert sum(map(int, r.mget("left", "right"))) == 2000
 
 
@@ -63,7 +63,7 @@ def test_multi_is_seen_whole():
                 a, b = r.mget("a", "b")
                 assert a == b
 
-    run(work, 6)
+    run_in_threads(work, 6)
 
 
 def test_one_session_many_threads():
@@ -79,7 +79,7 @@ def test_one_session_many_threads():
             if n % 50 == 0:
                 assert session.execute_many([("GET", key)] * 600) == [value.encode()] * 600
 
-    run(work, 6)
+    run_in_threads(work, 6)
 
 
 def test_sessions_come_and_go():
@@ -93,7 +93,7 @@ def test_sessions_come_and_go():
                 session.close()
             del session
 
-    run(work)
+    run_in_threads(work)
     assert store.engine.session().execute(("GET", "s3")) == b"299"
 
 

@@ -10,17 +10,11 @@ from collections import Counter
 
 import pytest
 import redis
-from redis.exceptions import ConnectionError, ResponseError
+from redis.exceptions import ResponseError
 
 import hutch
-from together import run
-
-
-def wait_until(holds, seconds=60):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.001)
+from kit.threads import run_in_threads
+from kit.waiting import wait_until
 
 
 def blocked(r):
@@ -188,7 +182,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(served):
 
     ender = threading.Thread(target=end)
     ender.start()
-    run(work, takers + makers)
+    run_in_threads(work, takers + makers)
     ender.join()
     everything = Counter(value for values in taken for value in values)
     assert everything == Counter(f"{i}:{number}" for i in range(makers) for number in range(each))
@@ -230,7 +224,7 @@ def test_nothing_is_lost_of_sorted_sets_either(served):
 
     ender = threading.Thread(target=end)
     ender.start()
-    run(lambda i: take(i) if i < takers else make(i - takers), takers + makers)
+    run_in_threads(lambda i: take(i) if i < takers else make(i - takers), takers + makers)
     ender.join()
     assert Counter(member for members in taken for member in members) == Counter(f"{i}:{number}" for i in range(makers) for number in range(each))
 
@@ -362,5 +356,5 @@ def test_a_shared_session_keeps_replies_apart():
                 wrong.append("mine")
             r.lpop("mine")
 
-    run(lambda i: (wait, push, disturb)[i](), 3)
+    run_in_threads(lambda i: (wait, push, disturb)[i](), 3)
     assert not wrong

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from resp_client import RespClient
-from scripting import cases
-from subjects import EmbeddedSubject
+from kit import script_cases
+from kit.backends import EmbeddedBackend
+from kit.resp_client import RespClient
 
 pytest.importorskip("lupa.lua51")
 ADDRESS = re.compile(rb"0x[0-9a-f]+|\(nil\)")
@@ -20,7 +20,7 @@ class Both:
         self.theirs.execute("HELLO", protocol)
         for command in (("CONFIG", "SET", "maxmemory", 0), ("CONFIG", "RESETSTAT"), ("FLUSHALL",), ("SCRIPT", "FLUSH"), ("FUNCTION", "FLUSH")):
             self.theirs.execute(*command)
-        self.subject = EmbeddedSubject()
+        self.subject = EmbeddedBackend()
         self.ours = self.subject.engine.session()
         self.ours.protocol = protocol
 
@@ -46,30 +46,30 @@ def both(oracle, request):
 
 
 def test_scripts(both):
-    for script in cases.SCRIPTS:
+    for script in script_cases.SCRIPTS:
         if script.startswith("local t={} t[1]=t "):
             continue                     # see test_endless_tables
         both("EVAL", script, 0)
 
 
 def test_corners(both):
-    for script in cases.CORNERS:
+    for script in script_cases.CORNERS:
         both("EVAL", script, 0)
 
 
 def test_conversions(both):
-    for script in cases.CONVERSIONS:
+    for script in script_cases.CONVERSIONS:
         both("EVAL", script, 0)
         both("EVAL", script, 1, "key", "one", "two")
 
 
 def test_commands(both):
-    for command in cases.COMMANDS:
+    for command in script_cases.COMMANDS:
         both(*command)
 
 
 def test_functions(both):
-    for command in cases.FUNCTIONS:
+    for command in script_cases.FUNCTIONS:
         if command[:2] == ("FUNCTION", "LIST"):
             ours, theirs = both.raw(*command)            # libraries come in any order
             assert sorted(ours.split(b"\r\n")) == sorted(theirs.split(b"\r\n")), command

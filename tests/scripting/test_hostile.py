@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from hutch_engine.door.engine import Engine
+from kit.rdb_forms import crc64
 
 pytest.importorskip("lupa.lua51")
 MANY = ",".join(f"a{i}" for i in range(190))
@@ -144,12 +145,3 @@ def test_functions_that_differ_in_case_only_are_refused(engine):
     session.execute(("FUNCTION", "LOAD", text.replace("'F'", "'g'")))
     assert session.execute(("FCALL", "G", 0)) == 2
 
-
-def crc64(data):
-    """Redis's: reflected, polynomial ad93d23594c935a9."""
-    total = 0
-    for byte in data:
-        total ^= byte
-        for _ in range(8):
-            total = total >> 1 ^ (0x95AC9329AC4BC9B5 if total & 1 else 0)
-    return total

@@ -9,7 +9,7 @@ import struct
 import pytest
 from hypothesis import assume, example, given, settings, strategies as st
 
-from resp_client import RespClient
+from kit.resp_client import RespClient
 
 pytest.importorskip("lupa.lua51")
 Interpreter = pytest.importorskip("shims.lua_libraries").Interpreter

@@ -9,7 +9,7 @@ import pytest
 
 import hutch
 from hutch_engine.door.engine import Engine
-from resp_client import RespClient
+from kit.resp_client import RespClient
 
 pytest.importorskip("lupa.lua51")
 ENDLESS = "while true do end"

@@ -1,7 +1,7 @@
 """A listener of Hutch's own, and both sides of a comparison with a real Redis."""
 import pytest
 
-from subjects import TcpSubject
+from kit.backends import TcpBackend
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def engine():
 
 @pytest.fixture
 def client(engine):
-    connection = TcpSubject("127.0.0.1", engine.port).open()
+    connection = TcpBackend("127.0.0.1", engine.port).open()
     yield connection
     connection.close()
 
@@ -27,7 +27,7 @@ def client(engine):
 @pytest.fixture
 def same_as_redis(client, oracle):
     """Sends the lines to both, after HELLO 2 and after HELLO 3, and wants the same bytes back."""
-    real = TcpSubject(oracle.host, oracle.port).open()
+    real = TcpBackend(oracle.host, oracle.port).open()
 
     def compare(*commands):
         for protocol in ("2", "3"):

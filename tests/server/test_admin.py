@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from resp_client import Closed
-from subjects import EmbeddedConnection, TcpSubject
+from kit.backends import EmbeddedConnection, TcpBackend
+from kit.resp_client import Closed
 
 SAME = [
     "TIME 2", "MEMORY", "MEMORY foo", "MEMORY HELP", "MEMORY HELP x", "MEMORY PURGE", "MEMORY PURGE x", "MEMORY USAGE",
@@ -75,7 +75,7 @@ def test_shutdown_by_a_client(engine, client, argv):
 def test_nobody_is_served_after_shutdown(engine, client):
     """Until whoever runs the program ends it: neither those that are there nor new ones."""
     port = engine.port
-    others = [TcpSubject("127.0.0.1", port).open() for _ in range(5)]
+    others = [TcpBackend("127.0.0.1", port).open() for _ in range(5)]
     for other in others:
         ask(other, "PING")
     others[0].send_raw(b"*3\r\n$5\r\nBLPOP\r\n$1\r\nk\r\n$1\r\n0\r\n")
@@ -86,7 +86,7 @@ def test_nobody_is_served_after_shutdown(engine, client):
         with pytest.raises((Closed, ConnectionError)):
             connection.execute("SET", "a", "1")
     with pytest.raises(ConnectionRefusedError):
-        TcpSubject("127.0.0.1", port).open()
+        TcpBackend("127.0.0.1", port).open()
     assert engine.wait_shutdown(10)
     inside = EmbeddedConnection(engine.session())        # the store is the program's
     assert ask(inside, "EXISTS", "a").value == 0 and ask(inside, "SET", "b", "1").raw == b"+OK\r\n"
@@ -112,7 +112,7 @@ def stats(connection) -> dict:
 
 
 def test_stats_have_redis_names_in_redis_order(inside, oracle):
-    real = TcpSubject(oracle.host, oracle.port).open()
+    real = TcpBackend(oracle.host, oracle.port).open()
     real.run([["FLUSHALL"]])
     for side in (inside, real):
         side.run([["SET", "a", "1"], ["SELECT", "3"], ["SET", "b", "1"], ["SELECT", "0"]])

@@ -1,16 +1,16 @@
-"""Clients that wait for keys: the same scenes of several clients on Hutch and on Redis 8.2, whole replies.
+"""Clients that wait for keys: the same scripts of several clients on Hutch and on Redis 8.2, whole replies.
 
-A scene is a list of steps "client: command"; {1} stands for client 1's ID, <list> and the like for a payload of DUMP. A client that waits is let wait, and what it
+A script is a list of steps "client: command"; {1} stands for client 1's ID, <list> and the like for a payload of DUMP. A client that waits is let wait, and what it
 is answered in the end is compared, with what is left of the keys.
 """
 import random
 import socket
-import time
 
 import pytest
 
-from persistence.forms import listpack, seal, stream, string
-from resp_client import Closed, RespClient
+from kit.rdb_forms import listpack, seal, stream, string
+from kit.resp_client import Closed, RespClient
+from kit.waiting import wait_until
 
 PATIENCE_S = 60
 PAYLOADS = {"<list>": seal(b"\x12\x01\x02" + string(listpack(b"a", b"b", b"c"))), "<zset>": seal(b"\x11" + string(listpack(b"a", 1, b"b", 2))),
@@ -19,7 +19,7 @@ PAYLOADS = {"<list>": seal(b"\x12\x01\x02" + string(listpack(b"a", b"b", b"c")))
             "<group>": seal(stream([((1, 1), listpack(1, 0, 1, b"f", 0, 2, 0, 0, b"x", 4))], 1, (1, 1), first=(1, 1), groups=[(b"g", (0, 0), 0, [], [])]))}
 
 
-class Stage:
+class ScriptRunner:
     """One server with some clients, and one that looks on."""
 
     def __init__(self, host, port, protocol=2, clients=5):
@@ -40,15 +40,12 @@ class Stage:
         text = lines.decode() if isinstance(lines, bytes) else str(lines)
         return text.split(" flags=")[1].split()[0] if " flags=" in text else None
 
-    def wait_until(self, holds):
-        end = time.monotonic() + PATIENCE_S
-        while not holds():
-            assert time.monotonic() < end, "nothing happened"
-            time.sleep(0.001)
-
     def read(self, number):
         """Whatever client `number` is owed, or leave it when it waits."""
         while self.owed[number]:
+            # FLUSHALL may make its caller wait, too, for a moment: client 0 is always waited for.
+            if number != "0" and self.clients[number].is_quiet() and self.flags(number) == "b":
+                return
             self.clients[number].socket.settimeout(0.005)
             try:
                 self.replies[number].append(self.clients[number].read().raw)
@@ -68,7 +65,7 @@ class Stage:
             self.owed[number] += 1
         self.read(number)
 
-    def play(self, steps, skip_waiting=False):
+    def run(self, steps, skip_waiting=False):
         for step in steps:
             number, _, line = step.partition(":")
             self.read(number)
@@ -77,17 +74,17 @@ class Stage:
             for name, id in self.ids.items():
                 line = line.replace("{" + name + "}", str(id))
             if line.strip() == "wait":
-                self.wait_until(lambda: self.flags(number) != "b")
+                wait_until(lambda: self.flags(number) != "b")
                 continue
             if line.strip() == "close":
                 id = self.ids[number]
                 self.clients[number].socket.close()
                 self.owed[number] = 0
-                self.wait_until(lambda: self.flags(number) is None)
+                wait_until(lambda: self.flags(number) is None)
                 continue
             self.send(number, *[one.split() for one in line.split(";")])
             if "KILL" in line:
-                self.wait_until(lambda: all(self.flags(name) is not None or name == number or self._gone(name)
+                wait_until(lambda: all(self.flags(name) is not None or name == number or self._gone(name)
                                             for name in self.clients))
         for number in self.clients:
             self.read(number)
@@ -104,7 +101,7 @@ class Stage:
 
 # A push, and then some milliseconds of looking for nothing. Without spaces and semicolons: the steps' own.
 SLOW = "redis.call('RPUSH',KEYS[1],'a')redis.call('PEXPIRE',KEYS[1],1)return('x'):rep(8000000):find('y')"
-SCENES = {
+SCRIPTS = {
     "RESTORE of a list": ["1: BLPOP k 0", "2: BRPOP k 0", "3: BLMOVE k l LEFT LEFT 0", "4: BLPOP k 0", "0: RESTORE k 0 <list>", "0: EXISTS k", "0: LRANGE l 0 -1"],
     "RESTORE of a sorted set": ["1: BZPOPMIN k 0", "2: BZPOPMAX n k 0", "3: BZMPOP 0 1 k MIN", "0: RESTORE k 0 <zset>", "0: EXISTS k"],
     "RESTORE of a stream": ["1: XREAD BLOCK 0 STREAMS k $", "2: XREAD COUNT 1 BLOCK 0 STREAMS k 0", "3: XREAD BLOCK 0 STREAMS k 5-5", "0: RESTORE k 0 <stream>", "0: XADD k 6-1 f z"],
@@ -299,22 +296,22 @@ SCENES = {
 def both(oracle, engine, protocol, steps, skip_waiting=False):
     found = []
     for host, port in (("127.0.0.1", engine.port), (oracle.host, oracle.port)):
-        stage = Stage(host, port, protocol)
+        runner = ScriptRunner(host, port, protocol)
         try:
-            found.append(stage.play(steps, skip_waiting))
+            found.append(runner.run(steps, skip_waiting))
         finally:
-            stage.close()
+            runner.close()
     return found
 
 
 @pytest.mark.parametrize("protocol", (2, 3))
-@pytest.mark.parametrize("name", [name for name in SCENES if name != "no reply wanted"])
-def test_scenes(oracle, engine, protocol, name):
-    ours, theirs = both(oracle, engine, protocol, SCENES[name])
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if name != "no reply wanted"])
+def test_scripts(oracle, engine, protocol, name):
+    ours, theirs = both(oracle, engine, protocol, SCRIPTS[name])
     assert ours == theirs
 
 
-def random_scene(chance):
+def random_script(chance):
     """Without SWAPDB: in which order it makes several keys ready is nobody's to know, in Redis neither."""
     keys = ("a", "b", "c")
     steps = []
@@ -335,7 +332,7 @@ def random_scene(chance):
     return [*steps, *(f"0: TYPE {key}" for key in keys), *(f"0: LRANGE {key} 0 -1" for key in keys)]
 
 
-def random_sorted_scene(chance):
+def random_sorted_script(chance):
     keys = ("a", "b", "c")
     steps = []
     for _ in range(25):
@@ -357,48 +354,48 @@ def random_sorted_scene(chance):
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_random_sorted_scenes(oracle, engine, seed):
-    steps = random_sorted_scene(random.Random(seed))
+def test_random_sorted_scripts(oracle, engine, seed):
+    steps = random_sorted_script(random.Random(seed))
     ours, theirs = both(oracle, engine, 3, steps, True)
     assert ours == theirs, steps
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_random_scenes(oracle, engine, seed):
-    steps = random_scene(random.Random(seed))
+def test_random_scripts(oracle, engine, seed):
+    steps = random_script(random.Random(seed))
     ours, theirs = both(oracle, engine, 2, steps, True)
     assert ours == theirs, steps
 
 
 def test_what_others_see(engine):
-    stage = Stage("127.0.0.1", engine.port)
-    stage.play(["1: BLPOP k l 0", "2: BLPOP k 0"])
-    assert stage.flags("1") == "b"
-    info = stage.eye.execute("INFO", "clients").value.decode()
+    runner = ScriptRunner("127.0.0.1", engine.port)
+    runner.run(["1: BLPOP k l 0", "2: BLPOP k 0"])
+    assert runner.flags("1") == "b"
+    info = runner.eye.execute("INFO", "clients").value.decode()
     assert "blocked_clients:2\r\n" in info and "total_blocking_keys:2\r\n" in info
-    calls = stage.eye.execute("INFO", "commandstats").value.decode()
+    calls = runner.eye.execute("INFO", "commandstats").value.decode()
     assert "cmdstat_blpop" not in calls      # not executed yet
-    stage.play(["0: RPUSH k x"])
-    assert stage.flags("1") == "N"
-    assert "cmdstat_blpop:calls=1," in stage.eye.execute("INFO", "commandstats").value.decode()
-    assert "blocked_clients:1\r\n" in stage.eye.execute("INFO", "clients").value.decode()
-    stage.close()
+    runner.run(["0: RPUSH k x"])
+    assert runner.flags("1") == "N"
+    assert "cmdstat_blpop:calls=1," in runner.eye.execute("INFO", "commandstats").value.decode()
+    assert "blocked_clients:1\r\n" in runner.eye.execute("INFO", "clients").value.decode()
+    runner.close()
 
 
 def test_time_outs_follow_the_clock(engine):
     """A held clock: an hour passes in no time, and not a millisecond before."""
     engine.set_clock_ms(1_700_000_000_000)
-    stage = Stage("127.0.0.1", engine.port)
-    stage.play(["1: BLPOP k 3600", "2: BLPOP k 7200"])
+    runner = ScriptRunner("127.0.0.1", engine.port)
+    runner.run(["1: BLPOP k 3600", "2: BLPOP k 7200"])
     engine.advance_clock_ms(3_599_999)
-    assert stage.flags("1") == "b"
+    assert runner.flags("1") == "b"
     engine.advance_clock_ms(1)
-    stage.wait_until(lambda: stage.flags("1") == "N")
-    stage.read("1")
-    assert stage.replies["1"] == [b"*-1\r\n"] and stage.flags("2") == "b"
-    stage.play(["0: RPUSH k x"])
-    assert stage.replies["2"] == [b"*2\r\n$1\r\nk\r\n$1\r\nx\r\n"]
-    stage.close()
+    wait_until(lambda: runner.flags("1") == "N")
+    runner.read("1")
+    assert runner.replies["1"] == [b"*-1\r\n"] and runner.flags("2") == "b"
+    runner.run(["0: RPUSH k x"])
+    assert runner.replies["2"] == [b"*2\r\n$1\r\nk\r\n$1\r\nx\r\n"]
+    runner.close()
 
 
 @pytest.mark.parametrize("line", ("BLPOP k 0.002", "BZPOPMIN k 2e-3", "BLMOVE k l LEFT LEFT 0.0015", "BLMPOP 0.002 1 k LEFT",
@@ -407,28 +404,28 @@ def test_time_outs_follow_the_clock(engine):
 def test_no_time_out_comes_early(engine, line):
     """Who begins to wait late in a millisecond waits no part of one less."""
     engine.set_clock_ms(1_700_000_000_000.9)
-    stage = Stage("127.0.0.1", engine.port)
+    runner = ScriptRunner("127.0.0.1", engine.port)
     if line == "pause":
-        stage.play(["0: CLIENT PAUSE 2 WRITE", "1: SET a b"])
+        runner.run(["0: CLIENT PAUSE 2 WRITE", "1: SET a b"])
     else:
-        stage.play(["0: XGROUP CREATE s g $ MKSTREAM", "1: " + line])
+        runner.run(["0: XGROUP CREATE s g $ MKSTREAM", "1: " + line])
     engine.advance_clock_ms(1.999)
-    assert stage.flags("1") == "b"
+    assert runner.flags("1") == "b"
     engine.advance_clock_ms(0.101)
-    stage.wait_until(lambda: stage.flags("1") == "N")
-    stage.read("1")
-    assert stage.replies["1"][-1] in (b"*-1\r\n", b"$-1\r\n", b"+OK\r\n", b":0\r\n", b"*2\r\n:0\r\n:0\r\n")
-    stage.close()
+    wait_until(lambda: runner.flags("1") == "N")
+    runner.read("1")
+    assert runner.replies["1"][-1] in (b"*-1\r\n", b"$-1\r\n", b"+OK\r\n", b":0\r\n", b"*2\r\n:0\r\n:0\r\n")
+    runner.close()
 
 
 def test_memory_comes_back(engine):
-    stage = Stage("127.0.0.1", engine.port)
+    runner = ScriptRunner("127.0.0.1", engine.port)
     def used():
-        return int(stage.eye.execute("INFO", "memory").value.decode().split("used_memory_dataset:")[1].split("\r")[0])
-    stage.play(["1: BLPOP warm 0.001"])
-    stage.eye.execute("CONFIG", "RESETSTAT")
+        return int(runner.eye.execute("INFO", "memory").value.decode().split("used_memory_dataset:")[1].split("\r")[0])
+    runner.run(["1: BLPOP warm 0.001"])
+    runner.eye.execute("CONFIG", "RESETSTAT")
     before = engine.used_memory
     for _ in range(200):
-        stage.play(["1: BLPOP k l m 0", "2: BLPOP k 50", "0: RPUSH k x y"])
+        runner.run(["1: BLPOP k l m 0", "2: BLPOP k 50", "0: RPUSH k x y"])
     assert engine.used_memory < before + 20_000
-    stage.close()
+    runner.close()

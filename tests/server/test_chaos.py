@@ -1,4 +1,4 @@
-"""A minute of tests/chaos.py, each of its kinds in a process of its own. HUTCH_CHAOS_SECONDS (60, for all of them together) and
+"""A minute of tests/kit/chaos.py, each of its kinds in a process of its own. HUTCH_CHAOS_SECONDS (60, for all of them together) and
 HUTCH_CHAOS_SEED make it longer and other; `make chaos` runs it for an hour."""
 import os
 import subprocess
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from launch import HUTCH_ENVIRONMENT, SLOW
+from kit.launch import HUTCH_ENVIRONMENT
+from kit.waiting import SLOW
 
-PROGRAM = Path(__file__).resolve().parents[1] / "chaos.py"
+PROGRAM = Path(__file__).resolve().parents[1] / "kit/chaos.py"
 KINDS = ("sockets", "alone", "limited", "ends", "refused")
 SECONDS = float(os.environ.get("HUTCH_CHAOS_SECONDS", "60")) / len(KINDS)
 SEED = os.environ.get("HUTCH_CHAOS_SEED", "1")

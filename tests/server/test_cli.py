@@ -13,8 +13,9 @@ import redis
 
 from hutch import cli_config
 from hutch.cli_config import arguments_text, quoted, split_words
-from oracle import free_port
-from launch import HUTCH, HUTCH_ENVIRONMENT, LINE, Launched, outcome, serve
+from kit.launch import HUTCH, HUTCH_ENVIRONMENT, LINE, Launched, outcome, serve
+from kit.oracle import free_port
+from kit.redis_clients import shut_down
 
 
 def connect(server, **options):
@@ -49,7 +50,7 @@ def test_shutdown_from_a_client_ends_the_process():
     with serve() as server:
         client = connect(server)
         client.set("a", "b")
-        client.shutdown(nosave=True)
+        shut_down(server.port)
         assert server.ended() == 0
         assert "bye bye" in server.text() and "signal-handler" not in server.text()
 
@@ -137,7 +138,7 @@ def test_background_pidfile_and_logfile(tmp_path):
     assert client.ping()
     pid = int((tmp_path / "pid").read_text())
     assert os.getsid(pid) == pid
-    client.shutdown(nosave=True)
+    shut_down(port)
     end = time.monotonic() + 60
     while "bye bye" not in (log := (tmp_path / "log").read_text()):
         assert time.monotonic() < end, log

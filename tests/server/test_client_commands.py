@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from subjects import TcpSubject
+from kit.backends import TcpBackend
 
 SAME = [
     "CLIENT", "CLIENT foo", "CLIENT ID x", "CLIENT LIST TYPE foo", "CLIENT LIST ID", "CLIENT LIST ID a",
@@ -29,7 +29,7 @@ def fields_of(line):
 
 
 def test_the_line_has_redis_fields(client, oracle):
-    real = TcpSubject(oracle.host, oracle.port).open()
+    real = TcpBackend(oracle.host, oracle.port).open()
     ours, theirs = (side.run([["CLIENT", "INFO"]])[0].value for side in (client, real))
     real.close()
     assert fields_of(ours) == fields_of(theirs)
@@ -37,7 +37,7 @@ def test_the_line_has_redis_fields(client, oracle):
 
 
 def test_kill_another(engine, client):
-    other = TcpSubject("127.0.0.1", engine.port).open()
+    other = TcpBackend("127.0.0.1", engine.port).open()
     id = other.run([["CLIENT", "ID"]])[0].value
     assert client.run([["CLIENT", "KILL", "ID", str(id)]])[0].value == 1
     with pytest.raises(Exception):

@@ -1,12 +1,11 @@
 """maxmemory-clients: the biggest clients go, and maxmemory, which has effect at once."""
 import socket
-import time
 
 import pytest
 
 import hutch
 from hutch_engine.door.engine import Engine
-from launch import SLOW
+from kit.waiting import SLOW, wait_until
 
 
 class Client:
@@ -62,19 +61,12 @@ def memory(admin, name):
     return next((int(client["tot-mem"]) for client in admin.client_list() if client["name"] == name), 0)
 
 
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds * SLOW
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def test_the_biggest_goes(server, admin):
     small, big = Client(server, "small"), Client(server, "big")
     big.fill(3_000_000)
-    until(lambda: memory(admin, "big") > 3_000_000)
+    wait_until(lambda: memory(admin, "big") > 3_000_000)
     assert admin.config_set("maxmemory-clients", "2mb")
-    until(lambda: names(admin) == {"", "small"})
+    wait_until(lambda: names(admin) == {"", "small"})
     assert admin.info("stats")["evicted_clients"] == 1
     assert small.call("PING") == b"+PONG\r\n"
     assert big.is_gone()
@@ -87,10 +79,10 @@ def test_no_more_than_needed_go(server, admin):
     clients = [Client(server, f"c{number}") for number in range(10)]
     for client in clients:
         client.fill(700_000)
-    until(lambda: all(memory(admin, client.name) > 700_000 for client in clients))
+    wait_until(lambda: all(memory(admin, client.name) > 700_000 for client in clients))
     total = sum(int(client["tot-mem"]) for client in admin.client_list() if client["name"])
     assert admin.config_set("maxmemory-clients", total // 2)
-    until(lambda: len(names(admin)) <= 6)
+    wait_until(lambda: len(names(admin)) <= 6)
     left = sum(int(client["tot-mem"]) for client in admin.client_list() if client["name"])
     assert 0 < left <= total // 2
     assert 4 <= admin.info("stats")["evicted_clients"] <= 6
@@ -100,7 +92,7 @@ def test_growing_clients_go_as_they_grow(server, admin):
     admin.config_set("maxmemory-clients", "1mb")
     client = Client(server, "grows")
     client.fill(3_000_000)
-    until(lambda: "grows" not in names(admin))
+    wait_until(lambda: "grows" not in names(admin))
 
 
 def test_replies_that_nobody_reads_count(server, admin):
@@ -112,7 +104,7 @@ def test_replies_that_nobody_reads_count(server, admin):
             client.send("GET", "big")
     except OSError:
         pass
-    until(lambda: "deaf" not in names(admin))
+    wait_until(lambda: "deaf" not in names(admin))
 
 
 def test_queued_commands_count(server, admin):
@@ -124,7 +116,7 @@ def test_queued_commands_count(server, admin):
             client.send("SET", "k", b"x" * 100_000)
         except OSError:
             break
-    until(lambda: "queues" not in names(admin))
+    wait_until(lambda: "queues" not in names(admin))
 
 
 @pytest.mark.parametrize("command", ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"])
@@ -137,7 +129,7 @@ def test_subscriptions_count(command, server, admin):
             client.socket.recv(100_000)
     except OSError:
         pass
-    until(lambda: "subscribes" not in names(admin))
+    wait_until(lambda: "subscribes" not in names(admin))
 
 
 def test_a_big_argument_counts_before_its_command_runs(server, admin):
@@ -155,9 +147,9 @@ def test_no_evict_keeps_one(server, admin):
     kept, other = Client(server, "kept"), Client(server, "other")
     assert kept.call("CLIENT", "NO-EVICT", "ON") == b"+OK\r\n"
     kept.fill(3_000_000)
-    until(lambda: memory(admin, "kept") > 3_000_000)
+    wait_until(lambda: memory(admin, "kept") > 3_000_000)
     admin.config_set("maxmemory-clients", "2mb")
-    until(lambda: "other" not in names(admin))          # what remains is over the limit, and who may go has gone
+    wait_until(lambda: "other" not in names(admin))          # what remains is over the limit, and who may go has gone
     assert "kept" in names(admin)
 
 
@@ -172,13 +164,13 @@ def test_embedded_callers_are_not_ended(server, admin):
 def test_a_part_of_maxmemory(server, admin):
     client = Client(server, "big")
     client.fill(3_000_000)
-    until(lambda: memory(admin, "big") > 3_000_000)
+    wait_until(lambda: memory(admin, "big") > 3_000_000)
     admin.config_set("maxmemory-clients", "10%")        # of no limit: none
     assert "big" in names(admin)
     admin.config_set("maxmemory", "100mb")
     assert "big" in names(admin)
     admin.config_set("maxmemory", "20mb")
-    until(lambda: "big" not in names(admin))
+    wait_until(lambda: "big" not in names(admin))
 
 
 def test_no_limit_any_more(server, admin):
@@ -186,10 +178,10 @@ def test_no_limit_any_more(server, admin):
     admin.config_set("maxmemory-clients", "0")
     client = Client(server, "big")
     client.fill(3_000_000)
-    until(lambda: memory(admin, "big") > 3_000_000)
+    wait_until(lambda: memory(admin, "big") > 3_000_000)
     assert admin.info("stats")["evicted_clients"] == 0
     client.close()
-    until(lambda: "big" not in names(admin))
+    wait_until(lambda: "big" not in names(admin))
 
 
 # ---- maxmemory

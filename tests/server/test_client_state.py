@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from resp_client import RespClient
+from kit.resp_client import RespClient
 
 GROUP = ["XGROUP CREATE s g $ MKSTREAM", "XREADGROUP GROUP g c BLOCK 0 STREAMS s >"]
 STATES = {

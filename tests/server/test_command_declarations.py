@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from oracle import MISSING, RedisServer, find_oracle
+from kit.oracle import MISSING, RedisServer, find_oracle
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "tools"

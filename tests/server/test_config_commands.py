@@ -1,7 +1,7 @@
 """CONFIG over a socket, compared with Redis where the words are Redis's."""
 import pytest
 
-from subjects import TcpSubject
+from kit.backends import TcpBackend
 
 REFUSED = [
     "CONFIG SET nosuch 1", "CONFIG SET maxmemory abc", "CONFIG SET maxmemory -1", "CONFIG SET maxclients 0",
@@ -36,7 +36,7 @@ def test_changes(same_as_redis):
 
 def test_every_parameter_that_redis_shows_has_its_default(client, oracle):
     """Only TLS, which this Redis happens to be built with, and what a test server sets for itself differ."""
-    real = TcpSubject(oracle.host, oracle.port).open()
+    real = TcpBackend(oracle.host, oracle.port).open()
     ask = ["CONFIG", "GET", "*"]
     ours, theirs = (dict(zip(words[::2], words[1::2])) for words in
                     (client.run([ask])[0].value, real.run([ask])[0].value))
@@ -59,7 +59,7 @@ def test_password(engine, client):
     assert client.run([["CONFIG", "SET", "requirepass", "secret"]])[0].raw == b"+OK\r\n"
     # whoever is in stays in; the next one is asked
     assert client.run([["PING"]])[0].raw == b"+PONG\r\n"
-    other = TcpSubject("127.0.0.1", engine.port).open()
+    other = TcpBackend("127.0.0.1", engine.port).open()
     assert other.run([["PING"]])[0].raw.startswith(b"-NOAUTH")
     assert other.run([["HELLO", "3"]])[0].raw.startswith(b"-NOAUTH HELLO must be called")
     assert other.run([["AUTH", "wrong"]])[0].raw.startswith(b"-WRONGPASS")

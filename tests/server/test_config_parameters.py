@@ -8,9 +8,9 @@ import subprocess
 import pytest
 from shims.config import Parameters, Refused
 
-from launch import serve
-from oracle import RedisServer
-from subjects import TcpSubject
+from kit.backends import TcpBackend
+from kit.launch import serve
+from kit.oracle import RedisServer
 
 ROUNDS = int(os.environ.get("HUTCH_CONFIG_ROUNDS", "1"))
 NOT_YET = "Hutch does not have this yet: only the default is accepted"
@@ -68,7 +68,7 @@ def names():
 def both(oracle_binary):
     options = ("--enable-protected-configs", "yes")
     with RedisServer(oracle_binary, *options) as real, serve("--bind", "127.0.0.1", "-::1", *options) as ours:
-        yield TcpSubject("127.0.0.1", ours.port).open(), TcpSubject("127.0.0.1", real.port).open()
+        yield TcpBackend("127.0.0.1", ours.port).open(), TcpBackend("127.0.0.1", real.port).open()
 
 
 def asked(connection, *words):

@@ -1,11 +1,9 @@
 """CONFIG REWRITE, beside Redis: the same file in, the same lines out."""
-import os
-
 import pytest
 import redis
 
-from launch import Launched, HUTCH, PLAIN
-from oracle import free_port
+from kit.launch import Launched, HUTCH, PLAIN
+from kit.oracle import free_port
 
 FILE = """\
 # Ours.
@@ -43,7 +41,7 @@ def rewritten(command, path, changes, environment=None):
     port = free_port()
     path.write_text(FILE + f"port {port}\nbind 127.0.0.1\n")
     found = []
-    with Launched(command, path, environment=environment) as server:
+    with Launched(command, path, environment=environment, cwd=path.parent) as server:      # where Redis would leave a dump.rdb
         server.wait_for("Ready to accept connections")
         client = redis.Redis(port=port, password="a b", decode_responses=True)
         assert client.info("server")["config_file"] == str(path)
@@ -67,7 +65,7 @@ def test_rewritten_files_are_redis_own(changes, oracle_binary, tmp_path):
     ours = rewritten(HUTCH, tmp_path / "ours.conf", changes)
     theirs = rewritten((str(oracle_binary),), tmp_path / "theirs.conf", changes, PLAIN)
     assert [comparable(text) for text in ours] == [comparable(text) for text in theirs]
-    assert f'dir "{os.getcwd()}"' in ours[0]
+    assert f'dir "{tmp_path}"' in ours[0]
 
 
 def test_a_rewritten_file_starts_the_same_server(tmp_path):

@@ -7,14 +7,14 @@ import time
 
 import pytest
 
-from resp_client import RespClient
-from subjects import EmbeddedSubject
+from kit.backends import EmbeddedBackend
+from kit.resp_client import RespClient
 
 
 @pytest.fixture
 def engine(embedded):
     """A fresh engine without a listener (the fixture `embedded` skips while there is none)."""
-    subject = EmbeddedSubject()
+    subject = EmbeddedBackend()
     yield subject
     subject.engine.close()
 

@@ -1,7 +1,7 @@
 """DEBUG SET-DISABLE-DENY-SCRIPTS and SET-SKIP-CHECKSUM-VALIDATION, beside Redis, and what they may not do to the host."""
 import pytest
 
-from subjects import EmbeddedConnection, TcpSubject
+from kit.backends import EmbeddedConnection, TcpBackend
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ client setinfo lib-name x|client pause 0|client unpause|client unblock 999999|cl
 
 @pytest.fixture
 def scripts_may_all(client, oracle):
-    sides = client, TcpSubject(oracle.host, oracle.port).open()
+    sides = client, TcpBackend(oracle.host, oracle.port).open()
     for side in sides:
         assert side.run([["DEBUG", "SET-DISABLE-DENY-SCRIPTS", "1"]])[0].raw == b"+OK\r\n"
     yield sides
@@ -70,7 +70,7 @@ def test_scripts_still_run_no_scripts(engine, client):
 # ---- payloads with a wrong sum
 
 def test_set_skip_checksum_validation(client, oracle):
-    sides = client, TcpSubject(oracle.host, oracle.port).open()
+    sides = client, TcpBackend(oracle.host, oracle.port).open()
     for side in sides:
         good = side.run([["SET", "a", "b"], ["DUMP", "a"]])[1].value
         library = side.run([["FUNCTION", "DUMP"]])[0].value

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from families import families
-from generators import Gen
-from oracle import RedisServer, find_oracle
-from resp_client import RespClient
+from kit.families import families
+from kit.generators import Gen
+from kit.oracle import RedisServer, find_oracle
+from kit.resp_client import RespClient
 
 FAMILIES = ("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "streams", "sort", "dump")
 MARK = b"__key-mark"

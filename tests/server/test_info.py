@@ -4,7 +4,7 @@ import time
 
 import hutch
 import pytest
-from subjects import EmbeddedConnection, TcpSubject
+from kit.backends import TcpBackend
 
 ONLY_REDIS = {"module"}                  # this oracle has one built in
 ONLY_HUTCH = {"hutch_version"}           # beside redis_version, which names the Redis that it is like
@@ -53,7 +53,7 @@ def sections(text):
 
 
 def test_sections_and_fields(client, oracle):
-    real = TcpSubject(oracle.host, oracle.port).open()
+    real = TcpBackend(oracle.host, oracle.port).open()
     ours, theirs = (sections(side.run([["INFO"]])[0].value) for side in (client, real))
     real.close()
     assert list(ours) == list(theirs)
@@ -64,7 +64,7 @@ def test_sections_and_fields(client, oracle):
 
 def test_shapes_of_values(client, oracle):
     """Numbers are numbers, with as many decimals; parts in parts have the same names."""
-    real = TcpSubject(oracle.host, oracle.port).open()
+    real = TcpBackend(oracle.host, oracle.port).open()
     for side in (client, real):
         side.run([["FLUSHALL"], ["CONFIG", "RESETSTAT"], ["SET", "a", "b", "EX", "100"], ["HSET", "h", "f", "v"], ["NOSUCH"]])
     ours, theirs = (values(side, "everything") for side in (client, real))
@@ -109,7 +109,7 @@ RESTING = {
 
 def busy(engine, client):
     """A bit of everything."""
-    held = [TcpSubject("127.0.0.1", engine.port).open() for _ in range(5)]
+    held = [TcpBackend("127.0.0.1", engine.port).open() for _ in range(5)]
     held[0].run([["SUBSCRIBE", "channel"]])
     held[1].run([["PSUBSCRIBE", "pattern*"]])
     held[3].socket.sendall(b"BLPOP nokey 1000\r\n")
@@ -156,7 +156,7 @@ def test_sockets_are_counted_when_it_happens(engine, client):
     """Not one reply later: neither bytes nor calls, of whichever connection."""
     client.run([["CONFIG", "RESETSTAT"]])
     before = values(client, "stats")
-    other = TcpSubject("127.0.0.1", engine.port).open()
+    other = TcpBackend("127.0.0.1", engine.port).open()
     other.run([["ECHO", "x" * 1000]])
     after = values(client, "stats")
     told = len(client.run([["INFO", "stats"]])[0].raw)
@@ -193,7 +193,7 @@ def test_the_answering_thread_s_time(client):
 
 
 def test_flushed_keys_are_freed_lazily(client, oracle):
-    real = TcpSubject(oracle.host, oracle.port).open()
+    real = TcpBackend(oracle.host, oracle.port).open()
     for side in (client, real):
         side.run([["FLUSHALL"], ["CONFIG", "RESETSTAT"]])
     for line in ("FLUSHALL", "FLUSHALL SYNC", "FLUSHALL ASYNC", "FLUSHDB", "FLUSHDB ASYNC", "MULTI|FLUSHALL|EXEC", "MULTI|FLUSHDB ASYNC|EXEC",
@@ -222,7 +222,7 @@ def errorstats(side):
 
 @pytest.fixture
 def both(client, oracle):
-    real = TcpSubject(oracle.host, oracle.port).open()
+    real = TcpBackend(oracle.host, oracle.port).open()
     for side in (client, real):
         side.run([["CONFIG", "RESETSTAT"]])
     yield client, real
@@ -329,7 +329,7 @@ def test_compiled_methods_are_sampled():
 # ---- clients
 
 def test_fields_of_client_list(client, oracle):
-    real = TcpSubject(oracle.host, oracle.port).open()
+    real = TcpBackend(oracle.host, oracle.port).open()
     ours, theirs = ([re.sub(r"=\S*", "", word) for word in side.run([["CLIENT", "INFO"]])[0].value.decode().split()] for side in (client, real))
     real.close()
     assert ours == theirs

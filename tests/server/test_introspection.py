@@ -58,8 +58,8 @@ def test_list_names_subcommands_too(client, oracle):
 # ---- the whole table, against Redis's
 
 def both_sides(client, oracle):
-    from subjects import TcpSubject
-    return client, TcpSubject(oracle.host, oracle.port).open()
+    from kit.backends import TcpBackend
+    return client, TcpBackend(oracle.host, oracle.port).open()
 
 
 NOT_REDIS_S = {b"script|show"}           # Valkey's

@@ -3,15 +3,15 @@ import re
 
 import pytest
 
-from families import families
-from generators import Gen
-from subjects import EmbeddedConnection, TcpSubject
+from kit.backends import EmbeddedConnection, TcpBackend
+from kit.families import families
+from kit.generators import Gen
 
 
 @pytest.fixture
 def both(engine, oracle):
     engine.set_clock_ms(1_700_000_000_000)                  # the fields' deadlines below lie far ahead
-    real = TcpSubject(oracle.host, oracle.port).open()
+    real = TcpBackend(oracle.host, oracle.port).open()
     real.run([["FLUSHALL"]])
     yield EmbeddedConnection(engine.session()), real
     real.run([["FLUSHALL"], ["RESET"]])

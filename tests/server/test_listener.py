@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from resp_client import Closed, RespClient, pack
+from kit.resp_client import Closed, RespClient, pack
 from server.test_resp_parser import PROBLEMS
 from shims.listener import Server
 

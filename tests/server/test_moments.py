@@ -2,7 +2,7 @@
 import pytest
 
 import hutch
-from subjects import EmbeddedConnection
+from kit.backends import EmbeddedConnection
 
 TIMES = "local first = redis.call('TIME') for i = 1, 300000 do end local last = redis.call('TIME') return {first[1], first[2], last[1], last[2]}"
 FUNCTION = "#!lua name=moments\nredis.register_function('times', function() " + TIMES + " end)"

@@ -1,10 +1,10 @@
 """CLIENT PAUSE and what it holds: deadlines, eviction, writes; and what it lets pass."""
-import time
 
 import pytest
 
-from resp_client import RespClient, pack
-from subjects import EmbeddedConnection
+from kit.backends import EmbeddedConnection
+from kit.resp_client import RespClient, pack
+from kit.waiting import wait_until
 
 NOW = 1_700_000_000_000
 # What readers see of the key p, due, and of the hash hh with a due field. (HLEN and HRANDFIELD: Redis counts a due field here.)
@@ -27,13 +27,6 @@ def info(connection, section, name):
     return int(text.split(name + ":")[1].split("\r")[0])
 
 
-def until(holds):
-    end = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.001)
-
-
 @pytest.mark.parametrize("over", ("CLIENT UNPAUSE", "its time"))
 def test_nothing_expires_while_it_lasts(engine, caller, over):
     engine.set_clock_ms(NOW)
@@ -45,8 +38,8 @@ def test_nothing_expires_while_it_lasts(engine, caller, over):
         engine.advance_clock_ms(59_000)
     else:
         raw(caller, over)
-    until(lambda: info(caller, "stats", "expired_keys") == 1)          # by itself: nobody has to look
-    until(lambda: info(caller, "stats", "expired_subkeys") == 1)
+    wait_until(lambda: info(caller, "stats", "expired_keys") == 1)          # by itself: nobody has to look
+    wait_until(lambda: info(caller, "stats", "expired_subkeys") == 1)
     assert raw(caller, "DBSIZE", "HLEN hh") == [b":2\r\n", b":1\r\n"]
 
 

@@ -4,7 +4,6 @@ import select
 import socket
 import sys
 import threading
-import time
 
 import pytest
 from hypothesis import settings

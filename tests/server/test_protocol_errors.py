@@ -3,9 +3,11 @@
 Every case runs on the oracle and on Hutch in the same test, on a fresh connection each. The first test needs no Hutch:
 it keeps the list honest by asking a second real Redis.
 """
+import selectors
+
 import pytest
 
-from resp_client import RespClient, pack
+from kit.resp_client import RespClient, pack
 
 BIG = b"1" * 70_000
 PING = pack(["PING"])
@@ -77,7 +79,8 @@ UNAUTHENTICATED = {
 
 # Redis drops the replies of the same read when it hangs up on a visitor from the web.
 DEPENDS_ON_READS = {"http: after a good command", "http: in MULTI"}
-QUIET_SECONDS = 0.05        # after this long without a byte, the answer is taken to be complete
+QUIET_SECONDS = 0.05        # after this long without a byte, the answer is taken to be complete,
+ALL_QUIET_SECONDS = 0.3     # and those of many
 
 
 def answer(server, data: bytes) -> tuple[bytes, bool]:
@@ -90,10 +93,36 @@ def answer(server, data: bytes) -> tuple[bytes, bool]:
         return client.read_until_closed(QUIET_SECONDS)
 
 
-def same(subject, oracle, data: bytes) -> None:
-    got, wanted = answer(subject, data), answer(oracle, data)
+def answers(server, inputs: dict, cut: int = 1 << 20) -> dict:
+    """What comes back for each of the inputs, sent at once over a connection each, `cut` bytes at a time: one wait for silence
+    does for all."""
+    clients = {name: RespClient(server.host, server.port) for name in inputs}
+    open_ones, found, closed = selectors.DefaultSelector(), dict.fromkeys(inputs, b""), dict.fromkeys(inputs, False)
+    for name, client in clients.items():
+        try:
+            for at in range(0, len(inputs[name]), cut):
+                client.send_raw(inputs[name][at:at + cut])
+        except OSError:
+            pass
+        open_ones.register(client.socket, selectors.EVENT_READ, name)
+    while open_ones.get_map() and (ready := open_ones.select(ALL_QUIET_SECONDS)):
+        for key, _ in ready:
+            try:
+                data = key.fileobj.recv(1 << 16)
+            except OSError:
+                data = b""
+            found[key.data] += data
+            if not data:
+                closed[key.data] = True
+                open_ones.unregister(key.fileobj)
+    for client in clients.values():
+        client.close()
+    return {name: (found[name], closed[name]) for name in inputs}
+
+
+def same(subject, oracle, data: bytes, got, wanted) -> None:
     if got != wanted:
-        # A busy machine can be slower than QUIET_SECONDS: once more with patience.
+        # A busy machine can be slower than that: once more with patience.
         patient = [read_slowly(server, data) for server in (subject, oracle)]
         assert patient[0] == patient[1]
 
@@ -126,14 +155,21 @@ def with_password():
             assert client.execute("CONFIG", "SET", "requirepass", "").raw == b"+OK\r\n"
 
 
-def test_two_real_servers_agree(oracle, oracle_twin):
-    for data in CASES.values():
-        same(oracle_twin, oracle, data)
+@pytest.fixture(scope="module")
+def malformed(hutch_server, oracle):
+    """What Hutch and the oracle answer to each of CASES."""
+    return answers(hutch_server, CASES), answers(oracle, CASES)
+
+
+def test_two_real_servers_agree(oracle, second_oracle, malformed):
+    other = answers(second_oracle, CASES)
+    for name, data in CASES.items():
+        same(second_oracle, oracle, data, other[name], malformed[1][name])
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_malformed(name, hutch_server, oracle):
-    same(hutch_server, oracle, CASES[name])
+def test_malformed(name, hutch_server, oracle, malformed):
+    same(hutch_server, oracle, CASES[name], malformed[0][name], malformed[1][name])
 
 
 def test_protocol_error_while_replies_are_off(hutch_server, oracle):
@@ -145,26 +181,28 @@ def test_protocol_error_while_replies_are_off(hutch_server, oracle):
 
 @pytest.mark.parametrize("name", UNAUTHENTICATED)
 def test_unauthenticated(name, hutch_server, oracle, with_password):
-    same(with_password(hutch_server), with_password(oracle), UNAUTHENTICATED[name])
+    ours, theirs, data = with_password(hutch_server), with_password(oracle), UNAUTHENTICATED[name]
+    same(ours, theirs, data, answer(ours, data), answer(theirs, data))
 
 
-def test_two_real_servers_agree_unauthenticated(oracle, oracle_twin, with_password):
+def test_two_real_servers_agree_unauthenticated(oracle, second_oracle, with_password):
     with_password(oracle)
-    with_password(oracle_twin)
-    for data in UNAUTHENTICATED.values():
-        same(oracle_twin, oracle, data)
+    with_password(second_oracle)
+    ours, theirs = answers(second_oracle, UNAUTHENTICATED), answers(oracle, UNAUTHENTICATED)
+    for name, data in UNAUTHENTICATED.items():
+        same(second_oracle, oracle, data, ours[name], theirs[name])
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if len(CASES[name]) < 200 and name not in DEPENDS_ON_READS])
-def test_byte_by_byte(name, hutch_server):
+SHORT = {name: data for name, data in CASES.items() if len(data) < 200 and name not in DEPENDS_ON_READS}
+
+
+@pytest.fixture(scope="module")
+def byte_by_byte(hutch_server):
+    return answers(hutch_server, SHORT, cut=1)
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_byte_by_byte(name, hutch_server, malformed, byte_by_byte):
     """How the bytes are cut into reads changes nothing, apart from DEPENDS_ON_READS and the 64 KB limits."""
-    whole = answer(hutch_server, CASES[name])
-    with RespClient(hutch_server.host, hutch_server.port) as client:
-        for at in range(len(CASES[name])):
-            try:
-                client.send_raw(CASES[name][at:at + 1])
-            except OSError:
-                break
-        cut = client.read_until_closed(0.2)
-    if cut != whole:
-        assert read_slowly(hutch_server, CASES[name], cut=1) == read_slowly(hutch_server, CASES[name])
+    if byte_by_byte[name] != malformed[0][name]:
+        assert read_slowly(hutch_server, SHORT[name], cut=1) == read_slowly(hutch_server, SHORT[name])

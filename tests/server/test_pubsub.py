@@ -8,14 +8,14 @@ import pytest
 import redis
 
 import hutch
-from resp_client import RespClient
-from scenes import same
+from kit.message_scripts import assert_same_messages
+from kit.resp_client import RespClient
 
 PATIENCE_S = 60
 # In hash order on Redis; of several patterns that fit, too.
 UNORDERED = ("unsubscribe", "PUBSUB CHANNELS", "SHARDCHANNELS", "PUBLISH ab")
 
-SCENES = {
+SCRIPTS = {
     "channels": [
         "0: SUBSCRIBE a b a", "2: SUBSCRIBE a", "1: PUBLISH a hello", "1: PUBLISH b there", "1: PUBLISH c nobody",
         "3: PUBLISH a three", "0: UNSUBSCRIBE a", "1: PUBLISH a again", "0: UNSUBSCRIBE q", "0: unsubscribe",
@@ -60,9 +60,9 @@ SCENES = {
 }
 
 
-@pytest.mark.parametrize("name", SCENES)
-def test_scene(hutch_server, oracle, name):
-    same(hutch_server, oracle, SCENES[name], unordered=UNORDERED)
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_message_script(hutch_server, oracle, name):
+    assert_same_messages(hutch_server, oracle, SCRIPTS[name], unordered=UNORDERED)
 
 
 def test_muted(hutch_server, oracle):
@@ -83,7 +83,7 @@ def test_muted(hutch_server, oracle):
 
 @pytest.mark.parametrize("protocols", ["2222", "3333"])
 @pytest.mark.parametrize("seed", range(6))
-def test_random_scenes(hutch_server, oracle, seed, protocols):
+def test_random_message_scripts(hutch_server, oracle, seed, protocols):
     random_ = random.Random(seed)
     names = ("a", "b", "ab", "x")
     steps = []
@@ -103,7 +103,7 @@ def test_random_scenes(hutch_server, oracle, seed, protocols):
         else:
             steps.append(f"{who}: {command} {some}")
     # Several of one client's patterns may fit: which comes first is the server's hash order.
-    same(hutch_server, oracle, steps, protocols, ("PUBLISH",))
+    assert_same_messages(hutch_server, oracle, steps, protocols, ("PUBLISH",))
 
 
 def test_figures(hutch_server):

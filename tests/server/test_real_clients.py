@@ -6,11 +6,11 @@ import time
 import pytest
 import redis
 
-from launch import PLAIN, serve
+from kit.launch import PLAIN, serve
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def server(tmp_path_factory):
     path = tmp_path_factory.mktemp("server") / "hutch.sock"
     with serve("--unixsocket", path, "--bind", "127.0.0.1", "--enable-debug-command", "yes") as server:
         server.unix_socket = str(path)
@@ -18,9 +18,9 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(params=["tcp2", "tcp3", "unix2", "unix3"])
-def client(request, place):
+def client(request, server):
     protocol = int(request.param[-1])
-    way = {"port": place.port} if request.param.startswith("tcp") else {"unix_socket_path": place.unix_socket}
+    way = {"port": server.port} if request.param.startswith("tcp") else {"unix_socket_path": server.unix_socket}
     client = redis.Redis(decode_responses=True, protocol=protocol, **way)
     client.flushall()
     yield client
@@ -37,8 +37,8 @@ def test_strings_and_counters(client):
     assert client.delete("a", "b", "nosuch") == 2
 
 
-def test_binary_values(client, place):
-    raw = redis.Redis(port=place.port)
+def test_binary_values(client, server):
+    raw = redis.Redis(port=server.port)
     value = bytes(range(256)) * 5000
     assert raw.set(b"\x00\xff", value) and raw.get(b"\x00\xff") == value
 
@@ -76,14 +76,14 @@ def test_errors_become_redis_pys(client):
         client.execute_command("SELECT", 16)
 
 
-def test_databases_and_info(client, place):
-    other = redis.Redis(port=place.port, db=15)
+def test_databases_and_info(client, server):
+    other = redis.Redis(port=server.port, db=15)
     other.set("a", 1)
     assert client.exists("a") == 0
     info = client.info()
     assert info["redis_version"].startswith("8.2.") and info["redis_mode"] == "standalone"
-    assert info["db15"]["keys"] == 1 and info["tcp_port"] == place.port
-    assert info["connected_clients"] >= 2 and info["process_id"] == place.pid
+    assert info["db15"]["keys"] == 1 and info["tcp_port"] == server.port
+    assert info["connected_clients"] >= 2 and info["process_id"] == server.pid
 
 
 def test_expiry_is_seen_without_a_touch(client):
@@ -95,16 +95,16 @@ def test_expiry_is_seen_without_a_touch(client):
     assert client.dbsize() == 0
 
 
-def test_client_list_finds_a_client_by_name(client, place):
-    named = redis.Redis(port=place.port, client_name="somebody", single_connection_client=True)
+def test_client_list_finds_a_client_by_name(client, server):
+    named = redis.Redis(port=server.port, client_name="somebody", single_connection_client=True)
     number = named.client_id()
     found = [one for one in client.client_list() if one["name"] == "somebody"]
     assert [int(one["id"]) for one in found] == [number]
     assert client.client_kill_filter(_id=number) == 1
 
 
-def test_pool_and_lock(place):
-    pool = redis.BlockingConnectionPool(port=place.port, max_connections=3)
+def test_pool_and_lock(server):
+    pool = redis.BlockingConnectionPool(port=server.port, max_connections=3)
     clients = [redis.Redis(connection_pool=pool) for _ in range(5)]
     assert all(one.ping() for one in clients)
     pool.disconnect()
@@ -118,12 +118,12 @@ def cli(tool, *arguments, text=None):
     return done.stdout
 
 
-def test_redis_cli(redis_tool, place):
+def test_redis_cli(redis_tool, server):
     tool = redis_tool("redis-cli")
-    at = ["-p", place.port]
+    at = ["-p", server.port]
     assert cli(tool, *at, "PING") == "PONG\n"
     assert cli(tool, *at, "-n", 3, "SET", "a", "two words") == "OK\n"
-    assert cli(tool, "-s", place.unix_socket, "-n", 3, "GET", "a") == "two words\n"
+    assert cli(tool, "-s", server.unix_socket, "-n", 3, "GET", "a") == "two words\n"
     assert cli(tool, *at, "-3", "CONFIG", "GET", "maxclients").split() == ["maxclients", "10000"]
     assert "unknown command" in cli(tool, *at, "NOSUCH")
     # What it does when a person opens it: COMMAND DOCS for the completion, then lines of input.
@@ -132,18 +132,18 @@ def test_redis_cli(redis_tool, place):
     assert cli(tool, *at, "--scan", "--pattern", "b").split() == ["b"]
 
 
-def test_redis_cli_pipe_mode(redis_tool, place):
+def test_redis_cli_pipe_mode(redis_tool, server):
     tool = redis_tool("redis-cli")
     lines = "".join(f"SET piped:{n} {n}\r\n" for n in range(5000))
-    shown = cli(tool, "-p", place.port, "--pipe", text=lines)
+    shown = cli(tool, "-p", server.port, "--pipe", text=lines)
     assert "errors: 0, replies: 5000" in shown
 
 
-def test_redis_cli_surveys_the_keys(redis_tool, place):
+def test_redis_cli_surveys_the_keys(redis_tool, server):
     """--bigkeys asks DBSIZE, SCAN, TYPE and STRLEN, --memkeys MEMORY USAGE: both in pipelines of their own."""
     tool = redis_tool("redis-cli")
-    at = ["-p", place.port]
-    with redis.Redis(port=place.port) as writer:
+    at = ["-p", server.port]
+    with redis.Redis(port=server.port) as writer:
         writer.flushall()
         writer.mset({f"key:{n}": "x" * n for n in range(500)})
     shown = cli(tool, *at, "--bigkeys")
@@ -153,15 +153,15 @@ def test_redis_cli_surveys_the_keys(redis_tool, place):
     assert "Sampled 500 keys" in shown and "Biggest string found '\"key:4" in shown
 
 
-def test_redis_benchmark_speaks_resp3(redis_tool, place):
-    shown = cli(redis_tool("redis-benchmark"), "-p", place.port, "-3", "-n", 2000, "-t", "set,get", "--csv")
+def test_redis_benchmark_speaks_resp3(redis_tool, server):
+    shown = cli(redis_tool("redis-benchmark"), "-p", server.port, "-3", "-n", 2000, "-t", "set,get", "--csv")
     assert '"SET","' in shown and '"GET","' in shown
 
 
 @pytest.mark.parametrize("pipeline", [1, 16, 100])
-def test_redis_benchmark(redis_tool, place, pipeline):
+def test_redis_benchmark(redis_tool, server, pipeline):
     tool = redis_tool("redis-benchmark")
-    shown = cli(tool, "-p", place.port, "-n", 10000, "-c", 50, "-P", pipeline, "-r", 1000,
+    shown = cli(tool, "-p", server.port, "-n", 10000, "-c", 50, "-P", pipeline, "-r", 1000,
                 "-t", "ping,set,get,incr,mset", "--csv")
     rates = dict(re.findall(r'^"([^"]+)","([\d.]+)"', shown, re.MULTILINE))
     assert {"SET", "GET", "INCR"} <= set(rates) and all(float(rate) > 100 for rate in rates.values())

@@ -8,9 +8,11 @@ import redis
 
 import hutch
 from hutch_engine.door.engine import Engine
-from launch import SLOW, serve
-from oracle import free_port
-from subjects import EmbeddedConnection, TcpSubject
+from kit.backends import EmbeddedConnection, TcpBackend
+from kit.launch import serve
+from kit.oracle import free_port
+from kit.redis_clients import shut_down
+from kit.waiting import SLOW
 
 
 def greets(port, host="127.0.0.1", seconds=5):
@@ -105,7 +107,7 @@ def test_failures_are_redis_own_and_leave_all_as_it_was(words, engine, client, a
         taken.listen()
         words = [str(taken.getsockname()[1]) if word == "TAKEN" else word for word in words]
         before = client.run([["CONFIG", "GET", "port", "bind", "timeout"]])[0].value
-        real = TcpSubject(oracle.host, oracle.port).open()
+        real = TcpBackend(oracle.host, oracle.port).open()
         try:
             assert configured(asker, *words) == configured(real, *words)
         finally:
@@ -147,7 +149,7 @@ def test_the_log_says_why():
 
 def test_a_server_that_was_told_to_end_lets_nobody_in():
     with serve("--bind", "127.0.0.1") as server:
-        redis.Redis(port=server.port).shutdown(nosave=True)
+        shut_down(server.port)
         assert server.ended() == 0
         assert is_silent(server.port)
 
@@ -199,7 +201,7 @@ def test_on_systems_without_epoll():
     engine.configure("bind", "127.0.0.1")
     engine.start_listener(any_port=True, portable_poller=True)
     old, new = engine.port, free_port()
-    stays = TcpSubject("127.0.0.1", old).open()
+    stays = TcpBackend("127.0.0.1", old).open()
     for asker in (stays, EmbeddedConnection(engine.session())):
         for port in (new, old):
             assert configured(asker, "port", port, "bind", "127.0.0.1 127.0.0.2") == b"+OK\r\n"

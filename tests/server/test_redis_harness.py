@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from launch import HUTCH, HUTCH_ENVIRONMENT, SLOW, Launched
-from oracle import free_port
+from kit.launch import HUTCH, HUTCH_ENVIRONMENT, Launched
+from kit.oracle import free_port
+from kit.waiting import SLOW
 
 # What that suite writes for every server, in its order; each directive once.
 DIRECTIVES = {

@@ -8,7 +8,8 @@ import redis
 
 import hutch
 import hutch.asyncio
-from subjects import EmbeddedConnection, TcpSubject
+from kit.backends import EmbeddedConnection, TcpBackend
+from kit.waiting import wait_until
 
 SAME = """
 ROLE x|LASTSAVE x|WAIT|WAIT 0 0|WAIT -5 10|WAIT 0 100|WAIT 1 -1|WAIT a 1|WAIT 1 a|WAIT 1 99999999999999999999
@@ -36,7 +37,7 @@ def test_same_words(same_as_redis):
 
 @pytest.mark.parametrize("protocol", "23")
 def test_role(client, oracle, protocol):
-    real = TcpSubject(oracle.host, oracle.port).open()
+    real = TcpBackend(oracle.host, oracle.port).open()
     mine, its = (side.run([["HELLO", protocol], ["MULTI"], ["ROLE"], ["EXEC"]])[3] for side in (client, real))
     real.close()
     assert mine.raw == b"*1\r\n*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
@@ -57,10 +58,10 @@ def test_last_save_is_the_start(engine, client):
 
 @pytest.mark.parametrize("setting", ["yes", "local"])
 def test_modules_where_they_are_allowed(engine, oracle_binary, setting):
-    from oracle import RedisServer
+    from kit.oracle import RedisServer
     engine.configure("enable-module-command", setting)
     with RedisServer(oracle_binary, "--enable-module-command", setting) as server:
-        sides = [TcpSubject(host, port).open() for host, port in (("127.0.0.1", engine.port), (server.host, server.port))]
+        sides = [TcpBackend(host, port).open() for host, port in (("127.0.0.1", engine.port), (server.host, server.port))]
         for line in ("MODULE LOAD /nosuch", "MODULE LOADEX /nosuch", "MODULE LOADEX /nosuch CONFIG a b", "MODULE UNLOAD nosuch"):
             mine, its = (side.run([line.split()])[0].raw for side in sides)
             assert mine == its, line
@@ -76,22 +77,15 @@ def waiting(side) -> list[bytes]:
     return [line.split()[0][3:] for line in lines if b" flags=b " in line and b" cmd=wait" in line]
 
 
-def until(condition):
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
-
-
 @pytest.mark.parametrize("argv, answer", [(("WAIT", "1", "0"), b":0\r\n"), (("WAITAOF", "0", "1", "0"), b"*2\r\n:0\r\n:0\r\n")])
 @pytest.mark.parametrize("place", ["socket", "embedded"])
 @pytest.mark.parametrize("end", ["TIMEOUT", "ERROR"])
 def test_client_unblock(engine, client, argv, answer, place, end):
-    waiter = TcpSubject("127.0.0.1", engine.port).open() if place == "socket" else EmbeddedConnection(engine.session())
+    waiter = TcpBackend("127.0.0.1", engine.port).open() if place == "socket" else EmbeddedConnection(engine.session())
     replies = []
     thread = threading.Thread(target=lambda: replies.append(waiter.run([argv])[0].raw))
     thread.start()
-    until(lambda: waiting(client))
+    wait_until(lambda: waiting(client))
     info = client.run([["INFO", "clients"]])[0].value
     assert b"blocked_clients:1\r\n" in info and b"total_blocking_keys:0\r\n" in info
     client.run([["SET", "1", "x"], ["RPUSH", "0", "x"]])           # the words are no keys
@@ -108,11 +102,11 @@ def test_client_unblock(engine, client, argv, answer, place, end):
 def test_the_time_out_is_the_engines(engine, client):
     """Milliseconds, of a clock that a test may hold."""
     engine.set_clock_ms(1_700_000_000_000)
-    waiter = TcpSubject("127.0.0.1", engine.port).open()
+    waiter = TcpBackend("127.0.0.1", engine.port).open()
     replies = []
     thread = threading.Thread(target=lambda: replies.extend(reply.raw for reply in waiter.run([["WAIT", "1", "5000"], ["PING"]])))
     thread.start()
-    until(lambda: waiting(client))
+    wait_until(lambda: waiting(client))
     assert b"clients_in_timeout_table:1\r\n" in client.run([["INFO", "clients"]])[0].value
     engine.advance_clock_ms(4999)
     assert waiting(client) and not replies
@@ -124,12 +118,12 @@ def test_the_time_out_is_the_engines(engine, client):
 
 def test_monitor_sees_it_once(engine, client):
     engine.set_clock_ms(1_700_000_000_000)
-    watcher, waiter = (TcpSubject("127.0.0.1", engine.port).open() for _ in range(2))
+    watcher, waiter = (TcpBackend("127.0.0.1", engine.port).open() for _ in range(2))
     watcher.run([["MONITOR"]])
     waiter.socket.sendall(b"WAIT 1 10\r\n")
-    until(lambda: waiting(client))
+    wait_until(lambda: waiting(client))
     engine.advance_clock_ms(20)
-    until(lambda: not waiting(client))
+    wait_until(lambda: not waiting(client))
     client.run([["ECHO", "the-end"]])
     seen = b""
     while b"the-end" not in seen:

@@ -1,9 +1,9 @@
-"""MULTI, EXEC and WATCH with all that may come between: the same scenes on Hutch and on Redis 8.2."""
+"""MULTI, EXEC and WATCH with all that may come between: the same scripts on Hutch and on Redis 8.2."""
 import pytest
 
-from scenes import same
+from kit.message_scripts import assert_same_messages
 
-SCENES = {
+SCRIPTS = {
     "blocking commands do not wait": [
         "0: MULTI", "0: BLPOP none 0", "0: BRPOP none 0", "0: BLMOVE none n LEFT RIGHT 0", "0: BLMPOP 0 1 none LEFT", "0: BZPOPMIN none 0",
         "0: BZMPOP 0 1 none MIN", "0: XREAD BLOCK 0 STREAMS s $", "0: RPUSH l 1 2", "0: BLPOP l 0", "0: EXEC"],
@@ -45,6 +45,6 @@ SCENES = {
 }
 
 
-@pytest.mark.parametrize("name", SCENES)
-def test_scene(hutch_server, oracle, name):
-    same(hutch_server, oracle, SCENES[name], "2233")
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_message_script(hutch_server, oracle, name):
+    assert_same_messages(hutch_server, oracle, SCRIPTS[name], "2233")

@@ -5,9 +5,8 @@ import socket
 import pytest
 
 import hutch
-from resp_client import RespClient
-
-PATIENCE = 2000
+from kit.resp_client import RespClient
+from kit.waiting import wait_until
 
 
 def slow_reader(host, port):
@@ -26,14 +25,6 @@ def figures(eye, id):
     found = {name: int(value) for name, value in re.findall(r" (obl|oll|omem|tot-mem)=(\d+)", line)}
     found["events"] = re.search(r" events=(\w*)", line)[1]
     return found
-
-
-def until(found, condition):
-    for _ in range(PATIENCE):
-        figure = found()
-        if condition(figure):
-            return figure
-    raise AssertionError(figure)
 
 
 def fetch(client, eye):
@@ -59,12 +50,12 @@ def test_a_socket_that_does_not_read(hutch_server, oracle, wait_for):
         assert (fresh["oll"], fresh["omem"], fresh["events"]) == (0, 0, "r")
         sent = wait_for(client, eye)
         # The systems' own buffers take some of it: up to a few MB.
-        full = until(lambda: figures(eye, id), lambda figure: figure["omem"] > sent // 8 and figure["events"] == "rw")
+        full = wait_until(lambda: (now := figures(eye, id))["omem"] > sent // 8 and now["events"] == "rw" and now)
         assert full["oll"] > 1
         assert full["omem"] < full["tot-mem"] < 4 * full["omem"] + 100_000
         while figures(eye, id)["omem"]:
             client.socket.recv(1 << 20)
-        empty = until(lambda: figures(eye, id), lambda figure: figure["events"] == "r")
+        empty = wait_until(lambda: (now := figures(eye, id))["events"] == "r" and now)
         assert (empty["oll"], empty["omem"]) == (0, 0)
         client.close()
         eye.close()

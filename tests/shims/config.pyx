@@ -1,10 +1,11 @@
 """The parameter table, for tests: values as text in and out."""
 from libc.stdint cimport uint64_t
 from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init
+from hutch_engine.base.quote cimport quote_append
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.state.config cimport (CONFIG_AT_START, Config, Parameter, config_clear, config_init, config_set,
     config_set_named, config_text)
-from hutch_engine.state.config_lines cimport config_load_file, config_parse_line, config_quote, config_split_words
+from hutch_engine.state.config_lines cimport config_load_file, config_parse_line, config_split_words
 from hutch_engine.state.config_table cimport config_count, config_find, config_parameter
 
 
@@ -91,5 +92,5 @@ def split(bytes line):
 def quote(bytes text):
     cdef Buffer out
     buffer_init(&out, NULL)
-    config_quote(_slice(text), &out)
+    quote_append(&out, _slice(text))
     return _taken(&out)

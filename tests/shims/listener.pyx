@@ -8,8 +8,8 @@ from hutch_engine.base.lock cimport lock_acquire, lock_release
 from hutch_engine.base.slice cimport slice_of
 from hutch_engine.state.config cimport CONFIG_AT_START, config_set_named
 from hutch_engine.state.engine cimport (
-    PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session,
-    engine_wake_listener)
+    PAUSE_ALL, PAUSE_WRITE, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session,
+    engine_wake_listener, engine_end_pause, engine_pause)
 from hutch_engine.runtime.engine cimport engine_clear, engine_init
 from hutch_engine.sessions.session cimport session_free, session_new
 from hutch_engine.sessions.wake_queue cimport session_notice
@@ -129,12 +129,11 @@ cdef class Server:
 
     def pause(self, long long ms, bint everything=False):
         lock_acquire(&self.engine.lock)
-        self.engine.pause_kind = PAUSE_ALL if everything else PAUSE_WRITE
-        self.engine.pause_end_ms = clock_now_ms(&self.engine.clock) + ms
+        engine_pause(self.engine, PAUSE_ALL if everything else PAUSE_WRITE, clock_now_ms(&self.engine.clock) + ms)
         lock_release(&self.engine.lock)
 
     def unpause(self):
         lock_acquire(&self.engine.lock)
-        self.engine.pause_kind = PAUSE_NONE
+        engine_end_pause(self.engine)
         engine_wake_listener(self.engine)
         lock_release(&self.engine.lock)

@@ -2,6 +2,7 @@
 import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from kit.chi_square import chi_square
 
 FieldHash = pytest.importorskip("shims.hash").FieldHash
 PACKED, DEADLINES, TABLE = 0, 1, 2
@@ -191,10 +192,6 @@ def test_many_deadlines_come_in_order():
         assert one.stored() == len(one) <= left
         left = len(one)
     assert left == len(range(1, 3000, 9)) and one.earliest() == NEVER
-
-
-def chi_square(counts, expected):
-    return sum((count - expected) ** 2 / expected for count in counts)
 
 
 @pytest.mark.parametrize("size, packed", ((10, True), (10, False), (200, False)))

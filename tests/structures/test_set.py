@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 from shims.set import SetOfBytes, union_by_bag
+from kit.chi_square import chi_square, chi_square_limit
 
 FORMS = ("intset", "listpack", "compact", "table")
 integers = st.one_of(st.integers(-20, 20), st.sampled_from([sign * 2**bits + more for bits in (7, 15, 31, 63) for sign in (1, -1)
@@ -224,15 +225,6 @@ def test_a_set_is_freed_in_slices():
 
 # -- chance ---------------------------------------------------------------------------------------------------
 
-def chi_square(counts, expected):
-    return sum((count - expected) ** 2 / expected for count in counts)
-
-
-def bound(degrees):
-    """The chi-square distribution's 99.99 % point, by Wilson and Hilferty's approximation."""
-    return degrees * (1 - 2 / (9 * degrees) + 3.719 * (2 / (9 * degrees)) ** 0.5) ** 3
-
-
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("shrunk", [False, True])
 def test_every_member_is_as_likely(form, shrunk):
@@ -243,9 +235,9 @@ def test_every_member_is_as_likely(form, shrunk):
     assert real.form == form and len(real) == size
     draws = 30_000
     singles = Counter(real.random_member() for _ in range(draws))
-    assert chi_square([singles[b"%d" % number] for number in range(size)], draws / size) < bound(size - 1)
+    assert chi_square([singles[b"%d" % number] for number in range(size)], draws / size) < chi_square_limit(size - 1)
     again = Counter(real.draw_again(draws))
-    assert chi_square([again[b"%d" % number] for number in range(size)], draws / size) < bound(size - 1)
+    assert chi_square([again[b"%d" % number] for number in range(size)], draws / size) < chi_square_limit(size - 1)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -255,9 +247,9 @@ def test_every_choice_is_as_likely(form, size, count):
     choices = list(combinations([b"%d" % number for number in range(size)], count))
     draws = 300 * len(choices)
     drawn = Counter(tuple(sorted(real.draw(count))) for _ in range(draws))
-    assert chi_square([drawn[choice] for choice in choices], 300) < bound(len(choices) - 1)
+    assert chi_square([drawn[choice] for choice in choices], 300) < chi_square_limit(len(choices) - 1)
     kept = Counter(tuple(sorted(real.sample(count)[0])) for _ in range(draws))
-    assert chi_square([kept[choice] for choice in choices], 300) < bound(len(choices) - 1)
+    assert chi_square([kept[choice] for choice in choices], 300) < chi_square_limit(len(choices) - 1)
 
 
 # -- scanning while it changes --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shims.table import HashTable
+from kit.chi_square import chi_square
 
 # Few enough for collisions of names, all lengths at the borders of the comparison and of the length prefix.
 LENGTHS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 63, 64, 65, 66, 126, 127, 128, 129, 300, 16383, 16384]
@@ -485,18 +486,13 @@ def test_the_work_of_a_scan_position_is_bounded_after_a_huge_shrink():
 
 # --- random -------------------------------------------------------------------------------------------
 
-def chi_square(counts):
-    expected = sum(counts) / len(counts)
-    return sum((count - expected) ** 2 / expected for count in counts)
-
-
 def assert_fair(table, first, end, draws=40):
     """Chi-square of `draws` times as many draws as entries; 5 standard deviations are 1 in 10**6."""
     entries = end - first
     counts = table.random_counts(draws * entries, end)
     assert sum(counts[:first]) == 0
     freedom = entries - 1
-    assert abs(chi_square(counts[first:]) - freedom) < 5 * (2 * freedom) ** 0.5
+    assert abs(chi_square(counts[first:], draws) - freedom) < 5 * (2 * freedom) ** 0.5
 
 
 def settle(table):

@@ -96,7 +96,10 @@ cdef inline bint _set(Keyspace* keyspace, Database* database, Slice key, uint64_
 
 cdef Outcome string_get_fast(Keyspace* keyspace, Database* database, Slice key, Slice* value_out,
                              char* scratch) noexcept nogil:
-    return _get(keyspace, database, key, hash_bytes(&keyspace.hash_key, key.data, key.length), 0, value_out, scratch)
+    cdef Outcome outcome = _get(keyspace, database, key, hash_bytes(&keyspace.hash_key, key.data, key.length), 0, value_out, scratch)
+    if unlikely(outcome == INVALID):
+        keyspace.hits -= 1               # the general way, which writes the error, looks it up again
+    return outcome
 
 
 cdef bint string_set_fast(Keyspace* keyspace, Database* database, Slice key, Slice value) noexcept nogil:

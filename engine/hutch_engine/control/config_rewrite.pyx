@@ -11,10 +11,11 @@ from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_slic
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, slice_of_text
 from hutch_engine.state.config cimport (
     PARAMETER_MULTI, PARAMETER_NULLABLE, Config, OutputLimit, Parameter, config_clear, config_init, config_text)
-from hutch_engine.state.config_lines cimport config_quote, config_split_words
+from hutch_engine.state.config_lines cimport config_split_words
 from hutch_engine.state.config_table cimport (
     KIND_ADDRESSES, KIND_DIRECTORY, KIND_EVENTS, KIND_MEMORY, KIND_MEMORY_OR_PERCENT, KIND_OUTPUT_LIMITS, KIND_PERCENTILES,
     KIND_SAVE, KIND_TEXT, config_count, config_find, config_parameter)
+from hutch_engine.base.quote cimport quote_append
 
 cdef extern from "<stdio.h>" nogil:
     int fileno(FILE* file)
@@ -195,7 +196,7 @@ cdef void _put(Rewrite* rewrite, int32_t number) noexcept nogil:
                              (parameter.kind < KIND_TEXT or parameter.kind > KIND_EVENTS)):
             buffer_append_slice(&line, buffer_slice(&now))
         else:
-            config_quote(buffer_slice(&now), &line)
+            quote_append(&line, buffer_slice(&now))
         # These are always written: the file's reader may have other defaults, or be started elsewhere.
         if parameter.kind == KIND_SAVE or parameter.kind == KIND_PERCENTILES or parameter.kind == KIND_DIRECTORY:
             forced = True

@@ -28,7 +28,7 @@ cdef extern from *:
 cdef object _method_descriptor = type(str.join)
 
 
-cdef int add_method(object kind, const char* name, FastFunction function, const char* text) except -1:
+cdef int descriptor_add(object kind, const char* name, FastFunction function, const char* text) except -1:
     cdef PyMethodDef* definition = <PyMethodDef*>calloc(1, sizeof(PyMethodDef))      # for good, as the type
     if definition == NULL:
         raise MemoryError
@@ -45,13 +45,13 @@ cdef int _add(object kind, str name, object method) except -1:
     return 0
 
 
-cdef int add_function(object kind, str name, object function) except -1:
+cdef int descriptor_add_function(object kind, str name, object function) except -1:
     function.__name__ = name
     function.__qualname__ = f"{kind.__name__}.{name}"
     return _add(kind, name, function)
 
 
-cdef dict methods_for(object cls, object root):
+cdef dict descriptors_for(object cls, object root):
     cdef dict found = {}
     if not issubclass(cls, root):
         raise TypeError(f"compiled methods are for subclasses of {root.__name__}")
@@ -65,7 +65,7 @@ cdef dict methods_for(object cls, object root):
     return found
 
 
-cdef FastFunction fast_function_of(object descriptor) except? NULL:
+cdef FastFunction descriptor_function(object descriptor) except? NULL:
     cdef PyMethodDef* definition
     if type(descriptor) is not _method_descriptor:
         return NULL

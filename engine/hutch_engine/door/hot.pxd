@@ -1,9 +1,9 @@
 """The commands that programs call most, without the reply in between: the same rules, less ceremony.
 
-A hot method runs only when nothing is out of the ordinary: an open session outside MULTI, no pause, an engine that nobody else
-is at for more than a microsecond, names and values that are words as they are. Everything else takes the general way, the next
-class's method of the same name. What changes keys is the command's own inner function, which records its effects; hot_end acts
-on them.
+A hot method runs only when nothing is out of the ordinary: an open session outside MULTI, memory to be had, no
+pause, an engine that nobody else is at for more than a microsecond, names and values that are words as they are. Everything
+else takes the general way, the next class's method of the same name. What changes keys is the command's own inner function,
+which records its effects; hot_end acts on them.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
@@ -18,11 +18,11 @@ from hutch_engine.door.classes cimport CompiledClient, looked_still_true
 from hutch_engine.door.codec cimport Codec
 from hutch_engine.executor.admission cimport WAY_CLIENT, admission_finds_memory, admission_is_plain
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due
-from hutch_engine.executor.run cimport run_begin, run_end
+from hutch_engine.executor.run cimport run_begin, run_end, run_observed_words
 from hutch_engine.state.engine cimport (
-    OBSERVED_BY_TRACKING, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
-    SESSION_MONITOR, SESSION_MULTI, SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
-    SESSION_REPLY_SKIP_NEXT, SESSION_SUBSCRIBED, SESSION_TRACKING, Engine as EngineStruct, Session as SessionStruct, engine_is_ours)
+    SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT, SESSION_MONITOR,
+    SESSION_MULTI, SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT,
+    SESSION_SUBSCRIBED, SESSION_TRACKING, Engine as EngineStruct, Session as SessionStruct, engine_is_ours)
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text)
@@ -82,14 +82,13 @@ cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Com
     if unlikely(not lock_try(&engine.lock)) and not lock_try_briefly(&engine.lock):
         return NULL                      # the general way waits for it, without the GIL
     core = session.core
+    engine.keyspace.now_ms = 0
     if unlikely(engine.closed or core == NULL
                 or core.database_index != self.hot_database or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
-                or engine.gate != 0 or engine.observers & ~(<uint32_t>OBSERVED_BY_TRACKING)
                 or (unlikely(not admission_is_plain(core, command))
-                    and not admission_finds_memory(core, command, NULL, 0, WAY_CLIENT))):
+                    and (engine.gate != 0 or not admission_finds_memory(core, command, NULL, 0, WAY_CLIENT)))):
         lock_release(&engine.lock)
         return NULL
-    engine.keyspace.now_ms = 0
     now_s = clock_coarse_s(&engine.clock)
     engine.keyspace.access_clock = <uint32_t>now_s
     core.last_command = command
@@ -99,9 +98,11 @@ cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Com
     return core
 
 
-cdef inline void hot_count(SessionStruct* core, const Command* command) noexcept nogil:
-    """A command ran that no run_command counts."""
-    run_end(core, command, NULL, 0)
+cdef inline void hot_count(SessionStruct* core, const Command* command, Slice* words, size_t count) noexcept nogil:
+    """A command ran that no run_command counts. Its words without its name are for those who observe."""
+    if unlikely(core.engine.observers != 0):
+        run_observed_words(core, command, words, count)
+    run_end(core, command)
 
 
 cdef inline void hot_end(SessionStruct* core) noexcept nogil:

@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 from hutch_engine.base.clock cimport clock_coarse_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
-from hutch_engine.base.slice cimport Slice, slice_of_text
+from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.base.outcome cimport INVALID, NOT_FOUND, OK, Outcome
 from hutch_engine.commands.call cimport HASHED_KEYS
 from hutch_engine.commands.command cimport Command
@@ -18,7 +18,7 @@ from hutch_engine.commands.keys cimport keys_count, keys_remove
 from hutch_engine.commands.string cimport STRING_ADDED, StringAdd, string_add, string_get_fast, string_set_fast
 from hutch_engine.door.session cimport Session
 from hutch_engine.door.codec cimport Codec
-from hutch_engine.door.descriptors cimport add_method, methods_for
+from hutch_engine.door.descriptors cimport descriptor_add, descriptors_for
 from hutch_engine.keyspace.keyspace cimport FIND_NO_TOUCH, keyspace_hash
 from hutch_engine.commands.command_table cimport command_table_find
 from hutch_engine.state.engine cimport Session as SessionStruct
@@ -115,7 +115,7 @@ cdef class HotMethods:
                             memcpy(large, value.data, value.length)
                         value.data = large
                 if likely(outcome != INVALID):
-                    hot_count(core, GET)
+                    hot_count(core, GET, &key, 1)
                 hot_end(core)                       # the key may have expired just now
                 if likely(outcome == OK):
                     if unlikely(value.data == NULL):
@@ -130,19 +130,18 @@ cdef class HotMethods:
     cdef bint _set_plainly(self, object name, object value) except -1:
         """SET without options; False: nothing happened, the general way may."""
         cdef SessionStruct* core
-        cdef Slice key
-        cdef Slice word
+        cdef Slice[2] words              # key and value
         cdef char[INTEGER_TEXT_MAX] digits
         cdef bint done
-        if (not hot_is_on(self) or not hot_word(name, self.hot_session.codec, &key)
-                or not _value_word(value, self.hot_session.codec, &word, digits)):
+        if (not hot_is_on(self) or not hot_word(name, self.hot_session.codec, &words[0])
+                or not _value_word(value, self.hot_session.codec, &words[1], digits)):
             return False
         core = hot_begin(self, self.hot_session, SET)
         if core == NULL:
             return False
-        done = string_set_fast(&core.engine.keyspace, core.call.database, key, word)
+        done = string_set_fast(&core.engine.keyspace, core.call.database, words[0], words[1])
         if likely(done):
-            hot_count(core, SET)
+            hot_count(core, SET, words, 2)
         hot_end(core)
         return done
 
@@ -154,16 +153,20 @@ cdef class HotMethods:
         """The new number, or None: then nothing happened."""
         cdef SessionStruct* core
         cdef StringAdd outcome
-        cdef Slice key
+        cdef Slice[2] words              # key and, for those who observe, what is added
+        cdef char[INTEGER_TEXT_MAX] digits
         cdef int64_t total = 0
-        if not hot_word(name, self.hot_session.codec, &key):
+        if not hot_word(name, self.hot_session.codec, &words[0]):
             return None
         core = hot_begin(self, self.hot_session, command)
         if core == NULL:
             return None
-        outcome = string_add(&core.engine.keyspace, core.call.database, key, keyspace_hash(&core.engine.keyspace, key), 0, amount, &total)
+        outcome = string_add(&core.engine.keyspace, core.call.database, words[0],
+                             keyspace_hash(&core.engine.keyspace, words[0]), 0, amount, &total)
         if likely(outcome == STRING_ADDED):
-            hot_count(core, command)
+            if unlikely(core.engine.observers != 0):
+                words[1] = slice_of(digits, format_integer(-amount if command == DECRBY else amount, digits))
+            hot_count(core, command, words, 2)
         hot_end(core)
         return total if outcome == STRING_ADDED else None
 
@@ -221,7 +224,7 @@ cdef class HotMethods:
             return None
         removed = keys_remove(&core.engine.keyspace, core.call.database, keys, hashes, <size_t>len(names),
                               command == UNLINK or core.engine.keyspace.lazy_user_delete)
-        hot_count(core, command)
+        hot_count(core, command, keys, <size_t>len(names))
         hot_end(core)
         return removed
 
@@ -255,7 +258,7 @@ cdef class HotMethods:
             core = hot_begin(self, self.hot_session, EXISTS)
             if core != NULL:
                 found = keys_count(&core.engine.keyspace, core.call.database, keys, hashes, <size_t>len(names), FIND_NO_TOUCH)
-                hot_count(core, EXISTS)
+                hot_count(core, EXISTS, keys, <size_t>len(names))
                 hot_end(core)
                 return found
         return super(HotMethods, self).exists(*names)
@@ -271,7 +274,7 @@ cdef class HotMethods:
         if core == NULL:
             return None
         left = expiry_left(&core.engine.keyspace, core.call.database, key, keyspace_hash(&core.engine.keyspace, key), False, seconds)
-        hot_count(core, command)
+        hot_count(core, command, &key, 1)
         hot_end(core)
         return left
 
@@ -311,7 +314,7 @@ cdef object _set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObje
     return super(HotMethods, client).set(*positional, **options)
 
 
-add_method(HotMethods, b"set", _set, (
+descriptor_add(HotMethods, b"set", _set, (
     b"set($self, name, value, ex=None, px=None, nx=False, xx=False, keepttl=False, get=False, exat=None, pxat=None, "
     b"ifeq=None, ifne=None, ifdeq=None, ifdne=None)\n--\n\n"
     b"Set the value at key ``name`` to ``value``. O(1)\n\n"
@@ -323,4 +326,4 @@ add_method(HotMethods, b"set", _set, (
 
 def quick_methods(cls):
     """The compiled methods for `cls`, a subclass of HotMethods, to put among its own: see door/descriptors."""
-    return methods_for(cls, HotMethods)
+    return descriptors_for(cls, HotMethods)

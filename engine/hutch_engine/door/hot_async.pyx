@@ -8,7 +8,7 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.door.session cimport Session
 from hutch_engine.door.classes cimport looked_still_true
-from hutch_engine.door.descriptors cimport fast_function_of
+from hutch_engine.door.descriptors cimport descriptor_function
 from hutch_engine.door.hot cimport HotMethods
 from hutch_engine.door.hot_collections cimport HotCollections
 from hutch_engine.door.classes import class_number
@@ -312,7 +312,7 @@ cdef class AsyncMethod:
     def __cinit__(self, str owner, str name, compiled, general):
         self.vectorcall = _call_method
         self.compiled = compiled
-        self.quick = fast_function_of(compiled)
+        self.quick = descriptor_function(compiled)
         self.general = general
         self.name = name
         self.qualified_name = f"{owner}.{name}"

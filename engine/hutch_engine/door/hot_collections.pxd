@@ -19,5 +19,5 @@ cdef class HotCollections(HotMethods):
     cdef object _run_script(self, const Command* command, object script, object key_count, tuple more)
     cdef object _run(self, const Command* command, Shape shape, Arguments* words)
 
-cdef object call_method(HotCollections self, const Method* method, PyObject* const* args, Py_ssize_t count, PyObject* names)
+cdef object hot_call_method(HotCollections self, const Method* method, PyObject* const* args, Py_ssize_t count, PyObject* names)
 """A call of this method of the table, with arguments as of a vectorcall; redis-py's method where anything is out of the ordinary."""

@@ -19,9 +19,9 @@ from hutch_engine.door.method_table cimport (
     WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE, WORD_OPTIONAL, WORD_PAIRS, WORD_REST,
     WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits)
 from hutch_engine.commands.command_table cimport command_table_find
-from hutch_engine.state.engine cimport Engine as EngineStruct, Session as SessionStruct
-from hutch_engine.sessions.session cimport engine_free_deferred_if_unlocked
 from hutch_engine.executor.run cimport run_command
+from hutch_engine.sessions.session cimport engine_free_deferred_if_unlocked
+from hutch_engine.state.engine cimport Engine as EngineStruct, Session as SessionStruct
 
 cdef extern from "Python.h":
     bint PyLong_CheckExact(object value)
@@ -282,7 +282,7 @@ cdef object _call(HotCollections self, const Method* method, PyObject* const* ar
         arguments_clear(&words)
 
 
-cdef object call_method(HotCollections self, const Method* method, PyObject* const* args, Py_ssize_t count, PyObject* names):
+cdef object hot_call_method(HotCollections self, const Method* method, PyObject* const* args, Py_ssize_t count, PyObject* names):
     cdef object answer = _call(self, method, args, count, names)
     if likely(answer is not NotImplemented):
         return answer

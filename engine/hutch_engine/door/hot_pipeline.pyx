@@ -22,7 +22,7 @@ from hutch_engine.door.hot_replies cimport HotReply, hot_add, hot_take
 from hutch_engine.door.method_table cimport (
     WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE, WORD_OPTIONAL, WORD_PAIRS, WORD_REST,
     WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits, method_of_command)
-from hutch_engine.door.descriptors cimport add_method, methods_for
+from hutch_engine.door.descriptors cimport descriptor_add, descriptors_for
 from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.commands.command_table cimport command_table_find
 from hutch_engine.state.engine cimport SESSION_IN_EXEC, Session as SessionStruct
@@ -52,11 +52,15 @@ cdef void _run_all(SessionStruct* core, const Method** rows, const size_t* count
     cdef Py_ssize_t i
     cdef size_t first = 0
     cdef Verdict verdict
+    cdef uint64_t exec_ticks = 0
     core.engine.gathering = True
     core.engine.hot_ticks = 0
     if transaction:
-        hot_count(core, MULTI)
-        hot_count(core, EXEC)
+        run_begin(core.engine, MULTI)
+        hot_count(core, MULTI, NULL, 0)
+        run_begin(core.engine, EXEC)
+        exec_ticks = core.engine.hot_ticks
+        core.engine.hot_ticks = 0
         core.flags |= SESSION_IN_EXEC
     for i in range(total):
         if rows[i].command == SET_COMMAND:
@@ -69,7 +73,7 @@ cdef void _run_all(SessionStruct* core, const Method** rows, const size_t* count
             admission_refuse(core, rows[i].command, words.argv + first, counts[i], verdict)
         elif rows[i].command == SET_COMMAND and counts[i] == 3 and \
                 string_set_fast(keyspace, core.call.database, words.argv[first + 1], words.argv[first + 2]):
-            hot_count(core, SET_COMMAND)
+            hot_count(core, SET_COMMAND, words.argv + first + 1, 2)
             buffer_append(&core.reply.buffer, b"+OK\r\n", 5)
         else:
             core.call.flags = CALL_IN_MULTI if transaction else 0
@@ -82,6 +86,8 @@ cdef void _run_all(SessionStruct* core, const Method** rows, const size_t* count
     core.call.flags = 0
     if transaction:
         core.flags &= ~<unsigned int>SESSION_IN_EXEC
+        core.engine.hot_ticks = exec_ticks
+        hot_count(core, EXEC, NULL, 0)
     core.engine.gathering = False        # of a transaction, hot_end acts on what it did
     if unlikely(core.engine.changed.length != 0):
         tracking_broadcast(core.engine)
@@ -283,7 +289,7 @@ cdef inline bint _gathers(HotPipeline self) noexcept:
     return self.client is not None and (not self.watching or self.explicit_transaction) and _is_pristine(self)
 
 
-cdef object stage_method(HotPipeline self, const Method* method, PyObject* const* args, Py_ssize_t count, PyObject* names):
+cdef object hot_stage_method(HotPipeline self, const Method* method, PyObject* const* args, Py_ssize_t count, PyObject* names):
     cdef Given given
     cdef Py_ssize_t total = 0
     cdef uint32_t i
@@ -312,7 +318,7 @@ cdef object _set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObje
     return super(HotPipeline, pipeline).set(*[<object>args[i] for i in range(count)], **options)
 
 
-add_method(HotPipeline, b"set", _set, (
+descriptor_add(HotPipeline, b"set", _set, (
     b"set($self, name, value, ex=None, px=None, nx=False, xx=False, keepttl=False, get=False, exat=None, pxat=None, "
     b"ifeq=None, ifne=None, ifdeq=None, ifdne=None)\n--\n\n"
     b"Set the value at key ``name`` to ``value``; see the client's method. O(1)"))
@@ -320,4 +326,4 @@ add_method(HotPipeline, b"set", _set, (
 
 def quick_pipeline_methods(cls):
     """Compiled methods for `cls`, a subclass of HotPipeline, to put among its own: see door/descriptors."""
-    return methods_for(cls, HotPipeline)
+    return descriptors_for(cls, HotPipeline)

@@ -2,7 +2,7 @@
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.executor.effects cimport effects_act
 from hutch_engine.executor.serving cimport serve_ready
-from hutch_engine.sessions.session cimport sessions_end_cut_off
+from hutch_engine.sessions.session cimport session_end_cut_off
 from hutch_engine.sessions.tracking cimport tracking_broadcast
 from hutch_engine.state.engine cimport Engine
 
@@ -15,4 +15,4 @@ cdef void aftermath(Engine* engine) noexcept nogil:
     if unlikely(engine.changed.length != 0) and not engine.gathering and not engine.serving:
         tracking_broadcast(engine)
     if unlikely(engine.sweep_wanted) and not engine.serving:
-        sessions_end_cut_off(engine)
+        session_end_cut_off(engine)

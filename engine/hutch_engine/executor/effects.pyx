@@ -7,7 +7,7 @@ from hutch_engine.keyspace.keyspace cimport (
     keyspace_expire_due, keyspace_now)
 from hutch_engine.sessions.tracking cimport announce_effects, tracking_invalidate_all
 from hutch_engine.sessions.waiting cimport waiting_note_ready, waiting_note_ready_all
-from hutch_engine.sessions.watch cimport engine_touch_watched, engine_touch_watched_all
+from hutch_engine.sessions.watch cimport watch_touch, watch_touch_all
 from hutch_engine.state.engine cimport BUSY_NOT, Engine, engine_guarded, engine_poke_housekeeping
 
 cdef enum:
@@ -23,7 +23,7 @@ cdef void _act_on_lost(Engine* engine) noexcept nogil:
     keys, keys waited for, tracked keys)."""
     cdef int32_t i
     engine.keyspace.chores &= ~<uint32_t>CHORE_EFFECTS_LOST
-    engine_touch_watched_all(engine, -1)
+    watch_touch_all(engine, -1)
     for i in range(engine.keyspace.database_count):
         waiting_note_ready_all(engine, i)
     if engine.tracking_count != 0:
@@ -47,9 +47,9 @@ cdef void effects_act(Engine* engine) noexcept nogil:
         effect = &keyspace.effects[i]
         key = slice_of(keyspace.effect_keys.data + effect.key_start, effect.key_length)
         if effect.kind == EFFECT_TOUCHED:
-            engine_touch_watched(engine, effect.database, key)
+            watch_touch(engine, effect.database, key)
         elif effect.kind == EFFECT_TOUCHED_ALL:
-            engine_touch_watched_all(engine, effect.database)
+            watch_touch_all(engine, effect.database)
         elif effect.kind == EFFECT_READY:
             waiting_note_ready(engine, effect.database, key)
         elif effect.kind == EFFECT_READY_ALL:

@@ -82,7 +82,6 @@ cdef void _evict(Engine* engine, Database* database, Entry* entry) noexcept nogi
     keyspace_event(keyspace, database, EVENT_EVICTED, b"evicted", key)
     keyspace_touched(keyspace, database, key)
     keyspace.evicted += 1
-    keyspace.dirty += 1
     keyspace_delete(keyspace, database, slot, hash, engine.config.lazyfree_lazy_eviction != 0)
 
 

@@ -12,7 +12,7 @@ from hutch_engine.executor.admission cimport (
     ADMIT_LATER, ADMIT_TO_QUEUE, ADMITTED, REFUSED_MEMORY, WAY_CLIENT, Verdict, admission_flags, admission_is_plain, admission_judge,
     admission_refuse)
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due, aftermath_of
-from hutch_engine.executor.run cimport reply_take_inbox, run_command, run_uncount
+from hutch_engine.executor.run cimport run_take_inbox, run_command, run_uncount
 from hutch_engine.sessions.transaction cimport session_queue
 from hutch_engine.sessions.waiting cimport waiting_begin
 from hutch_engine.state.engine cimport (
@@ -88,7 +88,7 @@ cdef Executed _wait(Session* session, const Command* command, size_t mark) noexc
         return EXECUTED
     run_uncount(session, command)
     engine.current = NULL
-    reply_take_inbox(session)
+    run_take_inbox(session)
     if aftermath_is_due(engine):
         aftermath(engine)
     return EXECUTE_BLOCKED

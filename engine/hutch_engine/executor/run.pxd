@@ -14,6 +14,7 @@ from hutch_engine.state.engine cimport CommandStats, Engine, Session
 
 cdef enum:
     UNTIMED_CALLS = 64               # the time of compiled methods is taken of one call in so many
+    OBSERVED_WORDS = 16              # of a compiled method's command, beside its name
 
 cdef void run_command(Session* session, const Command* command, Slice* argv, size_t argc, bint hashed,
                       uint64_t key_hash) noexcept nogil
@@ -21,11 +22,13 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
 argv[1]. A command that asks to wait sets session.call.block_keys and has written nothing."""
 cdef void run_observed(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
 """What Engine.observers are told of a command that has run: monitors see it, and a tracking client's reads are remembered."""
+cdef void run_observed_words(Session* session, const Command* command, const Slice* words, size_t count) noexcept nogil
+"""The same for an inner function, which has the words (at most OBSERVED_WORDS) without the command's name."""
 cdef void run_uncount(Session* session, const Command* command) noexcept nogil
 """It waits: it has not been executed yet, after all."""
-cdef void reply_take_inbox(Session* session) noexcept nogil
+cdef void run_take_inbox(Session* session) noexcept nogil
 """A socket's command has its reply: what it sent to its own client follows."""
-cdef void reply_mute(Session* session, size_t mark) noexcept nogil
+cdef void run_mute_reply(Session* session, size_t mark) noexcept nogil
 """After a command: CLIENT REPLY OFF and SKIP drop what it has answered since `mark`."""
 
 cdef inline void run_begin(Engine* engine, const Command* command) noexcept nogil:
@@ -33,13 +36,11 @@ cdef inline void run_begin(Engine* engine, const Command* command) noexcept nogi
     engine.hot_ticks = 0 if likely(engine.stats[command.id].calls % UNTIMED_CALLS) else ticks()
 
 
-cdef inline void run_end(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
-    """The inner function did what the command does, without an error. The words are shown to observers."""
+cdef inline void run_end(Session* session, const Command* command) noexcept nogil:
+    """The inner function did what the command does, without an error; observers have been shown it."""
     cdef Engine* engine = session.engine
     cdef CommandStats* stats = &engine.stats[command.id]
     cdef uint64_t elapsed
-    if unlikely(engine.observers != 0):
-        run_observed(session, command, argv, argc)
     stats.calls += 1
     if unlikely(engine.hot_ticks != 0):
         elapsed = ticks() - engine.hot_ticks

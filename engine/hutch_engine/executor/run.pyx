@@ -1,5 +1,6 @@
 """See run.pxd."""
 from libc.stdint cimport uint32_t, uint64_t
+from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_slice
 from hutch_engine.base.compiler cimport ticks, unlikely
 from hutch_engine.base.slice cimport Slice, slice_of
@@ -9,11 +10,10 @@ from hutch_engine.commands.reply cimport Reply, reply_rewind
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.latency cimport latency_note
 from hutch_engine.sessions.monitor cimport monitor_feed
-from hutch_engine.sessions.tracking cimport tracking_remember
+from hutch_engine.sessions.tracking cimport announce_effects, tracking_remember
 from hutch_engine.state.engine cimport (
     OBSERVED_BY_MONITORS, OBSERVED_BY_TRACKING, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_OF_SCRIPTS, SESSION_REPLY_OFF,
     SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT, SESSION_TRACKING, CommandStats, Engine, Session, engine_guarded)
-
 
 cdef void run_observed(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
     cdef Engine* engine = session.engine
@@ -28,7 +28,19 @@ cdef void run_observed(Session* session, const Command* command, Slice* argv, si
         if session.flags & SESSION_OF_SCRIPTS:
             session = engine.current
         if session != NULL and session.flags & SESSION_TRACKING:
+            if engine.announced < engine.keyspace.effect_count:
+                announce_effects(engine)             # a key that was due and went as it was read: that was before
             tracking_remember(session, command, argv, argc)
+
+
+cdef void run_observed_words(Session* session, const Command* command, const Slice* words, size_t count) noexcept nogil:
+    cdef Slice[OBSERVED_WORDS + 1] argv
+    cdef size_t i
+    invariant(count <= OBSERVED_WORDS, b"more words than are observed")
+    argv[0] = slice_of(command.name, command.name_length)
+    for i in range(count):
+        argv[i + 1] = words[i]
+    run_observed(session, command, argv, count + 1)
 
 
 cdef void _reply_lost(Session* session, size_t mark) noexcept nogil:
@@ -92,14 +104,14 @@ cdef void run_uncount(Session* session, const Command* command) noexcept nogil:
     session.commands -= 1
 
 
-cdef void reply_take_inbox(Session* session) noexcept nogil:
+cdef void run_take_inbox(Session* session) noexcept nogil:
     if session.flags & SESSION_EMBEDDED or session.inbox.length == 0:
         return
     buffer_append_slice(&session.reply.buffer, buffer_slice(&session.inbox))
     buffer_clear(&session.inbox)
 
 
-cdef void reply_mute(Session* session, size_t mark) noexcept nogil:
+cdef void run_mute_reply(Session* session, size_t mark) noexcept nogil:
     if unlikely(session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT)):
         if session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP):
             reply_rewind(&session.reply, mark)

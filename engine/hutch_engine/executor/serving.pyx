@@ -1,6 +1,5 @@
 """See serving.pxd."""
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memcpy
 from hutch_engine.base.clock cimport clock_now_ms
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport CALL_DENY_BLOCKING, CALL_NO_TOUCH, Call
@@ -8,7 +7,7 @@ from hutch_engine.commands.reply cimport reply_error, reply_null_array
 from hutch_engine.executor.admission cimport ADMIT_LATER, ADMITTED, REFUSED_MEMORY, WAY_SERVED, Verdict, admission_judge, admission_refuse
 from hutch_engine.executor.effects cimport effects_act, effects_are_there
 from hutch_engine.executor.error_stats cimport error_stats_count
-from hutch_engine.executor.run cimport reply_mute, reply_take_inbox, run_command, run_uncount
+from hutch_engine.executor.run cimport run_mute_reply, run_take_inbox, run_command, run_uncount
 from hutch_engine.keyspace.entry cimport TYPE_NONE, Entry, entry_type
 from hutch_engine.keyspace.keyspace cimport FIND_NO_STATS, FIND_NO_TOUCH, keyspace_find, keyspace_hash
 from hutch_engine.sessions.waiting cimport (
@@ -17,6 +16,7 @@ from hutch_engine.sessions.waiting cimport (
 from hutch_engine.sessions.wake_queue cimport session_notice
 from hutch_engine.state.engine cimport SESSION_CLOSE_NOW, SESSION_NO_TOUCH, Engine, Session
 from hutch_engine.structures.wheel cimport WheelNode, wheel_take
+from hutch_engine.sessions.key_name cimport key_name_database, key_name_key
 
 
 cdef void _give_up(Session* session, const char* error) noexcept nogil:
@@ -42,7 +42,7 @@ cdef void _give_up(Session* session, const char* error) noexcept nogil:
     engine.stats[blocked.command.id].calls += 1
     engine.commands_processed += 1
     session.commands += 1
-    reply_mute(session, mark)
+    run_mute_reply(session, mark)
     waiting_free(engine, blocked)
     session_notice(session)
 
@@ -104,9 +104,9 @@ cdef bint _run_again(Session* session) noexcept nogil:
         admission_refuse(session, blocked.command, blocked.argv, blocked.argc, REFUSED_MEMORY)
     # Its own effects: keys it emptied, and others it made ready, which come after those that are ready already.
     effects_act(engine)
-    reply_mute(session, mark)
+    run_mute_reply(session, mark)
     engine.current = running
-    reply_take_inbox(session)
+    run_take_inbox(session)
     waiting_free(engine, blocked)
     session_notice(session)
     return True
@@ -116,15 +116,14 @@ cdef bint _serve_key(Engine* engine, BlockedKey* key) noexcept nogil:
     """Run the commands of those who wait for this key, as long as it has what they wait for; and when it is gone, of
     those who wait for that too. False: one of them may not run yet."""
     cdef Slice name = waiting_key_name(key)
-    cdef Slice bytes = slice_of(name.data + 4, name.length - 4)
+    cdef Slice bytes = key_name_key(name)
     cdef uint64_t hash = keyspace_hash(&engine.keyspace, bytes)
-    cdef int32_t database_index
+    cdef int32_t database_index = key_name_database(name)
     cdef Waiter* waiter = key.first
     cdef Waiter* last = key.last             # who waits again has been looked at
     cdef Waiter* following
     cdef Entry* entry
     cdef bint at_end
-    memcpy(&database_index, name.data, 4)
     while waiter != NULL:
         following = waiter.next
         at_end = waiter == last

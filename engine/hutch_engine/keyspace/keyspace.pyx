@@ -512,7 +512,6 @@ cdef void keyspace_expire_entry(Keyspace* keyspace, Database* database, TableSlo
     cdef Entry* entry = <Entry*>slot[0]
     cdef Slice key = entry_key(entry)
     keyspace.expired += 1
-    keyspace.dirty += 1
     if keyspace.wanted:
         keyspace_event(keyspace, database, EVENT_EXPIRED, b"expired", key)
         keyspace_touched(keyspace, database, key)

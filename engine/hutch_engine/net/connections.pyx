@@ -20,12 +20,10 @@ from hutch_engine.net.sockets cimport (
     ACCEPT_AGAIN, ACCEPT_NO_DESCRIPTOR, ACCEPTED, ADDRESS_TEXT_MAX, AcceptOutcome, socket_accept, socket_address,
     socket_close, socket_listen_tcp, socket_listen_unix, socket_peer_is_loopback, socket_port, socket_share_port,
     socket_tune, socket_write)
+from hutch_engine.sessions.output_limit cimport OUTPUT_NORMAL
 
 cdef extern from "<unistd.h>" nogil:
     int unlink(const char* path) noexcept
-
-cdef enum:
-    CLASS_NORMAL = 0                # of client-output-buffer-limit
 
 
 # ---- opening
@@ -543,6 +541,6 @@ cdef void connections_copy_limits(Listener* listener) noexcept nogil:
     listener.accepts_per_turn = engine.config.max_new_connections
     if listener.limits.query_bytes <= 0:
         listener.limits.query_bytes = INT64_MAX
-    listener.stall_bytes = INT64_MAX if engine.config.output_limits[CLASS_NORMAL].hard_bytes else STALL_BYTES
+    listener.stall_bytes = INT64_MAX if engine.config.output_limits[OUTPUT_NORMAL].hard_bytes else STALL_BYTES
     if unlikely(listener.postponed_count != 0):
         listener.pause_left_ms = engine.pause_end_ms - clock_now_ms(&engine.clock)

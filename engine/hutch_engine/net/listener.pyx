@@ -51,6 +51,7 @@ from hutch_engine.net.sockets cimport SOCKET_FAILED, SOCKET_WAIT, socket_read, s
 from hutch_engine.sessions.tracking cimport tracking_broadcast
 from hutch_engine.structures.table cimport Table, table_prefetch_bucket, table_prefetch_entries
 from hutch_engine.commands.command_table cimport command_table_find
+from hutch_engine.sessions.output_limit cimport OUTPUT_NOT_COUNTED_BYTES, output_limit_is_over, output_limit_of
 
 cdef enum:
     STACK_BYTES = 8388608           # scripts run here: their nested calls want what a main thread has. Some systems give 128 KiB
@@ -59,16 +60,10 @@ cdef enum:
     GROW_AT_ONCE_BYTES = 2097152    # room made for an argument on its word alone; more only as it arrives
     KEEP_BUFFER_BYTES = 65536       # reply buffers bigger than this go back once sent
     TAKE_EARLY_BYTES = 65536        # replies sent before their connection's turn is over
-    OUTPUT_NOT_COUNTED_BYTES = 16384   # the limits are on what exceeds Redis's fixed reply buffer
     GIVE_WAY_EVERY = 16             # commands, when somebody waits for the lock
     IDLE_US = 2000000               # after this a client's empty buffers are given back
     TICKS_PER_VISIT = 10            # each connection is looked at once in so many ticks
     COLLECTIONS = ACL_HASH | ACL_LIST | ACL_SET | ACL_SORTEDSET
-
-cdef enum:
-    CLASS_NORMAL = 0                # of client-output-buffer-limit
-    CLASS_REPLICA = 1
-    CLASS_PUBSUB = 2
 
 
 # ---- making, opening, ending
@@ -156,6 +151,8 @@ cdef void _read(Listener* listener, Connection* connection) noexcept nogil:
         if not buffer_reserve(query, room):
             connections_doom(listener, connection)
             return
+        # It may lie elsewhere now, whether or not there is anything to read: others were served meanwhile, and what was there is taken.
+        parser_moved(&connection.parser, query.data, query.length, connection.parser.start)
         room = query.capacity - query.length
         if missing <= READ_BYTES and room > READ_BYTES:
             room = READ_BYTES
@@ -361,26 +358,10 @@ cdef void _execute_all(Listener* listener) noexcept nogil:
         tracking_broadcast(engine)
 
 
-cdef bint _is_over_limit(Listener* listener, Connection* connection) noexcept nogil:
-    """client-output-buffer-limit: beyond the hard limit, or beyond the soft one for too long."""
-    cdef Engine* engine = listener.engine
+cdef inline bint _is_over_limit(Listener* listener, Connection* connection) noexcept nogil:
     cdef uint32_t flags = connection.session.flags
-    cdef int kind = CLASS_REPLICA if flags & SESSION_REPLICA else CLASS_PUBSUB if flags & SESSION_SUBSCRIBED else CLASS_NORMAL
-    cdef uint64_t unsent = _unsent(connection)
-    cdef uint64_t waiting = unsent - OUTPUT_NOT_COUNTED_BYTES if unsent > OUTPUT_NOT_COUNTED_BYTES else 0
-    cdef uint64_t hard = engine.config.output_limits[kind].hard_bytes
-    cdef uint64_t soft = engine.config.output_limits[kind].soft_bytes
-    if flags & SESSION_MASTER:
-        return False
-    if hard and waiting > hard:
-        return True
-    if soft == 0 or waiting <= soft:
-        connection.soft_limit_since_us = 0
-        return False
-    if connection.soft_limit_since_us == 0:
-        connection.soft_limit_since_us = listener.now_us
-        return False
-    return listener.now_us - connection.soft_limit_since_us > engine.config.output_limits[kind].soft_seconds * 1000000
+    return not flags & SESSION_MASTER and output_limit_is_over(output_limit_of(&listener.engine.config, flags), _unsent(connection),
+                                                         listener.now_us, &connection.soft_limit_since_us)
 
 
 cdef inline void _take_replies(Connection* connection) noexcept nogil:

@@ -3,27 +3,22 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
+from hutch_engine.base.waker cimport waker_close, waker_drain, waker_open, waker_wake
 
 cdef extern from * nogil:
     """
     #include <errno.h>
-    #include <fcntl.h>
     #include <poll.h>
     #include <stdint.h>
     #include <unistd.h>
     #ifdef __linux__
     #include <sys/epoll.h>
-    #include <sys/eventfd.h>
     static int hutch_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
     static int hutch_epoll_control(int epoll_fd, int operation, int fd, uint32_t interest, void *owner) {
         struct epoll_event e;
         e.events = (interest & 1 ? EPOLLIN : 0) | (interest & 2 ? EPOLLOUT : 0);
         e.data.ptr = owner;
         return epoll_ctl(epoll_fd, operation == 0 ? EPOLL_CTL_ADD : operation == 1 ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, fd, &e);
-    }
-    static int hutch_make_wake(int *read_fd, int *write_fd) {
-        *read_fd = *write_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        return *read_fd >= 0;
     }
     #else
     struct epoll_event { uint32_t events; union { void *ptr; } data; };
@@ -32,18 +27,7 @@ cdef extern from * nogil:
     static int hutch_epoll_create(void) { return -1; }
     static int hutch_epoll_control(int a, int b, int c, uint32_t d, void *e) { return -1; }
     static int epoll_wait(int a, struct epoll_event *b, int c, int d) { return -1; }
-    static int hutch_make_wake(int *read_fd, int *write_fd) { return 0; }
     #endif
-    static int hutch_make_pipe(int *read_fd, int *write_fd) {
-        int fds[2];
-        if (pipe(fds) != 0) return 0;
-        for (int i = 0; i < 2; i++) {
-            fcntl(fds[i], F_SETFL, fcntl(fds[i], F_GETFL) | O_NONBLOCK);
-            fcntl(fds[i], F_SETFD, FD_CLOEXEC);
-        }
-        *read_fd = fds[0]; *write_fd = fds[1];
-        return 1;
-    }
     """
     ctypedef union epoll_data "union { void *ptr; }":
         void* ptr
@@ -63,10 +47,6 @@ cdef extern from * nogil:
     int hutch_epoll_control(int epoll_fd, int operation, int fd, uint32_t interest, void* owner) noexcept
     int epoll_wait(int epoll_fd, epoll_event* events, int count, int timeout_ms) noexcept
     int poll(pollfd* entries, nfds_t count, int timeout_ms) noexcept
-    int hutch_make_wake(int* read_fd, int* write_fd) noexcept
-    int hutch_make_pipe(int* read_fd, int* write_fd) noexcept
-    ssize_t read(int fd, void* data, size_t length) noexcept
-    ssize_t write(int fd, const void* data, size_t length) noexcept
     int close(int fd) noexcept
 
 cdef enum:
@@ -83,11 +63,8 @@ cdef bint poller_init(Poller* poller, bint portable) noexcept nogil:
     if not portable:
         poller.epoll_fd = hutch_epoll_create()
     # The fallback uses a pipe too, so that what runs where there is no eventfd is what the tests run.
-    if poller.epoll_fd >= 0:
-        if not hutch_make_wake(&poller.wake_read_fd, &poller.wake_write_fd):
-            poller_clear(poller)
-            return False
-    elif not hutch_make_pipe(&poller.wake_read_fd, &poller.wake_write_fd):
+    if not waker_open(&poller.wake_read_fd, &poller.wake_write_fd, poller.epoll_fd < 0):
+        poller_clear(poller)
         return False
     if not poller_add(poller, poller.wake_read_fd, POLL_READ, poller):
         poller_clear(poller)
@@ -98,10 +75,7 @@ cdef bint poller_init(Poller* poller, bint portable) noexcept nogil:
 cdef void poller_clear(Poller* poller) noexcept nogil:
     if poller.epoll_fd >= 0:
         close(poller.epoll_fd)
-    if poller.wake_read_fd >= 0:
-        close(poller.wake_read_fd)
-    if poller.wake_write_fd >= 0 and poller.wake_write_fd != poller.wake_read_fd:
-        close(poller.wake_write_fd)
+    waker_close(poller.wake_read_fd, poller.wake_write_fd)
     free(poller.entries)
     free(poller.owners)
     free(poller.place_of_fd)
@@ -199,9 +173,7 @@ cdef void poller_remove(Poller* poller, int fd) noexcept nogil:
 # ---- waiting
 
 cdef void _drain_wake(Poller* poller) noexcept nogil:
-    cdef char[512] bytes
-    while read(poller.wake_read_fd, bytes, sizeof(bytes)) == sizeof(bytes):
-        pass
+    waker_drain(poller.wake_read_fd)
     poller.woken = True
 
 
@@ -268,6 +240,4 @@ cdef int poller_wait(Poller* poller, int timeout_ms) noexcept nogil:
 
 
 cdef void poller_wake(Poller* poller) noexcept nogil:
-    cdef uint64_t one = 1
-    # A full pipe or counter means that a wake is waiting already.
-    write(poller.wake_write_fd, &one, sizeof(one))
+    waker_wake(poller.wake_write_fd)

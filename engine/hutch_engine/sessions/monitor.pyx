@@ -1,12 +1,13 @@
 """See monitor.pxd."""
 from libc.stddef cimport size_t
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init,
     buffer_slice)
 from hutch_engine.base.clock cimport clock_now_us
+from hutch_engine.base.quote cimport quote_append
 from hutch_engine.base.slice cimport Slice, slice_is
 from hutch_engine.commands.call cimport CALL_IN_SCRIPT, Call
 from hutch_engine.commands.command cimport CMD_ADMIN, CMD_SECRET, CMD_SECRET_AUTH, Command
@@ -14,35 +15,6 @@ from hutch_engine.commands.reply cimport reply_error, reply_ok
 from hutch_engine.state.engine cimport (
     SESSION_MONITOR, SESSION_UNIX_SOCKET, Engine, Session, engine_observe, session_of)
 from hutch_engine.sessions.pubsub cimport pubsub_deliver
-
-
-cdef void _append_quoted(Buffer* out, Slice word) noexcept nogil:
-    cdef const char* escapes = b"n\nr\rt\ta\ab\b"
-    cdef char[8] text
-    cdef size_t i
-    cdef uint8_t byte
-    cdef int j
-    buffer_append(out, b"\"", 1)
-    for i in range(word.length):
-        byte = <uint8_t>word.data[i]
-        if byte == 34 or byte == 92:
-            text[0] = 92
-            text[1] = <char>byte
-            buffer_append(out, text, 2)
-        elif 32 <= byte < 127:
-            buffer_append(out, word.data + i, 1)
-        else:
-            j = 0
-            while j < 10 and escapes[j + 1] != <char>byte:
-                j += 2
-            text[0] = 92
-            if j < 10:
-                text[1] = escapes[j]
-                buffer_append(out, text, 2)
-            else:
-                snprintf(text, sizeof(text), b"\\x%02x", <int>byte)
-                buffer_append(out, text, 4)
-    buffer_append(out, b"\"", 1)
 
 
 cdef bint _is_secret(const Command* command, const Slice* argv, size_t argc, size_t index) noexcept nogil:
@@ -71,6 +43,17 @@ cdef void _append_who(Buffer* out, Session* session) noexcept nogil:
         buffer_append_slice(out, buffer_slice(&session.address))
 
 
+cdef void _append_capitals(Buffer* out, const Command* command) noexcept nogil:
+    """A compiled method has no word of its caller's for the name, and takes the table's. redis-py sends capitals."""
+    cdef size_t i
+    cdef char c
+    buffer_append(out, b"\"", 1)
+    for i in range(command.name_length):
+        c = command.name[i] - 32 if 97 <= command.name[i] <= 122 else command.name[i]
+        buffer_append(out, &c, 1)
+    buffer_append(out, b"\"", 1)
+
+
 cdef void monitor_feed(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:
     cdef Engine* engine = session.engine
     cdef Session* monitor = engine.sessions
@@ -90,8 +73,10 @@ cdef void monitor_feed(Session* session, const Command* command, const Slice* ar
         buffer_append(&line, b" ", 1)
         if _is_secret(command, argv, argc, i):
             buffer_append_text(&line, b"\"(redacted)\"")
+        elif argv[i].data == command.name:
+            _append_capitals(&line, command)
         else:
-            _append_quoted(&line, argv[i])
+            quote_append(&line, argv[i])
     buffer_append(&line, b"\r\n", 2)
     while monitor != NULL and not line.failed:
         if monitor.flags & SESSION_MONITOR:

@@ -20,12 +20,10 @@ from hutch_engine.state.engine cimport (
 from hutch_engine.sessions.wake_queue cimport session_inbox, session_notice
 from hutch_engine.structures.table cimport (
     Table, TableSlot, table_count, table_find, table_hash, table_insert, table_remove)
+from hutch_engine.sessions.output_limit cimport OUTPUT_NOT_COUNTED_BYTES, output_limit_is_over, output_limit_is_over_hard, output_limit_of
 
 cdef enum:
     NAME_BYTES = 2 * sizeof(void*)      # of a Subscription in its table
-    CLASS_NORMAL = 0                    # of client-output-buffer-limit
-    CLASS_PUBSUB = 2
-    NOT_COUNTED_BYTES = 16384           # the limits are on what exceeds Redis's fixed reply buffer
     KEPT_MESSAGE_BYTES = 65536          # of Engine.message, between messages
 
 
@@ -231,21 +229,10 @@ cdef void pubsub_cut_off(Session* session) noexcept nogil:
 
 cdef bint _is_over_limit(Session* session, const Buffer* inbox) noexcept nogil:
     """The hard limit for all; the soft one, for sockets, is the listener's, which knows what has left."""
-    cdef int kind = CLASS_PUBSUB if session.flags & (SESSION_SUBSCRIBED | SESSION_EMBEDDED) else CLASS_NORMAL
-    cdef const OutputLimit* limit = &session.engine.config.output_limits[kind]
-    cdef uint64_t waiting = inbox.length - NOT_COUNTED_BYTES if inbox.length > NOT_COUNTED_BYTES else 0
-    cdef int64_t now
-    if limit.hard_bytes and waiting > limit.hard_bytes:
-        return True
+    cdef const OutputLimit* limit = output_limit_of(&session.engine.config, session.flags)
     if not session.flags & SESSION_EMBEDDED:
-        return False
-    if limit.soft_bytes == 0 or waiting <= limit.soft_bytes:
-        session.inbox_over_since_us = 0
-        return False
-    now = monotonic_us()
-    if session.inbox_over_since_us == 0:
-        session.inbox_over_since_us = now
-    return now - session.inbox_over_since_us > limit.soft_seconds * 1000000
+        return output_limit_is_over_hard(limit, inbox.length)
+    return output_limit_is_over(limit, inbox.length, monotonic_us(), &session.inbox_over_since_us)
 
 
 cdef void pubsub_deliver(Session* session, Slice message, bint as_it_is) noexcept nogil:
@@ -261,7 +248,7 @@ cdef void pubsub_deliver(Session* session, Slice message, bint as_it_is) noexcep
         return
     if session.reply.resp >= 3 and not as_it_is:
         inbox.data[start] = b'>'
-    if unlikely(inbox.length > NOT_COUNTED_BYTES) and _is_over_limit(session, inbox):
+    if unlikely(inbox.length > OUTPUT_NOT_COUNTED_BYTES) and _is_over_limit(session, inbox):
         pubsub_cut_off(session)
         return
     session_notice(session)

@@ -209,7 +209,7 @@ cdef uint64_t session_memory(const Session* session) noexcept nogil:
                                     + session.topic_counts[TOPIC_SHARD] + session.topic_counts[TOPIC_PREFIX]))
 
 
-cdef void sessions_end_cut_off(Engine* engine) noexcept nogil:
+cdef void session_end_cut_off(Engine* engine) noexcept nogil:
     cdef Session* session = engine.sessions
     cdef Session* following
     cdef uint32_t kind

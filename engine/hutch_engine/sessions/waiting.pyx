@@ -13,30 +13,10 @@ from hutch_engine.sessions.wake_queue cimport session_notice
 from hutch_engine.state.engine cimport BLOCKED_KEY_OFFSET, SESSION_BLOCKED, Engine, Session, engine_poke_housekeeping
 from hutch_engine.structures.table cimport Table, TableSlot, table_each, table_find, table_hash, table_insert, table_remove
 from hutch_engine.structures.wheel cimport Wheel, wheel_add, wheel_cancel, wheel_init, wheel_next_ms
-
-cdef enum:
-    NAME_STACK_BYTES = 256               # names up to here are put together without an allocation
+from hutch_engine.sessions.key_name cimport KEY_NAME_STACK_BYTES, key_name_database, key_name_free, key_name_make
 
 
 # ---- the table of keys
-
-cdef inline Slice _name(Engine* engine, int32_t database_index, Slice key, char* stack) noexcept nogil:
-    """Database index and key in one run of bytes, on `stack` when short; data NULL when refused."""
-    cdef char* name = stack
-    if key.length + 4 > NAME_STACK_BYTES:
-        name = <char*>heap_try_alloc(&engine.heap, key.length + 4)
-        if name == NULL:
-            return slice_of(NULL, 0)
-    memcpy(name, &database_index, 4)
-    if key.length:
-        memcpy(name + 4, key.data, key.length)
-    return slice_of(name, key.length + 4)
-
-
-cdef inline void _name_free(Engine* engine, Slice name, char* stack) noexcept nogil:
-    if name.data != NULL and name.data != stack:
-        heap_free(&engine.heap, <void*>name.data, name.length)
-
 
 cdef Slice waiting_key_name(const BlockedKey* key) noexcept nogil:
     cdef size_t length
@@ -50,8 +30,8 @@ cdef inline size_t _key_bytes(size_t name_length) noexcept nogil:
 
 cdef BlockedKey* _key_find(Engine* engine, int32_t database_index, Slice key, bint make, bint* refused_out) noexcept nogil:
     """NULL when nobody waits for it; with `make`, and when *refused_out is set, when memory was refused."""
-    cdef char[NAME_STACK_BYTES] stack
-    cdef Slice name = _name(engine, database_index, key, stack)
+    cdef char[KEY_NAME_STACK_BYTES] stack
+    cdef Slice name = key_name_make(&engine.heap, database_index, key, stack)
     cdef uint64_t hash
     cdef TableSlot slot
     cdef BlockedKey* found = NULL
@@ -72,7 +52,7 @@ cdef BlockedKey* _key_find(Engine* engine, int32_t database_index, Slice key, bi
             found.until_gone = 0
             memcpy(leb128_write(<char*>found + sizeof(BlockedKey), name.length), name.data, name.length)
             table_insert(&engine.blocked, found, hash)
-    _name_free(engine, name, stack)
+    key_name_free(&engine.heap, name, stack)
     return found
 
 
@@ -254,9 +234,7 @@ cdef struct OfDatabase:
 cdef bint _mark_if_there(void* context, void* visited) noexcept nogil:
     cdef OfDatabase* wanted = <OfDatabase*>context
     cdef BlockedKey* key = <BlockedKey*>visited
-    cdef int32_t database_index
-    memcpy(&database_index, waiting_key_name(key).data, 4)
-    if database_index == wanted.database_index:
+    if key_name_database(waiting_key_name(key)) == wanted.database_index:
         waiting_mark_ready(wanted.engine, key)
     return True
 

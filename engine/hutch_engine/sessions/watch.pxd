@@ -8,7 +8,7 @@ cdef bint session_watch(Session* session, int32_t database_index, Slice key) noe
 cdef void session_unwatch(Session* session) noexcept nogil
 cdef bint session_watches_expired(Session* session) noexcept nogil
 """Has a watched key reached its deadline without anybody having noticed?"""
-cdef void engine_touch_watched(Engine* engine, int32_t database_index, Slice key) noexcept nogil
+cdef void watch_touch(Engine* engine, int32_t database_index, Slice key) noexcept nogil
 """The key changed: whoever watches it cannot EXEC."""
-cdef void engine_touch_watched_all(Engine* engine, int32_t database_index) noexcept nogil
+cdef void watch_touch_all(Engine* engine, int32_t database_index) noexcept nogil
 """The database was emptied or swapped."""

@@ -8,28 +8,7 @@ from hutch_engine.keyspace.keyspace cimport WANT_TOUCHED, Database, keyspace_has
 from hutch_engine.state.engine cimport WATCHED_KEY_OFFSET, SESSION_DIRTY_CAS, Engine, Session, Watch, WatchedKey
 from hutch_engine.structures.table cimport (
     TableSlot, table_count, table_each, table_find, table_hash, table_insert, table_remove)
-
-
-cdef enum:
-    WATCHED_STACK_BYTES = 256       # names up to here are put together without an allocation
-
-
-cdef inline Slice _watched_name(Engine* engine, int32_t database_index, Slice key, char* stack) noexcept nogil:
-    """Database index and key in one run of bytes, on `stack` when short; data NULL when refused."""
-    cdef char* name = stack
-    if key.length + 4 > WATCHED_STACK_BYTES:
-        name = <char*>heap_try_alloc(&engine.heap, key.length + 4)
-        if name == NULL:
-            return slice_of(NULL, 0)
-    memcpy(name, &database_index, 4)
-    if key.length:
-        memcpy(name + 4, key.data, key.length)
-    return slice_of(name, key.length + 4)
-
-
-cdef inline void _watched_name_free(Engine* engine, Slice name, char* stack) noexcept nogil:
-    if name.data != NULL and name.data != stack:
-        heap_free(&engine.heap, <void*>name.data, name.length)
+from hutch_engine.sessions.key_name cimport KEY_NAME_STACK_BYTES, key_name_database, key_name_free, key_name_key, key_name_make
 
 
 cdef inline Slice _name_of(WatchedKey* watched) noexcept nogil:
@@ -59,15 +38,15 @@ cdef WatchedKey* _watched_put(Engine* engine, Slice name) noexcept nogil:
 cdef bint session_watch(Session* session, int32_t database_index, Slice key) noexcept nogil:
     cdef Engine* engine = session.engine
     cdef Database* database = &engine.keyspace.databases[database_index]
-    cdef char stack[WATCHED_STACK_BYTES]
-    cdef Slice name = _watched_name(engine, database_index, key, stack)
+    cdef char stack[KEY_NAME_STACK_BYTES]
+    cdef Slice name = key_name_make(&engine.heap, database_index, key, stack)
     cdef WatchedKey* watched
     cdef Watch* watch
     cdef TableSlot slot
     if name.data == NULL:
         return False
     watched = _watched_put(engine, name)
-    _watched_name_free(engine, name, stack)
+    key_name_free(&engine.heap, name, stack)
     if watched == NULL:
         return False
     watch = watched.watches
@@ -136,10 +115,8 @@ cdef void session_unwatch(Session* session) noexcept nogil:
 
 cdef inline Database* _database_of(Engine* engine, WatchedKey* watched, Slice* key_out) noexcept nogil:
     cdef Slice name = _name_of(watched)
-    cdef int32_t index
-    memcpy(&index, name.data, 4)
-    key_out[0] = slice_of(name.data + 4, name.length - 4)
-    return &engine.keyspace.databases[index]
+    key_out[0] = key_name_key(name)
+    return &engine.keyspace.databases[key_name_database(name)]
 
 
 cdef bint session_watches_expired(Session* session) noexcept nogil:
@@ -163,8 +140,8 @@ cdef inline void _break_watches(Session* session) noexcept nogil:
     session_unwatch(session)
 
 
-cdef void engine_touch_watched(Engine* engine, int32_t database_index, Slice key) noexcept nogil:
-    cdef char stack[WATCHED_STACK_BYTES]
+cdef void watch_touch(Engine* engine, int32_t database_index, Slice key) noexcept nogil:
+    cdef char stack[KEY_NAME_STACK_BYTES]
     cdef Slice name
     cdef TableSlot slot
     cdef Watch* watch
@@ -173,9 +150,9 @@ cdef void engine_touch_watched(Engine* engine, int32_t database_index, Slice key
     cdef Database* database = &engine.keyspace.databases[database_index]
     if table_count(&engine.watched) == 0:
         return
-    name = _watched_name(engine, database_index, key, stack)
+    name = key_name_make(&engine.heap, database_index, key, stack)
     if name.data == NULL:
-        engine_touch_watched_all(engine, -1)        # better one EXEC too few than one too many
+        watch_touch_all(engine, -1)        # better one EXEC too few than one too many
         return
     slot = table_find(&engine.watched, name, table_hash(&engine.watched, name))
     if slot != NULL:
@@ -190,7 +167,7 @@ cdef void engine_touch_watched(Engine* engine, int32_t database_index, Slice key
             else:
                 _break_watches(watch.session)
             watch = following           # another session's: one session watches a key once
-    _watched_name_free(engine, name, stack)
+    key_name_free(&engine.heap, name, stack)
 
 
 cdef bint _touch_visited(void* context, void* entry) noexcept nogil:
@@ -222,7 +199,7 @@ cdef bint _touch_visited(void* context, void* entry) noexcept nogil:
     return True
 
 
-cdef void engine_touch_watched_all(Engine* engine, int32_t database_index) noexcept nogil:
+cdef void watch_touch_all(Engine* engine, int32_t database_index) noexcept nogil:
     """database_index -1: all of them, whether the keys exist or not. Broken watches stay till
     EXEC, since nothing may leave the table while it is walked (and in Redis they stay, too)."""
     table_each(&engine.watched, _touch_visited, &database_index)

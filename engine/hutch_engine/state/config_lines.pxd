@@ -11,5 +11,3 @@ cdef bint config_load_file(Config* config, const char* path, uint64_t* changed_o
 cdef bint config_split_words(Slice line, Buffer* storage, Slice* words, size_t limit, size_t* count_out) noexcept nogil
 """Cut a line into words by Redis's quoting rules; the words lie in `storage`. False on unbalanced quotes or
 more than `limit` words."""
-cdef void config_quote(Slice text, Buffer* out) noexcept nogil
-"""Append `text` in double quotes, as config_split_words reads it back."""

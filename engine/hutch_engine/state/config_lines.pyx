@@ -1,6 +1,6 @@
 """See config_lines.pxd."""
 from libc.errno cimport errno
-from libc.stdio cimport FILE, fclose, ferror, fopen, fread, snprintf
+from libc.stdio cimport FILE, fclose, ferror, fopen, fread
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport strerror
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
@@ -115,34 +115,6 @@ cdef bint config_split_words(Slice line, Buffer* storage, Slice* words, size_t l
     storage.length = <size_t>(out - storage.data)
     count_out[0] = count
     return True
-
-
-cdef void config_quote(Slice text, Buffer* out) noexcept nogil:
-    cdef size_t i
-    cdef char c
-    cdef char[8] hexadecimal
-    buffer_append(out, b"\"", 1)
-    for i in range(text.length):
-        c = text.data[i]
-        if c == c'\\' or c == c'"':
-            buffer_append(out, b"\\", 1)
-            buffer_append(out, &c, 1)
-        elif c == c'\n':
-            buffer_append(out, b"\\n", 2)
-        elif c == c'\r':
-            buffer_append(out, b"\\r", 2)
-        elif c == c'\t':
-            buffer_append(out, b"\\t", 2)
-        elif c == 7:
-            buffer_append(out, b"\\a", 2)
-        elif c == c'\b':
-            buffer_append(out, b"\\b", 2)
-        elif c < 32 or c == 127:
-            snprintf(hexadecimal, 8, b"\\x%02x", <unsigned int><unsigned char>c)
-            buffer_append(out, hexadecimal, 4)
-        else:
-            buffer_append(out, &c, 1)
-    buffer_append(out, b"\"", 1)
 
 
 cdef const char* _refusal(Slice directive) noexcept nogil:

@@ -3,23 +3,12 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.atomics cimport atomic_load64
 from hutch_engine.base.clock cimport monotonic_us, ticks_per_microsecond
 from hutch_engine.base.lock cimport signal_raise
-
-cdef extern from * nogil:
-    """
-    #include <stdint.h>
-    #include <unistd.h>
-    static void hutch_wake_descriptor(int fd) {
-        uint64_t one = 1;                      /* eventfd wants eight bytes, a pipe takes them too */
-        ssize_t ignored = write(fd, &one, sizeof one);
-        (void)ignored;
-    }
-    """
-    void hutch_wake_descriptor(int fd) noexcept
+from hutch_engine.base.waker cimport waker_wake
 
 
 cdef void engine_wake_listener(Engine* engine) noexcept nogil:
     if engine.wake_fd >= 0:
-        hutch_wake_descriptor(engine.wake_fd)
+        waker_wake(engine.wake_fd)
 
 
 cdef void engine_poke_housekeeping(Engine* engine) noexcept nogil:

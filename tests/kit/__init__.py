@@ -1,0 +1,1 @@
+"""What the tests share: servers and clients to compare, random commands, processes, waiting. Imported as kit.NAME."""

@@ -1,0 +1,14 @@
+"""The families of random commands; importing this package registers all of them.
+
+A new family of commands adds its file here, and its name to DEFAULT once Hutch has the commands.
+"""
+from kit.generators import Family
+
+from . import connection, dump, hashes, keys, lists, memory, scripting, sets, sort, sorted_sets, streams, strings, transactions, wrong_types  # noqa: F401  (each registers itself)
+
+DEFAULT = ("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "streams", "sort", "memory", "connection", "transactions", "scripting", "dump")
+EMBEDDED = tuple(name for name in DEFAULT if name != "connection")     # in a process of its own more is allowed
+
+
+def families(*names: str) -> list[Family]:
+    return [Family.registry[name] for name in names or DEFAULT]
