@@ -24,9 +24,10 @@ PIP     := $(PY) -m pip --disable-pip-version-check --quiet
 
 # What the compiled modules are made from; the generated .pyx are not sources.
 ENGINE  := $(shell find engine tools -name '*.pyx' -o -name '*.pxd' -o -name '*.toml' -o -name '*.h' \
-             -o -name '*.template' -o -path 'tools/*.py' | grep -v -e '/command_table.pyx$$' -e '/command_handlers.pyx$$')
+             -o -name '*.template' -o -path 'tools/*.py' | grep -v -e '/command_table.pyx$$' -e '/command_handlers.pyx$$' \
+             -e '/door/method_table.pyx$$' -e '/door/methods.pyx$$')
 SHIMS   := $(wildcard tests/shims/*.pyx tests/shims/*.pxd)
-SOURCES := $(shell find engine src -name '*.py' -o -name '*.pyi')
+SOURCES := $(shell find engine src -name '*.py' -o -name '*.pyi' | grep -v -e '/door/methods.pyi$$')
 
 BUILT        := $(VENV)/.built
 BUILT_SHIMS  := $(VENV)/.built-shims
@@ -148,6 +149,7 @@ wheel: | $(PY)
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info engine/hutch_engine/commands/command_table.pyx \
-	    engine/hutch_engine/runtime/command_handlers.pyx
+	    engine/hutch_engine/runtime/command_handlers.pyx engine/hutch_engine/door/method_table.pyx \
+	    engine/hutch_engine/door/methods.pyx engine/hutch_engine/door/methods.pyi
 	find engine src tests -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -76,22 +76,25 @@ def extensions():
     return found
 
 
-def generate_command_table():
-    """The declarations (commands/*.toml) become commands/command_table.pyx and, on top, runtime/command_handlers.pyx.
+def generate_sources():
+    """The declarations (commands/*.toml) become commands/command_table.pyx and, on top, runtime/command_handlers.pyx; and the
+    compiled methods of door/.
 
     HUTCH_HANDLERS=present accepts declarations whose handlers are not written yet, as does HUTCH_ONLY.
     """
     import command_table
+    import compiled_methods
     present = ONLY or os.environ.get("HUTCH_HANDLERS") == "present"
     command_table.generate(ROOT / "engine/hutch_engine/commands",
                            ROOT / "engine/hutch_engine/commands/command_table.pyx",
                            ROOT / "engine/hutch_engine/runtime/command_handlers.pyx",
                            handlers="present" if present else True)
+    compiled_methods.generate(ROOT / "engine/hutch_engine/commands", ROOT / "engine/hutch_engine/door")
 
 
 def cythonized():
     from Cython.Build import cythonize
-    generate_command_table()
+    generate_sources()
     return cythonize(
         extensions(),
         include_path=["engine", "tests"],

@@ -65,13 +65,15 @@ FLOORS = {
         "admin debug"),
     "runtime": ("command_handlers housekeeping", "engine"),
     "door": (
-        "classes codec lifetimes waits",
-        "handle",
-        "session",
+        "classes codec descriptors lifetimes waits",
+        "handle replies",
+        "method_table session",
         "engine hot submissions",
         "hot_replies",
         "hot_collections",
-        "hot_async hot_pipeline"),
+        "hot_pipeline",
+        "methods",
+        "hot_async"),
 }
 ROOMS = list(FLOORS)
 CORE = ROOMS[:-1]
@@ -134,7 +136,7 @@ FIRST_WORDS = {
     "net": "client clients words parser socket",
     "control": "cmd session config rewrite debug resident resizing",
     "runtime": "",
-    "door": "looked arguments no decode taken take run interrupt raise hot life follow look wait",
+    "door": "looked arguments descriptor method no decode shape taken take run interrupt raise hot life follow look wait",
 }
 
 SOURCES = sources()

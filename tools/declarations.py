@@ -4,6 +4,7 @@ A declaration says everything there is to know of a command but how it works. Wh
 derived here, once: implied ACL categories, the legacy key triple, display texts. A mistake raises
 DeclarationError, which names the file and the command.
 """
+import ast
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,8 +45,17 @@ RESP2_SHAPES = {"simple", "bulk", "integer", "nil", "nil-array", "array", "none"
 RESP3_SHAPES = RESP2_SHAPES - {"nil", "nil-array"} | {"null", "map", "set", "double", "boolean", "verbatim", "push",
                                                       "big-number"}
 
+# What a compiled method of Python makes of a reply (door/replies).
+PYTHON_REPLIES = {
+    "value": "Any", "done": "bool | None", "truth": "bool", "number": "float | None", "numbers": "list[float | None]",
+    "unique": "builtins.set[Any]", "pairs": "dict[Any, Any]",
+}
+# How a word of the command comes from the method's parameters: see docs/adding-a-command.md.
+PYTHON_WORD = re.compile(r"(?P<literal>[A-Z~]+)|(?P<parameter>[a-z_0-9]+)"
+                         r"(?P<how>\?|\*|#|%|~|\[\]|:int|:count|:score|&(?P<flag>[A-Z]+)|\+(?P<more>[a-z]+))?")
+
 COMMAND_KEYS = {
-    "summary", "group", "since", "arity", "flags", "acl", "complexity", "handler", "reply", "keys", "legacy_keys",
+    "python", "summary", "group", "since", "arity", "flags", "acl", "complexity", "handler", "reply", "keys", "legacy_keys",
     "arguments", "history", "tips", "doc_flags", "deprecated_since", "replaced_by",
 }
 ARGUMENT_KEYS = {"name", "type", "display_text", "key_spec", "token", "since", "deprecated_since", "flags", "arguments"}
@@ -80,6 +90,24 @@ class Argument:
 
 
 @dataclass
+class Parameter:
+    name: str
+    default: str = None     # Python text; None: it must be given
+    kind: str = "plain"     # "plain", "rest" (*names), "keyword" (behind it), "options" (**names)
+
+
+@dataclass
+class PythonMethod:
+    """The method of redis-py's that sends the command, as far as a compiled one can stand in for it."""
+    name: str
+    parameters: list
+    words: list             # ways to say it, tried in order: each a list of (how, parameter or None, text or None)
+    reply: str              # of PYTHON_REPLIES
+    aliases: list
+    by_hand: list           # "client", "pipeline": where the compiled method is written by hand
+
+
+@dataclass
 class Command:
     name: str               # as declared: "GETEX", "CLIENT LIST"
     where: str              # for messages: "string.toml, GETEX"
@@ -100,6 +128,7 @@ class Command:
     doc_flags: list
     deprecated_since: str
     replaced_by: str
+    python: PythonMethod = None
     subcommands: list = field(default_factory=list)
 
     @property
@@ -212,6 +241,7 @@ def _command(name, table, where):
         doc_flags=_words(table, "doc_flags", DOC_FLAGS, where),
         deprecated_since=_version(table, "deprecated_since", where, ""),
         replaced_by=_take(table, "replaced_by", str, where, ""),
+        python=_python(table["python"], f"{where}, python") if "python" in table else None,
     )
     _require(command.summary.strip(), where, "the summary is empty")
     _require(command.group in GROUPS, where, f"group {command.group!r} is none of {', '.join(sorted(GROUPS))}")
@@ -220,6 +250,52 @@ def _command(name, table, where):
              "doc_flags `deprecated` and deprecated_since belong together")
     _check_key_positions(command)
     return command
+
+
+def _python(table, where):
+    _known(table, ("method", "words", "reply", "aliases", "by_hand"), where)
+    text = _take(table, "method", str, where)
+    try:
+        function = ast.parse(f"def {text}: pass").body[0]
+    except SyntaxError:
+        raise DeclarationError(f"{where}: {text!r} is no signature") from None
+    given = function.args
+    _require(not given.posonlyargs, where, "no parameter of redis-py's is positional only")
+    defaults = [None] * (len(given.args) - len(given.defaults)) + [ast.unparse(default) for default in given.defaults]
+    parameters = [Parameter(argument.arg, default) for argument, default in zip(given.args, defaults)]
+    if given.vararg:
+        parameters.append(Parameter(given.vararg.arg, kind="rest"))
+    parameters += [Parameter(argument.arg, default and ast.unparse(default), "keyword")
+                   for argument, default in zip(given.kwonlyargs, given.kw_defaults)]
+    if given.kwarg:
+        parameters.append(Parameter(given.kwarg.arg, kind="options"))
+    reply = _take(table, "reply", str, where)
+    _require(reply in PYTHON_REPLIES, where, f"reply {reply!r} is none of {', '.join(PYTHON_REPLIES)}")
+    ways = _take(table, "words", list, where)
+    _require(bool(ways), where, "words: there must be a way to say it")
+    return PythonMethod(
+        name=function.name, parameters=parameters, words=[_python_words(way, parameters, where) for way in ways], reply=reply,
+        aliases=_texts(table, "aliases", where), by_hand=_words(table, "by_hand", ["client", "pipeline"], where))
+
+
+def _python_words(text, parameters, where):
+    kinds = {parameter.name: parameter.kind for parameter in parameters}
+    found = []
+    for word in text.split():
+        match = PYTHON_WORD.fullmatch(word)
+        _require(match, where, f"words: {word!r} says nothing")
+        if match["literal"]:
+            found.append(("literal", None, match["literal"]))
+            continue
+        name, how = match["parameter"], match["how"] or ""
+        _require(name in kinds, where, f"words: {name} is no parameter")
+        rest = match["more"] or (name if how in ("*", "#") else None)
+        _require(rest is None or kinds.get(rest) == "rest", where, f"words: {word} needs a *{rest}")
+        _require(how in ("*", "#") or kinds[name] in ("plain", "keyword"), where, f"words: {name} is not one value")
+        how = {"": "word", "?": "optional", "*": "rest", "#": "rest_count", "%": "pairs", "~": "scores", "[]": "list"}.get(
+            how, "flag" if match["flag"] else "list_or_words" if match["more"] else how[1:])
+        found.append((how, name, match["flag"]))
+    return found
 
 
 def _handler(table, where, words):

@@ -8,6 +8,7 @@ from redis.client import Pipeline as RedisPipeline
 from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError, ExecAbortError, ResponseError, TimeoutError, WatchError
 
+import hutch_engine.door.methods         # which puts the compiled methods into the classes named below  # noqa: F401
 from hutch_engine.door.classes import Noticed, class_number
 from hutch_engine.door.hot import quick_methods
 from hutch_engine.door.hot_collections import HotCollections

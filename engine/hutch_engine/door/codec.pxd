@@ -1,7 +1,7 @@
-"""Python objects to words and replies to Python objects: the two ends of the door, without the engine.
+"""Python objects to words, without the engine; the way back is door/replies.
 
 Words point into the str and bytes objects they came from; what had to be made anew (numbers, encoded
-text) lives in the Arguments until arguments_clear. Replies are decoded outside the engine's lock.
+text) lives in the Arguments until arguments_clear.
 """
 from cpython.object cimport PyObject
 from hutch_engine.base.slice cimport Slice
@@ -10,7 +10,6 @@ cdef enum:
     ARGUMENTS_SMALL = 16             # words without a block of their own
     SCRATCH_SMALL = 96               # bytes for digits without a block of their own
     SCRATCH_CHUNK = 4064
-    NESTING_MAX = 1000               # of replies; the deepest Redis value (a JSON document) has 128
 
 cdef struct ScratchChunk:
     ScratchChunk* next
@@ -26,10 +25,6 @@ cdef struct Arguments:
     char[SCRATCH_SMALL] scratch      # digits of integers
     ScratchChunk* chunks             # owned: more of them
     PyObject* keep                   # owned: a list of the objects made on the way, or NULL
-
-cdef struct Cursor:                  # where the decoder reads
-    const char* at
-    const char* end
 
 cdef class Codec:
     """How one session spells str, and what it gives back. Constant while a call runs."""
@@ -59,8 +54,3 @@ cdef int arguments_add_command(Arguments* arguments, Codec codec, tuple words, b
 """All words of a command; with `split`, a name such as "CONFIG GET" becomes two, as redis-py's packer
 makes it. At least one word."""
 cdef void arguments_clear(Arguments* arguments) noexcept
-cdef object no_reply(Codec codec)
-"""What a caller hears whose command is not answered (CLIENT REPLY): codec.silence_error, or None."""
-cdef object decode_reply(Cursor* cursor, Codec codec, bint decode, int depth)
-"""The reply at the cursor, which moves behind it. Error replies are exception instances. RecursionError past NESTING_MAX.
-O(bytes)."""

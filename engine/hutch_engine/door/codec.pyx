@@ -2,12 +2,9 @@
 cimport cython
 from cpython.buffer cimport PyBuffer_IsContiguous, Py_buffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_SetItem
-from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcpy
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
@@ -24,8 +21,6 @@ cdef extern from "Python.h":
     bint PyUnicode_Check(object value)
     bint PyLong_CheckExact(object value)
     long long PyLong_AsLongLongAndOverflow(object value, int* overflow) except? -1
-    object PyLong_FromString(const char* text, char** end, int base)
-    object PyLong_FromLongLong(long long value)
     Py_buffer* PyMemoryView_GET_BUFFER(object view)
 
 cdef enum:
@@ -210,133 +205,3 @@ cdef void arguments_clear(Arguments* arguments) noexcept:
     if arguments.keep != NULL:
         Py_DECREF(<object>arguments.keep)
         arguments.keep = NULL
-
-
-# ---- replies
-
-cdef object no_reply(Codec codec):
-    if codec.silence_error is not None:
-        raise codec.silence_error("no reply will come: CLIENT REPLY is OFF, or was SKIP")
-    return None
-
-
-cdef int _cut_off(Codec codec) except -1:
-    """A reply of the engine's ends too early only when CLIENT REPLY was among the commands of an EXEC."""
-    no_reply(codec)
-    return _truncated()
-
-
-cdef int _truncated() except -1:
-    raise ValueError("truncated or malformed reply")
-
-
-cdef Slice _line(Cursor* cursor) except *:
-    """The rest of the line behind the type byte; the cursor moves behind its CRLF."""
-    cdef const char* start = cursor.at + 1
-    cdef const char* stop = <const char*>memchr(start, b'\r', cursor.end - start) if start < cursor.end else NULL
-    if stop == NULL or stop + 1 >= cursor.end:
-        _truncated()
-    cursor.at = stop + 2
-    return slice_of(start, stop - start)
-
-
-cdef int64_t _number(Slice text) noexcept:
-    """Digits the engine wrote itself."""
-    cdef int64_t value = 0
-    cdef size_t i = 0
-    cdef bint negative = text.length != 0 and text.data[0] == b'-'
-    if negative:
-        i = 1
-    while i < text.length:
-        value = value * 10 + (text.data[i] - 48)
-        i += 1
-    return -value if negative else value
-
-
-cdef Slice _body(Cursor* cursor, int64_t length) except *:
-    """`length` bytes and the CRLF behind them."""
-    cdef const char* start = cursor.at
-    if length < 0 or cursor.end - start < length + 2:
-        _truncated()
-    cursor.at = start + length + 2
-    return slice_of(start, <size_t>length)
-
-
-cdef object _bulk(Slice bytes, Codec codec, bint decode):
-    if decode:
-        return codec.text(bytes.data, bytes.length)
-    return PyBytes_FromStringAndSize(bytes.data, <Py_ssize_t>bytes.length)
-
-
-cdef object _error(Slice text, Codec codec):
-    return codec.error_factory(PyUnicode_DecodeUTF8(text.data, <Py_ssize_t>text.length, b"replace"))
-
-
-cdef object _elements(Cursor* cursor, Codec codec, bint decode, int depth, int64_t count):
-    cdef int64_t i
-    cdef object element
-    if count > cursor.end - cursor.at:
-        _cut_off(codec)                     # an element has three bytes at least
-    cdef list found = PyList_New(<Py_ssize_t>count)
-    for i in range(count):
-        element = decode_reply(cursor, codec, decode, depth + 1)
-        Py_INCREF(element)
-        PyList_SET_ITEM(found, <Py_ssize_t>i, element)
-    return found
-
-
-cdef object decode_reply(Cursor* cursor, Codec codec, bint decode, int depth):
-    cdef char kind
-    cdef Slice line
-    cdef int64_t count
-    cdef dict pairs
-    if depth > NESTING_MAX:
-        raise RecursionError("a reply is nested too deeply")
-    if cursor.at >= cursor.end:
-        _cut_off(codec)
-    kind = cursor.at[0]
-    line = _line(cursor)
-    if kind == b'$':
-        count = _number(line)
-        if count < 0:
-            return None
-        return _bulk(_body(cursor, count), codec, decode)
-    if kind == b':':
-        return PyLong_FromLongLong(_number(line))
-    if kind == b'+':
-        return _bulk(line, codec, decode)
-    if kind == b'*' or kind == b'~' or kind == b'>':
-        # Sets too: they may hold what Python cannot hash, and redis-py gives lists for all of them.
-        count = _number(line)
-        if count < 0:
-            return None
-        return _elements(cursor, codec, decode, depth, count)
-    if kind == b'-':
-        return _error(line, codec)
-    if kind == b'_':
-        return None
-    if kind == b'%':
-        pairs = {}
-        for count in range(_number(line)):
-            key = decode_reply(cursor, codec, decode, depth + 1)
-            PyDict_SetItem(pairs, key, decode_reply(cursor, codec, decode, depth + 1))
-        return pairs
-    if kind == b'#':
-        return line.length == 1 and line.data[0] == b't'
-    if kind == b',':
-        return float(line.data[:line.length])
-    if kind == b'(':
-        return int(line.data[:line.length])
-    if kind == b'=':
-        line = _body(cursor, _number(line))
-        if line.length < 4:
-            _truncated()
-        return _bulk(slice_of(line.data + 4, line.length - 4), codec, decode)
-    if kind == b'!':
-        return _error(_body(cursor, _number(line)), codec)
-    if kind == b'|':
-        # An attribute tells about the reply behind it; nobody asks for it, as in redis-py.
-        for count in range(2 * _number(line)):
-            decode_reply(cursor, codec, decode, depth + 1)
-        return decode_reply(cursor, codec, decode, depth + 1)
-    _truncated()

@@ -18,30 +18,14 @@ from hutch_engine.commands.keys cimport keys_count, keys_remove
 from hutch_engine.commands.string cimport STRING_ADDED, StringAdd, string_add, string_get_fast, string_set_fast
 from hutch_engine.door.session cimport Session
 from hutch_engine.door.codec cimport Codec
+from hutch_engine.door.descriptors cimport descriptor_add, descriptors_for
 from hutch_engine.keyspace.keyspace cimport FIND_NO_TOUCH, keyspace_hash
 from hutch_engine.commands.command_table cimport command_table_find
 from hutch_engine.state.engine cimport Session as SessionStruct
 
 cdef extern from "Python.h":
-    ctypedef struct PyTypeObject:
-        pass
-    ctypedef PyObject* (*PyCFunction)(PyObject*, PyObject*) except NULL
-    ctypedef struct PyMethodDef:
-        const char* ml_name
-        PyCFunction ml_meth
-        int ml_flags
-        const char* ml_doc
-    int METH_FASTCALL
-    int METH_KEYWORDS
-    object PyDescr_NewMethod(PyTypeObject* type, PyMethodDef* method)
     bint PyLong_CheckExact(object value)
     long long PyLong_AsLongLongAndOverflow(object value, int* overflow) except? -1
-
-cdef extern from *:
-    """
-    #define hutch_method_definition(descriptor) (((PyMethodDescrObject *)(descriptor))->d_method)
-    """
-    PyMethodDef* method_definition "hutch_method_definition"(object descriptor)
 
 cdef enum:
     VALUE_SMALL = 512                # bytes copied to the stack under the lock
@@ -309,10 +293,7 @@ cdef class HotMethods:
         return super(HotMethods, self).pttl(name) if left is None else left
 
 
-# ---- descriptors of the subclass
-#
-# CPython calls a method without detours only where the object's type is exactly the descriptor's: 10 ns a call. So
-# hutch.Redis gets descriptors of its own. And set's fifteen parameters would cost more to sort out than the rest takes.
+# ---- set's fifteen parameters would cost more to sort out than the rest takes
 
 cdef object _set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names):
     cdef HotMethods client = <HotMethods>self
@@ -333,29 +314,16 @@ cdef object _set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObje
     return super(HotMethods, client).set(*positional, **options)
 
 
-cdef PyMethodDef _set_definition
-_set_definition.ml_name = b"set"
-_set_definition.ml_meth = <PyCFunction><void*>_set
-_set_definition.ml_flags = METH_FASTCALL | METH_KEYWORDS
-_set_definition.ml_doc = (
+descriptor_add(HotMethods, b"set", _set, (
     b"set($self, name, value, ex=None, px=None, nx=False, xx=False, keepttl=False, get=False, exat=None, pxat=None, "
     b"ifeq=None, ifne=None, ifdeq=None, ifdne=None)\n--\n\n"
     b"Set the value at key ``name`` to ``value``. O(1)\n\n"
     b"``ex``, ``px``: expire in so many seconds, milliseconds (int or timedelta); ``exat``, ``pxat``: at this Unix\n"
     b"time (int or datetime). ``nx``, ``xx``: only if the key does not, or does, exist. ``keepttl``: retain the time\n"
     b"to live. ``get``: return the old value. ``ifeq``, ``ifne``, ``ifdeq``, ``ifdne``: only if the old value, or its\n"
-    b"digest, is or is not this one.")
+    b"digest, is or is not this one."))
 
 
 def quick_methods(cls):
-    """The compiled methods for `cls`, a subclass of HotMethods, to put among its own."""
-    cdef dict methods = {}
-    if not issubclass(cls, HotMethods):
-        raise TypeError("quick methods are for subclasses of HotMethods")
-    for base in reversed(cls.__mro__):
-        if issubclass(base, HotMethods) and base is not cls:
-            for name, method in vars(base).items():
-                if type(method) is type(HotMethods.get) and not name.startswith("_"):
-                    methods[name] = PyDescr_NewMethod(<PyTypeObject*>cls, method_definition(method))
-    methods["set"] = PyDescr_NewMethod(<PyTypeObject*>cls, &_set_definition)
-    return methods
+    """The compiled methods for `cls`, a subclass of HotMethods, to put among its own: see door/descriptors."""
+    return descriptors_for(cls, HotMethods)

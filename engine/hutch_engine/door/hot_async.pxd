@@ -7,9 +7,9 @@ coroutine. Arguments that do not fit are refused when the method is called, as b
 """
 from cpython.object cimport PyObject
 from hutch_engine.door.classes cimport CompiledClient
+from hutch_engine.door.descriptors cimport FastFunction
 from hutch_engine.door.hot_collections cimport HotCollections
 
-ctypedef object (*FastMethod)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*)
 ctypedef object (*VectorCall)(PyObject*, PyObject* const*, size_t, PyObject*)
 
 cdef enum:
@@ -25,7 +25,7 @@ cdef class HotAsync(CompiledClient):
 
 cdef class AsyncMethod:
     cdef VectorCall vectorcall
-    cdef FastMethod quick            # of the compiled method; NULL: `compiled` is called as an object
+    cdef FastFunction quick            # of the compiled method; NULL: `compiled` is called as an object
     cdef object compiled
     cdef object general              # redis-py's function
     cdef str name

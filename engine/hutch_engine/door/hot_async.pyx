@@ -8,20 +8,17 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.door.session cimport Session
 from hutch_engine.door.classes cimport looked_still_true
+from hutch_engine.door.descriptors cimport descriptor_function
 from hutch_engine.door.hot cimport HotMethods
 from hutch_engine.door.hot_collections cimport HotCollections
 from hutch_engine.door.classes import class_number
+import hutch_engine.door.methods         # which puts the table's methods into HotCollections
 
 cdef extern from "Python.h":
     ctypedef enum PySendResult:
         PYGEN_RETURN
         PYGEN_ERROR
         PYGEN_NEXT
-    ctypedef struct PyMethodDef:
-        void* ml_meth
-        int ml_flags
-    int METH_FASTCALL
-    int METH_KEYWORDS
     PySendResult PyIter_Send(object iterator, PyObject* value, PyObject** result) except PYGEN_ERROR
     bint PyCoro_CheckExact(object value)
     object PyObject_Vectorcall(PyObject* callable, PyObject* const* arguments, size_t count, PyObject* names)
@@ -35,7 +32,6 @@ cdef extern from "Python.h":
 cdef extern from *:
     """
     #include <stddef.h>
-    #define hutch_definition(descriptor) (((PyMethodDescrObject *)(descriptor))->d_method)
     #define hutch_items(tuple) (((PyTupleObject *)(tuple))->ob_item)
 
     /* Slots that Cython has no names for. Awaiting by am_send (3.10, 3.11, and tasks of all versions) makes no exception
@@ -71,7 +67,6 @@ cdef extern from *:
         PyType_Modified(type);
     }
     """
-    PyMethodDef* method_definition "hutch_definition"(object descriptor)
     PyObject** _items "hutch_items"(object words)
     void hutch_set_call_slots(object kind, void* send) noexcept
     void hutch_set_method_slots(object kind, Py_ssize_t offset) noexcept
@@ -315,14 +310,9 @@ cdef class AsyncMethod:
     """A method of hutch.asyncio.Redis that may be answered at once; in a class, or bound to a client."""
 
     def __cinit__(self, str owner, str name, compiled, general):
-        cdef PyMethodDef* definition
         self.vectorcall = _call_method
         self.compiled = compiled
-        self.quick = NULL
-        if type(compiled) is type(HotMethods.get):
-            definition = method_definition(compiled)
-            if definition.ml_flags == METH_FASTCALL | METH_KEYWORDS:
-                self.quick = <FastMethod><void*>definition.ml_meth
+        self.quick = descriptor_function(compiled)
         self.general = general
         self.name = name
         self.qualified_name = f"{owner}.{name}"
@@ -405,7 +395,7 @@ def _hot_names():
 
 
 # What the compiled methods find behind them when they step aside.
-ShortWay = type("ShortWay", (HotCollections, type("Aside", (), {name: _stand_aside for name in [*_hot_names(), "set"]})),
+ShortWay = type("ShortWay", (HotCollections, type("Aside", (), dict.fromkeys(_hot_names(), _stand_aside))),
                 {"__doc__": "The compiled methods, in the service of a client for asyncio."})
 
 

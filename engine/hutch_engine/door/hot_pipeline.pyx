@@ -4,7 +4,7 @@ cimport cython
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp
 from hutch_engine.base.buffer cimport buffer_append, buffer_clear
 from hutch_engine.base.compiler cimport likely, unlikely
@@ -14,11 +14,15 @@ from hutch_engine.commands.call cimport CALL_IN_MULTI
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.string cimport string_set_fast
 from hutch_engine.door.classes cimport number_of_class_of
-from hutch_engine.door.codec cimport Arguments, Codec, Cursor, arguments_clear, arguments_init
+from hutch_engine.door.codec cimport Arguments, Codec, arguments_clear, arguments_init
+from hutch_engine.door.replies cimport SHAPE_DONE, Cursor, shape_reply
 from hutch_engine.door.hot cimport hot_begin, hot_count, hot_end, hot_is_on
 from hutch_engine.door.hot_collections cimport HotCollections
-from hutch_engine.door.hot_replies cimport (AS_IT_IS, DONE, NUMBER, PAIRS, TRUTH, UNIQUE, HotReply, Shape, hot_add, hot_shaped,
-                                           hot_take)
+from hutch_engine.door.hot_replies cimport HotReply, hot_add, hot_take
+from hutch_engine.door.method_table cimport (
+    WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE, WORD_OPTIONAL, WORD_PAIRS, WORD_REST,
+    WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits, method_of_command)
+from hutch_engine.door.descriptors cimport descriptor_add, descriptors_for
 from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.commands.command_table cimport command_table_find
 from hutch_engine.state.engine cimport SESSION_IN_EXEC, Session as SessionStruct
@@ -30,84 +34,18 @@ from hutch_engine.executor.run cimport run_begin, run_command
 from hutch_engine.sessions.tracking cimport tracking_broadcast
 
 cdef extern from "Python.h":
-    ctypedef struct PyTypeObject:
-        pass
-    ctypedef PyObject* (*PyCFunction)(PyObject*, PyObject*) except NULL
-    ctypedef struct PyMethodDef:
-        const char* ml_name
-        PyCFunction ml_meth
-        int ml_flags
-        const char* ml_doc
-    int METH_FASTCALL
-    int METH_KEYWORDS
-    object PyDescr_NewMethod(PyTypeObject* type, PyMethodDef* method)
-    bint PyLong_CheckExact(object value)
-    bint PyDict_CheckExact(object value)
+    object PyObject_Vectorcall(object callable, PyObject* const* arguments, size_t count, PyObject* names)
+    tuple PyTuple_New(Py_ssize_t size)
+    Py_ssize_t PyTuple_GET_SIZE(tuple words)
+    void PyTuple_SET_ITEM(tuple words, Py_ssize_t index, object value)
 
-cdef extern from *:
-    """
-    #define hutch_pipeline_definition(descriptor) (((PyMethodDescrObject *)(descriptor))->d_method)
-    """
-    PyMethodDef* method_definition "hutch_pipeline_definition"(object descriptor)
-
-cdef struct Row:                         # of what can be gathered here
-    PyObject* name                       # as redis-py spells it; the very object that stands in `staged`
-    const Command* command
-    Shape shape
-
-cdef enum:
-    ROWS = 20
-
-cdef Row[ROWS] _rows
-cdef size_t _row_count = 0
-cdef list _names = []                    # keeps the names of _rows alive; constant once this module is imported
-
-
-cdef object _row(str name, Shape shape):
-    global _row_count
-    cdef bytes spelled = name.lower().encode()
-    _names.append(name)
-    _rows[_row_count].name = <PyObject*>name
-    _rows[_row_count].command = command_table_find(slice_of_text(spelled))
-    _rows[_row_count].shape = shape
-    _row_count += 1
-    return name
-
-
-cdef str SET = _row("SET", DONE)
-cdef str GET = _row("GET", AS_IT_IS)
-cdef str INCRBY = _row("INCRBY", AS_IT_IS)
-cdef str DECRBY = _row("DECRBY", AS_IT_IS)
-cdef str DEL = _row("DEL", AS_IT_IS)
-cdef str EXPIRE = _row("EXPIRE", TRUTH)
-cdef str HSET = _row("HSET", AS_IT_IS)
-cdef str HGET = _row("HGET", AS_IT_IS)
-cdef str HGETALL = _row("HGETALL", PAIRS)
-cdef str LPUSH = _row("LPUSH", AS_IT_IS)
-cdef str RPUSH = _row("RPUSH", AS_IT_IS)
-cdef str LPOP = _row("LPOP", AS_IT_IS)
-cdef str RPOP = _row("RPOP", AS_IT_IS)
-cdef str LRANGE = _row("LRANGE", AS_IT_IS)
-cdef str SADD = _row("SADD", AS_IT_IS)
-cdef str SREM = _row("SREM", AS_IT_IS)
-cdef str SMEMBERS = _row("SMEMBERS", UNIQUE)
-cdef str ZADD = _row("ZADD", AS_IT_IS)
-cdef str ZSCORE = _row("ZSCORE", NUMBER)
-cdef str ZINCRBY = _row("ZINCRBY", NUMBER)
-cdef const Command* SET_COMMAND = _rows[0].command
+cdef str SET = "SET"
+cdef const Command* SET_COMMAND = command_table_find(slice_of_text(b"set"))
 cdef const Command* MULTI = command_table_find(slice_of_text(b"multi"))
 cdef const Command* EXEC = command_table_find(slice_of_text(b"exec"))
 
 
-cdef inline const Row* _row_of(object name) noexcept:
-    cdef size_t i
-    for i in range(ROWS):
-        if _rows[i].name == <PyObject*>name:
-            return &_rows[i]
-    return NULL
-
-
-cdef void _run_all(SessionStruct* core, const Row** rows, const size_t* counts, Py_ssize_t total, Arguments* words,
+cdef void _run_all(SessionStruct* core, const Method** rows, const size_t* counts, Py_ssize_t total, Arguments* words,
                    bint transaction) noexcept nogil:
     """All commands, their replies one behind the other in the session's buffer. Requires the lock."""
     cdef Keyspace* keyspace = &core.engine.keyspace
@@ -199,13 +137,6 @@ cdef class HotPipeline:
     def __len__(self):
         return len(self.stack) + len(self.staged)
 
-    cdef object _staged(self, tuple words):
-        """Gather the command, and return the pipeline; NotImplemented when it is to run at once, or another way."""
-        if self.client is None or (self.watching and not self.explicit_transaction) or not _is_pristine(self):
-            return NotImplemented
-        self.staged.append(words)
-        return self
-
     def execute(self, raise_on_error=True):
         """
         Run what was gathered; returns the list of replies. With ``raise_on_error`` the first error reply is raised, else
@@ -220,7 +151,7 @@ cdef class HotPipeline:
     cdef object _execute_now(self, bint transaction, bint raise_on_error):
         """NotImplemented: nothing happened."""
         cdef Arguments words
-        cdef const Row* rows[PIPELINE_MAX]
+        cdef const Method* rows[PIPELINE_MAX]
         cdef size_t[PIPELINE_MAX] counts
         cdef HotReply reply
         cdef HotCollections client = self.client
@@ -242,7 +173,10 @@ cdef class HotPipeline:
         try:
             for i in range(total):
                 command = <tuple>commands[i]
-                rows[i] = rows[i - 1] if i and <PyObject*>command[0] == rows[i - 1].name else _row_of(command[0])
+                if i and <PyObject*>command[0] == rows[i - 1].spelled:
+                    rows[i] = rows[i - 1]
+                else:
+                    rows[i] = method_of_command(command[0])
                 before = words.count
                 hot_add(&words, codec, command[0])
                 for j in range(1, len(command)):
@@ -271,12 +205,12 @@ cdef class HotPipeline:
             cursor.at = reply.data
             cursor.end = reply.data + reply.length
             for i in range(total):
-                if likely(rows[i].shape == DONE and cursor.end - cursor.at >= 5 and memcmp(cursor.at, b"+OK\r\n", 5) == 0):
+                if likely(rows[i].shape == SHAPE_DONE and cursor.end - cursor.at >= 5 and memcmp(cursor.at, b"+OK\r\n", 5) == 0):
                     cursor.at += 5
                     replies[i] = True
                 else:
                     failed = failed or (cursor.at < cursor.end and cursor.at[0] == b'-')
-                    replies[i] = hot_shaped(&cursor, rows[i].shape, codec)
+                    replies[i] = shape_reply(&cursor, rows[i].shape, codec)
             if unlikely(failed) and raise_on_error:
                 self.raise_first_error([(command, {}) for command in commands], replies)
             return replies
@@ -289,162 +223,92 @@ cdef class HotPipeline:
             if reply.big.data != NULL:
                 buffer_clear(&reply.big)
 
-    def get(self, name):
-        """
-        Return the value at key ``name``, or None if the key doesn't exist. O(1)
-        """
-        staged = self._staged((GET, name))
-        return super(HotPipeline, self).get(name) if staged is NotImplemented else staged
 
-    def incrby(self, name, amount=1):
-        """
-        Increment the value of ``name`` by ``amount``; a key that does not exist counts as 0. O(1)
-        """
-        staged = self._staged((INCRBY, name, amount))
-        return super(HotPipeline, self).incrby(name, amount) if staged is NotImplemented else staged
+# ---- the methods of the table
 
-    incr = incrby
+cdef inline int _put(tuple words, Py_ssize_t* at, object value) except -1:
+    if unlikely(at[0] == PyTuple_GET_SIZE(words)):
+        raise RuntimeError("the arguments changed while they were gathered")
+    Py_INCREF(value)
+    PyTuple_SET_ITEM(words, at[0], value)
+    at[0] += 1
+    return 0
 
-    def decrby(self, name, amount=1):
-        """
-        Decrement the value of ``name`` by ``amount``; a key that does not exist counts as 0. O(1)
-        """
-        staged = self._staged((DECRBY, name, amount))
-        return super(HotPipeline, self).decrby(name, amount) if staged is NotImplemented else staged
 
-    decr = decrby
+cdef tuple _words_of(const Method* method, const MethodWay* way, const Given* given, Py_ssize_t total):
+    """The command as redis-py gathers it."""
+    cdef tuple words = PyTuple_New(total)
+    cdef Py_ssize_t at = 0
+    cdef Py_ssize_t k
+    cdef uint32_t i
+    cdef const MethodWord* word
+    cdef PyObject* value
+    _put(words, &at, <object>method.spelled)
+    for i in range(way.word_count):
+        word = &way.words[i]
+        value = given.values[word.parameter]
+        if word.kind == WORD_ONE or word.kind == WORD_INTEGER or word.kind == WORD_COUNT or word.kind == WORD_SCORE:
+            _put(words, &at, <object>value)
+        elif word.kind == WORD_REST:
+            for k in range(given.rest_count):
+                _put(words, &at, <object>given.rest[k])
+        elif word.kind == WORD_OPTIONAL:
+            if value != Py_None:
+                _put(words, &at, <object>value)
+        elif word.kind == WORD_LITERAL:
+            _put(words, &at, <object>word.text)
+        elif word.kind == WORD_FLAG:
+            if value == Py_True:
+                _put(words, &at, <object>word.text)
+        elif word.kind == WORD_PAIRS:
+            for name, item in (<dict><object>value).items():
+                _put(words, &at, name)
+                _put(words, &at, item)
+        elif word.kind == WORD_LIST or word.kind == WORD_LIST_OR_WORDS:
+            if isinstance(<object>value, (str, bytes)):
+                _put(words, &at, <object>value)
+            else:
+                for item in <object>value:
+                    _put(words, &at, item)
+            if word.kind == WORD_LIST_OR_WORDS:
+                for k in range(given.rest_count):
+                    _put(words, &at, <object>given.rest[k])
+        elif word.kind == WORD_REST_COUNT:
+            _put(words, &at, given.rest_count)
+        else:                            # WORD_SCORES
+            for name, item in (<dict><object>value).items():
+                _put(words, &at, item)
+                _put(words, &at, name)
+    if unlikely(at != total):
+        raise RuntimeError("the arguments changed while they were gathered")
+    return words
 
-    def delete(self, *names):
-        """
-        Delete one or more keys specified by ``names``; returns how many there were. O(names)
-        """
-        staged = self._staged((DEL,) + names) if names else NotImplemented
-        return super(HotPipeline, self).delete(*names) if staged is NotImplemented else staged
 
-    def expire(self, name, time, nx=False, xx=False, gt=False, lt=False):
-        """
-        Let key ``name`` expire in ``time`` seconds (int or timedelta); returns whether it will. O(1)
+cdef inline bint _gathers(HotPipeline self) noexcept:
+    """May a command be gathered here? Else it is to run at once, or another way."""
+    return self.client is not None and (not self.watching or self.explicit_transaction) and _is_pristine(self)
 
-        ``nx``, ``xx``: only if the key has no, or has a, time to live. ``gt``, ``lt``: only to a later, or sooner, one.
-        """
-        staged = NotImplemented
-        if PyLong_CheckExact(time) and not (nx or xx or gt or lt):
-            staged = self._staged((EXPIRE, name, time))
-        return super(HotPipeline, self).expire(name, time, nx, xx, gt, lt) if staged is NotImplemented else staged
 
-    def hget(self, name, key):
-        """
-        Return the value of field ``key`` in hash ``name``, or None. O(1)
-        """
-        staged = self._staged((HGET, name, key))
-        return super(HotPipeline, self).hget(name, key) if staged is NotImplemented else staged
-
-    def hset(self, name, key=None, value=None, mapping=None, items=None):
-        """
-        Set field ``key`` of hash ``name`` to ``value``, the fields of ``mapping``, and those of ``items``, a
-        flat list of fields and values; returns how many fields are new. O(fields)
-        """
-        staged = NotImplemented
-        if key is not None and mapping is None and items is None:
-            staged = self._staged((HSET, name, key, value))
-        elif key is None and items is None and PyDict_CheckExact(mapping) and mapping:
-            staged = self._staged((HSET, name) + tuple([word for pair in (<dict>mapping).items() for word in pair]))
-        return super(HotPipeline, self).hset(name, key, value, mapping, items) if staged is NotImplemented else staged
-
-    def hgetall(self, name):
-        """
-        Return all fields of hash ``name`` and their values, as a dict. O(fields)
-        """
-        staged = self._staged((HGETALL, name))
-        return super(HotPipeline, self).hgetall(name) if staged is NotImplemented else staged
-
-    def lpush(self, name, *values):
-        """
-        Insert ``values`` at the head of list ``name``, the last one foremost; returns its length. O(values)
-        """
-        staged = self._staged((LPUSH, name) + values) if values else NotImplemented
-        return super(HotPipeline, self).lpush(name, *values) if staged is NotImplemented else staged
-
-    def rpush(self, name, *values):
-        """
-        Append ``values`` to list ``name``; returns its length. O(values)
-        """
-        staged = self._staged((RPUSH, name) + values) if values else NotImplemented
-        return super(HotPipeline, self).rpush(name, *values) if staged is NotImplemented else staged
-
-    def lpop(self, name, count=None):
-        """
-        Remove and return the first element of list ``name``, or a list of the first ``count``. O(count)
-        """
-        staged = self._staged((LPOP, name) if count is None else (LPOP, name, count))
-        return super(HotPipeline, self).lpop(name, count) if staged is NotImplemented else staged
-
-    def rpop(self, name, count=None):
-        """
-        Remove and return the last element of list ``name``, or a list of the last ``count``. O(count)
-        """
-        staged = self._staged((RPOP, name) if count is None else (RPOP, name, count))
-        return super(HotPipeline, self).rpop(name, count) if staged is NotImplemented else staged
-
-    def lrange(self, name, start, end):
-        """
-        Return the elements of list ``name`` from index ``start`` to ``end``, both included. O(log n + elements)
-        """
-        staged = self._staged((LRANGE, name, start, end))
-        return super(HotPipeline, self).lrange(name, start, end) if staged is NotImplemented else staged
-
-    def sadd(self, name, *values):
-        """
-        Add ``values`` to set ``name``; returns how many are new. O(values)
-        """
-        staged = self._staged((SADD, name) + values) if values else NotImplemented
-        return super(HotPipeline, self).sadd(name, *values) if staged is NotImplemented else staged
-
-    def srem(self, name, *values):
-        """
-        Remove ``values`` from set ``name``; returns how many were there. O(values)
-        """
-        staged = self._staged((SREM, name) + values) if values else NotImplemented
-        return super(HotPipeline, self).srem(name, *values) if staged is NotImplemented else staged
-
-    def smembers(self, name):
-        """
-        Return the members of set ``name``, as a set. O(members)
-        """
-        staged = self._staged((SMEMBERS, name))
-        return super(HotPipeline, self).smembers(name) if staged is NotImplemented else staged
-
-    def zadd(self, name, mapping, nx=False, xx=False, ch=False, incr=False, gt=False, lt=False):
-        """
-        Set the scores of members of sorted set ``name``, ``mapping`` of member to score; returns how many are new.
-        See the client's method. O(members * log n)
-        """
-        staged = NotImplemented
-        if PyDict_CheckExact(mapping) and mapping and not (nx or xx or ch or incr or gt or lt):
-            staged = self._staged((ZADD, name) + tuple([word for member, score in (<dict>mapping).items() for word in (score, member)]))
-        return super(HotPipeline, self).zadd(name, mapping, nx, xx, ch, incr, gt, lt) if staged is NotImplemented else staged
-
-    def zscore(self, name, value):
-        """
-        Return the score of member ``value`` of sorted set ``name``, or None. O(1)
-        """
-        staged = self._staged((ZSCORE, name, value))
-        return super(HotPipeline, self).zscore(name, value) if staged is NotImplemented else staged
-
-    def zincrby(self, name, amount, value):
-        """
-        Add ``amount`` to the score of member ``value`` of sorted set ``name``; returns the new score. O(log n)
-        """
-        staged = self._staged((ZINCRBY, name, amount, value))
-        return super(HotPipeline, self).zincrby(name, amount, value) if staged is NotImplemented else staged
+cdef object hot_stage_method(HotPipeline self, const Method* method, PyObject* const* args, Py_ssize_t count, PyObject* names):
+    cdef Given given
+    cdef Py_ssize_t total = 0
+    cdef uint32_t i
+    if likely(_gathers(self) and method_bind(method, args, count, names, &given)):
+        for i in range(method.way_count):
+            if method_fits(method, &method.ways[i], &given, &total):
+                # redis-py encodes some of its own words, and others not: those of other encodings are its own affair.
+                if method.ways[i].has_text and (self.client.hot_session is None or not self.client.hot_session.codec.utf8):
+                    break
+                self.staged.append(_words_of(method, &method.ways[i], &given, total))
+                return self
+    return PyObject_Vectorcall(getattr(super(HotPipeline, self), <object>method.name), args, <size_t>count, names)
 
 
 cdef object _set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names):
     cdef HotPipeline pipeline = <HotPipeline>self
     cdef Py_ssize_t i
     cdef dict options
-    if (count == 2 and names == NULL and pipeline.client is not None and (not pipeline.watching or pipeline.explicit_transaction)
-            and _is_pristine(pipeline)):
+    if count == 2 and names == NULL and _gathers(pipeline):
         pipeline.staged.append((SET, <object>args[0], <object>args[1]))
         return pipeline
     options = {}
@@ -454,23 +318,12 @@ cdef object _set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObje
     return super(HotPipeline, pipeline).set(*[<object>args[i] for i in range(count)], **options)
 
 
-cdef PyMethodDef _set_definition
-_set_definition.ml_name = b"set"
-_set_definition.ml_meth = <PyCFunction><void*>_set
-_set_definition.ml_flags = METH_FASTCALL | METH_KEYWORDS
-_set_definition.ml_doc = (
+descriptor_add(HotPipeline, b"set", _set, (
     b"set($self, name, value, ex=None, px=None, nx=False, xx=False, keepttl=False, get=False, exat=None, pxat=None, "
     b"ifeq=None, ifne=None, ifdeq=None, ifdne=None)\n--\n\n"
-    b"Set the value at key ``name`` to ``value``; see the client's method. O(1)")
+    b"Set the value at key ``name`` to ``value``; see the client's method. O(1)"))
 
 
 def quick_pipeline_methods(cls):
-    """Compiled methods for `cls`, a subclass of HotPipeline, to put among its own: see door/hot.quick_methods."""
-    if not issubclass(cls, HotPipeline):
-        raise TypeError("quick methods are for subclasses of HotPipeline")
-    cdef dict methods = {}
-    for name, method in vars(HotPipeline).items():
-        if type(method) is type(HotPipeline.get) and not name.startswith("_"):
-            methods[name] = PyDescr_NewMethod(<PyTypeObject*>cls, method_definition(method))
-    methods["set"] = PyDescr_NewMethod(<PyTypeObject*>cls, &_set_definition)
-    return methods
+    """Compiled methods for `cls`, a subclass of HotPipeline, to put among its own: see door/descriptors."""
+    return descriptors_for(cls, HotPipeline)

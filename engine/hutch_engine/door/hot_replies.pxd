@@ -1,11 +1,11 @@
-"""What the compiled methods share: words into arguments, a reply out of the session, and what becomes of it."""
+"""What the compiled methods share: words into arguments, and a reply out of the session."""
 from libc.stddef cimport size_t
 from libc.string cimport memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_init
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.door.codec cimport SCRATCH_SMALL, Arguments, Codec, Cursor, arguments_add
+from hutch_engine.door.codec cimport SCRATCH_SMALL, Arguments, Codec, arguments_add
 from hutch_engine.door.hot cimport hot_word
 from hutch_engine.state.engine cimport Session as SessionStruct
 
@@ -16,24 +16,11 @@ cdef extern from "Python.h":
 cdef enum:
     HOT_REPLY_SMALL = 8192           # bytes copied to the stack under the lock: a range of some hundred elements
 
-cdef enum Shape:                     # what becomes of a reply
-    AS_IT_IS                         # integers, bulk strings, lists of them, nulls
-    DONE                             # +OK as True, a null as None
-    TRUTH                            # an integer as bool
-    NUMBER                           # a double, or its text, as float
-    UNIQUE                           # a list as set
-    PAIRS                            # a map, or a flat list of pairs, as dict
-
 cdef struct HotReply:
     size_t length
     const char* data                 # `small`, or big.data
     Buffer big                       # owned; empty unless the reply was long
     char[HOT_REPLY_SMALL] small
-
-cdef object hot_shaped(Cursor* cursor, Shape shape, Codec codec)
-"""The reply at the cursor, which moves behind it, as redis-py's response callback would shape it. An error reply becomes an
-exception instance. O(bytes)"""
-
 
 cdef inline int hot_add(Arguments* arguments, Codec codec, object value) except -1:
     """arguments_add, with what is commonest at hand."""

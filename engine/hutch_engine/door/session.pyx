@@ -13,8 +13,8 @@ from hutch_engine.base.lock cimport (lock_acquire, lock_give_way, lock_is_wanted
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, CMD_RUNS_QUEUE, Command
 from hutch_engine.commands.command_table cimport command_resolve
-from hutch_engine.door.codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
-                                      decode_reply, no_reply)
+from hutch_engine.door.codec cimport Arguments, Codec, arguments_add_command, arguments_clear, arguments_init
+from hutch_engine.door.replies cimport Cursor, decode_reply, no_reply
 from hutch_engine.door.handle cimport EngineHandle
 from hutch_engine.door.waits cimport raise_interrupt, wait_in_session, wait_on_signal
 from hutch_engine.executor.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known

@@ -6,8 +6,8 @@ from libc.stdlib cimport free, malloc
 from posix.unistd cimport getpid
 from hutch_engine.base.buffer cimport buffer_append, buffer_clear, buffer_init
 from hutch_engine.door.session cimport (ENTER_TURN, Session, Taken, Visit, interrupt_wait, take_reply, take_served, taken_init)
-from hutch_engine.door.codec cimport (Arguments, Codec, Cursor, arguments_add_command, arguments_clear, arguments_init,
-                                      decode_reply, no_reply)
+from hutch_engine.door.codec cimport Arguments, Codec, arguments_add_command, arguments_clear, arguments_init
+from hutch_engine.door.replies cimport Cursor, decode_reply, no_reply
 from hutch_engine.base.bell cimport bell_drop, bell_new, bell_ring, bell_take
 from hutch_engine.state.engine cimport SESSION_BLOCKED, SESSION_CLOSE_NOW, engine_is_ours
 from hutch_engine.sessions.session cimport session_resemble
@@ -82,12 +82,12 @@ cdef class Doorbell:
         cdef uint64_t* ringing
         cdef size_t count
         cdef size_t i
-        cdef bint overheard
+        cdef bint everybody
         cdef list futures
         if not self.is_ours:
             return                           # a forked child's copy: the ring was for the parent
-        bell_take(self.core, &ringing, &count, &overheard)
-        if overheard:
+        bell_take(self.core, &ringing, &count, &everybody)
+        if everybody:
             futures = list(self.waiting.values())
             self.waiting.clear()
         else:

@@ -105,4 +105,4 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     heap_free(&engine.heap, engine.stats, command_table_ids() * sizeof(CommandStats))
     engine.stats = NULL
     heap_clear(&engine.heap)
-    # The lock, the signals and the graves stay usable: threads may still come, to find the engine closed.
+    # The lock, the signals and the deferred frees stay usable: threads may still come, to find the engine closed.
