@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "base": (
         "atomics checks compiler lock outcome random slice thread waker",
-        "bell clock glob hash memory numbers sha1",
-        "buffer digest leb128",
+        "bell clock glob hash leb128 memory numbers sha1",
+        "buffer digest",
         "quote"),
     "structures": (
         "compact_set hash_field id_map intset listpack table wheel",
@@ -37,15 +37,15 @@ FLOORS = {
     "formats": (
         "crc64 lzf",
         "rdb",
-        "rdb_module rdb_old rdb_stream_reader rdb_stream_writer",
-        "rdb_hash rdb_list rdb_set rdb_stream rdb_string rdb_zset",
+        "rdb_module rdb_old rdb_set rdb_stream_reader rdb_stream_writer rdb_string",
+        "rdb_hash rdb_list rdb_stream rdb_zset",
         "rdb_values"),
     "commands": (
         "command reply",
         "call command_keys command_table",
-        "database lcs list object scan stream_words",
-        "expiry hash keys set stream stream_claim stream_info stream_read zset",
-        "dump hash_expire set_operations sort stream_group string zset_operations zset_range"),
+        "database expiry lcs list object scan stream_words",
+        "hash keys set stream stream_claim stream_info stream_read string zset",
+        "dump hash_expire set_operations sort stream_group zset_operations zset_range"),
     "state": ("config_table", "config", "config_lines engine", "log"),
     "sessions": ("key_name output_limit wake_queue", "pubsub waiting watch", "monitor tracking transaction", "session"),
     "executor": ("effects error_stats eviction latency", "admission run", "serving transactions", "aftermath", "executor"),
@@ -71,9 +71,7 @@ FLOORS = {
         "engine hot submissions",
         "hot_replies",
         "hot_collections",
-        "hot_pipeline",
-        "methods",
-        "hot_async"),
+        "hot_async hot_pipeline"),
 }
 ROOMS = list(FLOORS)
 CORE = ROOMS[:-1]

@@ -208,9 +208,6 @@ FAULTS = (
           ("asyncio_call_that_waits", "asyncio_method_that_waits"), tuple(one.name for one in WAITS)),
     Fault("an asyncio call that has to wait begins twice, and a stream's keys are looked up twice", "figures",
           ("asyncio_call_that_waits",), tuple(one.name for one in WAITS if one.name.startswith("XREAD"))),
-    Fault("a compiled transaction tells CLIENT TRACKING BCAST before it serves who waits, and of the same key again", "broadcast",
-          ("transaction",), ("LPUSH of a new list", "RPUSH k v w", "ZADD of a new one", "LPUSH k v; LPUSH k w; LRANGE k 0 -1",
-                             "ZADD k 1 a; ZSCORE k a; ZINCRBY k 1 a")),
 )
 
 
