@@ -71,7 +71,9 @@ FLOORS = {
         "engine hot submissions",
         "hot_replies",
         "hot_collections",
-        "hot_async hot_pipeline"),
+        "hot_pipeline",
+        "methods",
+        "hot_async"),
 }
 ROOMS = list(FLOORS)
 CORE = ROOMS[:-1]
