@@ -17,11 +17,11 @@ from hutch_engine.state.engine cimport (
 
 cdef void run_observed(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
     cdef Engine* engine = session.engine
-    if engine.trial != NULL:
-        engine.trial.observed += 1
     # Not those that waited, a second time.
-    if engine.observers & OBSERVED_BY_MONITORS and not command.flags & CMD_SKIP_MONITOR \
-            and (not engine.serving or session.flags & SESSION_OF_SCRIPTS):
+    cdef bint first_time = not engine.serving or session.flags & SESSION_OF_SCRIPTS != 0
+    if engine.trial != NULL and first_time:
+        engine.trial.observed += 1
+    if engine.observers & OBSERVED_BY_MONITORS and first_time and not command.flags & CMD_SKIP_MONITOR:
         monitor_feed(session, command, argv, argc)
     # Of a script it is the commands that read, not the script; and what a script reads, its caller has read.
     if engine.observers & OBSERVED_BY_TRACKING and command.flags & CMD_READONLY and not command.acl_categories & ACL_SCRIPTING:
