@@ -47,7 +47,11 @@ FLOORS = {
         "hash keys set stream stream_claim stream_info stream_read string zset",
         "dump hash_expire set_operations sort stream_group zset_operations zset_range"),
     "state": ("config_table", "config", "config_lines engine", "log"),
-    "sessions": ("key_name output_limit wake_queue", "pubsub waiting watch", "monitor tracking transaction", "session"),
+    "sessions": (
+        "key_name output_limit wake_queue",
+        "pubsub waiting watch",
+        "keyspace_events monitor tracking transaction",
+        "session"),
     "executor": ("effects error_stats eviction latency", "admission run", "serving transactions", "aftermath", "executor"),
     "scripting": (
         "cjson_number function_payload lua_api lua_numbers",
@@ -130,7 +134,7 @@ FIRST_WORDS = {
     "formats": "module pack rdb",
     "commands": "cmd call slot slice error command writing key entry c id reply stream",
     "state": "config session",
-    "sessions": "cmd topic topics session engine announce",
+    "sessions": "cmd topic topics session engine",
     "executor": "cmd evict execute serve",
     "scripting": "cmd lua luaL cjson eval flags scripting script interpreter",
     "net": "client clients words parser socket",

@@ -21,7 +21,7 @@ from hutch_engine.sessions.wake_queue cimport session_notice
 from hutch_engine.sessions.pubsub cimport (
     SUBSCRIBED_NOT, Subscription, Topic, pubsub_publish, session_channels, topic_find, topic_leave, topic_name,
     topic_subscribe, topic_unsubscribe)
-from hutch_engine.sessions.tracking cimport announce_effects
+from hutch_engine.executor.effects cimport effects_announce
 from hutch_engine.structures.table cimport table_count, table_each
 
 cdef const char* _subscribed[3]
@@ -134,7 +134,7 @@ cdef void _publish(Call* call, uint32_t kind) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     # In a transaction: what was changed before is told of before.
     if engine.announced < engine.keyspace.effect_count:
-        announce_effects(engine)
+        effects_announce(engine)
     reply_integer(call.reply, pubsub_publish(engine, kind, call.argv[1], call.argv[2]))
 
 

@@ -3,9 +3,10 @@ from libc.stdint cimport INT64_MAX, int32_t, uint32_t
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.keyspace cimport (
-    CHORE_EFFECTS_LOST, EFFECT_READY, EFFECT_READY_ALL, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, Effect, Keyspace, keyspace_effects_clear,
-    keyspace_expire_due, keyspace_now)
-from hutch_engine.sessions.tracking cimport announce_effects, tracking_invalidate_all
+    CHORE_EFFECTS_LOST, EFFECT_EVENT, EFFECT_READY, EFFECT_READY_ALL, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, EVENT_FLUSHED, Effect, Keyspace,
+    keyspace_effects_clear, keyspace_expire_due, keyspace_now)
+from hutch_engine.sessions.keyspace_events cimport keyspace_events_publish
+from hutch_engine.sessions.tracking cimport tracking_invalidate_all, tracking_note_changed
 from hutch_engine.sessions.waiting cimport waiting_note_ready, waiting_note_ready_all
 from hutch_engine.sessions.watch cimport watch_touch, watch_touch_all
 from hutch_engine.state.engine cimport BUSY_NOT, Engine, engine_guarded, engine_poke_housekeeping
@@ -14,8 +15,35 @@ cdef enum:
     PAST_DEADLINES = 64          # removed at once after a command that gave them; the rest by housekeeping
 
 
+cdef inline Slice _key_of(const Keyspace* keyspace, const Effect* effect) noexcept nogil:
+    return slice_of(keyspace.effect_keys.data + effect.key_start, effect.key_length)
+
+
+cdef void _tell_trackers(Engine* engine, size_t first) noexcept nogil:
+    cdef Keyspace* keyspace = &engine.keyspace
+    cdef Effect* effect
+    cdef bint flushed = False
+    cdef size_t i
+    for i in range(first, keyspace.effect_count):
+        effect = &keyspace.effects[i]
+        if effect.kind == EFFECT_TOUCHED:
+            tracking_note_changed(engine, _key_of(keyspace, effect))
+        elif effect.kind == EFFECT_TOUCHED_ALL and effect.event_class == EVENT_FLUSHED and not flushed:
+            flushed = True
+            tracking_invalidate_all(engine)
+
+
 cdef void effects_announce(Engine* engine) noexcept nogil:
-    announce_effects(engine)
+    cdef Keyspace* keyspace = &engine.keyspace
+    cdef size_t first = engine.announced
+    cdef size_t i
+    engine.announced = keyspace.effect_count
+    if keyspace.event_classes:
+        for i in range(first, keyspace.effect_count):
+            if keyspace.effects[i].kind == EFFECT_EVENT:
+                keyspace_events_publish(engine, &keyspace.effects[i], _key_of(keyspace, &keyspace.effects[i]))
+    if unlikely(engine.tracking_count != 0):
+        _tell_trackers(engine, first)
 
 
 cdef void _act_on_lost(Engine* engine) noexcept nogil:
@@ -45,7 +73,7 @@ cdef void effects_act(Engine* engine) noexcept nogil:
     engine.announced = 0
     for i in range(keyspace.effect_count):
         effect = &keyspace.effects[i]
-        key = slice_of(keyspace.effect_keys.data + effect.key_start, effect.key_length)
+        key = _key_of(keyspace, effect)
         if effect.kind == EFFECT_TOUCHED:
             watch_touch(engine, effect.database, key)
         elif effect.kind == EFFECT_TOUCHED_ALL:

@@ -7,10 +7,11 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport Call, CommandHandler
 from hutch_engine.commands.command cimport ACL_SCRIPTING, CMD_READONLY, CMD_SKIP_MONITOR, Command
 from hutch_engine.commands.reply cimport Reply, reply_rewind
+from hutch_engine.executor.effects cimport effects_announce_new
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.latency cimport latency_note
 from hutch_engine.sessions.monitor cimport monitor_feed
-from hutch_engine.sessions.tracking cimport announce_effects, tracking_remember
+from hutch_engine.sessions.tracking cimport tracking_remember
 from hutch_engine.state.engine cimport (
     OBSERVED_BY_MONITORS, OBSERVED_BY_TRACKING, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_OF_SCRIPTS, SESSION_REPLY_OFF,
     SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT, SESSION_TRACKING, CommandStats, Engine, Session, engine_guarded)
@@ -28,8 +29,7 @@ cdef void run_observed(Session* session, const Command* command, Slice* argv, si
         if session.flags & SESSION_OF_SCRIPTS:
             session = engine.current
         if session != NULL and session.flags & SESSION_TRACKING:
-            if engine.announced < engine.keyspace.effect_count:
-                announce_effects(engine)             # a key that was due and went as it was read: that was before
+            effects_announce_new(engine)             # a key that was due and went as it was read: that was before
             tracking_remember(session, command, argv, argc)
 
 

@@ -1,6 +1,6 @@
 """What others are told about changes: keyspace notifications, and the invalidation messages of CLIENT TRACKING.
 
-Commands record effects (keyspace/keyspace.pxd). announce_effects tells those who asked: after every command, also of a
+Commands record effects (keyspace/keyspace.pxd). effects_announce (executor/effects) tells those who asked: after every command, also of a
 transaction, so that messages come in the order of what happened. The keys that tracking sessions have read, and the
 prefixes they gave, are topics of sessions/pubsub.
 """
@@ -17,8 +17,9 @@ cdef struct ChangedKey:                  # one record of Engine.changed; the key
 
 cdef void session_forget_messages(Session* session) noexcept nogil
 """RESET, or its end: no subscriptions, tracking or MONITOR any more. O(its subscriptions; all sessions when some have it as their target)"""
-cdef void announce_effects(Engine* engine) noexcept nogil
-"""Tell of the effects that are new since the last call. O(effects, and who hears of them)."""
+cdef void tracking_note_changed(Engine* engine, Slice key) noexcept nogil
+"""A key has changed, or is gone: whoever has read it is told to forget it, and CLIENT TRACKING BCAST will tell of it with
+tracking_broadcast. O(who has read it)"""
 cdef void tracking_invalidate_all(Engine* engine) noexcept nogil
 """FLUSHALL, FLUSHDB, or effects that were lost: null for "all keys", of whatever database, to everybody. O(tracked keys)."""
 cdef void tracking_remember(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil

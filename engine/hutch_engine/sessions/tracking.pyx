@@ -9,9 +9,7 @@ from hutch_engine.base.buffer cimport (
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_of, slice_of_text
 from hutch_engine.commands.command cimport Command
-from hutch_engine.keyspace.keyspace cimport (
-    EFFECT_EVENT, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, EVENT_FLUSHED, EVENT_KEYEVENT, EVENT_KEYSPACE, WANT_TOUCHED,
-    Effect, Keyspace)
+from hutch_engine.keyspace.keyspace cimport WANT_TOUCHED
 from hutch_engine.commands.command_keys cimport KeyPosition, command_keys
 from hutch_engine.state.engine cimport (
     SESSION_CLOSE_NOW, SESSION_MONITOR, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_PREFIX,
@@ -27,32 +25,6 @@ cdef enum:
     COMPACT_BYTES = 65536        # of Engine.changed, before keys that are named twice are looked for
     KEPT_CHANGED_BYTES = 16384   # of it, between broadcasts
     EVICTED_AT_ONCE = 1000       # tracked keys, when there are too many
-
-
-# ---- keyspace notifications
-
-cdef void _tell_event(Engine* engine, const Effect* effect, Slice key) noexcept nogil:
-    cdef Buffer channel
-    cdef Slice event = slice_of_text(effect.event)
-    if not pubsub_has_listeners(engine):
-        return
-    buffer_init(&channel, NULL)
-    if engine.keyspace.event_classes & EVENT_KEYSPACE:
-        buffer_append_text(&channel, b"__keyspace@")
-        buffer_append_integer(&channel, effect.database)
-        buffer_append_text(&channel, b"__:")
-        buffer_append_slice(&channel, key)
-        if not channel.failed:
-            pubsub_publish(engine, TOPIC_CHANNEL, buffer_slice(&channel), event)
-    if engine.keyspace.event_classes & EVENT_KEYEVENT:
-        channel.length = 0
-        buffer_append_text(&channel, b"__keyevent@")
-        buffer_append_integer(&channel, effect.database)
-        buffer_append_text(&channel, b"__:")
-        buffer_append_slice(&channel, event)
-        if not channel.failed:
-            pubsub_publish(engine, TOPIC_CHANNEL, buffer_slice(&channel), key)
-    buffer_clear(&channel)
 
 
 # ---- invalidation messages
@@ -136,11 +108,6 @@ cdef void tracking_invalidate_all(Engine* engine) noexcept nogil:
             _tell_of_all(session)
             topics_leave_all(session, TOPIC_TRACKED)
         session = session.next
-
-
-cdef Slice _effect_key(Keyspace* keyspace, size_t index) noexcept nogil:
-    cdef Effect* effect = &keyspace.effects[index]
-    return slice_of(keyspace.effect_keys.data + effect.key_start, effect.key_length)
 
 
 # ---- broadcasting: keys are noted as they change, and told of together
@@ -350,35 +317,12 @@ cdef void tracking_broadcast(Engine* engine) noexcept nogil:
     buffer_shrink(&engine.changed, KEPT_CHANGED_BYTES)
 
 
-cdef void _announce_changes(Engine* engine, size_t first) noexcept nogil:
-    cdef Keyspace* keyspace = &engine.keyspace
-    cdef Topic* topic
-    cdef bint flushed = False
-    cdef size_t i
-    for i in range(first, keyspace.effect_count):
-        if keyspace.effects[i].kind == EFFECT_TOUCHED:
-            topic = topic_find(engine, TOPIC_TRACKED, _effect_key(keyspace, i))
-            if topic != NULL:
-                _invalidate(engine, topic)
-            if engine.first_prefix != NULL:
-                _note_changed(engine, _effect_key(keyspace, i))
-        elif keyspace.effects[i].kind == EFFECT_TOUCHED_ALL and keyspace.effects[i].event_class == EVENT_FLUSHED \
-                and not flushed:
-            flushed = True
-            tracking_invalidate_all(engine)
-
-
-cdef void announce_effects(Engine* engine) noexcept nogil:
-    cdef Keyspace* keyspace = &engine.keyspace
-    cdef size_t first = engine.announced
-    cdef size_t i
-    engine.announced = keyspace.effect_count
-    if keyspace.event_classes:
-        for i in range(first, keyspace.effect_count):
-            if keyspace.effects[i].kind == EFFECT_EVENT:
-                _tell_event(engine, &keyspace.effects[i], _effect_key(keyspace, i))
-    if unlikely(engine.tracking_count != 0):
-        _announce_changes(engine, first)
+cdef void tracking_note_changed(Engine* engine, Slice key) noexcept nogil:
+    cdef Topic* topic = topic_find(engine, TOPIC_TRACKED, key)
+    if topic != NULL:
+        _invalidate(engine, topic)
+    if engine.first_prefix != NULL:
+        _note_changed(engine, key)
 
 
 # ---- remembering
