@@ -85,10 +85,10 @@ CORE = ROOMS[:-1]
 # Fields that point to functions, which lets a lower room call a higher one: each with its reason. To be at most five.
 FUNCTION_POINTERS = {
     "state/engine.pxd": {
-        "Engine.serve_others": "a script of the listener's client lets other clients in",
-        "Engine.look_at_signals": "the door asks Python whether Ctrl-C was pressed while a script runs",
-        "Engine.flags_of_script": "a script's first line changes the flags of EVAL",
-        "Engine.start_housekeeping": "runtime/housekeeping starts its thread at the first need",
+        "Scripts.serve_others": "a script of the listener's client lets other clients in",
+        "Scripts.look_at_signals": "the door asks Python whether Ctrl-C was pressed while a script runs",
+        "Scripts.flags_of_script": "a script's first line changes the flags of EVAL",
+        "Housekeeping.start": "runtime/housekeeping starts its thread at the first need",
     },
     "scripting/state.pxd": {"Scripting.free_libraries": "function_library frees its libraries with the interpreters, which lie below it"},
     # The table of types: a row's functions, filled while modules are imported; formats/ fills two of them from above.

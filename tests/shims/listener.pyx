@@ -12,7 +12,7 @@ from hutch_engine.state.engine cimport (
     engine_wake_listener, engine_end_pause, engine_pause)
 from hutch_engine.runtime.engine cimport engine_clear, engine_init
 from hutch_engine.sessions.session cimport session_free, session_new
-from hutch_engine.sessions.wake_queue cimport session_notice
+from hutch_engine.sessions.wake_queue cimport session_wake
 from hutch_engine.runtime.housekeeping cimport housekeeping_stop
 from hutch_engine.net.listener cimport (
     Listener, listener_free, listener_new, listener_open, listener_start, listener_stop)
@@ -51,7 +51,7 @@ cdef class Server:
             if self.listener != NULL:
                 listener_free(self.listener)
             housekeeping_stop(self.engine)
-        sessions, account = self.engine.session_count, self.engine.client_bytes
+        sessions, account = self.engine.sessions.count, self.engine.client_bytes
         with nogil:
             engine_clear(self.engine)
         free(self.engine)
@@ -73,7 +73,7 @@ cdef class Server:
 
     @property
     def port(self):
-        return self.engine.tcp_port
+        return self.engine.net.tcp_port
 
     @property
     def client_bytes(self):
@@ -83,11 +83,11 @@ cdef class Server:
         with nogil:
             lock_acquire(&self.engine.lock)
         try:
-            return {"clients": self.engine.socket_count, "received": self.engine.connections_received,
-                    "rejected": self.engine.connections_rejected, "bytes_in": self.engine.bytes_in,
-                    "bytes_out": atomic_load64(&self.engine.bytes_out), "commands": self.engine.commands_processed,
-                    "query_closes": self.engine.query_limit_closes, "output_closes": self.engine.output_limit_closes,
-                    "errors": self.engine.error_replies}[name]
+            return {"clients": self.engine.sessions.sockets, "received": self.engine.statistics.connections_received,
+                    "rejected": self.engine.statistics.connections_rejected, "bytes_in": self.engine.statistics.bytes_in,
+                    "bytes_out": atomic_load64(&self.engine.statistics.bytes_out), "commands": self.engine.statistics.commands_processed,
+                    "query_closes": self.engine.statistics.query_limit_closes, "output_closes": self.engine.statistics.output_limit_closes,
+                    "errors": self.engine.statistics.error_replies}[name]
         finally:
             lock_release(&self.engine.lock)
 
@@ -96,7 +96,7 @@ cdef class Server:
         cdef Session* session
         found = []
         lock_acquire(&self.engine.lock)
-        session = self.engine.sessions
+        session = self.engine.sessions.first
         while session != NULL:
             found.append((session.id, session.address.data[:session.address.length],
                           session.local_address.data[:session.local_address.length], session.output_bytes))
@@ -108,22 +108,22 @@ cdef class Server:
         """What pub/sub does: another thread adds to a session's replies."""
         cdef Session* session
         lock_acquire(&self.engine.lock)
-        session = self.engine.sessions
+        session = self.engine.sessions.first
         while session != NULL:
             if session.id == id:
                 buffer_append(&session.reply.buffer, reply, len(reply))
-                session_notice(session)
+                session_wake(session)
             session = session.next
         lock_release(&self.engine.lock)
 
     def kill(self, uint64_t id):
         cdef Session* session
         lock_acquire(&self.engine.lock)
-        session = self.engine.sessions
+        session = self.engine.sessions.first
         while session != NULL:
             if session.id == id:
                 session.flags |= SESSION_CLOSE_NOW
-                session_notice(session)
+                session_wake(session)
             session = session.next
         lock_release(&self.engine.lock)
 

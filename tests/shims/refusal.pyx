@@ -34,9 +34,9 @@ cdef void _check(EngineStruct* engine, void* context) noexcept nogil:
     for i in range(engine.keyspace.database_count):
         table_check(&engine.keyspace.databases[i].keys)
     for i in range(5):
-        table_check(&engine.topics[i])
-    table_check(&engine.subscriptions)
-    table_check(&engine.watched)
+        table_check(&engine.pubsub.topics[i])
+    table_check(&engine.pubsub.subscriptions)
+    table_check(&engine.watches.keys)
 
 
 cdef void _check_stream(EngineStruct* engine, void* context) noexcept nogil:

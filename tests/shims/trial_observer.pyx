@@ -19,11 +19,11 @@ cdef class TrialObserver:
     cdef void _watch(self, bint on):
         with nogil:
             lock_acquire(&self.engine.core.lock)
-            self.engine.core.trial = &self.trial if on else NULL
+            self.engine.core.execution.trial = &self.trial if on else NULL
             if on:
-                self.engine.core.gate |= GATE_TRIAL
+                self.engine.core.execution.gate |= GATE_TRIAL
             else:
-                self.engine.core.gate &= ~<uint32_t>GATE_TRIAL
+                self.engine.core.execution.gate &= ~<uint32_t>GATE_TRIAL
             engine_observe(self.engine.core)
             lock_release(&self.engine.core.lock)
 

@@ -18,7 +18,7 @@ cdef struct Bell:
     uint64_t numbers                    # how many were given out
     uint64_t round                      # how often the numbers were taken, and one
     bint rung                           # written since then
-    bint overheard                      # no memory for a number: all sessions are to look
+    bint overflowed                      # no memory for a number: all sessions are to look
     uint64_t* ringing                   # owned, malloc'ed
     size_t count
     size_t capacity
@@ -31,5 +31,5 @@ cdef void bell_drop(Bell* bell) noexcept nogil
 """Any thread. The last one frees it."""
 cdef void bell_ring(Bell* bell, uint64_t number, uint64_t* round_seen) noexcept nogil
 """`round_seen` is the session's: it tells that its number is noted already. O(1)"""
-cdef void bell_take(Bell* bell, uint64_t** ringing_out, size_t* count_out, bint* overheard_out) noexcept nogil
+cdef void bell_take(Bell* bell, uint64_t** ringing_out, size_t* count_out, bint* overflowed_out) noexcept nogil
 """The numbers that were noted, and silence. The caller frees them."""

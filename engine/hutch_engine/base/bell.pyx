@@ -44,7 +44,7 @@ cdef void _note(Bell* bell, uint64_t number) noexcept nogil:
         capacity = bell.capacity * 2 if bell.capacity else 16
         ringing = <uint64_t*>realloc(bell.ringing, capacity * sizeof(uint64_t))
         if ringing == NULL:
-            bell.overheard = True
+            bell.overflowed = True
             return
         bell.ringing = ringing
         bell.capacity = capacity
@@ -63,17 +63,17 @@ cdef void bell_ring(Bell* bell, uint64_t number, uint64_t* round_seen) noexcept 
     lock_release(&bell.lock)
 
 
-cdef void bell_take(Bell* bell, uint64_t** ringing_out, size_t* count_out, bint* overheard_out) noexcept nogil:
+cdef void bell_take(Bell* bell, uint64_t** ringing_out, size_t* count_out, bint* overflowed_out) noexcept nogil:
     lock_acquire(&bell.lock)
     if bell.rung:
         waker_drain(bell.read_fd)
     ringing_out[0] = bell.ringing
     count_out[0] = bell.count
-    overheard_out[0] = bell.overheard
+    overflowed_out[0] = bell.overflowed
     bell.ringing = NULL
     bell.count = 0
     bell.capacity = 0
-    bell.overheard = False
+    bell.overflowed = False
     bell.rung = False
     bell.round += 1
     lock_release(&bell.lock)

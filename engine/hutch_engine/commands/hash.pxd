@@ -23,7 +23,7 @@ cdef bint writing_promise(Call* call, Writing* writing, size_t first) noexcept n
 """call_promise for the fields and values argv[first] ...; False: the error is written, and a new hash is freed."""
 cdef bint writing_finish(Call* call, Writing* writing) noexcept nogil
 """A new hash with fields becomes a key; False when memory for that was refused (the hash is freed)."""
-cdef void writing_vanish(Call* call, Writing* writing) noexcept nogil
+cdef void writing_delete_if_empty(Call* call, Writing* writing) noexcept nogil
 """After writing_finish of a command that took fields away: an empty hash goes, with event "del"."""
 
 cdef void cmd_hdel(Call* call) noexcept nogil

@@ -78,7 +78,7 @@ cdef bint writing_finish(Call* call, Writing* writing) noexcept nogil:
     return True
 
 
-cdef void writing_vanish(Call* call, Writing* writing) noexcept nogil:
+cdef void writing_delete_if_empty(Call* call, Writing* writing) noexcept nogil:
     if hash_stored(&writing.hash) == 0:
         keyspace_delete(call.keyspace, call.database, writing.slot, call_hash(call, 1), False)
         keyspace_event(call.keyspace, call.database, EVENT_GENERIC, b"del", call.argv[1])
@@ -225,7 +225,7 @@ cdef void cmd_hdel(Call* call) noexcept nogil:
     if deleted:
         call_changed(call, 1, EVENT_HASH, b"hdel")
         call.keyspace.dirty += <uint64_t>deleted - 1
-    writing_vanish(call, &writing)
+    writing_delete_if_empty(call, &writing)
     reply_integer(call.reply, deleted)
 
 

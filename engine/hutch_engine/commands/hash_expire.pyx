@@ -9,7 +9,7 @@ from hutch_engine.commands.call cimport (
     Call, call_changed, call_integer, call_promise, call_word, error_arity, error_expire, error_memory)
 from hutch_engine.commands.expiry cimport expiry_is_past
 from hutch_engine.commands.hash cimport (
-    Writing, hash_open_read, writing_begin, writing_begin_present, writing_finish, writing_promise, writing_vanish)
+    Writing, hash_open_read, writing_begin, writing_begin_present, writing_finish, writing_promise, writing_delete_if_empty)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_bulk, reply_error, reply_error_parts, reply_integer, reply_mark, reply_null, reply_one,
     reply_rewind, reply_zero)
@@ -130,7 +130,7 @@ cdef void _end(Call* call, Writing* writing, size_t mark, int64_t changed, int64
         if changed:
             keyspace_event(call.keyspace, call.database, EVENT_HASH, event, call.argv[1])
         if deleted:
-            writing_vanish(call, writing)
+            writing_delete_if_empty(call, writing)
     if unlikely(refused):
         reply_rewind(call.reply, mark)
         error_memory(call)
@@ -531,4 +531,4 @@ cdef void _delete_past(Call* call, const SetOptions* options) noexcept nogil:
         hash_delete(&writing.hash, call.argv[i])
     writing_finish(call, &writing)
     keyspace_event(call.keyspace, call.database, EVENT_HASH, b"hdel", call.argv[1])
-    writing_vanish(call, &writing)
+    writing_delete_if_empty(call, &writing)

@@ -75,7 +75,7 @@ cdef struct Sorting:
     Heap* heap
     Page* pages                  # owned: the newest first
     Item* items                  # owned
-    Item* spare                  # owned: the other half of a merge
+    Item* other_half             # owned: where a merge puts its items
     uint64_t capacity            # of each
     uint64_t count
     int64_t start                # of what is answered, in `items` ...
@@ -134,8 +134,8 @@ cdef void _clear(Sorting* sorting) noexcept nogil:
         heap_free(sorting.heap, page, sizeof(Page) + page.bytes)
         page = following
     heap_free(sorting.heap, sorting.items, sorting.capacity * sizeof(Item))
-    if sorting.spare != NULL:
-        heap_free(sorting.heap, sorting.spare, sorting.capacity * sizeof(Item))
+    if sorting.other_half != NULL:
+        heap_free(sorting.heap, sorting.other_half, sorting.capacity * sizeof(Item))
     buffer_clear(&sorting.name)
 
 
@@ -473,19 +473,19 @@ cdef bint _sort(Sorting* sorting) noexcept nogil:
         at += RUN
     if count <= RUN:
         return True
-    sorting.spare = <Item*>heap_try_alloc(sorting.heap, sorting.capacity * sizeof(Item))
-    if sorting.spare == NULL:
+    sorting.other_half = <Item*>heap_try_alloc(sorting.heap, sorting.capacity * sizeof(Item))
+    if sorting.other_half == NULL:
         return False
     while width < count:
         at = 0
         while at < count:
             left = count - at
             _merge(sorting, sorting.items + at, width if width < left else left,
-                   2 * width if 2 * width < left else left, sorting.spare + at)
+                   2 * width if 2 * width < left else left, sorting.other_half + at)
             at += 2 * width
         swapped = sorting.items
-        sorting.items = sorting.spare
-        sorting.spare = swapped
+        sorting.items = sorting.other_half
+        sorting.other_half = swapped
         width *= 2
     return True
 
@@ -650,7 +650,7 @@ cdef void _command(Call* call, bint may_store) noexcept nogil:
     sorting.heap = call.keyspace.heap
     sorting.pages = NULL
     sorting.items = NULL
-    sorting.spare = NULL
+    sorting.other_half = NULL
     sorting.capacity = 0
     sorting.count = 0
     sorting.by = 0

@@ -21,7 +21,7 @@ from hutch_engine.keyspace.keyspace cimport Database, keyspace_now_us
 from hutch_engine.state.engine cimport (
     LISTENER_SHUTS, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_of, engine_used_memory, session_of)
 from hutch_engine.sessions.session cimport session_memory
-from hutch_engine.sessions.wake_queue cimport session_notice
+from hutch_engine.sessions.wake_queue cimport session_wake
 from hutch_engine.control.info cimport resident_bytes, resizing_bytes
 from hutch_engine.structures.table cimport (
     TableSlot, table_count, table_find, table_is_resizing, table_memory)
@@ -177,13 +177,13 @@ cdef void cmd_shutdown(Call* call) noexcept nogil:
     # Whoever runs the server program sees the request and ends it. As with Redis no reply is given: the connections
     # just close, and until the program is over nobody is served.
     engine.shutdown_asked = True
-    engine.listener_chores |= LISTENER_SHUTS     # nobody new is let in
-    signal_raise(&engine.pause_over)     # what waits for a shutdown waits here
-    session = engine.sessions
+    engine.net.chores |= LISTENER_SHUTS     # nobody new is let in
+    signal_raise(&engine.pause.over)     # what waits for a shutdown waits here
+    session = engine.sessions.first
     while session != NULL:
         if session.connection != NULL:
             session.flags |= SESSION_CLOSE_NOW
-            session_notice(session)
+            session_wake(session)
         session = session.next
 
 
@@ -271,7 +271,7 @@ cdef void cmd_memory_doctor(Call* call) noexcept nogil:
         buffer_append_text(&text, b"Hi Sam, this instance is empty or is using very little memory: there is too little to "
                            b"tell anything about it.\n")
     else:
-        if engine.peak_used_bytes > used + used // 2:
+        if engine.statistics.peak_used_bytes > used + used // 2:
             buffer_append_text(&text, b" * Peak memory: more than one and a half times of what is used now was used before. "
                                b"MEMORY PURGE gives back what it can.\n")
         if slabs > small + small // 2 and slabs > DOCTOR_FROM_BYTES:
@@ -302,7 +302,7 @@ cdef void _ratio(Reply* reply, const char* name, double value) noexcept nogil:
 cdef void cmd_memory_stats(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef Reply* reply = call.reply
-    cdef Session* session = engine.sessions
+    cdef Session* session = engine.sessions.first
     cdef Database* database
     cdef uint64_t used = engine_used_memory(engine)
     cdef uint64_t mapped = engine.heap.mapped_bytes + engine.heap.large_bytes
@@ -321,24 +321,24 @@ cdef void cmd_memory_stats(Call* call) noexcept nogil:
         keys += table_count(&database.keys)
         if table_is_resizing(&database.keys):
             resizing += 1
-    overhead = engine.startup_bytes + clients + tables
+    overhead = engine.statistics.startup_bytes + clients + tables
     dataset = used - overhead if used > overhead else 0
-    net = used - engine.startup_bytes if used > engine.startup_bytes else 1
-    if used > engine.peak_used_bytes:
-        engine.peak_used_bytes = used
+    net = used - engine.statistics.startup_bytes if used > engine.statistics.startup_bytes else 1
+    if used > engine.statistics.peak_used_bytes:
+        engine.statistics.peak_used_bytes = used
     mark = reply_mark(reply)
-    _pair(reply, b"peak.allocated", <int64_t>engine.peak_used_bytes)
+    _pair(reply, b"peak.allocated", <int64_t>engine.statistics.peak_used_bytes)
     _pair(reply, b"total.allocated", <int64_t>used)
-    _pair(reply, b"startup.allocated", <int64_t>engine.startup_bytes)
+    _pair(reply, b"startup.allocated", <int64_t>engine.statistics.startup_bytes)
     _pair(reply, b"replication.backlog", 0)
     _pair(reply, b"replica.fullsync.buffer", 0)
     _pair(reply, b"clients.slaves", 0)
     _pair(reply, b"clients.normal", <int64_t>clients)
     _pair(reply, b"cluster.links", 0)
     _pair(reply, b"aof.buffer", 0)
-    _pair(reply, b"lua.caches", <int64_t>engine.script_figures.scripts_bytes)
-    _pair(reply, b"functions.caches", <int64_t>engine.script_figures.functions_bytes)
-    _pair(reply, b"script.VMs", <int64_t>(engine.script_figures.eval_vm_bytes + engine.script_figures.functions_vm_bytes))
+    _pair(reply, b"lua.caches", <int64_t>engine.scripts.figures.scripts_bytes)
+    _pair(reply, b"functions.caches", <int64_t>engine.scripts.figures.functions_bytes)
+    _pair(reply, b"script.VMs", <int64_t>(engine.scripts.figures.eval_vm_bytes + engine.scripts.figures.functions_vm_bytes))
     for i in range(engine.keyspace.database_count):
         database = &engine.keyspace.databases[i]
         if table_count(&database.keys) == 0:
@@ -358,7 +358,7 @@ cdef void cmd_memory_stats(Call* call) noexcept nogil:
     _pair(reply, b"keys.bytes-per-key", <int64_t>(net // keys) if keys else 0)
     _pair(reply, b"dataset.bytes", <int64_t>dataset)
     _ratio(reply, b"dataset.percentage", 100.0 * dataset / net)
-    _ratio(reply, b"peak.percentage", 100.0 * used / engine.peak_used_bytes if engine.peak_used_bytes else 0)
+    _ratio(reply, b"peak.percentage", 100.0 * used / engine.statistics.peak_used_bytes if engine.statistics.peak_used_bytes else 0)
     _pair(reply, b"allocator.allocated", <int64_t>engine.heap.used_bytes)
     _pair(reply, b"allocator.active", <int64_t>mapped)
     _pair(reply, b"allocator.resident", <int64_t>mapped)

@@ -19,7 +19,7 @@ from hutch_engine.state.engine cimport (
     TRACKING_BCAST, TRACKING_BROKEN_REDIRECT, TOPIC_SHARD, Engine, Session, engine_end_pause, engine_of, engine_pause,
     session_of)
 from hutch_engine.sessions.session cimport session_end, session_memory, session_unread
-from hutch_engine.sessions.wake_queue cimport session_notice
+from hutch_engine.sessions.wake_queue cimport session_wake
 from hutch_engine.sessions.tracking cimport session_forget_messages
 
 cdef enum:                       # client types, as TYPE filters name them
@@ -174,7 +174,7 @@ cdef void cmd_client_info(Call* call) noexcept nogil:
 
 
 cdef Session* _find(Engine* engine, uint64_t id) noexcept nogil:
-    cdef Session* session = engine.sessions
+    cdef Session* session = engine.sessions.first
     while session != NULL and session.id != id:
         session = session.next
     return session
@@ -209,7 +209,7 @@ cdef void cmd_client_list(Call* call) noexcept nogil:
                 session_describe(session, &text)
                 buffer_append(&text, b"\n", 1)
     else:
-        session = engine.sessions
+        session = engine.sessions.first
         while session != NULL:
             if type == CLIENT_ANY or _type_of(session) == type:
                 session_describe(session, &text)
@@ -234,7 +234,7 @@ cdef void _kill(Engine* engine, Session* session, Session* me) noexcept nogil:
             return
         if session.flags & SESSION_EMBEDDED:
             session_forget_messages(session)
-        session_notice(session)
+        session_wake(session)
 
 
 cdef bint _read_filter(Call* call, Filter* filter) noexcept nogil:
@@ -291,7 +291,7 @@ cdef bint _read_filter(Call* call, Filter* filter) noexcept nogil:
 cdef void cmd_client_kill(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef Session* me = session_of(call)
-    cdef Session* session = engine.sessions
+    cdef Session* session = engine.sessions.first
     cdef Session* following
     cdef Filter filter
     cdef int64_t killed = 0
@@ -433,17 +433,17 @@ cdef void cmd_client_pause(Call* call) noexcept nogil:
         return
     end_ms = up_ms + timeout_ms
     # A running pause is made longer or stricter by another, never shorter or milder.
-    if engine.pause_kind != PAUSE_NONE and engine.pause_end_ms > now_ms:
-        if engine.pause_end_ms > end_ms:
-            end_ms = engine.pause_end_ms
-        if engine.pause_kind == PAUSE_ALL:
+    if engine.pause.kind != PAUSE_NONE and engine.pause.end_ms > now_ms:
+        if engine.pause.end_ms > end_ms:
+            end_ms = engine.pause.end_ms
+        if engine.pause.kind == PAUSE_ALL:
             kind = PAUSE_ALL
     engine_pause(engine, <unsigned char>kind, end_ms)
     reply_ok(call.reply)
 
 
 cdef void cmd_client_unblock(Call* call) noexcept nogil:
-    cdef Session* session = engine_of(call).sessions
+    cdef Session* session = engine_of(call).sessions.first
     cdef int64_t id
     cdef bint as_error = False
     if call.argc > 4:

@@ -23,7 +23,7 @@ from hutch_engine.executor.latency cimport latency_clear
 from hutch_engine.sessions.tracking cimport tracking_limit
 from hutch_engine.state.engine cimport (
     SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_UNIX_SOCKET, CommandStats, Engine, ErrorStat, Session, engine_of,
-    engine_poke_housekeeping, engine_used_memory, session_of)
+    engine_wake_housekeeping, engine_used_memory, session_of)
 from hutch_engine.executor.eviction cimport evict_until_it_fits
 from hutch_engine.state.log cimport log_write
 from hutch_engine.commands.command_table cimport command_table_ids
@@ -80,10 +80,10 @@ cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil:
     if changed & CHANGED_CRON:
         # Taken as given, used and shown within bounds, as Redis does it.
         config.hz = 1 if config.hz < 1 else (500 if config.hz > 500 else config.hz)
-    if changed & CHANGED_CRON and engine.housekeeping_runs:
-        engine_poke_housekeeping(engine)
+    if changed & CHANGED_CRON and engine.housekeeping.runs:
+        engine_wake_housekeeping(engine)
     if tracking_limit(engine):
-        engine_poke_housekeeping(engine)
+        engine_wake_housekeeping(engine)
     if changed & CHANGED_CLIENT_MEMORY:
         clients_reweigh(engine)
     # CHANGED_PASSWORD: whoever is logged in stays so, as in Redis; the next connection is asked.
@@ -94,7 +94,7 @@ cdef bint _clients_are_possible(Engine* engine, Buffer* error_out) noexcept nogi
     cdef rlimit limits
     cdef rlim_t wanted = <rlim_t>engine.config.maxclients + RESERVED_DESCRIPTORS
     # Only a listener needs descriptors; without one the host's limits are none of our business.
-    if engine.wake_fd < 0 or getrlimit(RLIMIT_NOFILE, &limits) != 0 or limits.rlim_cur >= wanted:
+    if engine.net.wake_fd < 0 or getrlimit(RLIMIT_NOFILE, &limits) != 0 or limits.rlim_cur >= wanted:
         return True
     if limits.rlim_max >= wanted:
         limits.rlim_cur = wanted
@@ -108,7 +108,7 @@ cdef bint _clients_are_possible(Engine* engine, Buffer* error_out) noexcept nogi
 cdef bint _move_listener(Engine* engine, Buffer* error_out) noexcept nogil:
     cdef Buffer problem, line
     cdef bint good
-    if engine.listening == NULL:
+    if engine.net.listening == NULL:
         return True
     buffer_init(&problem, NULL)
     good = connections_rebind(engine, &problem)
@@ -164,8 +164,8 @@ cdef bint config_configure(Engine* engine, Slice name, Slice value, Buffer* erro
 
 cdef void _current_text(Engine* engine, const Parameter* parameter, Buffer* out) noexcept nogil:
     # With port 0 or a port of the listener's own choice, what is really bound is worth more.
-    if engine.tcp_port and slice_is(slice_of_text(parameter.name), b"port"):
-        buffer_append_integer(out, engine.tcp_port)
+    if engine.net.tcp_port and slice_is(slice_of_text(parameter.name), b"port"):
+        buffer_append_integer(out, engine.net.tcp_port)
     else:
         config_text(&engine.config, parameter, out)
 
@@ -281,8 +281,8 @@ cdef void cmd_config_set(Call* call) noexcept nogil:
             _reply_set_error(call, call.argv[2 + 2 * i], False, &error)
             buffer_clear(&error)
             return
-    if engine.listening != NULL and engine.tcp_port:
-        engine.config.port = engine.tcp_port     # a port of the listener's own choice is the one that it has by now
+    if engine.net.listening != NULL and engine.net.tcp_port:
+        engine.config.port = engine.net.tcp_port     # a port of the listener's own choice is the one that it has by now
     k = 0
     while k < count and good:
         buffer_init(&former[k], NULL)
@@ -329,32 +329,32 @@ cdef bint slice_is_same(Slice a, Slice b) noexcept nogil:
 cdef void cmd_config_resetstat(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     latency_clear(engine)
-    memset(engine.stats, 0, command_table_ids() * sizeof(CommandStats))
+    memset(engine.statistics.commands, 0, command_table_ids() * sizeof(CommandStats))
     error_stats_clear(engine)
-    engine.script_figures.scripts_evicted = 0
-    engine.commands_processed = 0
-    engine.connections_received = 0
-    engine.connections_rejected = 0
-    engine.bytes_in = 0
-    atomic_store64(&engine.bytes_out, 0)
-    atomic_store64(&engine.socket_writes, 0)
-    engine.socket_reads = 0
-    engine.loop_turns = 0
-    engine.loop_ticks = 0
-    engine.loop_command_ticks = 0
-    engine.auth_failures = 0
-    engine.query_limit_closes = 0
-    engine.output_limit_closes = 0
-    engine.evicted_clients = 0
-    engine.peak_used_bytes = engine_used_memory(engine)
+    engine.scripts.figures.scripts_evicted = 0
+    engine.statistics.commands_processed = 0
+    engine.statistics.connections_received = 0
+    engine.statistics.connections_rejected = 0
+    engine.statistics.bytes_in = 0
+    atomic_store64(&engine.statistics.bytes_out, 0)
+    atomic_store64(&engine.statistics.socket_writes, 0)
+    engine.statistics.socket_reads = 0
+    engine.statistics.loop_turns = 0
+    engine.statistics.loop_ticks = 0
+    engine.statistics.loop_command_ticks = 0
+    engine.statistics.auth_failures = 0
+    engine.statistics.query_limit_closes = 0
+    engine.statistics.output_limit_closes = 0
+    engine.statistics.evicted_clients = 0
+    engine.statistics.peak_used_bytes = engine_used_memory(engine)
     engine.keyspace.hits = 0
     engine.keyspace.misses = 0
     engine.keyspace.expired = 0
     engine.keyspace.expired_fields = 0
     engine.keyspace.evicted = 0
     engine.keyspace.lazy_freed = 0
-    memset(engine.samples, 0, sizeof(engine.samples))
-    memset(engine.sample_last, 0, sizeof(engine.sample_last))
+    memset(engine.statistics.samples, 0, sizeof(engine.statistics.samples))
+    memset(engine.statistics.sample_last, 0, sizeof(engine.statistics.sample_last))
     reply_ok(call.reply)
 
 

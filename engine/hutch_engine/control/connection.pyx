@@ -41,7 +41,7 @@ cdef bint session_authenticate(Session* session, Slice user, Slice password) noe
     if slice_equals(user, slice_of_text(b"default")) and good:
         session.flags |= SESSION_AUTHENTICATED
         return True
-    session.engine.auth_failures += 1
+    session.engine.statistics.auth_failures += 1
     return False
 
 

@@ -32,7 +32,7 @@ from hutch_engine.keyspace.value_types cimport encoding_name, entry_digest, entr
 from hutch_engine.state.config cimport LOG_WARNING, config_parse_memory
 from hutch_engine.control.config_commands cimport rewrite_configuration
 from hutch_engine.control.debug_values cimport debug_listpack, debug_quicklist
-from hutch_engine.state.engine cimport Engine, Session, engine_of, engine_poke_housekeeping
+from hutch_engine.state.engine cimport Engine, Session, engine_of, engine_wake_housekeeping
 from hutch_engine.state.log cimport log_write
 from hutch_engine.structures.compact_set cimport CompactSet
 from hutch_engine.structures.set cimport SET_COMPACT
@@ -399,12 +399,12 @@ cdef void _sleep(Call* call) noexcept nogil:
 cdef void _set_active_expire(Call* call) noexcept nogil:
     call.keyspace.active_expire = _switch(call)
     if call.keyspace.active_expire:
-        engine_poke_housekeeping(engine_of(call))    # what came due meanwhile
+        engine_wake_housekeeping(engine_of(call))    # what came due meanwhile
     reply_ok(call.reply)
 
 
 cdef void _set_disable_deny_scripts(Call* call) noexcept nogil:
-    engine_of(call).scripts_may_all = _switch(call)
+    engine_of(call).scripts.may_all = _switch(call)
     reply_ok(call.reply)
 
 
@@ -415,8 +415,8 @@ cdef void _set_skip_checksum_validation(Call* call) noexcept nogil:
 
 cdef void _pause_cron(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
-    engine.cron_paused = _switch(call)
-    engine_poke_housekeeping(engine)
+    engine.housekeeping.cron_paused = _switch(call)
+    engine_wake_housekeeping(engine)
     reply_ok(call.reply)
 
 
@@ -432,8 +432,8 @@ cdef void _allow_resizing(Call* call) noexcept nogil:
 
 cdef void _change_replication_id(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
-    random_hex(&engine.random, engine.replication_id, 40)
-    memset(engine.replication_id2, c'0', 40)
+    random_hex(&engine.random, engine.replication.id, 40)
+    memset(engine.replication.id2, c'0', 40)
     reply_ok(call.reply)
 
 

@@ -230,7 +230,7 @@ cdef void _server(Engine* engine, Buffer* out) noexcept nogil:
     cdef char[64] compiler
     cdef ssize_t length
     cdef int64_t now_us = clock_now_us(&engine.clock)
-    cdef int64_t uptime_s = (monotonic_us() - engine.started_us) // 1000000
+    cdef int64_t uptime_s = (monotonic_us() - engine.statistics.started_us) // 1000000
     _text(out, b"redis_version", b"8.2.3")
     _text(out, b"hutch_version", HUTCH_VERSION)
     _text(out, b"redis_git_sha1", b"00000000")
@@ -253,8 +253,8 @@ cdef void _server(Engine* engine, Buffer* out) noexcept nogil:
     _text(out, b"gcc_version", compiler)
     _number(out, b"process_id", getpid())
     _parameter(engine, out, b"process_supervised", b"supervised")
-    _text(out, b"run_id", engine.run_id)
-    _number(out, b"tcp_port", engine.tcp_port if engine.tcp_port else engine.config.port)
+    _text(out, b"run_id", engine.replication.run_id)
+    _number(out, b"tcp_port", engine.net.tcp_port if engine.net.tcp_port else engine.config.port)
     _number(out, b"server_time_usec", now_us)
     _number(out, b"uptime_in_seconds", uptime_s)
     _number(out, b"uptime_in_days", uptime_s // 86400)
@@ -268,10 +268,10 @@ cdef void _server(Engine* engine, Buffer* out) noexcept nogil:
     buffer_append_slice(out, buffer_slice(&engine.config.config_file))
     buffer_append(out, b"\r\n", 2)
     _number(out, b"io_threads_active", 0)
-    if engine.tcp_port:
+    if engine.net.tcp_port:
         buffer_append_text(out, b"listener0:name=tcp,bind=")
         buffer_append_slice(out, buffer_slice(&engine.config.bind))
-        _number(out, b",port", engine.tcp_port)
+        _number(out, b",port", engine.net.tcp_port)
         # Redis writes "port=": mend the separator that _number put.
         _mend_last_colon(out)
 
@@ -286,7 +286,7 @@ cdef void _mend_last_colon(Buffer* out) noexcept nogil:
 
 
 cdef int64_t _subscriptions(Engine* engine, int kind) noexcept nogil:
-    cdef Session* session = engine.sessions
+    cdef Session* session = engine.sessions.first
     cdef int64_t found = 0
     while session != NULL:
         found += session.topic_counts[kind]
@@ -295,7 +295,7 @@ cdef int64_t _subscriptions(Engine* engine, int kind) noexcept nogil:
 
 
 cdef void _clients(Engine* engine, Buffer* out) noexcept nogil:
-    cdef Session* session = engine.sessions
+    cdef Session* session = engine.sessions.first
     cdef int64_t blocked = 0, tracking = 0, subscribed = 0, watching = 0
     cdef uint64_t biggest_query = 0, biggest_output = 0
     while session != NULL:
@@ -309,7 +309,7 @@ cdef void _clients(Engine* engine, Buffer* out) noexcept nogil:
             biggest_output = session_unread(session)
         session = session.next
     # Embedded callers count too: they are this server's clients, though no socket leads to them.
-    _number(out, b"connected_clients", engine.session_count)
+    _number(out, b"connected_clients", engine.sessions.count)
     _number(out, b"cluster_connections", 0)
     _number(out, b"maxclients", engine.config.maxclients)
     _number(out, b"client_recent_max_input_buffer", <int64_t>biggest_query)
@@ -318,15 +318,15 @@ cdef void _clients(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"tracking_clients", tracking)
     _number(out, b"pubsub_clients", subscribed)
     _number(out, b"watching_clients", watching)
-    _number(out, b"clients_in_timeout_table", <int64_t>engine.waits.count if engine.waits != NULL else 0)
-    _number(out, b"total_watched_keys", <int64_t>table_count(&engine.watched))
-    _number(out, b"total_blocking_keys", <int64_t>table_count(&engine.blocked))
+    _number(out, b"clients_in_timeout_table", <int64_t>engine.waiting.time_outs.count if engine.waiting.time_outs != NULL else 0)
+    _number(out, b"total_watched_keys", <int64_t>table_count(&engine.watches.keys))
+    _number(out, b"total_blocking_keys", <int64_t>table_count(&engine.waiting.keys))
     _number(out, b"total_blocking_keys_on_nokey", waiting_keys_until_gone(engine))
 
 
 cdef void _scripting(Engine* engine, Buffer* out) noexcept nogil:
     """Within the section Memory."""
-    cdef ScriptFigures* figures = &engine.script_figures
+    cdef ScriptFigures* figures = &engine.scripts.figures
     cdef uint64_t machines = figures.eval_vm_bytes + figures.functions_vm_bytes
     cdef uint64_t texts = figures.scripts_bytes + figures.functions_bytes
     _number(out, b"used_memory_lua", <int64_t>figures.eval_vm_bytes)
@@ -349,31 +349,31 @@ cdef void _memory(Engine* engine, Buffer* out) noexcept nogil:
     cdef uint64_t resident = resident_bytes()
     cdef uint64_t clients = 0, tables = 0
     cdef uint64_t overhead
-    cdef Session* session = engine.sessions
+    cdef Session* session = engine.sessions.first
     cdef int32_t i
     cdef double ratio
     cdef uint64_t mapped = engine.heap.mapped_bytes + engine.heap.large_bytes
-    if used > engine.peak_used_bytes or engine.peak_used_s == 0:
-        engine.peak_used_bytes = used if used > engine.peak_used_bytes else engine.peak_used_bytes
-        engine.peak_used_s = clock_now_ms(&engine.clock) // 1000
+    if used > engine.statistics.peak_used_bytes or engine.statistics.peak_used_s == 0:
+        engine.statistics.peak_used_bytes = used if used > engine.statistics.peak_used_bytes else engine.statistics.peak_used_bytes
+        engine.statistics.peak_used_s = clock_now_ms(&engine.clock) // 1000
     while session != NULL:
         clients += session_memory(session)
         session = session.next
     for i in range(engine.keyspace.database_count):
         tables += table_memory(&engine.keyspace.databases[i].keys)
-    overhead = engine.startup_bytes + clients + tables
+    overhead = engine.statistics.startup_bytes + clients + tables
     if overhead > used:
         overhead = used
     _number(out, b"used_memory", <int64_t>used)
     _human(out, b"used_memory_human", used)
     _number(out, b"used_memory_rss", <int64_t>resident)
     _human(out, b"used_memory_rss_human", resident)
-    _number(out, b"used_memory_peak", <int64_t>engine.peak_used_bytes)
-    _human(out, b"used_memory_peak_human", engine.peak_used_bytes)
-    _number(out, b"used_memory_peak_time", engine.peak_used_s)
-    _decimal(out, b"used_memory_peak_perc", 100.0 * used / engine.peak_used_bytes if engine.peak_used_bytes else 0, 2, b"%")
+    _number(out, b"used_memory_peak", <int64_t>engine.statistics.peak_used_bytes)
+    _human(out, b"used_memory_peak_human", engine.statistics.peak_used_bytes)
+    _number(out, b"used_memory_peak_time", engine.statistics.peak_used_s)
+    _decimal(out, b"used_memory_peak_perc", 100.0 * used / engine.statistics.peak_used_bytes if engine.statistics.peak_used_bytes else 0, 2, b"%")
     _number(out, b"used_memory_overhead", <int64_t>overhead)
-    _number(out, b"used_memory_startup", <int64_t>engine.startup_bytes)
+    _number(out, b"used_memory_startup", <int64_t>engine.statistics.startup_bytes)
     _number(out, b"used_memory_dataset", <int64_t>(used - overhead))
     _decimal(out, b"used_memory_dataset_perc", 100.0 * (used - overhead) / used if used else 0, 2, b"%")
     _number(out, b"allocator_allocated", <int64_t>engine.heap.used_bytes)
@@ -431,22 +431,22 @@ cdef uint64_t _rate(Engine* engine, int which) noexcept nogil:
     cdef uint64_t sum = 0
     cdef int i
     for i in range(16):
-        sum += engine.samples[which][i]
+        sum += engine.statistics.samples[which][i]
     return sum // 16
 
 
 cdef void _stats(Engine* engine, Buffer* out) noexcept nogil:
-    _number(out, b"total_connections_received", <int64_t>engine.connections_received)
-    _number(out, b"total_commands_processed", <int64_t>engine.commands_processed)
+    _number(out, b"total_connections_received", <int64_t>engine.statistics.connections_received)
+    _number(out, b"total_commands_processed", <int64_t>engine.statistics.commands_processed)
     _number(out, b"instantaneous_ops_per_sec", <int64_t>_rate(engine, 0))
-    _number(out, b"total_net_input_bytes", <int64_t>engine.bytes_in)
-    _number(out, b"total_net_output_bytes", <int64_t>atomic_load64(&engine.bytes_out))
+    _number(out, b"total_net_input_bytes", <int64_t>engine.statistics.bytes_in)
+    _number(out, b"total_net_output_bytes", <int64_t>atomic_load64(&engine.statistics.bytes_out))
     _zeros(out, b"total_net_repl_input_bytes total_net_repl_output_bytes")
     _decimal(out, b"instantaneous_input_kbps", _rate(engine, 1) / 1024.0, 2)
     _decimal(out, b"instantaneous_output_kbps", _rate(engine, 2) / 1024.0, 2)
     _decimal(out, b"instantaneous_input_repl_kbps", 0, 2)
     _decimal(out, b"instantaneous_output_repl_kbps", 0, 2)
-    _number(out, b"rejected_connections", <int64_t>engine.connections_rejected)
+    _number(out, b"rejected_connections", <int64_t>engine.statistics.connections_rejected)
     _zeros(out, b"sync_full sync_partial_ok sync_partial_err")
     _number(out, b"expired_subkeys", <int64_t>engine.keyspace.expired_fields)
     _number(out, b"expired_keys", <int64_t>engine.keyspace.expired)
@@ -454,35 +454,35 @@ cdef void _stats(Engine* engine, Buffer* out) noexcept nogil:
     _decimal(out, b"expired_stale_perc", 0, 2)
     _zeros(out, b"expired_time_cap_reached_count expire_cycle_cpu_milliseconds")
     _number(out, b"evicted_keys", <int64_t>engine.keyspace.evicted)
-    _number(out, b"evicted_clients", <int64_t>engine.evicted_clients)
-    _number(out, b"evicted_scripts", <int64_t>engine.script_figures.scripts_evicted)
+    _number(out, b"evicted_clients", <int64_t>engine.statistics.evicted_clients)
+    _number(out, b"evicted_scripts", <int64_t>engine.scripts.figures.scripts_evicted)
     _zeros(out, b"total_eviction_exceeded_time current_eviction_exceeded_time")
     _number(out, b"keyspace_hits", <int64_t>engine.keyspace.hits)
     _number(out, b"keyspace_misses", <int64_t>engine.keyspace.misses)
-    _number(out, b"pubsub_channels", <int64_t>table_count(&engine.topics[TOPIC_CHANNEL]))
-    _number(out, b"pubsub_patterns", <int64_t>table_count(&engine.topics[TOPIC_PATTERN]))
-    _number(out, b"pubsubshard_channels", <int64_t>table_count(&engine.topics[TOPIC_SHARD]))
+    _number(out, b"pubsub_channels", <int64_t>table_count(&engine.pubsub.topics[TOPIC_CHANNEL]))
+    _number(out, b"pubsub_patterns", <int64_t>table_count(&engine.pubsub.topics[TOPIC_PATTERN]))
+    _number(out, b"pubsubshard_channels", <int64_t>table_count(&engine.pubsub.topics[TOPIC_SHARD]))
     _zeros(out, b"latest_fork_usec total_forks "
                 b"migrate_cached_sockets slave_expires_tracked_keys active_defrag_hits active_defrag_misses "
                 b"active_defrag_key_hits active_defrag_key_misses total_active_defrag_time current_active_defrag_time")
-    _number(out, b"tracking_total_keys", <int64_t>table_count(&engine.topics[TOPIC_TRACKED]))
+    _number(out, b"tracking_total_keys", <int64_t>table_count(&engine.pubsub.topics[TOPIC_TRACKED]))
     _number(out, b"tracking_total_items", _subscriptions(engine, TOPIC_TRACKED))
-    _number(out, b"tracking_total_prefixes", <int64_t>table_count(&engine.topics[TOPIC_PREFIX]))
+    _number(out, b"tracking_total_prefixes", <int64_t>table_count(&engine.pubsub.topics[TOPIC_PREFIX]))
     _number(out, b"unexpected_error_replies", 0)
-    _number(out, b"total_error_replies", <int64_t>engine.error_replies)
+    _number(out, b"total_error_replies", <int64_t>engine.statistics.error_replies)
     _zeros(out, b"dump_payload_sanitizations")
-    _number(out, b"total_reads_processed", <int64_t>engine.socket_reads)
-    _number(out, b"total_writes_processed", <int64_t>atomic_load64(&engine.socket_writes))
+    _number(out, b"total_reads_processed", <int64_t>engine.statistics.socket_reads)
+    _number(out, b"total_writes_processed", <int64_t>atomic_load64(&engine.statistics.socket_writes))
     _zeros(out, b"io_threaded_reads_processed io_threaded_writes_processed io_threaded_total_prefetch_batches io_threaded_total_prefetch_entries")
-    _number(out, b"client_query_buffer_limit_disconnections", <int64_t>engine.query_limit_closes)
-    _number(out, b"client_output_buffer_limit_disconnections", <int64_t>engine.output_limit_closes)
+    _number(out, b"client_query_buffer_limit_disconnections", <int64_t>engine.statistics.query_limit_closes)
+    _number(out, b"client_output_buffer_limit_disconnections", <int64_t>engine.statistics.output_limit_closes)
     _zeros(out, b"reply_buffer_shrinks reply_buffer_expands")
-    _number(out, b"eventloop_cycles", <int64_t>engine.loop_turns)
-    _number(out, b"eventloop_duration_sum", <int64_t>(<double>engine.loop_ticks / ticks_per_microsecond()))
-    _number(out, b"eventloop_duration_cmd_sum", <int64_t>(<double>engine.loop_command_ticks / ticks_per_microsecond()))
+    _number(out, b"eventloop_cycles", <int64_t>engine.statistics.loop_turns)
+    _number(out, b"eventloop_duration_sum", <int64_t>(<double>engine.statistics.loop_ticks / ticks_per_microsecond()))
+    _number(out, b"eventloop_duration_cmd_sum", <int64_t>(<double>engine.statistics.loop_command_ticks / ticks_per_microsecond()))
     _number(out, b"instantaneous_eventloop_cycles_per_sec", <int64_t>_rate(engine, 3))
     _number(out, b"instantaneous_eventloop_duration_usec", <int64_t>_rate(engine, 4))
-    _number(out, b"acl_access_denied_auth", <int64_t>engine.auth_failures)
+    _number(out, b"acl_access_denied_auth", <int64_t>engine.statistics.auth_failures)
     _zeros(out, b"acl_access_denied_cmd acl_access_denied_key acl_access_denied_channel")
 
 
@@ -490,12 +490,12 @@ cdef void _replication(Engine* engine, Buffer* out) noexcept nogil:
     _text(out, b"role", b"master")
     _number(out, b"connected_slaves", 0)
     _text(out, b"master_failover_state", b"no-failover")
-    _text(out, b"master_replid", engine.replication_id)
-    if engine.replication_id2[0]:
-        _text(out, b"master_replid2", engine.replication_id2)
+    _text(out, b"master_replid", engine.replication.id)
+    if engine.replication.id2[0]:
+        _text(out, b"master_replid2", engine.replication.id2)
     else:
         _text(out, b"master_replid2", b"0000000000000000000000000000000000000000")
-    _number(out, b"master_repl_offset", engine.replication_offset)
+    _number(out, b"master_repl_offset", engine.replication.offset)
     _number(out, b"second_repl_offset", -1)
     _number(out, b"repl_backlog_active", 0)
     _parameter(engine, out, b"repl_backlog_size", b"repl-backlog-size")
@@ -519,7 +519,7 @@ cdef void _cpu(Buffer* out) noexcept nogil:
 
 
 cdef void _command_stats(Engine* engine, const Command* command, Buffer* out) noexcept nogil:
-    cdef const CommandStats* stats = &engine.stats[command.id]
+    cdef const CommandStats* stats = &engine.statistics.commands[command.id]
     cdef char[160] figures
     cdef double us
     cdef uint32_t i
@@ -539,7 +539,7 @@ cdef void _command_stats(Engine* engine, const Command* command, Buffer* out) no
 
 cdef void _latency_stats(Engine* engine, const Command* command, const Slice* percents, int count, Buffer* out) noexcept nogil:
     """The line of a command and those of its subcommands."""
-    cdef const CommandStats* stats = &engine.stats[command.id]
+    cdef const CommandStats* stats = &engine.statistics.commands[command.id]
     cdef char[64] text
     cdef double us
     cdef uint32_t i
@@ -653,11 +653,11 @@ cdef void _section(Engine* engine, int index, Buffer* out) noexcept nogil:
         _persistence(engine, out)
     elif section == SECTION_THREADS:
         buffer_append_text(out, b"io_thread_0:clients=")
-        buffer_append_integer(out, engine.socket_count)
+        buffer_append_integer(out, engine.sessions.sockets)
         buffer_append_text(out, b",reads=")
-        buffer_append_integer(out, <int64_t>engine.socket_reads)
+        buffer_append_integer(out, <int64_t>engine.statistics.socket_reads)
         buffer_append_text(out, b",writes=")
-        buffer_append_integer(out, <int64_t>atomic_load64(&engine.socket_writes))
+        buffer_append_integer(out, <int64_t>atomic_load64(&engine.statistics.socket_writes))
         buffer_append(out, b"\r\n", 2)
     elif section == SECTION_STATS:
         _stats(engine, out)

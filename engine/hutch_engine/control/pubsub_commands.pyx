@@ -17,7 +17,7 @@ from hutch_engine.commands.reply cimport (
 from hutch_engine.state.engine cimport (
     SESSION_EMBEDDED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, TOPIC_CHANNEL, TOPIC_PATTERN, TOPIC_SHARD, Engine, Session,
     engine_of, session_of)
-from hutch_engine.sessions.wake_queue cimport session_notice
+from hutch_engine.sessions.wake_queue cimport session_wake
 from hutch_engine.sessions.pubsub cimport (
     SUBSCRIBED_NOT, Subscription, Topic, pubsub_publish, session_channels, topic_find, topic_leave, topic_name,
     topic_subscribe, topic_unsubscribe)
@@ -51,7 +51,7 @@ cdef void _to_stream(Call* call, size_t mark) noexcept nogil:
     if call.reply.buffer.length > mark:
         buffer_append(&session.inbox, call.reply.buffer.data + mark, call.reply.buffer.length - mark)
     reply_rewind(call.reply, mark)
-    session_notice(session)
+    session_wake(session)
 
 
 cdef void _subscribe(Call* call, uint32_t kind) noexcept nogil:
@@ -133,7 +133,7 @@ cdef void cmd_sunsubscribe(Call* call) noexcept nogil:
 cdef void _publish(Call* call, uint32_t kind) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     # In a transaction: what was changed before is told of before.
-    if engine.announced < engine.keyspace.effect_count:
+    if engine.execution.announced < engine.keyspace.effect_count:
         effects_announce(engine)
     reply_integer(call.reply, pubsub_publish(engine, kind, call.argv[1], call.argv[2]))
 
@@ -176,7 +176,7 @@ cdef void _channels(Call* call, uint32_t kind) noexcept nogil:
     listing.count = 0
     if call.argc == 3:
         listing.pattern = call.argv[2]
-    table_each(&engine_of(call).topics[kind], _list, &listing)
+    table_each(&engine_of(call).pubsub.topics[kind], _list, &listing)
     reply_array_at(call.reply, mark, listing.count)
 
 
@@ -207,7 +207,7 @@ cdef void cmd_pubsub_shardnumsub(Call* call) noexcept nogil:
 
 
 cdef void cmd_pubsub_numpat(Call* call) noexcept nogil:
-    reply_integer(call.reply, <int64_t>table_count(&engine_of(call).topics[TOPIC_PATTERN]))
+    reply_integer(call.reply, <int64_t>table_count(&engine_of(call).pubsub.topics[TOPIC_PATTERN]))
 
 
 cdef const char* _help_lines[11]

@@ -8,7 +8,7 @@ from hutch_engine.state.engine cimport Engine, engine_of
 
 
 cdef int64_t standalone_last_save_s(Engine* engine) noexcept nogil:
-    return clock_now_ms(&engine.clock) // 1000 - (monotonic_us() - engine.started_us) // 1000000
+    return clock_now_ms(&engine.clock) // 1000 - (monotonic_us() - engine.statistics.started_us) // 1000000
 
 
 cdef void cmd_lastsave(Call* call) noexcept nogil:
@@ -20,7 +20,7 @@ cdef void cmd_lastsave(Call* call) noexcept nogil:
 cdef void cmd_role(Call* call) noexcept nogil:
     reply_array(call.reply, 3)
     reply_bulk_text(call.reply, b"master")
-    reply_integer(call.reply, engine_of(call).replication_offset)
+    reply_integer(call.reply, engine_of(call).replication.offset)
     reply_array(call.reply, 0)               # replicas
 
 

@@ -86,7 +86,7 @@ cdef bint _read_options(Call* call, uint32_t* options, Session** target) noexcep
                 return False
             if not call_integer(call, i, &id):
                 return False
-            target[0] = engine_of(call).sessions
+            target[0] = engine_of(call).sessions.first
             while target[0] != NULL and <int64_t>target[0].id != id:
                 target[0] = target[0].next
             if target[0] == NULL:

@@ -18,7 +18,7 @@ from hutch_engine.executor.aftermath cimport aftermath
 from hutch_engine.executor.serving cimport serve_time_outs
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
 from hutch_engine.state.config_lines cimport config_parse_line
-from hutch_engine.state.engine cimport (Engine as EngineStruct, engine_is_ours, engine_poke_housekeeping, engine_used_memory)
+from hutch_engine.state.engine cimport (Engine as EngineStruct, engine_is_ours, engine_wake_housekeeping, engine_used_memory)
 
 cdef enum:
     SHUTDOWN_STEP_US = 50000         # between two looks at Python's signals
@@ -149,7 +149,7 @@ cdef class Engine(EngineHandle):
                     return False
             with nogil:
                 # SHUTDOWN raises this signal too; the step is for Python's own signals.
-                signal_wait(&self.core.pause_over, asked.ticket, left_us)
+                signal_wait(&self.core.pause.over, asked.ticket, left_us)
             PyErr_CheckSignals()
 
     def log_to_output(self):
@@ -190,7 +190,7 @@ cdef struct ClockMove:
 
 cdef struct Asked:
     bint shutdown
-    uint32_t ticket                  # of Engine.pause_over
+    uint32_t ticket                  # of Engine.pause.over
 
 
 cdef void _set_parameter(EngineStruct* engine, void* context) noexcept nogil:
@@ -217,12 +217,12 @@ cdef void _clock_moved(EngineStruct* engine, void* context) noexcept nogil:
         engine.clock.offset_us += move.us
     # At once, not when housekeeping comes to it: tests look right after they moved the clock.
     engine.keyspace.now_ms = 0
-    while not engine.cron_paused and not engine.busy and keyspace_expire_due(&engine.keyspace, 1000):
+    while not engine.housekeeping.cron_paused and not engine.scripts.busy and keyspace_expire_due(&engine.keyspace, 1000):
         pass
     while serve_time_outs(engine, 1000):
         pass
     aftermath(engine)
-    engine_poke_housekeeping(engine)
+    engine_wake_housekeeping(engine)
 
 
 cdef void _read_clock(EngineStruct* engine, void* context) noexcept nogil:
@@ -230,12 +230,12 @@ cdef void _read_clock(EngineStruct* engine, void* context) noexcept nogil:
 
 
 cdef void _read_port(EngineStruct* engine, void* context) noexcept nogil:
-    (<int32_t*>context)[0] = engine.tcp_port if engine.listener != NULL else 0
+    (<int32_t*>context)[0] = engine.net.tcp_port if engine.net.listener != NULL else 0
 
 
 cdef void _look_for_shutdown(EngineStruct* engine, void* context) noexcept nogil:
     cdef Asked* asked = <Asked*>context
-    asked.ticket = signal_prepare(&engine.pause_over)
+    asked.ticket = signal_prepare(&engine.pause.over)
     asked.shutdown = engine.shutdown_asked
 
 

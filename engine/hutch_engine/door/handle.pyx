@@ -63,8 +63,8 @@ cdef class EngineHandle:
             if _lua_path:
                 _lua_file = strdup(PyBytes_AS_STRING(_lua_path))
         follow_main_thread()
-        core.lua_path = _lua_file
-        core.look_at_signals = look_at_signals
+        core.scripts.lua_path = _lua_file
+        core.scripts.look_at_signals = look_at_signals
         self.core = core
 
     def __dealloc__(self):

@@ -86,7 +86,7 @@ cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Com
     if unlikely(engine.closed or core == NULL
                 or core.database_index != self.hot_database or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
                 or (unlikely(not admission_is_plain(core, command))
-                    and (engine.gate != 0 or not admission_finds_memory(core, command, NULL, 0, WAY_CLIENT)))):
+                    and (engine.execution.gate != 0 or not admission_finds_memory(core, command, NULL, 0, WAY_CLIENT)))):
         lock_release(&engine.lock)
         return NULL
     now_s = clock_coarse_s(&engine.clock)
@@ -100,7 +100,7 @@ cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Com
 
 cdef inline void hot_count(SessionStruct* core, const Command* command, Slice* words, size_t count) noexcept nogil:
     """A command ran that no run_command counts. Its words without its name are for those who observe."""
-    if unlikely(core.engine.observers != 0):
+    if unlikely(core.engine.execution.observers != 0):
         run_observed_words(core, command, words, count)
     run_end(core, command)
 

@@ -53,14 +53,14 @@ cdef void _run_all(SessionStruct* core, const Method** rows, const size_t* count
     cdef size_t first = 0
     cdef Verdict verdict
     cdef uint64_t exec_ticks = 0
-    core.engine.gathering = True
-    core.engine.hot_ticks = 0
+    core.engine.execution.gathering = True
+    core.engine.execution.hot_ticks = 0
     if transaction:
         run_begin(core.engine, MULTI)
         hot_count(core, MULTI, NULL, 0)
         run_begin(core.engine, EXEC)
-        exec_ticks = core.engine.hot_ticks
-        core.engine.hot_ticks = 0
+        exec_ticks = core.engine.execution.hot_ticks
+        core.engine.execution.hot_ticks = 0
         core.flags |= SESSION_IN_EXEC
     for i in range(total):
         if rows[i].command == SET_COMMAND:
@@ -86,11 +86,11 @@ cdef void _run_all(SessionStruct* core, const Method** rows, const size_t* count
     core.call.flags = 0
     if transaction:
         core.flags &= ~<unsigned int>SESSION_IN_EXEC
-        core.engine.hot_ticks = exec_ticks
+        core.engine.execution.hot_ticks = exec_ticks
         hot_count(core, EXEC, NULL, 0)
-    core.engine.gathering = False
+    core.engine.execution.gathering = False
     # Of a transaction, hot_end acts on what it did: who waits is served first, and then all of it is told of.
-    if unlikely(core.engine.changed.length != 0) and not aftermath_is_due(core.engine):
+    if unlikely(core.engine.tracking.changed.length != 0) and not aftermath_is_due(core.engine):
         tracking_broadcast(core.engine)
 
 

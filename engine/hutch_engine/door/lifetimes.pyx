@@ -36,7 +36,7 @@ cdef Started life_start_listener(Engine* engine, bint any_port, bint portable_po
     _enter(engine)
     if engine.closed:
         outcome = START_CLOSED
-    elif engine.listener != NULL:
+    elif engine.net.listener != NULL:
         outcome = START_RUNS
     else:
         engine.amid += 1
@@ -58,7 +58,7 @@ cdef Started life_start_listener(Engine* engine, bint any_port, bint portable_po
         listener_free(listener)
         lock_acquire(&engine.lock)
     else:
-        engine.listener = listener
+        engine.net.listener = listener
     engine.amid -= 1
     lock_release(&engine.lock)
     return outcome
@@ -69,8 +69,8 @@ cdef void life_stop_listener(Engine* engine) noexcept nogil:
     _enter(engine)
     listener = NULL
     if not engine.closed:
-        listener = <Listener*>engine.listener
-        engine.listener = NULL
+        listener = <Listener*>engine.net.listener
+        engine.net.listener = NULL
     if listener != NULL:
         engine.amid += 1
     lock_release(&engine.lock)
@@ -89,39 +89,39 @@ cdef bint life_end(Engine* engine) noexcept nogil:
     cdef Session* session
     if not lock_try(&engine.lock):
         # An endless script would never give the lock away, if busy-reply-threshold is 0.
-        atomic_store32(&engine.stop_scripts, 1)
+        atomic_store32(&engine.scripts.stop, 1)
         lock_acquire(&engine.lock)
     if engine.closed:
         lock_release(&engine.lock)
         return True
     if script_is_of_this_thread(engine):         # a signal's handler asks, which runs in the middle of it
-        atomic_store32(&engine.stop_scripts, 0)
+        atomic_store32(&engine.scripts.stop, 0)
         lock_release(&engine.lock)
         return False
-    atomic_store32(&engine.stop_scripts, 1)
+    atomic_store32(&engine.scripts.stop, 1)
     engine.closed = True
     # Whoever waits in a session goes with an exception, and the session's object with the signal may go, too.
-    session = engine.sessions
+    session = engine.sessions.first
     while session != NULL:
         if session.served != NULL:
             if session.flags & SESSION_BLOCKED:
                 signal_raise(session.served)
             session.served = NULL
         session = session.next
-    listener = <Listener*>engine.listener
-    engine.listener = NULL
+    listener = <Listener*>engine.net.listener
+    engine.net.listener = NULL
     lock_release(&engine.lock)
-    signal_raise(&engine.pause_over)
+    signal_raise(&engine.pause.over)
     if listener != NULL:
         listener_free(listener)
     housekeeping_stop(engine)
     lock_acquire(&engine.lock)
-    while engine.busy or engine.amid:
+    while engine.scripts.busy or engine.amid:
         lock_release(&engine.lock)
         thread_pause_us(WAIT_US)
         lock_acquire(&engine.lock)
-    while engine.sessions != NULL:
-        session_free(engine.sessions)        # their objects see `closed` before they look at them
+    while engine.sessions.first != NULL:
+        session_free(engine.sessions.first)        # their objects see `closed` before they look at them
     lock_release(&engine.lock)
     engine_clear(engine)
     return True
@@ -129,8 +129,8 @@ cdef bint life_end(Engine* engine) noexcept nogil:
 
 cdef void _dispose(Engine* engine) noexcept nogil:
     engine_free_deferred(engine)
-    signal_clear(&engine.housekeeping)
-    signal_clear(&engine.pause_over)
+    signal_clear(&engine.housekeeping.signal)
+    signal_clear(&engine.pause.over)
     lock_clear(&engine.lock)
     free(engine)
 
@@ -143,7 +143,7 @@ cdef void _end_elsewhere(void* context) noexcept nogil:
 
 cdef void life_abandon(Engine* engine) noexcept nogil:
     # Only the engine's own threads may still have its lock.
-    if not engine.closed and (engine.listener != NULL or engine.housekeeping_runs
+    if not engine.closed and (engine.net.listener != NULL or engine.housekeeping.runs
                               or engine_used_memory(engine) > FREED_AT_ONCE_BYTES) \
             and thread_start(_end_elsewhere, engine, b"hutch-end", 0, NULL):
         return

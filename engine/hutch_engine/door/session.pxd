@@ -28,7 +28,7 @@ cdef struct Taken:                   # what one round under the lock brought bac
     Entered entered                  # otherwise nothing happened
     uint64_t session_id              # whose round it was
     uint32_t turn_ticket             # of deferred_free.served, when it was looked at
-    uint32_t pause_ticket            # of Engine.pause_over, likewise ...
+    uint32_t pause_ticket            # of Engine.pause.over, likewise ...
     int64_t pause_left_us            # ... and how long CLIENT PAUSE lasts
     Executed outcome                 # of the last command that was tried
     size_t done                      # commands that ran

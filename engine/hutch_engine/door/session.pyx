@@ -74,7 +74,7 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
     cdef bint ours = True                # is what the session says about us?
     taken.ended = False
     session.flags &= ~<uint32_t>SESSION_POSTPONED        # from the last attempt
-    engine.gathering = total > 1
+    engine.execution.gathering = total > 1
     while True:
         outcome = execute_known(session, command, argv, counts[done], False, 0)
         if outcome == EXECUTE_POSTPONED:
@@ -97,7 +97,7 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
                 break
             if session.flags & SESSION_CLOSE_NOW:
                 break
-            engine.gathering = True
+            engine.execution.gathering = True
         command = command_resolve(argv, counts[done])
         if not patient and _may_take_long(command, counts[done]):
             break                        # the caller goes on without the GIL
@@ -117,8 +117,8 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
 
 
 cdef inline void _end_gathering(EngineStruct* engine) noexcept nogil:
-    engine.gathering = False
-    if unlikely(engine.changed.length != 0):
+    engine.execution.gathering = False
+    if unlikely(engine.tracking.changed.length != 0):
         tracking_broadcast(engine)
 
 
@@ -203,7 +203,7 @@ cdef class Session:
         cdef SessionStruct* core = self.core
         if engine.closed:
             return ENTER_STORE_CLOSED
-        if stack_top(<void**>&engine.deferred_frees) != NULL:
+        if stack_top(<void**>&engine.sessions.deferred_frees) != NULL:
             engine_free_deferred(engine)
         if core == NULL or (id and core.id != id):
             return ENTER_KILLED if id else ENTER_SESSION_CLOSED
@@ -308,10 +308,10 @@ cdef class Session:
         if drop_messages and core.inbox.length:
             buffer_clear(&core.inbox)
             core.inbox_over_since_us = 0
-        taken.pause_ticket = signal_prepare(&engine.pause_over)
+        taken.pause_ticket = signal_prepare(&engine.pause.over)
         taken.pause_left_us = 0
-        if engine.pause_kind:
-            taken.pause_left_us = engine.pause_end_ms * 1000 - clock_now_us(&engine.clock)
+        if engine.pause.kind:
+            taken.pause_left_us = engine.pause.end_ms * 1000 - clock_now_us(&engine.clock)
         run_commands(&self.core, command, argv, counts, total, patient, taken)
 
     cdef int attempt(self, Slice* argv, const size_t* counts, size_t total, bint drop_messages, Taken* taken) except -1:
@@ -379,7 +379,7 @@ cdef class Session:
                 continue
             if taken.outcome == EXECUTED:
                 continue
-            wait_on_signal(&self.engine.core.pause_over, taken.pause_ticket, max(taken.pause_left_us, 1000))
+            wait_on_signal(&self.engine.core.pause.over, taken.pause_ticket, max(taken.pause_left_us, 1000))
 
     cdef object call(self, tuple words, bint split, int decode):
         """One command; decode: 0 bytes, 1 str, -1 as the codec says. An error reply is raised."""

@@ -9,7 +9,7 @@ cdef int follow_main_thread() except -1
 """Ask which thread is the main one, where handlers run. Before the first look at signals, and after a fork."""
 cdef bint look_at_signals() noexcept nogil
 """Run the handlers of signals that have come; True: one raised, and raise_interrupt will raise it again. Without the
-engine's lock, by a thread that let go of the GIL in its call (Engine.look_at_signals)."""
+engine's lock, by a thread that let go of the GIL in its call (Engine.scripts.look_at_signals)."""
 cdef int raise_interrupt() except -1
 """After a call without the GIL in which a script may have run: raise what a signal's handler raised meanwhile."""
 cdef int wait_in_session(object session, Signal* signal, uint32_t ticket, int64_t us) except -1

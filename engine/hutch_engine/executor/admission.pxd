@@ -50,7 +50,7 @@ cdef inline bint admission_is_plain(const Session* session, const Command* comma
     """Nothing of admission concerns this command of a client's, whose words are known to be right in number: it is admitted."""
     cdef const Engine* engine = session.engine
     # With maxmemory 0 the right side is the largest number there is; used memory that equals the limit is looked at closely.
-    return (likely(session.flags & ASKED_OF_SESSION == SESSION_AUTHENTICATED and engine.gate == 0
+    return (likely(session.flags & ASKED_OF_SESSION == SESSION_AUTHENTICATED and engine.execution.gate == 0
                    and engine_used_memory(engine) - 1 < <uint64_t>engine.config.maxmemory - 1
                    and not heap_is_short(&engine.heap))
             and not command.flags & CMD_PROTECTED)

@@ -30,8 +30,8 @@ cdef inline uint64_t _flags(Session* session, const Command* command, Slice* arg
     if unlikely(command.flags & CMD_RUNS_QUEUE):
         return command.flags | session.queue_flags
     if unlikely(command.acl_categories & ACL_SCRIPTING) and command.parent == NULL and argv != NULL \
-            and session.engine.flags_of_script != NULL:
-        return session.engine.flags_of_script(session, command, argv, argc)
+            and session.engine.scripts.flags_of_script != NULL:
+        return session.engine.scripts.flags_of_script(session, command, argv, argc)
     return command.flags
 
 
@@ -74,12 +74,12 @@ cdef bint admission_finds_memory(Session* session, const Command* command, Slice
 
 cdef bint _is_paused(Session* session, const Command* command, Slice* argv, size_t argc, Way way) noexcept nogil:
     cdef Engine* engine = session.engine
-    if clock_now_ms(&engine.clock) >= engine.pause_end_ms:
+    if clock_now_ms(&engine.clock) >= engine.pause.end_ms:
         engine_end_pause(engine)
         return False
     if session.flags & SESSION_REPLICA:
         return False
-    return engine.pause_kind == PAUSE_ALL or (_flags(session, command, argv, argc, way) & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0
+    return engine.pause.kind == PAUSE_ALL or (_flags(session, command, argv, argc, way) & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0
 
 
 cdef Verdict _judge_for_script(const Command* command, uint32_t limits) noexcept nogil:
@@ -102,7 +102,7 @@ cdef Verdict _judge_client(Session* session, const Command* command) noexcept no
         return REFUSED_PASSWORD
     if unlikely(session.flags & SESSION_MULTI) and command.flags & CMD_NO_MULTI:
         return REFUSED_IN_MULTI
-    if unlikely(engine.busy != BUSY_NOT) and not command.flags & CMD_ALLOW_BUSY:
+    if unlikely(engine.scripts.busy != BUSY_NOT) and not command.flags & CMD_ALLOW_BUSY:
         return REFUSED_BUSY
     return ADMITTED
 
@@ -120,8 +120,8 @@ cdef Verdict admission_judge(Session* session, const Command* command, Slice* ar
                              uint32_t limits) noexcept nogil:
     cdef Engine* engine = session.engine
     cdef Verdict verdict = ADMITTED
-    if unlikely(engine.trial != NULL):
-        engine.trial.admissions += 1
+    if unlikely(engine.execution.trial != NULL):
+        engine.execution.trial.admissions += 1
     if way == WAY_CLIENT or way == WAY_SCRIPT:
         if unlikely(command == NULL):
             return REFUSED_UNKNOWN
@@ -130,14 +130,14 @@ cdef Verdict admission_judge(Session* session, const Command* command, Slice* ar
         verdict = _judge_client(session, command) if way == WAY_CLIENT else _judge_for_script(command, limits)
         if unlikely(verdict != ADMITTED):
             return verdict
-    if unlikely(engine.config.maxmemory != 0 or heap_is_short(&engine.heap)) and (engine.busy == BUSY_NOT or way != WAY_CLIENT) \
+    if unlikely(engine.config.maxmemory != 0 or heap_is_short(&engine.heap)) and (engine.scripts.busy == BUSY_NOT or way != WAY_CLIENT) \
             and not admission_finds_memory(session, command, argv, argc, way):
         return REFUSED_MEMORY
     if way == WAY_CLIENT and unlikely(session.flags & (SESSION_SUBSCRIBED | SESSION_MONITOR)):
         verdict = _judge_place(session, command)
         if verdict != ADMITTED:
             return verdict
-    if unlikely(engine.pause_kind != PAUSE_NONE) and (way == WAY_CLIENT or way == WAY_SERVED) \
+    if unlikely(engine.pause.kind != PAUSE_NONE) and (way == WAY_CLIENT or way == WAY_SERVED) \
             and _is_paused(session, command, argv, argc, way):
         return ADMIT_LATER
     if way == WAY_CLIENT and unlikely(session.flags & SESSION_MULTI) and not command.flags & CMD_RUNS_IN_MULTI:
@@ -197,7 +197,7 @@ cdef void _refuse(Session* session, const Command* command, Slice error) noexcep
     cdef Buffer text
     session.flags |= SESSION_DIRTY_EXEC if session.flags & SESSION_MULTI else 0
     if command != NULL:
-        session.engine.stats[command.id].rejected += 1
+        session.engine.statistics.commands[command.id].rejected += 1
     if command != NULL and command.flags & CMD_RUNS_QUEUE:
         if error.length > 4 and memcmp(error.data, b"ERR ", 4) == 0:
             error = slice_of(error.data + 4, error.length - 4)
@@ -232,7 +232,7 @@ cdef const char* _text_of(const Engine* engine, Verdict verdict) noexcept nogil:
         return b"NOAUTH Authentication required."
     if verdict == REFUSED_IN_MULTI:
         return b"ERR Command not allowed inside a transaction"
-    if verdict == REFUSED_BUSY and engine.busy == BUSY_EVAL:
+    if verdict == REFUSED_BUSY and engine.scripts.busy == BUSY_EVAL:
         return b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
     if verdict == REFUSED_BUSY:
         return b"BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."

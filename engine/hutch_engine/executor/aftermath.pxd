@@ -8,7 +8,7 @@ from hutch_engine.state.engine cimport Engine, Session
 
 cdef inline bint aftermath_is_due(const Engine* engine) noexcept nogil:
     """Is there anything to be done?"""
-    return effects_are_there(&engine.keyspace) or engine.sweep_wanted
+    return effects_are_there(&engine.keyspace) or engine.pubsub.sweep_wanted
 
 cdef void aftermath(Engine* engine) noexcept nogil
 """Do it. After each command that a client sent, and by housekeeping. Whoever is served runs commands: what these do is acted
@@ -19,6 +19,6 @@ cdef inline void aftermath_of(Session* session, size_t mark) noexcept nogil:
     if unlikely(aftermath_is_due(session.engine)):
         aftermath(session.engine)
     run_mute_reply(session, mark)
-    session.engine.current = NULL
+    session.engine.execution.current = NULL
     if unlikely(session.inbox.length != 0):
         run_take_inbox(session)

@@ -10,9 +10,9 @@ from hutch_engine.state.engine cimport Engine
 cdef void aftermath(Engine* engine) noexcept nogil:
     effects_act(engine)
     # Whoever is served runs commands, whose effects come here again: they are only noted then.
-    if unlikely(engine.ready_first != NULL) and not engine.serving:
+    if unlikely(engine.waiting.ready_first != NULL) and not engine.execution.serving:
         serve_ready(engine)
-    if unlikely(engine.changed.length != 0) and not engine.gathering and not engine.serving:
+    if unlikely(engine.tracking.changed.length != 0) and not engine.execution.gathering and not engine.execution.serving:
         tracking_broadcast(engine)
-    if unlikely(engine.sweep_wanted) and not engine.serving:
+    if unlikely(engine.pubsub.sweep_wanted) and not engine.execution.serving:
         session_end_cut_off(engine)

@@ -13,7 +13,7 @@ cdef inline bint effects_are_there(const Keyspace* keyspace) noexcept nogil:
 
 cdef inline void effects_announce_new(Engine* engine) noexcept nogil:
     """Between the commands of EXEC and of a script: tell of what the last one did before the next one runs."""
-    if engine.announced < engine.keyspace.effect_count:
+    if engine.execution.announced < engine.keyspace.effect_count:
         effects_announce(engine)
 
 cdef void effects_announce(Engine* engine) noexcept nogil

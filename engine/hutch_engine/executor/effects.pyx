@@ -9,7 +9,7 @@ from hutch_engine.sessions.keyspace_events cimport keyspace_events_publish
 from hutch_engine.sessions.tracking cimport tracking_invalidate_all, tracking_note_changed
 from hutch_engine.sessions.waiting cimport waiting_note_ready, waiting_note_ready_all
 from hutch_engine.sessions.watch cimport watch_touch, watch_touch_all
-from hutch_engine.state.engine cimport BUSY_NOT, Engine, engine_guarded, engine_poke_housekeeping
+from hutch_engine.state.engine cimport BUSY_NOT, Engine, engine_guarded, engine_wake_housekeeping
 
 cdef enum:
     PAST_DEADLINES = 64          # removed at once after a command that gave them; the rest by housekeeping
@@ -35,14 +35,14 @@ cdef void _tell_trackers(Engine* engine, size_t first) noexcept nogil:
 
 cdef void effects_announce(Engine* engine) noexcept nogil:
     cdef Keyspace* keyspace = &engine.keyspace
-    cdef size_t first = engine.announced
+    cdef size_t first = engine.execution.announced
     cdef size_t i
-    engine.announced = keyspace.effect_count
+    engine.execution.announced = keyspace.effect_count
     if keyspace.event_classes:
         for i in range(first, keyspace.effect_count):
             if keyspace.effects[i].kind == EFFECT_EVENT:
                 keyspace_events_publish(engine, &keyspace.effects[i], _key_of(keyspace, &keyspace.effects[i]))
-    if unlikely(engine.tracking_count != 0):
+    if unlikely(engine.tracking.sessions != 0):
         _tell_trackers(engine, first)
 
 
@@ -54,7 +54,7 @@ cdef void _act_on_lost(Engine* engine) noexcept nogil:
     watch_touch_all(engine, -1)
     for i in range(engine.keyspace.database_count):
         waiting_note_ready_all(engine, i)
-    if engine.tracking_count != 0:
+    if engine.tracking.sessions != 0:
         tracking_invalidate_all(engine)
 
 
@@ -66,11 +66,11 @@ cdef void effects_act(Engine* engine) noexcept nogil:
     engine_guarded(engine)
     # A deadline given in the past (SET ... PXAT 1): the key is gone when its command has answered.
     # Not while a script lets others in: for it, time stands still.
-    if keyspace.earliest_added_ms != INT64_MAX and not engine.cron_paused and engine.busy == BUSY_NOT \
+    if keyspace.earliest_added_ms != INT64_MAX and not engine.housekeeping.cron_paused and engine.scripts.busy == BUSY_NOT \
             and keyspace.earliest_added_ms < keyspace_now(keyspace):
         keyspace_expire_due(keyspace, PAST_DEADLINES)
     effects_announce_new(engine)
-    engine.announced = 0
+    engine.execution.announced = 0
     for i in range(keyspace.effect_count):
         effect = &keyspace.effects[i]
         key = _key_of(keyspace, effect)
@@ -87,9 +87,9 @@ cdef void effects_act(Engine* engine) noexcept nogil:
     if unlikely(keyspace.chores & CHORE_EFFECTS_LOST):
         _act_on_lost(engine)
     if keyspace.chores:
-        engine.chores |= keyspace.chores
+        engine.housekeeping.chores |= keyspace.chores
         keyspace.chores = 0
-        engine_poke_housekeeping(engine)
-    elif keyspace.earliest_added_ms < engine.housekeeping_wakes_ms:
-        engine_poke_housekeeping(engine)
+        engine_wake_housekeeping(engine)
+    elif keyspace.earliest_added_ms < engine.housekeeping.wakes_ms:
+        engine_wake_housekeeping(engine)
     keyspace.earliest_added_ms = INT64_MAX

@@ -10,7 +10,7 @@ from hutch_engine.state.engine cimport Engine, ErrorStat
 from hutch_engine.state.log cimport log_write
 
 cdef enum:
-    ERROR_NAMES = 128            # Engine.errors
+    ERROR_NAMES = 128            # Engine.statistics.errors
     NAME_MAX = 30                # an error whose first word is longer counts as an ERR
 
 
@@ -49,17 +49,17 @@ cdef void _stop(Engine* engine) noexcept nogil:
         b"Errorstats stopped adding new errors because the number of errors reached the limit, may be misuse of lua "
         b"error_reply, please check INFO ERRORSTATS, this can be re-enabled via CONFIG RESETSTAT."))
     buffer_append_text(&line, b"Current errors code list: ")
-    for i in range(engine.error_count):
+    for i in range(engine.statistics.error_count):
         if i:
             buffer_append(&line, b", ", 2)
-        buffer_append_text(&line, engine.errors[i].name)
+        buffer_append_text(&line, engine.statistics.errors[i].name)
     log_write(engine, LOG_WARNING, buffer_slice(&line))
     buffer_clear(&line)
     # Redis frees them in the background, where its tests look for them.
-    engine.keyspace.lazy_freed += engine.error_count
-    engine.error_count = 0
+    engine.keyspace.lazy_freed += engine.statistics.error_count
+    engine.statistics.error_count = 0
     _add(engine, slice_of_text(b"ERRORSTATS_DISABLED"))
-    engine.errors_stopped = True
+    engine.statistics.errors_stopped = True
 
 
 cdef void _add(Engine* engine, Slice name) noexcept nogil:
@@ -67,49 +67,49 @@ cdef void _add(Engine* engine, Slice name) noexcept nogil:
     cdef uint32_t at = 0
     cdef ErrorStat* stat
     cdef int order
-    while at < engine.error_count:
-        stat = &engine.errors[at]
+    while at < engine.statistics.error_count:
+        stat = &engine.statistics.errors[at]
         order = memcmp(name.data, stat.name, name.length)
         if order < 0 or order == 0:          # a shorter one comes first
             break
         at += 1
-    stat = &engine.errors[at]
-    memmove(stat + 1, stat, (engine.error_count - at) * sizeof(ErrorStat))
+    stat = &engine.statistics.errors[at]
+    memmove(stat + 1, stat, (engine.statistics.error_count - at) * sizeof(ErrorStat))
     memcpy(stat.name, name.data, name.length)
     stat.name[name.length] = 0
     stat.count = 1
-    engine.error_count += 1
+    engine.statistics.error_count += 1
 
 
 cdef void error_stats_count(Engine* engine, Slice text) noexcept nogil:
     cdef Slice name
     cdef uint32_t i
-    engine.error_replies += 1
-    if unlikely(engine.errors_stopped):
+    engine.statistics.error_replies += 1
+    if unlikely(engine.statistics.errors_stopped):
         return
     name = _name_of(text)
-    for i in range(engine.error_count):
-        if _is(&engine.errors[i], name):
-            engine.errors[i].count += 1
+    for i in range(engine.statistics.error_count):
+        if _is(&engine.statistics.errors[i], name):
+            engine.statistics.errors[i].count += 1
             return
-    if engine.error_count == ERROR_NAMES:
+    if engine.statistics.error_count == ERROR_NAMES:
         _stop(engine)
     else:
         _add(engine, name)
 
 
 cdef void error_stats_clear(Engine* engine) noexcept nogil:
-    memset(engine.errors, 0, sizeof(engine.errors))
-    engine.error_count = 0
-    engine.error_replies = 0
-    engine.errors_stopped = False
+    memset(engine.statistics.errors, 0, sizeof(engine.statistics.errors))
+    engine.statistics.error_count = 0
+    engine.statistics.error_replies = 0
+    engine.statistics.errors_stopped = False
 
 
 cdef void error_stats_append(const Engine* engine, Buffer* out) noexcept nogil:
     cdef uint32_t i
-    for i in range(engine.error_count):
+    for i in range(engine.statistics.error_count):
         buffer_append_text(out, b"errorstat_")
-        _append_name(&engine.errors[i], out)
+        _append_name(&engine.statistics.errors[i], out)
         buffer_append_text(out, b":count=")
-        buffer_append_integer(out, <long long>engine.errors[i].count)
+        buffer_append_integer(out, <long long>engine.statistics.errors[i].count)
         buffer_append(out, b"\r\n", 2)

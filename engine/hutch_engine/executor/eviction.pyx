@@ -97,7 +97,7 @@ cdef bint evict_until_it_fits(Engine* engine) noexcept nogil:
     cdef Database* database
     cdef Entry* entry
     cdef bint found
-    if engine.pause_kind != PAUSE_NONE:
+    if engine.pause.kind != PAUSE_NONE:
         return True              # a pause is for data that stays as it is: Redis neither evicts nor refuses then
     while engine_used_memory(engine) > limit:
         # What was deleted lazily is on its way out already: finish that before more keys have to go.

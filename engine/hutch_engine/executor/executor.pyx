@@ -49,7 +49,7 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
             aftermath_of(session, mark)
             return EXECUTED
     session.call.flags = CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0
-    engine.current = session
+    engine.execution.current = session
     run_command(session, command, argv, argc, hashed, key_hash)
     if unlikely(session.call.block_keys != 0):
         return _wait(session, command, mark)
@@ -87,7 +87,7 @@ cdef Executed _wait(Session* session, const Command* command, size_t mark) noexc
         aftermath_of(session, mark)
         return EXECUTED
     run_uncount(session, command)
-    engine.current = NULL
+    engine.execution.current = NULL
     run_take_inbox(session)
     if aftermath_is_due(engine):
         aftermath(engine)

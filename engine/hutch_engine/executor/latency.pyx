@@ -21,9 +21,9 @@ cdef void latency_halve(CommandStats* stats) noexcept nogil:
 
 cdef void latency_clear(Engine* engine) noexcept nogil:
     cdef uint32_t i
-    for i in range(command_table_ids() if engine.stats != NULL else 0):
-        free(engine.stats[i].latency)
-        engine.stats[i].latency = NULL
+    for i in range(command_table_ids() if engine.statistics.commands != NULL else 0):
+        free(engine.statistics.commands[i].latency)
+        engine.statistics.commands[i].latency = NULL
 
 
 cdef double _middle(int step) noexcept nogil:

@@ -21,7 +21,7 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
 """Run the handler of an admitted command, which writes its reply to session.reply, and note it. `hashed`: key_hash is the hash of
 argv[1]. A command that asks to wait sets session.call.block_keys and has written nothing."""
 cdef void run_observed(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
-"""What Engine.observers are told of a command that has run: monitors see it, and a tracking client's reads are remembered."""
+"""What Engine.execution.observers are told of a command that has run: monitors see it, and a tracking client's reads are remembered."""
 cdef void run_observed_words(Session* session, const Command* command, const Slice* words, size_t count) noexcept nogil
 """The same for an inner function, which has the words (at most OBSERVED_WORDS) without the command's name."""
 cdef void run_uncount(Session* session, const Command* command) noexcept nogil
@@ -33,21 +33,21 @@ cdef void run_mute_reply(Session* session, size_t mark) noexcept nogil
 
 cdef inline void run_begin(Engine* engine, const Command* command) noexcept nogil:
     """Before an inner function that stands for a command. Two looks at the clock would be a fifth of a GET."""
-    engine.hot_ticks = 0 if likely(engine.stats[command.id].calls % UNTIMED_CALLS) else ticks()
+    engine.execution.hot_ticks = 0 if likely(engine.statistics.commands[command.id].calls % UNTIMED_CALLS) else ticks()
 
 
 cdef inline void run_end(Session* session, const Command* command) noexcept nogil:
     """The inner function did what the command does, without an error; observers have been shown it."""
     cdef Engine* engine = session.engine
-    cdef CommandStats* stats = &engine.stats[command.id]
+    cdef CommandStats* stats = &engine.statistics.commands[command.id]
     cdef uint64_t elapsed
     stats.calls += 1
-    if unlikely(engine.hot_ticks != 0):
-        elapsed = ticks() - engine.hot_ticks
-        engine.hot_ticks = 0
+    if unlikely(engine.execution.hot_ticks != 0):
+        elapsed = ticks() - engine.execution.hot_ticks
+        engine.execution.hot_ticks = 0
         stats.ticks += elapsed
         latency_note(engine, stats, elapsed)
     else:
         stats.untimed += 1
-    engine.commands_processed += 1
+    engine.statistics.commands_processed += 1
     session.commands += 1

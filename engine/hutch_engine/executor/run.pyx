@@ -19,15 +19,15 @@ from hutch_engine.state.engine cimport (
 cdef void run_observed(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
     cdef Engine* engine = session.engine
     # Not those that waited, a second time.
-    cdef bint first_time = not engine.serving or session.flags & SESSION_OF_SCRIPTS != 0
-    if engine.trial != NULL and first_time:
-        engine.trial.observed += 1
-    if engine.observers & OBSERVED_BY_MONITORS and first_time and not command.flags & CMD_SKIP_MONITOR:
+    cdef bint first_time = not engine.execution.serving or session.flags & SESSION_OF_SCRIPTS != 0
+    if engine.execution.trial != NULL and first_time:
+        engine.execution.trial.observed += 1
+    if engine.execution.observers & OBSERVED_BY_MONITORS and first_time and not command.flags & CMD_SKIP_MONITOR:
         monitor_feed(session, command, argv, argc)
     # Of a script it is the commands that read, not the script; and what a script reads, its caller has read.
-    if engine.observers & OBSERVED_BY_TRACKING and command.flags & CMD_READONLY and not command.acl_categories & ACL_SCRIPTING:
+    if engine.execution.observers & OBSERVED_BY_TRACKING and command.flags & CMD_READONLY and not command.acl_categories & ACL_SCRIPTING:
         if session.flags & SESSION_OF_SCRIPTS:
-            session = engine.current
+            session = engine.execution.current
         if session != NULL and session.flags & SESSION_TRACKING:
             effects_announce_new(engine)             # a key that was due and went as it was read: that was before
             tracking_remember(session, command, argv, argc)
@@ -66,10 +66,10 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
                       uint64_t key_hash) noexcept nogil:
     cdef Call* call = &session.call
     cdef Engine* engine = session.engine
-    cdef CommandStats* stats = &engine.stats[command.id]
+    cdef CommandStats* stats = &engine.statistics.commands[command.id]
     cdef size_t mark = session.reply.buffer.length
     # In a batch the end of one command is the start of the next: one look at the counter for each.
-    cdef uint64_t started = engine.batch_ticks if engine.batch_ticks else ticks()
+    cdef uint64_t started = engine.execution.batch_ticks if engine.execution.batch_ticks else ticks()
     cdef uint64_t ended
     engine_guarded(engine)
     call.argv = argv
@@ -78,29 +78,29 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
     call.key_hashed = hashed
     call.key_hash = key_hash
     # Scripts show themselves before the commands that they call; all others when they have run.
-    if unlikely(engine.observers & OBSERVED_BY_MONITORS != 0) and command.flags & CMD_SKIP_MONITOR \
+    if unlikely(engine.execution.observers & OBSERVED_BY_MONITORS != 0) and command.flags & CMD_SKIP_MONITOR \
             and command.acl_categories & ACL_SCRIPTING:
         monitor_feed(session, command, argv, argc)
     (<CommandHandler>command.handler)(call)
-    if unlikely(engine.observers != 0):
+    if unlikely(engine.execution.observers != 0):
         run_observed(session, command, argv, argc)
     ended = ticks()
-    if engine.batch_ticks:
-        engine.batch_ticks = ended
+    if engine.execution.batch_ticks:
+        engine.execution.batch_ticks = ended
     stats.calls += 1
     stats.ticks += ended - started
     if unlikely(session.reply.buffer.failed):
         _reply_lost(session, mark)
     latency_note(engine, stats, ended - started)
-    engine.commands_processed += 1
+    engine.statistics.commands_processed += 1
     session.commands += 1
     if unlikely(session.reply.buffer.length > mark and session.reply.buffer.data[mark] == 45):
         _count_failure(session, stats, mark)
 
 
 cdef void run_uncount(Session* session, const Command* command) noexcept nogil:
-    session.engine.stats[command.id].calls -= 1
-    session.engine.commands_processed -= 1
+    session.engine.statistics.commands[command.id].calls -= 1
+    session.engine.statistics.commands_processed -= 1
     session.commands -= 1
 
 

@@ -13,7 +13,7 @@ from hutch_engine.keyspace.keyspace cimport FIND_NO_STATS, FIND_NO_TOUCH, keyspa
 from hutch_engine.sessions.waiting cimport (
     Blocked, BlockedKey, Waiter, waiting_begin, waiting_drop_if_unwanted, waiting_end, waiting_free, waiting_key_name,
     waiting_mark_ready)
-from hutch_engine.sessions.wake_queue cimport session_notice
+from hutch_engine.sessions.wake_queue cimport session_wake
 from hutch_engine.state.engine cimport SESSION_CLOSE_NOW, SESSION_NO_TOUCH, Engine, Session
 from hutch_engine.structures.wheel cimport WheelNode, wheel_take
 from hutch_engine.sessions.key_name cimport key_name_database, key_name_key
@@ -27,24 +27,24 @@ cdef void _give_up(Session* session, const char* error) noexcept nogil:
     cdef bint serving
     if error != NULL:
         reply_error(&session.reply, error)
-        engine.stats[blocked.command.id].failed += 1
+        engine.statistics.commands[blocked.command.id].failed += 1
         error_stats_count(engine, slice_of(session.reply.buffer.data + mark + 1, session.reply.buffer.length - mark - 1))
     elif blocked.type == TYPE_NONE:
         # What it answers to who may not wait. (MONITOR has shown it before.)
-        serving = engine.serving
-        engine.serving = True
+        serving = engine.execution.serving
+        engine.execution.serving = True
         session.call.flags = CALL_DENY_BLOCKING
         run_command(session, blocked.command, blocked.argv, blocked.argc, False, 0)
         run_uncount(session, blocked.command)
-        engine.serving = serving
+        engine.execution.serving = serving
     else:
         reply_null_array(&session.reply)
-    engine.stats[blocked.command.id].calls += 1
-    engine.commands_processed += 1
+    engine.statistics.commands[blocked.command.id].calls += 1
+    engine.statistics.commands_processed += 1
     session.commands += 1
     run_mute_reply(session, mark)
     waiting_free(engine, blocked)
-    session_notice(session)
+    session_wake(session)
 
 
 cdef bint serve_unblock(Session* session, bint as_error) noexcept nogil:
@@ -60,11 +60,11 @@ cdef bint serve_unblock(Session* session, bint as_error) noexcept nogil:
 cdef bint serve_time_outs(Engine* engine, int64_t budget) noexcept nogil:
     cdef WheelNode* node
     cdef int64_t now_ms
-    if engine.waits == NULL or engine.waits.count == 0:
+    if engine.waiting.time_outs == NULL or engine.waiting.time_outs.count == 0:
         return False
     now_ms = clock_now_ms(&engine.clock)
     while budget > 0:
-        node = wheel_take(engine.waits, now_ms, &budget)
+        node = wheel_take(engine.waiting.time_outs, now_ms, &budget)
         if node == NULL:
             break
         node.link = NULL
@@ -79,14 +79,14 @@ cdef bint _run_again(Session* session) noexcept nogil:
     cdef Call* call = &session.call
     cdef size_t mark = session.reply.buffer.length
     cdef Blocked* blocked = <Blocked*>session.blocked
-    cdef Session* running = engine.current
+    cdef Session* running = engine.execution.current
     cdef Verdict verdict
     engine.keyspace.now_ms = 0           # a command of its own, after what made the key ready: it may be due by now
     verdict = admission_judge(session, blocked.command, blocked.argv, blocked.argc, WAY_SERVED, 0)
     if verdict == ADMIT_LATER:
         return False
     waiting_end(session)
-    engine.current = session
+    engine.execution.current = session
     call.flags = CALL_NO_TOUCH if session.flags & SESSION_NO_TOUCH else 0
     if verdict == ADMITTED:
         run_command(session, blocked.command, blocked.argv, blocked.argc, False, 0)
@@ -98,17 +98,17 @@ cdef bint _run_again(Session* session) noexcept nogil:
             call.block_keys = 0
             run_uncount(session, blocked.command)
             waiting_free(engine, blocked)
-            engine.current = running
+            engine.execution.current = running
             return True
         call.block_keys = 0
         admission_refuse(session, blocked.command, blocked.argv, blocked.argc, REFUSED_MEMORY)
     # Its own effects: keys it emptied, and others it made ready, which come after those that are ready already.
     effects_act(engine)
     run_mute_reply(session, mark)
-    engine.current = running
+    engine.execution.current = running
     run_take_inbox(session)
     waiting_free(engine, blocked)
-    session_notice(session)
+    session_wake(session)
     return True
 
 
@@ -144,12 +144,12 @@ cdef bint _serve_key(Engine* engine, BlockedKey* key) noexcept nogil:
 
 cdef void serve_ready(Engine* engine) noexcept nogil:
     cdef BlockedKey* key
-    engine.serving = True
-    while engine.ready_first != NULL:
-        key = <BlockedKey*>engine.ready_first
-        engine.ready_first = key.next_ready
+    engine.execution.serving = True
+    while engine.waiting.ready_first != NULL:
+        key = <BlockedKey*>engine.waiting.ready_first
+        engine.waiting.ready_first = key.next_ready
         if key.next_ready == NULL:
-            engine.ready_last = NULL
+            engine.waiting.ready_last = NULL
         key.is_ready = False
         key.next_ready = NULL
         if key.first == NULL:
@@ -157,6 +157,6 @@ cdef void serve_ready(Engine* engine) noexcept nogil:
         elif not _serve_key(engine, key):
             waiting_mark_ready(engine, key)
             break
-    engine.serving = False
+    engine.execution.serving = False
     if effects_are_there(&engine.keyspace):          # a key that had expired, say
         effects_act(engine)

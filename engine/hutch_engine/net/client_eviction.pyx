@@ -12,7 +12,7 @@ from hutch_engine.state.engine cimport (
     LISTENER_WEIGHS, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_MASTER, SESSION_NO_EVICT, SESSION_OF_SCRIPTS,
     SESSION_REPLICA, Engine, Session)
 from hutch_engine.sessions.session cimport session_memory
-from hutch_engine.sessions.wake_queue cimport session_notice
+from hutch_engine.sessions.wake_queue cimport session_wake
 from hutch_engine.state.log cimport log_write
 
 cdef enum:
@@ -44,7 +44,7 @@ cdef int _class_of(uint64_t bytes) noexcept nogil:
 cdef void client_weigh(Session* session, uint64_t bytes) noexcept nogil:
     if session.flags & SESSION_CLOSE_NOW:
         bytes = 0
-    session.engine.socket_bytes += bytes - session.weighed_bytes
+    session.engine.net.socket_bytes += bytes - session.weighed_bytes
     session.weighed_bytes = bytes
 
 
@@ -64,25 +64,25 @@ cdef void _evict(Session* session) noexcept nogil:
     buffer_clear(&text)
     session.flags |= SESSION_CLOSE_NOW
     client_weigh(session, 0)
-    engine.evicted_clients += 1
-    session_notice(session)
+    engine.statistics.evicted_clients += 1
+    session_wake(session)
 
 
 cdef void clients_evict(Engine* engine) noexcept nogil:
     cdef uint64_t limit = _limit(engine)
     cdef Session* session
     cdef int highest
-    while limit and engine.socket_bytes >= limit:
+    while limit and engine.net.socket_bytes >= limit:
         highest = 0
-        session = engine.sessions
+        session = engine.sessions.first
         while session != NULL:
             if _may_go(session) and _class_of(session.weighed_bytes) > highest:
                 highest = _class_of(session.weighed_bytes)
             session = session.next
         if highest == 0:
             return               # nobody is left who may go
-        session = engine.sessions
-        while session != NULL and engine.socket_bytes >= limit:
+        session = engine.sessions.first
+        while session != NULL and engine.net.socket_bytes >= limit:
             if _may_go(session) and _class_of(session.weighed_bytes) == highest:
                 _evict(session)
             session = session.next
@@ -90,11 +90,11 @@ cdef void clients_evict(Engine* engine) noexcept nogil:
 
 cdef void clients_reweigh(Engine* engine) noexcept nogil:
     cdef bint wanted = _limit(engine) != 0
-    cdef Session* session = engine.sessions
+    cdef Session* session = engine.sessions.first
     if wanted:
-        engine.listener_chores |= LISTENER_WEIGHS
+        engine.net.chores |= LISTENER_WEIGHS
     else:
-        engine.listener_chores &= ~<uint32_t>LISTENER_WEIGHS
+        engine.net.chores &= ~<uint32_t>LISTENER_WEIGHS
     while session != NULL:
         if not session.flags & (SESSION_EMBEDDED | SESSION_OF_SCRIPTS):
             client_weigh(session, session_memory(session) if wanted else 0)

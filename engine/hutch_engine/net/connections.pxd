@@ -30,7 +30,7 @@ cdef enum:                              # Connection.ending: nothing more of it 
     ENDING_PROTOCOL_ERROR = 1           # parser.error is to be answered
     ENDING_AFTER_REPLY = 2              # what was answered is to go out
     ENDING_NOW = 3
-    ENDING_CLOSED = 4                   # listed in Listener.doomed; its memory lasts to the end of the turn
+    ENDING_CLOSED = 4                   # listed in Listener.closed; its memory lasts to the end of the turn
 
 cdef struct Connection:
     Session* session                    # owned; touched under the engine's lock only
@@ -101,8 +101,8 @@ cdef struct Listener:
     uint32_t round_count
     Connection** resumed                # owned: those whose kept requests may run now
     uint32_t resumed_count
-    Connection** doomed                 # owned: closed; freed at the end of the turn, when no event names them
-    uint32_t doomed_count
+    Connection** closed                 # owned: closed; freed at the end of the turn, when no event names them
+    uint32_t closed_count
     uint32_t visited                    # connections[visited] is the next that a tick looks at
     uint32_t postponed_count            # connections that wait for the end of CLIENT PAUSE
     Request* requests                   # owned, BATCH_REQUESTS
@@ -123,8 +123,8 @@ cdef struct Listener:
     uint64_t busy_ticks
     uint32_t request_at                 # which of `requests` is being run
     Connection* current                 # in the middle of its turn while they are; or NULL
-    Batch spare                         # owned: for turns inside of a script that overruns its time
-    uint32_t spare_capacity             # of its lists; 0: not there
+    Batch inner                         # owned: for turns inside of a script that overruns its time
+    uint32_t inner_capacity             # of its lists; 0: not there
     bint nested                         # such a turn is being made
     bint missed_wake                    # the poller was woken during one
     bint accept_paused                  # no descriptor was left: accept again after a tick
@@ -140,12 +140,12 @@ cdef void connections_release(Listener* listener) noexcept nogil
 cdef bint connections_open(Listener* listener, char* error_out, size_t error_size) noexcept nogil
 """listener_open."""
 cdef bint connections_rebind(Engine* engine, Buffer* error_out) noexcept nogil
-"""CONFIG SET port and bind, in any thread, with the engine's lock, while Engine.listening is set: sockets for the present configuration
+"""CONFIG SET port and bind, in any thread, with the engine's lock, while Engine.net.listening is set: sockets for the present configuration
 are opened here, the listener's thread takes them at the end of its batch and closes those it had. So a failure changes nothing."""
 cdef void connections_close_sockets(Listener* listener) noexcept nogil
 """Listen no longer, and remove the Unix socket's file."""
 cdef void connections_do_chores(Listener* listener) noexcept nogil
-"""Engine.listener_chores, at the end of a batch: weigh its clients and end the biggest beyond maxmemory-clients, listen
+"""Engine.net.chores, at the end of a batch: weigh its clients and end the biggest beyond maxmemory-clients, listen
 elsewhere, or nowhere. Requires the lock."""
 cdef void connections_weigh(Connection* connection) noexcept nogil
 """For maxmemory-clients. Requires the lock."""
@@ -154,9 +154,9 @@ cdef void connections_forget_adopted(Listener* listener) noexcept nogil
 cdef void connections_listen_for(Listener* listener, uint32_t interest) noexcept nogil
 """POLL_READ: accept; 0: leave new clients waiting."""
 cdef void connections_accept(Listener* listener, ListeningSocket* where) noexcept nogil
-cdef void connections_doom(Listener* listener, Connection* connection) noexcept nogil
+cdef void connections_close(Listener* listener, Connection* connection) noexcept nogil
 """Close it. The struct stays until the turn is over: lists and events may still name it."""
-cdef void connections_free_doomed(Listener* listener) noexcept nogil
+cdef void connections_free_closed(Listener* listener) noexcept nogil
 cdef void connections_watch_for(Listener* listener, Connection* connection, uint32_t interest) noexcept nogil
 cdef void connections_resume(Listener* listener, Connection* connection) noexcept nogil
 """Its kept requests may run again, at the beginning of the next turn."""
@@ -178,5 +178,5 @@ cdef inline bint connections_authenticated(Engine* engine, Session* session) noe
 
 cdef inline void connections_count_bytes(Engine* engine, Connection* connection) noexcept nogil:
     connection.session.bytes_in += connection.received
-    engine.bytes_in += connection.received
+    engine.statistics.bytes_in += connection.received
     connection.received = 0

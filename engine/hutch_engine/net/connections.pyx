@@ -29,17 +29,17 @@ cdef extern from "<unistd.h>" nogil:
 # ---- opening
 
 cdef void connections_release(Listener* listener) noexcept nogil:
-    free(listener.spare.arena)
-    free(listener.spare.requests)
-    free(listener.spare.round)
-    free(listener.spare.resumed)
-    words_clear(&listener.spare.words)
+    free(listener.inner.arena)
+    free(listener.inner.requests)
+    free(listener.inner.round)
+    free(listener.inner.resumed)
+    words_clear(&listener.inner.words)
     free(listener.arena)
     free(listener.requests)
     free(listener.connections)
     free(listener.round)
     free(listener.resumed)
-    free(listener.doomed)
+    free(listener.closed)
     words_clear(&listener.words)
     free(listener)
 
@@ -55,12 +55,12 @@ cdef bint connections_grow_list(Connection*** list, uint32_t capacity) noexcept 
 cdef bint connections_reserve(Listener* listener) noexcept nogil:
     """Room for one more connection in every list, so that listing one never fails. `resumed` may name a
     connection twice while it is being worked off."""
-    cdef uint32_t used = listener.connection_count + listener.doomed_count
+    cdef uint32_t used = listener.connection_count + listener.closed_count
     cdef uint32_t capacity = listener.connection_capacity * 2 if listener.connection_capacity else 64
     if used < listener.connection_capacity:
         return True
     if not (connections_grow_list(&listener.connections, capacity) and connections_grow_list(&listener.round, capacity)
-            and connections_grow_list(&listener.resumed, 2 * capacity) and connections_grow_list(&listener.doomed, capacity)):
+            and connections_grow_list(&listener.resumed, 2 * capacity) and connections_grow_list(&listener.closed, capacity)):
         return False
     listener.connection_capacity = capacity
     return True
@@ -224,11 +224,11 @@ cdef bint connections_open(Listener* listener, char* error_out, size_t error_siz
                 connections_close_sockets(listener)
                 return False
     lock_acquire(&engine.lock)
-    engine.tcp_port = bound_port
+    engine.net.tcp_port = bound_port
     engine.shutdown_asked = False            # it was the one before that was to end
-    engine.listener_chores &= ~<uint32_t>LISTENER_SHUTS
-    engine.wake_fd = listener.poller.wake_write_fd
-    engine.listening = listener
+    engine.net.chores &= ~<uint32_t>LISTENER_SHUTS
+    engine.net.wake_fd = listener.poller.wake_write_fd
+    engine.net.listening = listener
     lock_release(&engine.lock)
     return True
 
@@ -243,7 +243,7 @@ cdef Slice _slice_of_path(const char* path) noexcept nogil:
 # ---- listening elsewhere
 
 cdef bint connections_rebind(Engine* engine, Buffer* error_out) noexcept nogil:
-    cdef Listener* listener = <Listener*>engine.listening
+    cdef Listener* listener = <Listener*>engine.net.listening
     cdef char[4096] addresses
     cdef char[256] problem
     cdef ListeningSocket[LISTENER_SOCKETS_MAX] opened
@@ -281,8 +281,8 @@ cdef bint connections_rebind(Engine* engine, Buffer* error_out) noexcept nogil:
     memcpy(listener.adopted, opened, count * sizeof(ListeningSocket))
     listener.adopted_count = count
     listener.any_port = False
-    engine.tcp_port = port if count else 0
-    engine.listener_chores |= LISTENER_ADOPTS
+    engine.net.tcp_port = port if count else 0
+    engine.net.chores |= LISTENER_ADOPTS
     engine_wake_listener(engine)
     return True
 
@@ -313,9 +313,9 @@ cdef void _adopt(Listener* listener) noexcept nogil:
 
 
 cdef void connections_forget_adopted(Listener* listener) noexcept nogil:
-    if listener.engine.listener_chores & LISTENER_ADOPTS:
+    if listener.engine.net.chores & LISTENER_ADOPTS:
         _close_unless_kept(listener.adopted, listener.adopted_count, listener.sockets, listener.socket_count)
-        listener.engine.listener_chores &= ~<uint32_t>LISTENER_ADOPTS
+        listener.engine.net.chores &= ~<uint32_t>LISTENER_ADOPTS
     listener.adopted_count = 0
 
 
@@ -325,7 +325,7 @@ cdef void connections_do_chores(Listener* listener) noexcept nogil:
     cdef Engine* engine = listener.engine
     cdef Connection* connection
     cdef uint32_t i
-    if engine.listener_chores & LISTENER_WEIGHS:
+    if engine.net.chores & LISTENER_WEIGHS:
         for i in range(listener.round_count):
             connection = listener.round[i]
             if connection.ending != ENDING_CLOSED:
@@ -335,12 +335,12 @@ cdef void connections_do_chores(Listener* listener) noexcept nogil:
             connection = listener.round[i]
             if connection.session.flags & SESSION_CLOSE_NOW and connection.ending != ENDING_CLOSED:
                 connection.ending = ENDING_NOW
-    if engine.listener_chores & LISTENER_SHUTS:
+    if engine.net.chores & LISTENER_SHUTS:
         connections_forget_adopted(listener)
         connections_close_sockets(listener)
-        engine.listener_chores &= ~<uint32_t>LISTENER_SHUTS
-    elif engine.listener_chores & LISTENER_ADOPTS:
-        engine.listener_chores &= ~<uint32_t>LISTENER_ADOPTS
+        engine.net.chores &= ~<uint32_t>LISTENER_SHUTS
+    elif engine.net.chores & LISTENER_ADOPTS:
+        engine.net.chores &= ~<uint32_t>LISTENER_ADOPTS
         _adopt(listener)
 
 
@@ -417,17 +417,17 @@ cdef void _welcome(Listener* listener, int fd, bint unix_socket) noexcept nogil:
         free(connection)
         connection = NULL
     lock_acquire(&engine.lock)
-    if <int64_t>engine.socket_count >= engine.config.maxclients:
+    if <int64_t>engine.sessions.sockets >= engine.config.maxclients:
         refusal = _FULL
-        engine.connections_rejected += 1
+        engine.statistics.connections_rejected += 1
     elif not local and engine.config.protected_mode and engine.config.requirepass.length == 0:
         refusal = _DENIED
-        engine.connections_rejected += 1
+        engine.statistics.connections_rejected += 1
     elif connection != NULL:
         keepalive_s = engine.config.tcp_keepalive_s
         session = session_new(engine, SESSION_UNIX_SOCKET if unix_socket else 0, fd)
         if session != NULL:
-            engine.connections_received += 1
+            engine.statistics.connections_received += 1
             session.connection = connection
             buffer_append(&session.address, peer, peer_length)
             buffer_append(&session.local_address, here, here_length)
@@ -454,10 +454,10 @@ cdef void _welcome(Listener* listener, int fd, bint unix_socket) noexcept nogil:
     listener.connections[listener.connection_count] = connection
     listener.connection_count += 1
     if not poller_add(&listener.poller, fd, POLL_READ, connection):
-        connections_doom(listener, connection)
+        connections_close(listener, connection)
 
 
-cdef void connections_doom(Listener* listener, Connection* connection) noexcept nogil:
+cdef void connections_close(Listener* listener, Connection* connection) noexcept nogil:
     """Close it. The struct stays until the turn is over: lists and events may still name it."""
     cdef Connection* moved
     if connection.ending == ENDING_CLOSED:
@@ -469,8 +469,8 @@ cdef void connections_doom(Listener* listener, Connection* connection) noexcept 
     moved = listener.connections[listener.connection_count]
     listener.connections[connection.index] = moved
     moved.index = connection.index
-    listener.doomed[listener.doomed_count] = connection
-    listener.doomed_count += 1
+    listener.closed[listener.closed_count] = connection
+    listener.closed_count += 1
 
 
 cdef void _forget_resumed(Listener* listener, Connection* connection) noexcept nogil:
@@ -487,23 +487,23 @@ cdef inline bint _is_named(Listener* listener, Connection* connection) noexcept 
     return listener.nested and connection.born_turn != listener.turn
 
 
-cdef void connections_free_doomed(Listener* listener) noexcept nogil:
+cdef void connections_free_closed(Listener* listener) noexcept nogil:
     cdef Engine* engine = listener.engine
     cdef Connection* connection
     cdef uint32_t i
     cdef uint32_t kept = 0
-    if listener.doomed_count == 0:
+    if listener.closed_count == 0:
         return
     lock_acquire(&engine.lock)
-    for i in range(listener.doomed_count):
-        if not _is_named(listener, listener.doomed[i]):
-            connections_count_bytes(engine, listener.doomed[i])
-            session_free(listener.doomed[i].session)
+    for i in range(listener.closed_count):
+        if not _is_named(listener, listener.closed[i]):
+            connections_count_bytes(engine, listener.closed[i])
+            session_free(listener.closed[i].session)
     lock_release(&engine.lock)
-    for i in range(listener.doomed_count):
-        connection = listener.doomed[i]
+    for i in range(listener.closed_count):
+        connection = listener.closed[i]
         if _is_named(listener, connection):
-            listener.doomed[kept] = connection
+            listener.closed[kept] = connection
             kept += 1
             continue
         if connection.in_resumed:
@@ -514,7 +514,7 @@ cdef void connections_free_doomed(Listener* listener) noexcept nogil:
         buffer_clear(&connection.query)
         buffer_clear(&connection.sending)
         free(connection)
-    listener.doomed_count = kept
+    listener.closed_count = kept
 
 
 cdef void connections_watch_for(Listener* listener, Connection* connection, uint32_t interest) noexcept nogil:
@@ -543,4 +543,4 @@ cdef void connections_copy_limits(Listener* listener) noexcept nogil:
         listener.limits.query_bytes = INT64_MAX
     listener.stall_bytes = INT64_MAX if engine.config.output_limits[OUTPUT_NORMAL].hard_bytes else STALL_BYTES
     if unlikely(listener.postponed_count != 0):
-        listener.pause_left_ms = engine.pause_end_ms - clock_now_ms(&engine.clock)
+        listener.pause_left_ms = engine.pause.end_ms - clock_now_ms(&engine.clock)

@@ -3,7 +3,7 @@
 One thread runs it (listener_start makes a native one; listener_run uses the caller's). It alone touches
 Connections, their query buffers and what is on its way out (`sending`); a Session, its reply included, is
 touched only under the engine's lock. So other threads may append to any session's reply under the lock and
-call session_notice, and the bytes go out soon after.
+call session_wake, and the bytes go out soon after.
 """
 from libc.stddef cimport size_t
 from hutch_engine.net.connections cimport Connection, Listener
@@ -14,7 +14,7 @@ cdef Listener* listener_new(Engine* engine, bint portable_poller) noexcept nogil
 cdef bint listener_open(Listener* listener, char* error_out, size_t error_size) noexcept nogil
 """Bind and listen on every address of config.bind and on config.unixsocket. config.port 0 means no TCP,
 unless any_port asks for an ephemeral one. On failure False, a message in error_out, and nothing is left
-open. engine.tcp_port tells the port that was bound. Takes the engine's lock for a moment."""
+open. engine.net.tcp_port tells the port that was bound. Takes the engine's lock for a moment."""
 cdef bint listener_start(Listener* listener) noexcept nogil
 """Run the loop in a thread of its own. False when there is none to be had."""
 cdef void listener_run(Listener* listener) noexcept nogil

@@ -32,7 +32,7 @@ from hutch_engine.net.connections cimport (
     ARENA_BYTES, BATCH_REQUESTS, ENDING_AFTER_REPLY, ENDING_CLOSED, ENDING_NOT, ENDING_NOW, ENDING_PROTOCOL_ERROR,
     HELD_BLOCKED, HELD_NOT, HELD_POSTPONED, HELD_STALLED, READ_BYTES, Batch, Connection, ListeningSocket, Request,
     connections_accept, connections_authenticated, connections_close_sockets, connections_copy_limits,
-    connections_count_bytes, connections_do_chores, connections_doom, connections_forget_adopted, connections_free_doomed,
+    connections_count_bytes, connections_do_chores, connections_close, connections_forget_adopted, connections_free_closed,
     connections_grow_list, connections_hold,
     connections_join_round, connections_listen_for, connections_open, connections_release, connections_reserve, connections_resume,
     connections_watch_for, connections_weigh)
@@ -77,7 +77,7 @@ cdef Listener* listener_new(Engine* engine, bint portable_poller) noexcept nogil
     if listener == NULL:
         return NULL
     listener.engine = engine
-    words_init(&listener.spare.words, &engine.client_bytes)
+    words_init(&listener.inner.words, &engine.client_bytes)
     listener.arena = <char*>malloc(ARENA_BYTES)
     listener.requests = <Request*>malloc(BATCH_REQUESTS * sizeof(Request))
     words_init(&listener.words, &engine.client_bytes)
@@ -99,7 +99,7 @@ cdef bint listener_start(Listener* listener) noexcept nogil:
 
 cdef void listener_stop(Listener* listener) noexcept nogil:
     atomic_store32(&listener.stop_asked, 1)
-    atomic_store32(&listener.engine.socket_scripts_stop, 1)
+    atomic_store32(&listener.engine.scripts.stop_of_sockets, 1)
     poller_wake(&listener.poller)
     if listener.thread_runs:
         thread_join(listener.thread)
@@ -111,20 +111,20 @@ cdef void listener_free(Listener* listener) noexcept nogil:
     listener_stop(listener)
     # Before its own are closed: what it was to take and what it has are partly the same.
     lock_acquire(&engine.lock)
-    engine.listening = NULL              # nobody has it open other sockets any more
+    engine.net.listening = NULL              # nobody has it open other sockets any more
     connections_forget_adopted(listener)
     lock_release(&engine.lock)
     while listener.connection_count:
-        connections_doom(listener, listener.connections[listener.connection_count - 1])
-    connections_free_doomed(listener)
+        connections_close(listener, listener.connections[listener.connection_count - 1])
+    connections_free_closed(listener)
     lock_acquire(&engine.lock)
-    engine.wake_fd = -1
+    engine.net.wake_fd = -1
     connections_close_sockets(listener)
-    engine.listener_awake = False        # what came after its last look wakes the next one again
-    engine.tcp_port = 0
-    engine.serve_others = NULL
-    engine.listening = NULL
-    atomic_store32(&engine.socket_scripts_stop, 0)
+    engine.sessions.listener_awake = False        # what came after its last look wakes the next one again
+    engine.net.tcp_port = 0
+    engine.scripts.serve_others = NULL
+    engine.net.listening = NULL
+    atomic_store32(&engine.scripts.stop_of_sockets, 0)
     lock_release(&engine.lock)
     poller_clear(&listener.poller)
     connections_release(listener)
@@ -149,7 +149,7 @@ cdef void _read(Listener* listener, Connection* connection) noexcept nogil:
             if missing < room:
                 room = missing
         if not buffer_reserve(query, room):
-            connections_doom(listener, connection)
+            connections_close(listener, connection)
             return
         # It may lie elsewhere now, whether or not there is anything to read: others were served meanwhile, and what was there is taken.
         parser_moved(&connection.parser, query.data, query.length, connection.parser.start)
@@ -177,12 +177,12 @@ cdef void _read(Listener* listener, Connection* connection) noexcept nogil:
         if unlikely(<int64_t>(connection.parser.length - connection.parser.start) > listener.limits.query_bytes):
             connection.ending = ENDING_NOW
             lock_acquire(&listener.engine.lock)
-            listener.engine.query_limit_closes += 1
+            listener.engine.statistics.query_limit_closes += 1
             lock_release(&listener.engine.lock)
             return
         _decode(listener, connection)
     elif got != SOCKET_WAIT:
-        connections_doom(listener, connection)
+        connections_close(listener, connection)
 
 
 cdef inline const Command* _find_command(Listener* listener, Connection* connection, Slice name) noexcept nogil:
@@ -329,7 +329,7 @@ cdef inline void _execute_one(Listener* listener, Request* request) noexcept nog
 
 cdef inline uint64_t _spent(const Engine* engine, uint64_t began) noexcept nogil:
     """On commands, since then; 0 after a script that let others in."""
-    return engine.batch_ticks - began if engine.batch_ticks else 0
+    return engine.execution.batch_ticks - began if engine.execution.batch_ticks else 0
 
 
 cdef void _execute_all(Listener* listener) noexcept nogil:
@@ -337,24 +337,24 @@ cdef void _execute_all(Listener* listener) noexcept nogil:
     cdef uint64_t began = ticks()
     cdef uint32_t i
     engine.keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)
-    engine.batch_ticks = began
-    engine.gathering = True
+    engine.execution.batch_ticks = began
+    engine.execution.gathering = True
     for i in range(listener.request_count):
         if unlikely(listener.requests[i].connection == NULL):
             continue                           # was run while a script let others in
         listener.request_at = i
         _execute_one(listener, &listener.requests[i])
         if unlikely(i % GIVE_WAY_EVERY == GIVE_WAY_EVERY - 1) and lock_is_wanted(&engine.lock):
-            engine.loop_command_ticks += _spent(engine, began)
-            engine.batch_ticks = 0             # others' commands are not this batch's
+            engine.statistics.loop_command_ticks += _spent(engine, began)
+            engine.execution.batch_ticks = 0             # others' commands are not this batch's
             lock_give_way(&engine.lock)
             engine.keyspace.access_clock = <uint32_t>clock_coarse_s(&engine.clock)
             began = ticks()
-            engine.batch_ticks = began
-    engine.loop_command_ticks += _spent(engine, began)
-    engine.batch_ticks = 0
-    engine.gathering = False
-    if unlikely(engine.changed.length != 0):
+            engine.execution.batch_ticks = began
+    engine.statistics.loop_command_ticks += _spent(engine, began)
+    engine.execution.batch_ticks = 0
+    engine.execution.gathering = False
+    if unlikely(engine.tracking.changed.length != 0):
         tracking_broadcast(engine)
 
 
@@ -393,7 +393,7 @@ cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) 
         # Redis says nothing to who wanted no replies, and then leaves the connection open for nothing: we close it.
         if not session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP):
             reply_error(&session.reply, connection.parser.error)
-        engine.error_replies += 1
+        engine.statistics.error_replies += 1
         session.flags |= SESSION_CLOSE_AFTER_REPLY
     connection.authenticated = connections_authenticated(engine, session)
     session.argument_bytes = 0
@@ -403,7 +403,7 @@ cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) 
     if unlikely(_unsent(connection) > OUTPUT_NOT_COUNTED_BYTES or connection.soft_limit_since_us != 0):
         if not session.flags & SESSION_CLOSE_NOW and _is_over_limit(listener, connection):
             session.flags |= SESSION_CLOSE_NOW
-            engine.output_limit_closes += 1
+            engine.statistics.output_limit_closes += 1
     if turn_is_over or session.reply.buffer.length > TAKE_EARLY_BYTES:
         _take_replies(connection)
     if turn_is_over:
@@ -418,23 +418,23 @@ cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) 
             connection.ending = ENDING_AFTER_REPLY
 
 
-cdef void _take_noticed(Listener* listener) noexcept nogil:
+cdef void _take_wake_queue(Listener* listener) noexcept nogil:
     """Sessions that somebody has something for, this batch's commands not least: they join the round. Those of a
     batch around this one stay in the list. Requires the lock."""
     cdef Engine* engine = listener.engine
-    cdef Session** link = &engine.noticed_first
+    cdef Session** link = &engine.sessions.wake_first
     cdef Session* session
     cdef Connection* connection
-    engine.noticed_last = NULL
+    engine.sessions.wake_last = NULL
     while link[0] != NULL:
         session = link[0]
         connection = <Connection*>session.connection
         if unlikely(connection.in_outer_round):
-            engine.noticed_last = session
-            link = &session.next_noticed
+            engine.sessions.wake_last = session
+            link = &session.next_to_wake
             continue
-        link[0] = session.next_noticed
-        session.noticed = False
+        link[0] = session.next_to_wake
+        session.in_wake_queue = False
         if connection.ending == ENDING_CLOSED:
             continue
         if connection.held == HELD_BLOCKED and not session.flags & SESSION_BLOCKED:
@@ -445,9 +445,9 @@ cdef void _take_noticed(Listener* listener) noexcept nogil:
 cdef inline void _count(Listener* listener) noexcept nogil:
     """What INFO tells of the loop. Requires the lock."""
     cdef Engine* engine = listener.engine
-    engine.socket_reads += listener.reads
-    engine.loop_turns += listener.turns_done
-    engine.loop_ticks += listener.busy_ticks
+    engine.statistics.socket_reads += listener.reads
+    engine.statistics.loop_turns += listener.turns_done
+    engine.statistics.loop_ticks += listener.busy_ticks
     listener.reads = 0
     listener.turns_done = 0
     listener.busy_ticks = 0
@@ -464,7 +464,7 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
         return
     lock_acquire(&engine.lock)
     listener.current = current
-    engine.listener_awake = True
+    engine.sessions.listener_awake = True
     _count(listener)
     connections_copy_limits(listener)
     if listener.request_count > 1:
@@ -473,16 +473,16 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
         _prefetch(listener)
     for i in range(listener.round_count):
         _before(listener, listener.round[i])
-    if unlikely(engine.listener_chores != 0):
+    if unlikely(engine.net.chores != 0):
         connections_do_chores(listener)
     _execute_all(listener)
-    _take_noticed(listener)
-    engine.listener_awake = False
+    _take_wake_queue(listener)
+    engine.sessions.listener_awake = False
     for i in range(listener.round_count):
         connection = listener.round[i]
         if likely(connection.ending != ENDING_CLOSED):
             _after(listener, connection, connection != current)
-    if unlikely(engine.listener_chores != 0):
+    if unlikely(engine.net.chores != 0):
         connections_do_chores(listener)
     engine_leave(engine)
     listener.request_count = 0
@@ -504,7 +504,7 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
 
 cdef void _settle(Listener* listener, Connection* connection, bint turn_is_over) noexcept nogil:
     if unlikely(connection.ending == ENDING_NOW):
-        connections_doom(listener, connection)
+        connections_close(listener, connection)
         return
     if likely(connection.sending.length != 0) and not connection.interest & POLL_WRITE:
         _send(listener, connection)
@@ -514,7 +514,7 @@ cdef void _settle(Listener* listener, Connection* connection, bint turn_is_over)
         return
     if unlikely(connection.ending == ENDING_AFTER_REPLY):
         if connection.sending.length == 0:
-            connections_doom(listener, connection)
+            connections_close(listener, connection)
         else:
             connections_watch_for(listener, connection, POLL_WRITE)
         return
@@ -544,7 +544,7 @@ cdef void _keep_rest(Listener* listener, Connection* connection) noexcept nogil:
     else:
         # The next read needs this much, so that it does not move again what was kept here.
         if not buffer_reserve(query, rest + _expected(connection)):
-            connections_doom(listener, connection)
+            connections_close(listener, connection)
             return
         buffer_append(query, connection.parser.data + start, rest)
     parser_moved(&connection.parser, query.data, rest, 0)
@@ -562,12 +562,12 @@ cdef void _send(Listener* listener, Connection* connection) noexcept nogil:
     cdef ssize_t put = socket_write(connection.fd, sending.data + connection.sent, length)
     if put > 0:
         # Now, and not when the lock is held again: who asks next is to see it.
-        atomic_add64(&listener.engine.bytes_out, <uint64_t>put)
-        atomic_add64(&listener.engine.socket_writes, 1)
+        atomic_add64(&listener.engine.statistics.bytes_out, <uint64_t>put)
+        atomic_add64(&listener.engine.statistics.socket_writes, 1)
         atomic_add64(&connection.session.bytes_out, <uint64_t>put)
         connection.sent += <size_t>put
     elif put == SOCKET_FAILED:
-        connections_doom(listener, connection)
+        connections_close(listener, connection)
         return
     if likely(connection.sent == sending.length):
         sending.length = 0
@@ -595,7 +595,7 @@ cdef void _writable(Listener* listener, Connection* connection) noexcept nogil:
     if connection.sending.length:
         connections_watch_for(listener, connection, connection.interest | POLL_WRITE)
     elif connection.ending == ENDING_AFTER_REPLY:
-        connections_doom(listener, connection)
+        connections_close(listener, connection)
     elif connection.held == HELD_STALLED:
         connections_watch_for(listener, connection, POLL_READ)
         connections_resume(listener, connection)
@@ -617,16 +617,16 @@ cdef void _look_around(Listener* listener) noexcept nogil:
     cdef Connection* connection
     cdef uint32_t i
     lock_acquire(&engine.lock)
-    _take_noticed(listener)
-    engine.listener_awake = False
-    if listener.postponed_count and (engine.pause_kind == PAUSE_NONE
-                                     or clock_now_ms(&engine.clock) >= engine.pause_end_ms):
+    _take_wake_queue(listener)
+    engine.sessions.listener_awake = False
+    if listener.postponed_count and (engine.pause.kind == PAUSE_NONE
+                                     or clock_now_ms(&engine.clock) >= engine.pause.end_ms):
         for i in range(listener.connection_count):
             connection = listener.connections[i]
             if connection.held == HELD_POSTPONED:
                 connection.session.flags &= ~<uint32_t>SESSION_POSTPONED
                 connections_resume(listener, connection)
-    if unlikely(engine.listener_chores != 0):
+    if unlikely(engine.net.chores != 0):
         connections_do_chores(listener)
     lock_release(&engine.lock)
     _run(listener, NULL)
@@ -639,7 +639,7 @@ cdef void _visit(Listener* listener, Connection* connection) noexcept nogil:
     cdef int64_t idle_us = listener.now_us - session.used_us
     connections_count_bytes(engine, connection)
     session.output_bytes = connection.sending.length - connection.sent
-    if engine.listener_chores & LISTENER_WEIGHS:
+    if engine.net.chores & LISTENER_WEIGHS:
         connections_weigh(connection)
     if engine.config.timeout_s and idle_us > engine.config.timeout_s * 1000000 and \
             not session.flags & (SESSION_BLOCKED | SESSION_POSTPONED | SESSION_SUBSCRIBED | SESSION_REPLICA
@@ -647,7 +647,7 @@ cdef void _visit(Listener* listener, Connection* connection) noexcept nogil:
         session.flags |= SESSION_CLOSE_NOW
     if _unsent(connection) > OUTPUT_NOT_COUNTED_BYTES and _is_over_limit(listener, connection):
         session.flags |= SESSION_CLOSE_NOW
-        engine.output_limit_closes += 1
+        engine.statistics.output_limit_closes += 1
     if idle_us > IDLE_US:
         if session.reply.buffer.length == 0 and session.reply.buffer.capacity:
             buffer_clear(&session.reply.buffer)
@@ -675,7 +675,7 @@ cdef void _tick(Listener* listener) noexcept nogil:
             break
         _visit(listener, listener.connections[listener.visited])
         listener.visited += 1
-    if unlikely(engine.listener_chores != 0):
+    if unlikely(engine.net.chores != 0):
         connections_do_chores(listener)
     engine_leave(engine)
     _run(listener, NULL)
@@ -723,25 +723,25 @@ cdef void _serve(Listener* listener, Connection* connection, uint32_t ready) noe
         # An error or a hang-up is learnt by reading, behind what was sent before it.
         _read(listener, connection)
     elif ready & ~<uint32_t>(POLL_READ | POLL_WRITE):
-        connections_doom(listener, connection)
+        connections_close(listener, connection)
 
 
 # ---- a script of one of our clients overruns its time: the others are served from inside of it
 
-cdef bint _spare_ready(Listener* listener) noexcept nogil:
-    cdef Batch* spare = &listener.spare
-    if spare.arena == NULL:
-        spare.arena = <char*>malloc(ARENA_BYTES)
-    if spare.requests == NULL:
-        spare.requests = <Request*>malloc(BATCH_REQUESTS * sizeof(Request))
-    if spare.arena == NULL or spare.requests == NULL:
+cdef bint _inner_batch_ready(Listener* listener) noexcept nogil:
+    cdef Batch* inner = &listener.inner
+    if inner.arena == NULL:
+        inner.arena = <char*>malloc(ARENA_BYTES)
+    if inner.requests == NULL:
+        inner.requests = <Request*>malloc(BATCH_REQUESTS * sizeof(Request))
+    if inner.arena == NULL or inner.requests == NULL:
         return False
-    if listener.spare_capacity == listener.connection_capacity:
+    if listener.inner_capacity == listener.connection_capacity:
         return True
-    listener.spare_capacity = 0
-    if not connections_grow_list(&spare.round, listener.connection_capacity) or not connections_grow_list(&spare.resumed, 2 * listener.connection_capacity):
+    listener.inner_capacity = 0
+    if not connections_grow_list(&inner.round, listener.connection_capacity) or not connections_grow_list(&inner.resumed, 2 * listener.connection_capacity):
         return False
-    listener.spare_capacity = listener.connection_capacity
+    listener.inner_capacity = listener.connection_capacity
     return True
 
 
@@ -782,7 +782,7 @@ cdef void _release_others(Listener* listener) noexcept nogil:
 
 
 cdef void _exchange(Listener* listener) noexcept nogil:
-    """The present batch and the spare one."""
+    """The present batch and the inner one."""
     cdef Batch batch
     batch.round = listener.round
     batch.round_count = listener.round_count
@@ -793,22 +793,22 @@ cdef void _exchange(Listener* listener) noexcept nogil:
     batch.words = listener.words
     batch.arena = listener.arena
     batch.arena_used = listener.arena_used
-    listener.round = listener.spare.round
-    listener.round_count = listener.spare.round_count
-    listener.resumed = listener.spare.resumed
-    listener.resumed_count = listener.spare.resumed_count
-    listener.requests = listener.spare.requests
-    listener.request_count = listener.spare.request_count
-    listener.words = listener.spare.words
-    listener.arena = listener.spare.arena
-    listener.arena_used = listener.spare.arena_used
-    listener.spare = batch
+    listener.round = listener.inner.round
+    listener.round_count = listener.inner.round_count
+    listener.resumed = listener.inner.resumed
+    listener.resumed_count = listener.inner.resumed_count
+    listener.requests = listener.inner.requests
+    listener.request_count = listener.inner.request_count
+    listener.words = listener.inner.words
+    listener.arena = listener.inner.arena
+    listener.arena_used = listener.inner.arena_used
+    listener.inner = batch
 
 
 cdef void _return(Listener* listener, uint32_t capacity) noexcept nogil:
     """Back to the batch that was interrupted. When connections came, its lists are too short by now: what is in them
     moves to the longer ones."""
-    cdef Batch* outer = &listener.spare
+    cdef Batch* outer = &listener.inner
     cdef Connection** swapped
     # What was resumed meanwhile runs when the script is over.
     if outer.resumed_count:
@@ -827,13 +827,13 @@ cdef void _return(Listener* listener, uint32_t capacity) noexcept nogil:
     listener.round_count = 0
     _exchange(listener)
     if capacity != listener.connection_capacity:
-        listener.spare_capacity = 0          # now these are the short ones
+        listener.inner_capacity = 0          # now these are the short ones
 
 
 cdef bint _serve_others(Engine* engine) noexcept nogil:
-    """Engine.serve_others: one turn of the loop, in the middle of a batch, for those who are not part of it. Is called
+    """Engine.scripts.serve_others: one turn of the loop, in the middle of a batch, for those who are not part of it. Is called
     without the lock. True: the loop is to end, and with it the script."""
-    cdef Listener* listener = <Listener*>engine.listening
+    cdef Listener* listener = <Listener*>engine.net.listening
     cdef PollerEvent[POLLER_EVENTS_MAX] events
     cdef Connection* connection
     cdef void* owner
@@ -843,7 +843,7 @@ cdef bint _serve_others(Engine* engine) noexcept nogil:
     cdef int count, i
     if atomic_load32(&listener.stop_asked):
         return True
-    if not _spare_ready(listener):
+    if not _inner_batch_ready(listener):
         return False
     capacity = listener.connection_capacity
     memcpy(events, listener.poller.events, sizeof(events))
@@ -862,7 +862,7 @@ cdef bint _serve_others(Engine* engine) noexcept nogil:
     _run(listener, NULL)
     if listener.poller.woken:
         listener.missed_wake = True          # looked at when the script is over
-    connections_free_doomed(listener)
+    connections_free_closed(listener)
     _return(listener, capacity)
     listener.nested = False
     listener.current = current
@@ -878,8 +878,8 @@ cdef void listener_run(Listener* listener) noexcept nogil:
     cdef void* owner
     cdef uint64_t began
     lock_acquire(&listener.engine.lock)
-    listener.engine.listening = listener
-    listener.engine.serve_others = _serve_others
+    listener.engine.net.listening = listener
+    listener.engine.scripts.serve_others = _serve_others
     lock_release(&listener.engine.lock)
     listener.now_us = monotonic_us()
     listener.tick_us = listener.now_us
@@ -902,9 +902,9 @@ cdef void listener_run(Listener* listener) noexcept nogil:
             _look_around(listener)
         if unlikely(listener.now_us >= listener.tick_us):
             _tick(listener)
-        connections_free_doomed(listener)
+        connections_free_closed(listener)
         listener.turns_done += 1
         listener.busy_ticks += ticks() - began
     # What was answered before the end was asked for should still arrive.
     _look_around(listener)
-    connections_free_doomed(listener)
+    connections_free_closed(listener)

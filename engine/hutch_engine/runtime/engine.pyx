@@ -41,40 +41,40 @@ cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept
     cdef int kind
     memset(engine, 0, sizeof(Engine))
     lock_init(&engine.lock)
-    signal_init(&engine.housekeeping)
-    signal_init(&engine.pause_over)
+    signal_init(&engine.housekeeping.signal)
+    signal_init(&engine.pause.over)
     heap_init(&engine.heap)
     clock_init(&engine.clock)
     random_init(&engine.random, seed)
     hutch_watch_forks()
     engine.forks = &hutch_forks
     engine.fork_generation = hutch_forks
-    engine.wake_fd = -1
-    engine.housekeeping_wakes_ms = INT64_MAX
-    engine.started_us = monotonic_us()
-    random_hex(&engine.random, engine.run_id, 40)
-    random_hex(&engine.random, engine.replication_id, 40)
-    memset(engine.replication_id2, 48, 40)
+    engine.net.wake_fd = -1
+    engine.housekeeping.wakes_ms = INT64_MAX
+    engine.statistics.started_us = monotonic_us()
+    random_hex(&engine.random, engine.replication.run_id, 40)
+    random_hex(&engine.random, engine.replication.id, 40)
+    memset(engine.replication.id2, 48, 40)
     config_init(&engine.config)
     engine.config.databases = databases
     if not keyspace_init(&engine.keyspace, &engine.heap, &engine.clock, &engine.random, databases):
         return False
-    table_init(&engine.watched, &engine.heap, &engine.keyspace.hash_key, WATCHED_KEY_OFFSET)
-    table_init(&engine.blocked, &engine.heap, &engine.keyspace.hash_key, BLOCKED_KEY_OFFSET)
+    table_init(&engine.watches.keys, &engine.heap, &engine.keyspace.hash_key, WATCHED_KEY_OFFSET)
+    table_init(&engine.waiting.keys, &engine.heap, &engine.keyspace.hash_key, BLOCKED_KEY_OFFSET)
     for kind in range(TOPIC_KINDS):
-        table_init(&engine.topics[kind], &engine.heap, &engine.keyspace.hash_key, TOPIC_NAME_OFFSET)
-    table_init(&engine.subscriptions, &engine.heap, &engine.keyspace.hash_key, SUBSCRIPTION_NAME_OFFSET)
-    buffer_init(&engine.message, NULL)
-    buffer_init(&engine.changed, NULL)
+        table_init(&engine.pubsub.topics[kind], &engine.heap, &engine.keyspace.hash_key, TOPIC_NAME_OFFSET)
+    table_init(&engine.pubsub.subscriptions, &engine.heap, &engine.keyspace.hash_key, SUBSCRIPTION_NAME_OFFSET)
+    buffer_init(&engine.pubsub.message, NULL)
+    buffer_init(&engine.tracking.changed, NULL)
     engine.keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
     engine.keyspace.guard = &engine.lock
-    engine.stats = <CommandStats*>heap_try_zeroed(&engine.heap, command_table_ids(), sizeof(CommandStats))
-    if engine.stats == NULL:
+    engine.statistics.commands = <CommandStats*>heap_try_zeroed(&engine.heap, command_table_ids(), sizeof(CommandStats))
+    if engine.statistics.commands == NULL:
         engine_clear(engine)
         return False
-    engine.startup_bytes = engine_used_memory(engine)
-    engine.start_housekeeping = housekeeping_start
-    engine.flags_of_script = flags_of_script
+    engine.statistics.startup_bytes = engine_used_memory(engine)
+    engine.housekeeping.start = housekeeping_start
+    engine.scripts.flags_of_script = flags_of_script
     waiting_check()
     pubsub_check()
     return True
@@ -85,24 +85,24 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     cdef uint32_t i
     engine.keyspace.guard = NULL         # nobody else looks any more
     scripting_free(engine)
-    while engine.sessions != NULL:
-        session_free(engine.sessions)
-    while engine.ended != NULL:
-        session_free(engine.ended)
-    table_clear(&engine.watched)
-    table_clear(&engine.blocked)
+    while engine.sessions.first != NULL:
+        session_free(engine.sessions.first)
+    while engine.sessions.ended != NULL:
+        session_free(engine.sessions.ended)
+    table_clear(&engine.watches.keys)
+    table_clear(&engine.waiting.keys)
     for kind in range(TOPIC_KINDS):
-        table_clear(&engine.topics[kind])
-    table_clear(&engine.subscriptions)
-    buffer_clear(&engine.message)
-    buffer_clear(&engine.changed)
-    heap_free(&engine.heap, engine.waits, sizeof(Wheel))
-    engine.waits = NULL
+        table_clear(&engine.pubsub.topics[kind])
+    table_clear(&engine.pubsub.subscriptions)
+    buffer_clear(&engine.pubsub.message)
+    buffer_clear(&engine.tracking.changed)
+    heap_free(&engine.heap, engine.waiting.time_outs, sizeof(Wheel))
+    engine.waiting.time_outs = NULL
     keyspace_clear(&engine.keyspace)
     config_clear(&engine.config)
-    for i in range(command_table_ids() if engine.stats != NULL else 0):
-        free(engine.stats[i].latency)
-    heap_free(&engine.heap, engine.stats, command_table_ids() * sizeof(CommandStats))
-    engine.stats = NULL
+    for i in range(command_table_ids() if engine.statistics.commands != NULL else 0):
+        free(engine.statistics.commands[i].latency)
+    heap_free(&engine.heap, engine.statistics.commands, command_table_ids() * sizeof(CommandStats))
+    engine.statistics.commands = NULL
     heap_clear(&engine.heap)
     # The lock, the signals and the deferred frees stay usable: threads may still come, to find the engine closed.

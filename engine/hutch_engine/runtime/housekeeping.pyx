@@ -30,23 +30,23 @@ cdef enum:
 
 
 cdef bint housekeeping_start(Engine* engine) noexcept nogil:
-    if not thread_start(_main, engine, b"hutch-housekeep", 0, &engine.housekeeping_thread):
+    if not thread_start(_main, engine, b"hutch-housekeep", 0, &engine.housekeeping.thread):
         return False
-    engine.housekeeping_runs = True
+    engine.housekeeping.runs = True
     return True
 
 
 cdef void housekeeping_stop(Engine* engine) noexcept nogil:
     cdef bint runs
     lock_acquire(&engine.lock)
-    engine.stopping = True
-    runs = engine.housekeeping_runs
+    engine.housekeeping.stopping = True
+    runs = engine.housekeeping.runs
     lock_release(&engine.lock)
     if runs:
-        signal_raise(&engine.housekeeping)
-        thread_join(engine.housekeeping_thread)
+        signal_raise(&engine.housekeeping.signal)
+        thread_join(engine.housekeeping.thread)
         lock_acquire(&engine.lock)
-        engine.housekeeping_runs = False
+        engine.housekeeping.runs = False
         lock_release(&engine.lock)
 
 
@@ -54,38 +54,38 @@ cdef bint _slice(Engine* engine) noexcept nogil:
     """One round of bounded work; True when more waits."""
     cdef Keyspace* keyspace = &engine.keyspace
     cdef bint more = False
-    if engine.busy:
+    if engine.scripts.busy:
         return False                     # for a script that runs, time stands still; it wakes us at its end
     keyspace.now_ms = 0
     keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
-    if not engine.cron_paused:
+    if not engine.housekeeping.cron_paused:
         if keyspace_expire_due(keyspace, EXPIRE_SLICE):
             more = True
-        if engine.chores & CHORE_LAZY_FREE and not keyspace_free_some(keyspace, FREE_SLICE):
-            engine.chores &= ~<uint32_t>CHORE_LAZY_FREE
-        if engine.chores & CHORE_RESIZE and not keyspace_resize_some(keyspace, RESIZE_SLICE):
-            engine.chores &= ~<uint32_t>CHORE_RESIZE
+        if engine.housekeeping.chores & CHORE_LAZY_FREE and not keyspace_free_some(keyspace, FREE_SLICE):
+            engine.housekeeping.chores &= ~<uint32_t>CHORE_LAZY_FREE
+        if engine.housekeeping.chores & CHORE_RESIZE and not keyspace_resize_some(keyspace, RESIZE_SLICE):
+            engine.housekeeping.chores &= ~<uint32_t>CHORE_RESIZE
     if serve_time_outs(engine, WAIT_SLICE):
         more = True
     if tracking_limit(engine):
         more = True
-    if engine.pause_kind != PAUSE_NONE and clock_now_ms(&engine.clock) >= engine.pause_end_ms:
+    if engine.pause.kind != PAUSE_NONE and clock_now_ms(&engine.clock) >= engine.pause.end_ms:
         engine_end_pause(engine)
         more = True                      # what came due meanwhile
-    if aftermath_is_due(engine) or engine.ready_first != NULL:       # those whom a pause has kept waiting are in that chain
+    if aftermath_is_due(engine) or engine.waiting.ready_first != NULL:       # those whom a pause has kept waiting are in that chain
         aftermath(engine)
-    return more or (engine.chores & CHORE_LAZY_FREE and not engine.cron_paused)
+    return more or (engine.housekeeping.chores & CHORE_LAZY_FREE and not engine.housekeeping.cron_paused)
 
 
 cdef int64_t _next_ms(Engine* engine) noexcept nogil:
-    cdef int64_t wake = INT64_MAX if engine.cron_paused else keyspace_next_deadline_ms(&engine.keyspace)
+    cdef int64_t wake = INT64_MAX if engine.housekeeping.cron_paused else keyspace_next_deadline_ms(&engine.keyspace)
     if wake != INT64_MAX:
         wake += DEADLINE_PASSED_MS
-    if engine.pause_kind != PAUSE_NONE and engine.pause_end_ms < wake:
-        wake = engine.pause_end_ms
+    if engine.pause.kind != PAUSE_NONE and engine.pause.end_ms < wake:
+        wake = engine.pause.end_ms
     if waiting_next_ms(engine) < wake:
         wake = waiting_next_ms(engine)
-    return INT64_MAX if engine.busy else wake
+    return INT64_MAX if engine.scripts.busy else wake
 
 
 cdef void _main(void* context) noexcept nogil:
@@ -94,8 +94,8 @@ cdef void _main(void* context) noexcept nogil:
     cdef uint32_t ticket
     cdef uint32_t slices = 0
     lock_acquire(&engine.lock)
-    while not engine.stopping:
-        engine.housekeeping_wakes_ms = 0
+    while not engine.housekeeping.stopping:
+        engine.housekeeping.wakes_ms = 0
         if _slice(engine):
             slices += 1
             if slices % SLICES_AWAKE:
@@ -105,19 +105,19 @@ cdef void _main(void* context) noexcept nogil:
                 thread_pause_us(PAUSE_US)
                 lock_acquire(&engine.lock)
             continue
-        ticket = signal_prepare(&engine.housekeeping)
+        ticket = signal_prepare(&engine.housekeeping.signal)
         wake = _next_ms(engine)
-        engine.housekeeping_wakes_ms = wake
+        engine.housekeeping.wakes_ms = wake
         engine.keyspace.earliest_added_ms = INT64_MAX
         timeout_us = -1
         # A held clock stands still: whoever moves it raises the signal.
         if wake != INT64_MAX and not engine.clock.held:
             now = clock_now_ms(&engine.clock)
             timeout_us = 1000 * (wake - now if wake - now < LONGEST_SLEEP_MS else LONGEST_SLEEP_MS) if wake > now else 0
-        if engine.chores & CHORE_RESIZE and not engine.cron_paused and not engine.busy and (timeout_us < 0 or timeout_us > RESIZE_PAUSE_US):
+        if engine.housekeeping.chores & CHORE_RESIZE and not engine.housekeeping.cron_paused and not engine.scripts.busy and (timeout_us < 0 or timeout_us > RESIZE_PAUSE_US):
             timeout_us = RESIZE_PAUSE_US
         engine_leave(engine)
         if timeout_us != 0:
-            signal_wait(&engine.housekeeping, ticket, timeout_us)
+            signal_wait(&engine.housekeeping.signal, ticket, timeout_us)
         lock_acquire(&engine.lock)
     engine_leave(engine)

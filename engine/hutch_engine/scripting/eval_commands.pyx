@@ -83,8 +83,8 @@ cdef inline void _used(Scripting* scripting, Script* script) noexcept nogil:
 
 
 cdef inline void _figures(Scripting* scripting) noexcept nogil:
-    scripting.engine.script_figures.scripts = table_count(&scripting.scripts)
-    scripting.engine.script_figures.scripts_bytes = scripting.scripts_bytes
+    scripting.engine.scripts.figures.scripts = table_count(&scripting.scripts)
+    scripting.engine.scripts.figures.scripts_bytes = scripting.scripts_bytes
 
 
 cdef void _forget(Scripting* scripting, Script* script) noexcept nogil:
@@ -170,7 +170,7 @@ cdef Script* _make(Call* call, Interpreter* interpreter, Slice text, uint64_t te
     if not read or not _compiled(call, interpreter, slice_of(text.data + shebang.length, text.length - shebang.length), &reference):
         return NULL
     while not loaded and scripting.evictable >= EVICTABLE_MAX:
-        engine.script_figures.scripts_evicted += 1
+        engine.scripts.figures.scripts_evicted += 1
         _forget(scripting, scripting.oldest)
     script = <Script*>heap_try_alloc(&engine.heap, bytes)
     if script == NULL:

@@ -17,5 +17,5 @@ cdef void cmd_function_restore(Call* call) noexcept nogil
 cdef void cmd_function_kill(Call* call) noexcept nogil
 cdef void cmd_function_help(Call* call) noexcept nogil
 cdef uint64_t flags_of_script(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
-"""Engine.flags_of_script, for EVAL's family and FCALL's: what a shebang line or a function's flags say of writing and
+"""Engine.scripts.flags_of_script, for EVAL's family and FCALL's: what a shebang line or a function's flags say of writing and
 of memory is believed, whatever the command may do."""

@@ -213,9 +213,9 @@ cdef bint _sum(void* context, void* entry) noexcept nogil:
 cdef void _figures(Scripting* scripting) noexcept nogil:
     cdef uint64_t bytes = 0
     table_each(&scripting.libraries, _sum, &bytes)
-    scripting.engine.script_figures.libraries = table_count(&scripting.libraries)
-    scripting.engine.script_figures.functions = table_count(&scripting.function_table)
-    scripting.engine.script_figures.functions_bytes = bytes
+    scripting.engine.scripts.figures.libraries = table_count(&scripting.libraries)
+    scripting.engine.scripts.figures.functions = table_count(&scripting.function_table)
+    scripting.engine.scripts.figures.functions_bytes = bytes
 
 
 cdef bint _collect(void* context, void* entry) noexcept nogil:

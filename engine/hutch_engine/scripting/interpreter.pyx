@@ -121,9 +121,9 @@ cdef void* _allocate(void* context, void* block, size_t old_size, size_t new_siz
             found = _resized(heap, block, old_size, new_size)
     interpreter.bytes += heap.used_bytes - before
     if interpreter.for_functions:
-        interpreter.engine.script_figures.functions_vm_bytes = interpreter.bytes
+        interpreter.engine.scripts.figures.functions_vm_bytes = interpreter.bytes
     else:
-        interpreter.engine.script_figures.eval_vm_bytes = interpreter.bytes
+        interpreter.engine.scripts.figures.eval_vm_bytes = interpreter.bytes
     return found
 
 
@@ -205,7 +205,7 @@ cdef bint _free_script(void* context, void* entry) noexcept nogil:
 
 
 cdef void scripting_free(Engine* engine) noexcept nogil:
-    cdef Scripting* scripting = <Scripting*>engine.scripting
+    cdef Scripting* scripting = <Scripting*>engine.scripts.interpreters
     if scripting == NULL:
         return
     table_each(&scripting.scripts, _free_script, engine)
@@ -216,7 +216,7 @@ cdef void scripting_free(Engine* engine) noexcept nogil:
     interpreter_close(&scripting.functions)
     buffer_clear(&scripting.session.reply.buffer)
     heap_free(&engine.heap, scripting.session, sizeof(Session))
-    engine.scripting = NULL
+    engine.scripts.interpreters = NULL
     heap_free(&engine.heap, scripting, sizeof(Scripting))
 
 
@@ -233,23 +233,23 @@ cdef Scripting* _make(Engine* engine) noexcept nogil:
     table_init(&scripting.scripts, &engine.heap, &engine.keyspace.hash_key, SCRIPT_KEY_OFFSET)
     table_init(&scripting.libraries, &engine.heap, &engine.keyspace.hash_key, NAMED_KEY_OFFSET)
     table_init(&scripting.function_table, &engine.heap, &engine.keyspace.hash_key, NAMED_KEY_OFFSET)
-    engine.scripting = scripting
+    engine.scripts.interpreters = scripting
     return scripting
 
 
 cdef Scripting* scripting_ready(Session* session) noexcept nogil:
     cdef Engine* engine = session.engine
-    cdef Scripting* scripting = <Scripting*>engine.scripting
+    cdef Scripting* scripting = <Scripting*>engine.scripts.interpreters
     cdef char[400] reason
     cdef char[600] text
     if likely(scripting != NULL):
         return scripting
     if not lua_api_is_loaded():
-        if engine.lua_path == NULL:
+        if engine.scripts.lua_path == NULL:
             reply_error(&session.reply, b"ERR scripts need Lua 5.1, which the package lupa brings along: "
                                         b"pip install lupa")
             return NULL
-        if not lua_api_load(engine.lua_path, reason, sizeof(reason)):
+        if not lua_api_load(engine.scripts.lua_path, reason, sizeof(reason)):
             snprintf(text, sizeof(text), b"ERR the Lua 5.1 of the package lupa cannot be used (%s): pip install lupa",
                      reason)
             reply_error(&session.reply, text)

@@ -30,7 +30,7 @@ from hutch_engine.scripting.state cimport (
     scripting_of)
 from hutch_engine.state.engine cimport (
     BUSY_EVAL, BUSY_FUNCTION, BUSY_NOT, SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_ERROR_COUNTED,
-    SESSION_IN_SCRIPT, SESSION_NO_TOUCH, SESSION_OF_SCRIPTS, Engine, Session, engine_poke_housekeeping, engine_set_busy)
+    SESSION_IN_SCRIPT, SESSION_NO_TOUCH, SESSION_OF_SCRIPTS, Engine, Session, engine_wake_housekeeping, engine_set_busy)
 from hutch_engine.sessions.session cimport session_select
 from hutch_engine.sessions.transaction cimport session_discard
 from hutch_engine.executor.eviction cimport evict_until_it_fits
@@ -210,7 +210,7 @@ cdef void script_run(ScriptRun* run, int reference, Slice* keys, size_t key_coun
     cdef Engine* engine = caller.engine
     cdef lua_State* L = interpreter.L
     cdef size_t mark = reply_mark(&caller.reply)
-    cdef bint serving = engine.serving
+    cdef bint serving = engine.execution.serving
     cdef Prepared prepared
     prepared.run = run
     prepared.reference = reference
@@ -232,13 +232,13 @@ cdef void script_run(ScriptRun* run, int reference, Slice* keys, size_t key_coun
     session_select(session, caller.database_index)
     session.reply.resp = 2
     session.flags = (session.flags & ~<uint32_t>SESSION_NO_TOUCH) | (caller.flags & SESSION_NO_TOUCH)
-    if unlikely(engine.scripts_may_all):
+    if unlikely(engine.scripts.may_all):
         # What the last one did to the session it ran in: MULTI, WATCH, CLIENT REPLY, QUIT ...
         session_discard(session)
         session.inbox.length = 0
         session.flags &= SESSION_EMBEDDED | SESSION_AUTHENTICATED | SESSION_OF_SCRIPTS | SESSION_NO_TOUCH
     caller.flags |= SESSION_IN_SCRIPT
-    engine.serving = True            # whoever waits for a key is served when the script is over
+    engine.execution.serving = True            # whoever waits for a key is served when the script is over
     scripting.run = run
     run.thread = <uint64_t>pthread_self()
     lua_pushvalue(L, 1)              # script_runner: interpreters keep it at the bottom of their stack
@@ -249,11 +249,11 @@ cdef void script_run(ScriptRun* run, int reference, Slice* keys, size_t key_coun
         reply_error(&caller.reply, b"ERR not enough memory for the script or its reply")
     lua_settop(L, 1)
     scripting.run = NULL
-    engine.serving = serving
+    engine.execution.serving = serving
     caller.flags &= ~<uint32_t>SESSION_IN_SCRIPT
     if prepared.counted:
         caller.flags |= SESSION_ERROR_COUNTED
-    if unlikely(engine.ready_first != NULL) and engine.keyspace.earliest_added_ms > run.started_ms:
+    if unlikely(engine.waiting.ready_first != NULL) and engine.keyspace.earliest_added_ms > run.started_ms:
         engine.keyspace.earliest_added_ms = run.started_ms      # have the executor look at the effects
     _tidy(interpreter, run)
 
@@ -284,7 +284,7 @@ cdef inline void _tidy(Interpreter* interpreter, ScriptRun* run) noexcept nogil:
     if unlikely(run.timed_out or run.killed):
         lua_sethook(interpreter.L, script_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS)
         engine_set_busy(engine, BUSY_NOT)
-        engine_poke_housekeeping(engine)
+        engine_wake_housekeeping(engine)
         if run.caller.served != NULL:
             signal_raise(run.caller.served)     # threads that wait for their turn in this session
 
@@ -333,7 +333,7 @@ cdef int _refuse(lua_State* L, Engine* engine, const Command* command, Verdict v
     cdef const char* error = _refusal(verdict)
     cdef Slice text = slice_of_text(error)
     if command != NULL:
-        engine.stats[command.id].rejected += 1
+        engine.statistics.commands[command.id].rejected += 1
     if text.data[0] == c'-':
         error_stats_count(engine, slice_of(text.data + 1, text.length - 1))
     else:
@@ -357,7 +357,7 @@ cdef const char* _refusal(Verdict verdict) noexcept nogil:
 cdef inline uint32_t _limits(const Engine* engine, const ScriptRun* run) noexcept nogil:
     return ((LIMIT_READ_ONLY if run.read_only else 0)
             | (LIMIT_NO_MEMORY if run.short_of_memory and not run.allow_oom and not run.wrote else 0)
-            | (LIMIT_LIFTED if engine.scripts_may_all else 0))
+            | (LIMIT_LIFTED if engine.scripts.may_all else 0))
 
 
 cdef int script_command(lua_State* L, bint raises) noexcept nogil:
@@ -444,39 +444,39 @@ cdef void _let_others_in(ScriptRun* run) noexcept nogil:
     cdef int64_t now_ms = engine.keyspace.now_ms
     cdef int64_t keyspace_us = engine.keyspace.now_us
     cdef uint32_t access_clock = engine.keyspace.access_clock
-    cdef uint64_t batch_ticks = engine.batch_ticks
-    cdef Session* current = engine.current
+    cdef uint64_t batch_ticks = engine.execution.batch_ticks
+    cdef Session* current = engine.execution.current
     cdef int64_t now_us
     cdef bint stop
-    engine.batch_ticks = 0
+    engine.execution.batch_ticks = 0
     if lock_is_wanted(&engine.lock):
         lock_give_way(&engine.lock)
     if not run.caller.flags & SESSION_EMBEDDED:
-        if engine.serve_others != NULL:
+        if engine.scripts.serve_others != NULL:
             # We are the listener's thread: nobody else reads its sockets.
             lock_release(&engine.lock)
-            stop = engine.serve_others(engine)
+            stop = engine.scripts.serve_others(engine)
             lock_acquire(&engine.lock)
             run.killed = run.killed or stop
-    elif engine.look_at_signals != NULL:
+    elif engine.scripts.look_at_signals != NULL:
         now_us = monotonic_us()
         if now_us - run.looked_us > SIGNALS_STEP_US:
             run.looked_us = now_us
             # Python's lock is never waited for with the engine's in our hands.
             lock_release(&engine.lock)
-            stop = engine.look_at_signals()
+            stop = engine.scripts.look_at_signals()
             lock_acquire(&engine.lock)
             run.killed = run.killed or (stop and not run.wrote)
     engine.keyspace.now_ms = now_ms
     engine.keyspace.now_us = keyspace_us
     engine.keyspace.access_clock = access_clock
-    engine.batch_ticks = batch_ticks
-    engine.current = current             # the script's caller: it cannot end before its script
+    engine.execution.batch_ticks = batch_ticks
+    engine.execution.current = current             # the script's caller: it cannot end before its script
 
 
 cdef inline bint _must_stop(Engine* engine, ScriptRun* run) noexcept nogil:
     """What it runs in is about to end, whether it has written or not."""
-    return atomic_load32(&engine.stop_scripts) != 0 or (not run.caller.flags & SESSION_EMBEDDED and atomic_load32(&engine.socket_scripts_stop) != 0)
+    return atomic_load32(&engine.scripts.stop) != 0 or (not run.caller.flags & SESSION_EMBEDDED and atomic_load32(&engine.scripts.stop_of_sockets) != 0)
 
 
 cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil:

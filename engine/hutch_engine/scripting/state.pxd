@@ -133,4 +133,4 @@ cdef inline Interpreter* interpreter_of(lua_State* L) noexcept nogil:
 
 cdef inline Scripting* scripting_of(Engine* engine) noexcept nogil:
     """NULL before the first script."""
-    return <Scripting*>engine.scripting
+    return <Scripting*>engine.scripts.interpreters

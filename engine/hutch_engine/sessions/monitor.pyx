@@ -56,7 +56,7 @@ cdef void _append_capitals(Buffer* out, const Command* command) noexcept nogil:
 
 cdef void monitor_feed(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:
     cdef Engine* engine = session.engine
-    cdef Session* monitor = engine.sessions
+    cdef Session* monitor = engine.sessions.first
     cdef int64_t now_us
     cdef Buffer line
     cdef char[40] text
@@ -93,6 +93,6 @@ cdef void cmd_monitor(Call* call) noexcept nogil:
     if session.flags & SESSION_MONITOR:
         return                           # Redis, too, does not answer the second time
     session.flags |= SESSION_MONITOR
-    session.engine.monitor_count += 1
+    session.engine.sessions.monitors += 1
     engine_observe(session.engine)
     reply_ok(call.reply)

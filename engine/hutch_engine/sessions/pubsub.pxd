@@ -16,7 +16,7 @@ cdef struct Subscription:
     Subscription* next_of_session
     Subscription* previous_of_session
     uint8_t[7] unused
-    uint8_t name_length                  # 16: its name in Engine.subscriptions is the two pointers that follow
+    uint8_t name_length                  # 16: its name in Engine.pubsub.subscriptions is the two pointers that follow
     Session* session
     Topic* topic
 
@@ -59,7 +59,7 @@ messages is cut off at his limit (client-output-buffer-limit)."""
 cdef void pubsub_cut_off(Session* session) noexcept nogil
 """Nothing is sent to it any more, and it is closed: it is at its limit, or memory was refused for a message that it must not miss."""
 cdef void pubsub_write_message(Engine* engine, Slice channel, Slice message) noexcept nogil
-"""Into engine.message, as pubsub_deliver wants it."""
+"""Into engine.pubsub.message, as pubsub_deliver wants it."""
 cdef inline int64_t session_channels(const Session* session) noexcept nogil:
     """What SUBSCRIBE and PSUBSCRIBE answer: channels and patterns together."""
     return <int64_t>session.topic_counts[0] + session.topic_counts[1]

@@ -17,14 +17,14 @@ from hutch_engine.state.engine cimport (
     SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_SUBSCRIBED,
     SUBSCRIPTION_NAME_OFFSET, TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_NAME_OFFSET, TOPIC_PATTERN, TOPIC_PREFIX, TOPIC_SHARD,
     Engine, Session)
-from hutch_engine.sessions.wake_queue cimport session_inbox, session_notice
+from hutch_engine.sessions.wake_queue cimport session_inbox, session_wake
 from hutch_engine.structures.table cimport (
     Table, TableSlot, table_count, table_find, table_hash, table_insert, table_remove)
 from hutch_engine.sessions.output_limit cimport OUTPUT_NOT_COUNTED_BYTES, output_limit_is_over, output_limit_is_over_hard, output_limit_of
 
 cdef enum:
     NAME_BYTES = 2 * sizeof(void*)      # of a Subscription in its table
-    KEPT_MESSAGE_BYTES = 65536          # of Engine.message, between messages
+    KEPT_MESSAGE_BYTES = 65536          # of Engine.pubsub.message, between messages
 
 
 # ---- topics
@@ -40,7 +40,7 @@ cdef Slice topic_name(const Topic* topic) noexcept nogil:
 
 
 cdef Topic* topic_find(Engine* engine, uint32_t kind, Slice name) noexcept nogil:
-    cdef Table* table = &engine.topics[kind]
+    cdef Table* table = &engine.pubsub.topics[kind]
     cdef TableSlot slot
     if table_count(table) == 0:
         return NULL
@@ -51,12 +51,12 @@ cdef Topic* topic_find(Engine* engine, uint32_t kind, Slice name) noexcept nogil
 cdef inline void** _list_of(Engine* engine, uint32_t kind) noexcept nogil:
     """Where the topics of a kind that is gone through one by one are chained from; NULL for the others."""
     if kind == TOPIC_PATTERN:
-        return &engine.first_pattern
-    return &engine.first_prefix if kind == TOPIC_PREFIX else NULL
+        return &engine.pubsub.first_pattern
+    return &engine.pubsub.first_prefix if kind == TOPIC_PREFIX else NULL
 
 
 cdef Topic* _topic_new(Engine* engine, uint32_t kind, Slice name) noexcept nogil:
-    cdef Table* table = &engine.topics[kind]
+    cdef Table* table = &engine.pubsub.topics[kind]
     cdef Topic* topic = <Topic*>heap_try_alloc(&engine.heap, _topic_bytes(name.length))
     cdef Topic** list = <Topic**>_list_of(engine, kind)
     cdef Topic* last = NULL
@@ -80,7 +80,7 @@ cdef Topic* _topic_new(Engine* engine, uint32_t kind, Slice name) noexcept nogil
 
 
 cdef void _topic_free(Engine* engine, Topic* topic) noexcept nogil:
-    cdef Table* table = &engine.topics[topic.kind]
+    cdef Table* table = &engine.pubsub.topics[topic.kind]
     cdef Slice name = topic_name(topic)
     cdef uint64_t hash = table_hash(table, name)
     cdef Topic** list = <Topic**>_list_of(engine, topic.kind)
@@ -102,7 +102,7 @@ cdef inline Slice _name_of(const Subscription* subscription) noexcept nogil:
 
 
 cdef Subscription* _subscription_find(Session* session, Topic* topic) noexcept nogil:
-    cdef Table* table = &session.engine.subscriptions
+    cdef Table* table = &session.engine.pubsub.subscriptions
     cdef Subscription wanted
     cdef Slice name
     cdef TableSlot slot
@@ -156,7 +156,7 @@ cdef Subscribed topic_subscribe(Session* session, uint32_t kind, Slice name) noe
     session.last_subscription = subscription
     session.topic_counts[kind] += 1
     _mark(session)
-    table_insert(&engine.subscriptions, subscription, table_hash(&engine.subscriptions, _name_of(subscription)))
+    table_insert(&engine.pubsub.subscriptions, subscription, table_hash(&engine.pubsub.subscriptions, _name_of(subscription)))
     return SUBSCRIBED_NEWLY
 
 
@@ -165,8 +165,8 @@ cdef void topic_leave(Subscription* subscription) noexcept nogil:
     cdef Engine* engine = session.engine
     cdef Topic* topic = subscription.topic
     cdef Slice name = _name_of(subscription)
-    cdef uint64_t hash = table_hash(&engine.subscriptions, name)
-    table_remove(&engine.subscriptions, table_find(&engine.subscriptions, name, hash), hash)
+    cdef uint64_t hash = table_hash(&engine.pubsub.subscriptions, name)
+    table_remove(&engine.pubsub.subscriptions, table_find(&engine.pubsub.subscriptions, name, hash), hash)
     if subscription.previous_of_topic != NULL:
         subscription.previous_of_topic.next_of_topic = subscription.next_of_topic
     else:
@@ -222,9 +222,9 @@ cdef void topics_leave_all(Session* session, uint32_t kind) noexcept nogil:
 cdef void pubsub_cut_off(Session* session) noexcept nogil:
     session.flags |= SESSION_CLOSE_NOW
     if session.flags & SESSION_EMBEDDED:
-        session.engine.sweep_wanted = True
-    session.engine.output_limit_closes += 1
-    session_notice(session)
+        session.engine.pubsub.sweep_wanted = True
+    session.engine.statistics.output_limit_closes += 1
+    session_wake(session)
 
 
 cdef bint _is_over_limit(Session* session, const Buffer* inbox) noexcept nogil:
@@ -251,7 +251,7 @@ cdef void pubsub_deliver(Session* session, Slice message, bint as_it_is) noexcep
     if unlikely(inbox.length > OUTPUT_NOT_COUNTED_BYTES) and _is_over_limit(session, inbox):
         pubsub_cut_off(session)
         return
-    session_notice(session)
+    session_wake(session)
 
 
 cdef inline void _bulk(Buffer* out, Slice bytes) noexcept nogil:
@@ -263,8 +263,8 @@ cdef inline void _bulk(Buffer* out, Slice bytes) noexcept nogil:
 
 
 cdef void _write(Engine* engine, const char* head, Slice pattern, Slice channel, Slice message) noexcept nogil:
-    """engine.message: `head`, the pattern if there is one, channel and message."""
-    cdef Buffer* out = &engine.message
+    """engine.pubsub.message: `head`, the pattern if there is one, channel and message."""
+    cdef Buffer* out = &engine.pubsub.message
     out.length = 0
     out.failed = False
     buffer_append(out, head, strlen(head))
@@ -279,10 +279,10 @@ cdef void pubsub_write_message(Engine* engine, Slice channel, Slice message) noe
 
 
 cdef int64_t _send(Engine* engine, Topic* topic) noexcept nogil:
-    """engine.message to all subscribers."""
-    cdef Slice message = buffer_slice(&engine.message)
+    """engine.pubsub.message to all subscribers."""
+    cdef Slice message = buffer_slice(&engine.pubsub.message)
     cdef Subscription* subscription = topic.first
-    if unlikely(engine.message.failed):
+    if unlikely(engine.pubsub.message.failed):
         return 0                         # a message that memory was refused for reaches nobody, whole or in part
     while subscription != NULL:
         pubsub_deliver(subscription.session, message, False)
@@ -291,7 +291,7 @@ cdef int64_t _send(Engine* engine, Topic* topic) noexcept nogil:
 
 
 cdef bint pubsub_has_listeners(const Engine* engine) noexcept nogil:
-    return table_count(&engine.topics[TOPIC_CHANNEL]) != 0 or engine.first_pattern != NULL
+    return table_count(&engine.pubsub.topics[TOPIC_CHANNEL]) != 0 or engine.pubsub.first_pattern != NULL
 
 
 cdef int64_t pubsub_publish(Engine* engine, uint32_t kind, Slice channel, Slice message) noexcept nogil:
@@ -304,15 +304,15 @@ cdef int64_t pubsub_publish(Engine* engine, uint32_t kind, Slice channel, Slice 
             pubsub_write_message(engine, channel, message)
         receivers = _send(engine, topic)
     if kind == TOPIC_CHANNEL:
-        topic = <Topic*>engine.first_pattern
+        topic = <Topic*>engine.pubsub.first_pattern
         while topic != NULL:
             if glob_matches(topic_name(topic), channel, False):
                 _write(engine, b"*4\r\n$8\r\npmessage\r\n", topic_name(topic), channel, message)
                 receivers += _send(engine, topic)
             topic = topic.next_of_kind
-    if unlikely(engine.message.capacity > KEPT_MESSAGE_BYTES):
-        engine.message.length = 0
-        buffer_shrink(&engine.message, KEPT_MESSAGE_BYTES)
+    if unlikely(engine.pubsub.message.capacity > KEPT_MESSAGE_BYTES):
+        engine.pubsub.message.length = 0
+        buffer_shrink(&engine.pubsub.message, KEPT_MESSAGE_BYTES)
     return receivers
 
 

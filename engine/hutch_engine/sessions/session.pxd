@@ -28,5 +28,5 @@ cdef uint64_t session_unread(const Session* session) noexcept nogil
 """Bytes of replies and messages that its client has not taken."""
 cdef uint64_t session_memory(const Session* session) noexcept nogil
 cdef void session_end_cut_off(Engine* engine) noexcept nogil
-"""Engine.sweep_wanted: embedded sessions that were cut off at their limit lose their messages and subscriptions now, whenever their
+"""Engine.pubsub.sweep_wanted: embedded sessions that were cut off at their limit lose their messages and subscriptions now, whenever their
 callers come to learn of it. Not while a topic's subscribers are gone through. O(sessions)"""

@@ -12,7 +12,7 @@ from hutch_engine.sessions.pubsub cimport topics_leave_all
 from hutch_engine.sessions.tracking cimport session_forget_messages
 from hutch_engine.sessions.transaction cimport session_discard
 from hutch_engine.sessions.waiting cimport waiting_forget
-from hutch_engine.sessions.wake_queue cimport session_unnotice, session_use_bell
+from hutch_engine.sessions.wake_queue cimport session_leave_wake_queue, session_use_bell
 from hutch_engine.state.engine cimport (
     SESSION_AUTHENTICATED, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_NO_EVICT, SESSION_NO_TOUCH,
     SESSION_PROTOCOL_SET, SESSION_REPLY_OFF, SESSION_REPLY_SKIP_NEXT, TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_PATTERN, TOPIC_PREFIX,
@@ -29,7 +29,7 @@ cdef enum:
 # stack then. One of the two sees the other.
 
 cdef void engine_free_deferred(Engine* engine) noexcept nogil:
-    cdef DeferredFree* deferred = <DeferredFree*>stack_take_all(<void**>&engine.deferred_frees)
+    cdef DeferredFree* deferred = <DeferredFree*>stack_take_all(<void**>&engine.sessions.deferred_frees)
     cdef DeferredFree* following
     while deferred != NULL:
         following = deferred.next
@@ -41,7 +41,7 @@ cdef void engine_free_deferred(Engine* engine) noexcept nogil:
 
 cdef void engine_free_deferred_if_unlocked(Engine* engine) noexcept nogil:
     atomic_fence()
-    while stack_top(<void**>&engine.deferred_frees) != NULL and lock_try(&engine.lock):
+    while stack_top(<void**>&engine.sessions.deferred_frees) != NULL and lock_try(&engine.lock):
         engine_free_deferred(engine)
         lock_release(&engine.lock)
         atomic_fence()
@@ -53,7 +53,7 @@ cdef void engine_leave(Engine* engine) noexcept nogil:
 
 
 cdef void engine_defer_free(Engine* engine, DeferredFree* deferred) noexcept nogil:
-    stack_push(<void**>&engine.deferred_frees, <void**>&deferred.next, deferred)
+    stack_push(<void**>&engine.sessions.deferred_frees, <void**>&deferred.next, deferred)
     engine_free_deferred_if_unlocked(engine)
 
 
@@ -67,8 +67,8 @@ cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
     session = <Session*>heap_try_zeroed(&engine.heap, 1, sizeof(Session))
     if session == NULL:
         return NULL
-    engine.next_session_id += 1
-    session.id = engine.next_session_id
+    engine.sessions.next_id += 1
+    session.id = engine.sessions.next_id
     session.engine = engine
     session.flags = flags
     # A caller inside the process has the store in its hands; a password keeps out sockets.
@@ -95,14 +95,14 @@ cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
         buffer_append(&session.address, text, length)
         buffer_append(&session.local_address, b"embedded:0", 10)
     else:
-        engine.socket_count += 1
-    session.previous = engine.last_session
-    if engine.last_session != NULL:
-        engine.last_session.next = session
+        engine.sessions.sockets += 1
+    session.previous = engine.sessions.last
+    if engine.sessions.last != NULL:
+        engine.sessions.last.next = session
     else:
-        engine.sessions = session
-    engine.last_session = session
-    engine.session_count += 1
+        engine.sessions.first = session
+    engine.sessions.last = session
+    engine.sessions.count += 1
     return session
 
 
@@ -112,7 +112,7 @@ cdef void session_free(Session* session) noexcept nogil:
     if session.previous != NULL:
         session.previous.next = session.next
     else:
-        engine.ended = session.next
+        engine.sessions.ended = session.next
     if session.next != NULL:
         session.next.previous = session.previous
     heap_free(&engine.heap, session, sizeof(Session))
@@ -127,10 +127,10 @@ cdef void session_end(Session* session) noexcept nogil:
     waiting_forget(session)
     session.flags |= SESSION_CLOSE_NOW           # nothing is sent to it any more
     session_forget_messages(session)
-    session_unnotice(session)
-    if engine.current == session:
-        engine.current = NULL
-    engine.socket_bytes -= session.weighed_bytes
+    session_leave_wake_queue(session)
+    if engine.execution.current == session:
+        engine.execution.current = NULL
+    engine.net.socket_bytes -= session.weighed_bytes
     session_use_bell(session, NULL)
     session_discard(session)
     buffer_clear(&session.reply.buffer)
@@ -143,19 +143,19 @@ cdef void session_end(Session* session) noexcept nogil:
     if session.previous != NULL:
         session.previous.next = session.next
     else:
-        engine.sessions = session.next
+        engine.sessions.first = session.next
     if session.next != NULL:
         session.next.previous = session.previous
     else:
-        engine.last_session = session.previous
-    engine.session_count -= 1
+        engine.sessions.last = session.previous
+    engine.sessions.count -= 1
     if not session.flags & SESSION_EMBEDDED:
-        engine.socket_count -= 1
+        engine.sessions.sockets -= 1
     session.previous = NULL
-    session.next = engine.ended
-    if engine.ended != NULL:
-        engine.ended.previous = session
-    engine.ended = session
+    session.next = engine.sessions.ended
+    if engine.sessions.ended != NULL:
+        engine.sessions.ended.previous = session
+    engine.sessions.ended = session
     if session.served != NULL:
         signal_raise(session.served)     # whoever waits in it is to see that it is over
 
@@ -210,14 +210,14 @@ cdef uint64_t session_memory(const Session* session) noexcept nogil:
 
 
 cdef void session_end_cut_off(Engine* engine) noexcept nogil:
-    cdef Session* session = engine.sessions
+    cdef Session* session = engine.sessions.first
     cdef Session* following
     cdef uint32_t kind
-    engine.sweep_wanted = False
+    engine.pubsub.sweep_wanted = False
     while session != NULL:
         following = session.next
         if session.flags & SESSION_EMBEDDED and session.flags & SESSION_CLOSE_NOW:
-            if session == engine.current or session.flags & SESSION_IN_SCRIPT:       # its own thread ends it
+            if session == engine.execution.current or session.flags & SESSION_IN_SCRIPT:       # its own thread ends it
                 for kind in range(TOPIC_KINDS):
                     topics_leave_all(session, kind)
                 buffer_clear(&session.inbox)

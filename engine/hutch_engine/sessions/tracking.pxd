@@ -10,7 +10,7 @@ from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
 from hutch_engine.state.engine cimport Engine, Session
 
-cdef struct ChangedKey:                  # one record of Engine.changed; the key lies behind, filled up to eight bytes
+cdef struct ChangedKey:                  # one record of Engine.tracking.changed; the key lies behind, filled up to eight bytes
     uint64_t session                     # who changed it last; 0: nobody
     uint32_t length
     uint32_t unused
@@ -30,5 +30,5 @@ cdef void tracking_disable(Session* session) noexcept nogil
 cdef bint tracking_limit(Engine* engine) noexcept nogil
 """tracking-table-max-keys: tell of random keys while more are tracked than allowed. A bounded number; True: call again."""
 cdef void tracking_broadcast(Engine* engine) noexcept nogil
-"""CLIENT TRACKING BCAST: one message a prefix, with the keys of Engine.changed in the order of their bytes. To be called at
+"""CLIENT TRACKING BCAST: one message a prefix, with the keys of Engine.tracking.changed in the order of their bytes. To be called at
 the end of what was done together. O(n log n, and who hears of them)."""

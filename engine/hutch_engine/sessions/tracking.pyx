@@ -15,14 +15,14 @@ from hutch_engine.state.engine cimport (
     SESSION_CLOSE_NOW, SESSION_MONITOR, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_PREFIX,
     TOPIC_TRACKED, TRACKING_BCAST, TRACKING_BROKEN_REDIRECT, TRACKING_CACHING, TRACKING_NOLOOP, TRACKING_OPTIN,
     TRACKING_OPTOUT, Engine, Session, engine_observe)
-from hutch_engine.sessions.wake_queue cimport session_inbox, session_notice
+from hutch_engine.sessions.wake_queue cimport session_inbox, session_wake
 from hutch_engine.sessions.pubsub cimport (
     SUBSCRIBED_NOT, Subscription, Topic, pubsub_cut_off, pubsub_deliver, pubsub_has_listeners, pubsub_publish, topic_drop, topic_find, topic_name, topic_subscribe, topics_leave_all)
 from hutch_engine.structures.table cimport Table, table_count, table_random
 
 cdef enum:
     POSITIONS = 16               # keys of a command that are found without an allocation
-    COMPACT_BYTES = 65536        # of Engine.changed, before keys that are named twice are looked for
+    COMPACT_BYTES = 65536        # of Engine.tracking.changed, before keys that are named twice are looked for
     KEPT_CHANGED_BYTES = 16384   # of it, between broadcasts
     EVICTED_AT_ONCE = 1000       # tracked keys, when there are too many
 
@@ -68,7 +68,7 @@ cdef void _invalidate_for(Session* session, Slice keys) noexcept nogil:
     buffer_clear(&text)
 
 
-cdef void _tell_of_all(Session* session) noexcept nogil:
+cdef void _invalidate_all_of(Session* session) noexcept nogil:
     """A null for "all keys"; also where memory was refused: better told of everything than not told of something."""
     _invalidate_for(session, slice_of_text(b"_\r\n" if session.reply.resp >= 3 else b"$-1\r\n"))
 
@@ -90,9 +90,9 @@ cdef void _invalidate(Engine* engine, Topic* topic) noexcept nogil:
     _append_key(&keys, topic_name(topic))
     while subscription != NULL:
         # Whoever is not told of his own changes will not be told of later ones either, unless he reads again.
-        if not (subscription.session.tracking & TRACKING_NOLOOP and subscription.session == engine.current):
+        if not (subscription.session.tracking & TRACKING_NOLOOP and subscription.session == engine.execution.current):
             if unlikely(keys.failed):
-                _tell_of_all(subscription.session)
+                _invalidate_all_of(subscription.session)
             else:
                 _invalidate_for(subscription.session, buffer_slice(&keys))
         subscription = subscription.next_of_topic
@@ -101,11 +101,11 @@ cdef void _invalidate(Engine* engine, Topic* topic) noexcept nogil:
 
 
 cdef void tracking_invalidate_all(Engine* engine) noexcept nogil:
-    cdef Session* session = engine.sessions
-    cdef Table* tracked = &engine.topics[TOPIC_TRACKED]
+    cdef Session* session = engine.sessions.first
+    cdef Table* tracked = &engine.pubsub.topics[TOPIC_TRACKED]
     while session != NULL:
         if session.flags & SESSION_TRACKING:
-            _tell_of_all(session)
+            _invalidate_all_of(session)
             topics_leave_all(session, TOPIC_TRACKED)
         session = session.next
 
@@ -147,25 +147,25 @@ cdef int _order_of_topics(const void* one, const void* two) noexcept nogil:
 
 
 cdef void _note_changed(Engine* engine, Slice key) noexcept nogil:
-    cdef Topic* topic = <Topic*>engine.first_prefix
+    cdef Topic* topic = <Topic*>engine.pubsub.first_prefix
     cdef ChangedKey* record
     cdef size_t bytes = _record_bytes(key.length)
     while topic != NULL and not _begins_with(key, topic_name(topic)):
         topic = topic.next_of_kind
     if topic == NULL:
         return
-    if not buffer_reserve(&engine.changed, bytes):
-        engine.changed.failed = False
-        engine.changed.length = 0
+    if not buffer_reserve(&engine.tracking.changed, bytes):
+        engine.tracking.changed.failed = False
+        engine.tracking.changed.length = 0
         _broadcast_all(engine)
         return
-    record = <ChangedKey*>(engine.changed.data + engine.changed.length)
-    record.session = engine.current.id if engine.current != NULL else 0
+    record = <ChangedKey*>(engine.tracking.changed.data + engine.tracking.changed.length)
+    record.session = engine.execution.current.id if engine.execution.current != NULL else 0
     record.length = <uint32_t>key.length
     if key.length:
         memcpy(<char*>record + sizeof(ChangedKey), key.data, key.length)
-    engine.changed.length += bytes
-    if unlikely(engine.changed.length >= engine.changed_compact_at):
+    engine.tracking.changed.length += bytes
+    if unlikely(engine.tracking.changed.length >= engine.tracking.changed_compact_at):
         _compact_changed(engine)
 
 
@@ -176,15 +176,15 @@ cdef ChangedKey** _sorted_changed(Engine* engine, size_t* count_out) noexcept no
     cdef size_t kept = 0
     cdef size_t i
     cdef ChangedKey** records
-    while at < engine.changed.length:
-        at += _record_bytes((<ChangedKey*>(engine.changed.data + at)).length)
+    while at < engine.tracking.changed.length:
+        at += _record_bytes((<ChangedKey*>(engine.tracking.changed.data + at)).length)
         count += 1
     records = <ChangedKey**>malloc(count * sizeof(ChangedKey*))
     if records == NULL:
         return NULL
     at = 0
     for i in range(count):
-        records[i] = <ChangedKey*>(engine.changed.data + at)
+        records[i] = <ChangedKey*>(engine.tracking.changed.data + at)
         at += _record_bytes(records[i].length)
     qsort(records, count, sizeof(ChangedKey*), _order_of_records)
     for i in range(count):
@@ -207,13 +207,13 @@ cdef void _compact_changed(Engine* engine) noexcept nogil:
             buffer_append(&kept, <const char*>records[i], _record_bytes(records[i].length))
         free(records)
         if not kept.failed:
-            buffer_clear(&engine.changed)
-            engine.changed = kept
+            buffer_clear(&engine.tracking.changed)
+            engine.tracking.changed = kept
         else:
             buffer_clear(&kept)
-    engine.changed_compact_at = engine.changed.length * 2
-    if engine.changed_compact_at < COMPACT_BYTES:
-        engine.changed_compact_at = COMPACT_BYTES
+    engine.tracking.changed_compact_at = engine.tracking.changed.length * 2
+    if engine.tracking.changed_compact_at < COMPACT_BYTES:
+        engine.tracking.changed_compact_at = COMPACT_BYTES
 
 
 cdef bint _write_keys(Buffer* out, ChangedKey** records, size_t count, uint64_t without) noexcept nogil:
@@ -251,28 +251,28 @@ cdef void _broadcast_prefix(Topic* topic, ChangedKey** records, size_t count, Bu
         if message.failed:
             message.failed = False
             common = False
-            _tell_of_all(session)
+            _invalidate_all_of(session)
         subscription = subscription.next_of_topic
 
 
 cdef void _broadcast_all(Engine* engine) noexcept nogil:
     """Memory was refused: whoever listens to a prefix is told of everything."""
-    cdef Topic* topic = <Topic*>engine.first_prefix
+    cdef Topic* topic = <Topic*>engine.pubsub.first_prefix
     cdef Subscription* subscription
     while topic != NULL:
         subscription = topic.first
         while subscription != NULL:
-            _tell_of_all(subscription.session)
+            _invalidate_all_of(subscription.session)
             subscription = subscription.next_of_topic
         topic = topic.next_of_kind
 
 
 cdef bint _broadcast_sorted(Engine* engine) noexcept nogil:
-    cdef size_t topic_total = <size_t>table_count(&engine.topics[TOPIC_PREFIX])
+    cdef size_t topic_total = <size_t>table_count(&engine.pubsub.topics[TOPIC_PREFIX])
     cdef size_t count, i, first, last
     cdef ChangedKey** records = _sorted_changed(engine, &count)
     cdef Topic** topics = <Topic**>malloc((topic_total + 1) * sizeof(Topic*))
-    cdef Topic* topic = <Topic*>engine.first_prefix
+    cdef Topic* topic = <Topic*>engine.pubsub.first_prefix
     cdef Buffer message
     if records == NULL or topics == NULL:
         free(records)
@@ -311,17 +311,17 @@ cdef size_t _first_not_less(ChangedKey** records, size_t count, Slice prefix) no
 
 
 cdef void tracking_broadcast(Engine* engine) noexcept nogil:
-    if engine.changed.length and not _broadcast_sorted(engine):
+    if engine.tracking.changed.length and not _broadcast_sorted(engine):
         _broadcast_all(engine)
-    engine.changed.length = 0
-    buffer_shrink(&engine.changed, KEPT_CHANGED_BYTES)
+    engine.tracking.changed.length = 0
+    buffer_shrink(&engine.tracking.changed, KEPT_CHANGED_BYTES)
 
 
 cdef void tracking_note_changed(Engine* engine, Slice key) noexcept nogil:
     cdef Topic* topic = topic_find(engine, TOPIC_TRACKED, key)
     if topic != NULL:
         _invalidate(engine, topic)
-    if engine.first_prefix != NULL:
+    if engine.pubsub.first_prefix != NULL:
         _note_changed(engine, key)
 
 
@@ -330,11 +330,11 @@ cdef void tracking_note_changed(Engine* engine, Slice key) noexcept nogil:
 cdef bint tracking_limit(Engine* engine) noexcept nogil:
     cdef int64_t most = engine.config.tracking_table_max_keys
     cdef int left = EVICTED_AT_ONCE
-    while most and <int64_t>table_count(&engine.topics[TOPIC_TRACKED]) > most:
+    while most and <int64_t>table_count(&engine.pubsub.topics[TOPIC_TRACKED]) > most:
         if left == 0:
             return True
         left -= 1
-        _invalidate(engine, <Topic*>table_random(&engine.topics[TOPIC_TRACKED], &engine.random))
+        _invalidate(engine, <Topic*>table_random(&engine.pubsub.topics[TOPIC_TRACKED], &engine.random))
     return False
 
 
@@ -350,12 +350,12 @@ cdef void tracking_remember(Session* session, const Command* command, const Slic
     if count > POSITIONS:
         positions = <KeyPosition*>malloc(<size_t>count * sizeof(KeyPosition))
         if positions == NULL:
-            _tell_of_all(session)
+            _invalidate_all_of(session)
             return
         command_keys(command, argv, argc, positions, <size_t>count)
     for i in range(count):
         if topic_subscribe(session, TOPIC_TRACKED, argv[positions[i].index]) == SUBSCRIBED_NOT:
-            _tell_of_all(session)
+            _invalidate_all_of(session)
             break
     if positions != few:
         free(positions)
@@ -381,7 +381,7 @@ cdef void tracking_enable(Session* session, uint32_t options, Session* target) n
     session.tracking = options
     if not session.flags & SESSION_TRACKING:
         session.flags |= SESSION_TRACKING
-        engine.tracking_count += 1
+        engine.tracking.sessions += 1
         engine_observe(engine)
         engine.keyspace.wanted |= WANT_TOUCHED
 
@@ -395,9 +395,9 @@ cdef void tracking_disable(Session* session) noexcept nogil:
     _forget_target(session)
     topics_leave_all(session, TOPIC_TRACKED)
     topics_leave_all(session, TOPIC_PREFIX)
-    engine.tracking_count -= 1
+    engine.tracking.sessions -= 1
     engine_observe(engine)
-    if engine.tracking_count == 0 and engine.watching_sessions == 0:
+    if engine.tracking.sessions == 0 and engine.watches.sessions == 0:
         engine.keyspace.wanted &= ~<uint32_t>WANT_TOUCHED
 
 
@@ -409,10 +409,10 @@ cdef void session_forget_messages(Session* session) noexcept nogil:
         topics_leave_all(session, kind)
     if session.flags & SESSION_MONITOR:
         session.flags &= ~<uint32_t>SESSION_MONITOR
-        session.engine.monitor_count -= 1
+        session.engine.sessions.monitors -= 1
         engine_observe(session.engine)
     if session.redirected_to_it and session.flags & SESSION_CLOSE_NOW:
-        other = session.engine.sessions
+        other = session.engine.sessions.first
         while other != NULL:
             if other.tracking_target == session:
                 other.tracking_target = NULL

@@ -1,9 +1,9 @@
 """The queues of sessions that wait for a key: BLPOP and its kin, of all types.
 
-    Engine.blocked    table: database and key -> BlockedKey, the queue of its Waiters, first come first
+    Engine.waiting.keys    table: database and key -> BlockedKey, the queue of its Waiters, first come first
     Blocked           one a waiting session: its words, its place in the wheel, its Waiters, one a key
 
-A BlockedKey exists while somebody waits for it. Those that became ready are chained from Engine.ready_first on, and served by
+A BlockedKey exists while somebody waits for it. Those that became ready are chained from Engine.waiting.ready_first on, and served by
 executor/serving. Everything here requires the engine's lock.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t

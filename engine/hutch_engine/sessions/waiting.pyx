@@ -10,8 +10,8 @@ from hutch_engine.commands.call cimport Call
 from hutch_engine.base.leb128 cimport leb128_bytes, leb128_read, leb128_write
 from hutch_engine.keyspace.entry cimport TYPE_NONE
 from hutch_engine.keyspace.keyspace cimport WANT_READY
-from hutch_engine.sessions.wake_queue cimport session_notice
-from hutch_engine.state.engine cimport BLOCKED_KEY_OFFSET, SESSION_BLOCKED, Engine, Session, engine_poke_housekeeping
+from hutch_engine.sessions.wake_queue cimport session_wake
+from hutch_engine.state.engine cimport BLOCKED_KEY_OFFSET, SESSION_BLOCKED, Engine, Session, engine_wake_housekeeping
 from hutch_engine.structures.table cimport Table, TableSlot, table_each, table_find, table_hash, table_insert, table_remove
 from hutch_engine.structures.wheel cimport Wheel, wheel_add, wheel_cancel, wheel_init, wheel_next_ms
 from hutch_engine.sessions.key_name cimport KEY_NAME_STACK_BYTES, key_name_database, key_name_free, key_name_make
@@ -39,8 +39,8 @@ cdef BlockedKey* _key_find(Engine* engine, int32_t database_index, Slice key, bi
     if name.data == NULL:
         refused_out[0] = True
         return NULL
-    hash = table_hash(&engine.blocked, name)
-    slot = table_find(&engine.blocked, name, hash)
+    hash = table_hash(&engine.waiting.keys, name)
+    slot = table_find(&engine.waiting.keys, name, hash)
     if slot != NULL:
         found = <BlockedKey*>slot[0]
     elif make:
@@ -52,7 +52,7 @@ cdef BlockedKey* _key_find(Engine* engine, int32_t database_index, Slice key, bi
             found.is_ready = False
             found.until_gone = 0
             memcpy(leb128_write(<char*>found + sizeof(BlockedKey), name.length), name.data, name.length)
-            table_insert(&engine.blocked, found, hash)
+            table_insert(&engine.waiting.keys, found, hash)
     key_name_free(&engine.heap, name, stack)
     return found
 
@@ -64,8 +64,8 @@ cdef void waiting_drop_if_unwanted(Engine* engine, BlockedKey* key) noexcept nog
     if key.first != NULL or key.is_ready:
         return
     name = waiting_key_name(key)
-    hash = table_hash(&engine.blocked, name)
-    table_remove(&engine.blocked, table_find(&engine.blocked, name, hash), hash)
+    hash = table_hash(&engine.waiting.keys, name)
+    table_remove(&engine.waiting.keys, table_find(&engine.waiting.keys, name, hash), hash)
     heap_free(&engine.heap, key, _key_bytes(name.length))
 
 
@@ -94,12 +94,12 @@ cdef Blocked* waiting_end(Session* session) noexcept nogil:
         _leave_queue(engine, &blocked.waiters[i])
     blocked.waiter_count = 0
     if blocked.node.link != NULL:
-        wheel_cancel(engine.waits, &blocked.node)
+        wheel_cancel(engine.waiting.time_outs, &blocked.node)
         blocked.node.link = NULL
     session.blocked = NULL
     session.flags &= ~<uint32_t>SESSION_BLOCKED
-    engine.blocked_count -= 1
-    if engine.blocked_count == 0:
+    engine.waiting.sessions -= 1
+    if engine.waiting.sessions == 0:
         engine.keyspace.wanted &= ~<uint32_t>WANT_READY
     return blocked
 
@@ -175,11 +175,11 @@ cdef bint _begin(Session* session) noexcept nogil:
     cdef Engine* engine = session.engine
     cdef Call* call = &session.call
     cdef Blocked* blocked
-    if call.block_deadline_ms and engine.waits == NULL:
-        engine.waits = <Wheel*>heap_try_alloc(&engine.heap, sizeof(Wheel))
-        if engine.waits == NULL:
+    if call.block_deadline_ms and engine.waiting.time_outs == NULL:
+        engine.waiting.time_outs = <Wheel*>heap_try_alloc(&engine.heap, sizeof(Wheel))
+        if engine.waiting.time_outs == NULL:
             return False
-        wheel_init(engine.waits, clock_now_ms(&engine.clock) - 1)
+        wheel_init(engine.waiting.time_outs, clock_now_ms(&engine.clock) - 1)
     blocked = _copy_words(session)
     if blocked == NULL:
         return False
@@ -193,15 +193,15 @@ cdef bint _begin(Session* session) noexcept nogil:
     blocked.node.link = NULL
     session.blocked = blocked
     session.flags |= SESSION_BLOCKED
-    engine.blocked_count += 1
+    engine.waiting.sessions += 1
     engine.keyspace.wanted |= WANT_READY
     if blocked.type != TYPE_NONE and not _join_queues(engine, blocked, call.block_first, call.block_keys):
         waiting_free(engine, waiting_end(session))
         return False
     if blocked.deadline_ms:
-        wheel_add(engine.waits, &blocked.node, blocked.deadline_ms)
-        if blocked.deadline_ms < engine.housekeeping_wakes_ms:
-            engine_poke_housekeeping(engine)
+        wheel_add(engine.waiting.time_outs, &blocked.node, blocked.deadline_ms)
+        if blocked.deadline_ms < engine.housekeeping.wakes_ms:
+            engine_wake_housekeeping(engine)
     return True
 
 
@@ -210,7 +210,7 @@ cdef void waiting_forget(Session* session) noexcept nogil:
     if session.blocked == NULL:
         return
     waiting_free(engine, waiting_end(session))
-    session_notice(session)
+    session_wake(session)
 
 
 # ---- keys that became ready
@@ -220,11 +220,11 @@ cdef void waiting_mark_ready(Engine* engine, BlockedKey* key) noexcept nogil:
         return
     key.is_ready = True
     key.next_ready = NULL
-    if engine.ready_last != NULL:
-        (<BlockedKey*>engine.ready_last).next_ready = key
+    if engine.waiting.ready_last != NULL:
+        (<BlockedKey*>engine.waiting.ready_last).next_ready = key
     else:
-        engine.ready_first = key
-    engine.ready_last = key
+        engine.waiting.ready_first = key
+    engine.waiting.ready_last = key
 
 
 cdef struct OfDatabase:
@@ -244,7 +244,7 @@ cdef void waiting_note_ready_all(Engine* engine, int32_t database_index) noexcep
     cdef OfDatabase wanted
     wanted.engine = engine
     wanted.database_index = database_index
-    table_each(&engine.blocked, _mark_if_there, &wanted)
+    table_each(&engine.waiting.keys, _mark_if_there, &wanted)
 
 
 cdef void waiting_note_ready(Engine* engine, int32_t database_index, Slice key) noexcept nogil:
@@ -263,12 +263,12 @@ cdef bint _count_if_until_gone(void* context, void* visited) noexcept nogil:
 
 cdef int64_t waiting_keys_until_gone(Engine* engine) noexcept nogil:
     cdef int64_t found = 0
-    table_each(&engine.blocked, _count_if_until_gone, &found)
+    table_each(&engine.waiting.keys, _count_if_until_gone, &found)
     return found
 
 
 cdef int64_t waiting_next_ms(const Engine* engine) noexcept nogil:
-    return wheel_next_ms(engine.waits) if engine.waits != NULL else INT64_MAX
+    return wheel_next_ms(engine.waiting.time_outs) if engine.waiting.time_outs != NULL else INT64_MAX
 
 
 cdef void waiting_check() noexcept nogil:

@@ -5,7 +5,7 @@ from hutch_engine.base.lock cimport signal_raise
 from hutch_engine.state.engine cimport SESSION_EMBEDDED, Engine, Session, engine_guarded, engine_wake_listener
 
 
-cdef void session_notice(Session* session) noexcept nogil:
+cdef void session_wake(Session* session) noexcept nogil:
     cdef Engine* engine = session.engine
     engine_guarded(engine)
     if session.bell != NULL:
@@ -14,38 +14,38 @@ cdef void session_notice(Session* session) noexcept nogil:
         if session.served != NULL:
             signal_raise(session.served)
         return
-    if not session.noticed:
-        session.noticed = True
-        session.next_noticed = NULL
-        if engine.noticed_last != NULL:
-            engine.noticed_last.next_noticed = session
+    if not session.in_wake_queue:
+        session.in_wake_queue = True
+        session.next_to_wake = NULL
+        if engine.sessions.wake_last != NULL:
+            engine.sessions.wake_last.next_to_wake = session
         else:
-            engine.noticed_first = session
-        engine.noticed_last = session
-    if not engine.listener_awake:
-        engine.listener_awake = True
+            engine.sessions.wake_first = session
+        engine.sessions.wake_last = session
+    if not engine.sessions.listener_awake:
+        engine.sessions.listener_awake = True
         engine_wake_listener(engine)
 
 
-cdef void session_unnotice(Session* session) noexcept nogil:
+cdef void session_leave_wake_queue(Session* session) noexcept nogil:
     """Out of the list: the session goes. O(those noticed), and hardly ever needed."""
     cdef Engine* engine = session.engine
-    cdef Session** link = &engine.noticed_first
+    cdef Session** link = &engine.sessions.wake_first
     cdef Session* previous = NULL
-    if not session.noticed:
+    if not session.in_wake_queue:
         return
     while link[0] != session:
         previous = link[0]
-        link = &previous.next_noticed
-    link[0] = session.next_noticed
-    if engine.noticed_last == session:
-        engine.noticed_last = previous
-    session.noticed = False
+        link = &previous.next_to_wake
+    link[0] = session.next_to_wake
+    if engine.sessions.wake_last == session:
+        engine.sessions.wake_last = previous
+    session.in_wake_queue = False
 
 
 cdef Buffer* session_inbox(Session* session) noexcept nogil:
     # What a command sends to its own client comes behind the command's reply, which is being written.
-    if session.flags & SESSION_EMBEDDED or session.engine.current == session:
+    if session.flags & SESSION_EMBEDDED or session.engine.execution.current == session:
         return &session.inbox
     return &session.reply.buffer
 

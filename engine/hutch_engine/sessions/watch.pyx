@@ -23,8 +23,8 @@ cdef inline size_t _watched_bytes(size_t name_length) noexcept nogil:
 
 
 cdef WatchedKey* _watched_put(Engine* engine, Slice name) noexcept nogil:
-    cdef uint64_t hash = table_hash(&engine.watched, name)
-    cdef TableSlot slot = table_find(&engine.watched, name, hash)
+    cdef uint64_t hash = table_hash(&engine.watches.keys, name)
+    cdef TableSlot slot = table_find(&engine.watches.keys, name, hash)
     cdef WatchedKey* watched
     if slot != NULL:
         return <WatchedKey*>slot[0]
@@ -32,7 +32,7 @@ cdef WatchedKey* _watched_put(Engine* engine, Slice name) noexcept nogil:
     if watched != NULL:
         watched.watches = NULL
         memcpy(leb128_write(<char*>watched + WATCHED_KEY_OFFSET, name.length), name.data, name.length)
-        table_insert(&engine.watched, watched, hash)
+        table_insert(&engine.watches.keys, watched, hash)
     return watched
 
 
@@ -72,7 +72,7 @@ cdef bint session_watch(Session* session, int32_t database_index, Slice key) noe
     watched.watches = watch
     watch.next_of_session = session.watches
     if session.watches == NULL:
-        engine.watching_sessions += 1
+        engine.watches.sessions += 1
         engine.keyspace.wanted |= WANT_TOUCHED
     session.watches = watch
     session.watch_count += 1
@@ -88,8 +88,8 @@ cdef void _drop_if_unwatched(Engine* engine, WatchedKey* watched) noexcept nogil
     cdef uint64_t hash
     if watched.watches == NULL:
         name = _name_of(watched)
-        hash = table_hash(&engine.watched, name)
-        table_remove(&engine.watched, table_find(&engine.watched, name, hash), hash)
+        hash = table_hash(&engine.watches.keys, name)
+        table_remove(&engine.watches.keys, table_find(&engine.watches.keys, name, hash), hash)
         heap_free(&engine.heap, watched, _watched_bytes(name.length))
 
 
@@ -109,8 +109,8 @@ cdef void session_unwatch(Session* session) noexcept nogil:
         watch = following
     session.watches = NULL
     session.watch_count = 0
-    engine.watching_sessions -= 1
-    if engine.watching_sessions == 0 and engine.tracking_count == 0:
+    engine.watches.sessions -= 1
+    if engine.watches.sessions == 0 and engine.tracking.sessions == 0:
         engine.keyspace.wanted &= ~<uint32_t>WANT_TOUCHED
 
 
@@ -149,13 +149,13 @@ cdef void watch_touch(Engine* engine, int32_t database_index, Slice key) noexcep
     cdef Watch* following
     cdef bint present
     cdef Database* database = &engine.keyspace.databases[database_index]
-    if table_count(&engine.watched) == 0:
+    if table_count(&engine.watches.keys) == 0:
         return
     name = key_name_make(&engine.heap, database_index, key, stack)
     if name.data == NULL:
         watch_touch_all(engine, -1)        # better one EXEC too few than one too many
         return
-    slot = table_find(&engine.watched, name, table_hash(&engine.watched, name))
+    slot = table_find(&engine.watches.keys, name, table_hash(&engine.watches.keys, name))
     if slot != NULL:
         watch = (<WatchedKey*>slot[0]).watches
         present = table_find(&database.keys, key, keyspace_hash(&engine.keyspace, key)) != NULL
@@ -203,4 +203,4 @@ cdef bint _touch_visited(void* context, void* entry) noexcept nogil:
 cdef void watch_touch_all(Engine* engine, int32_t database_index) noexcept nogil:
     """database_index -1: all of them, whether the keys exist or not. Broken watches stay till
     EXEC, since nothing may leave the table while it is walked (and in Redis they stay, too)."""
-    table_each(&engine.watched, _touch_visited, &database_index)
+    table_each(&engine.watches.keys, _touch_visited, &database_index)

@@ -49,7 +49,7 @@ cdef enum:                              # Session.flags
     SESSION_OF_SCRIPTS = 1 << 27        # no client: as it scripts run their commands
     SESSION_ERROR_COUNTED = 1 << 28     # INFO knows the error that the present command answers
 
-cdef enum:                              # kinds of topics: Engine.topics, Session.topic_counts (sessions/pubsub)
+cdef enum:                              # kinds of topics: Engine.pubsub.topics, Session.topic_counts (sessions/pubsub)
     TOPIC_CHANNEL = 0
     TOPIC_PATTERN = 1
     TOPIC_SHARD = 2
@@ -72,27 +72,27 @@ cdef enum:
     SUBSCRIPTION_NAME_OFFSET = 39       # of session and topic in its Subscription
     LATENCY_STEPS = 1728                # of executor/latency's histograms
 
-cdef enum:                              # Engine.busy
+cdef enum:                              # Engine.scripts.busy
     BUSY_NOT = 0
     BUSY_EVAL = 1
     BUSY_FUNCTION = 2
 
-cdef enum:                              # Engine.listener_chores
+cdef enum:                              # Engine.net.chores
     LISTENER_WEIGHS = 1 << 0            # maxmemory-clients is set
     LISTENER_ADOPTS = 1 << 1            # sockets were opened for it
     LISTENER_SHUTS = 1 << 2             # SHUTDOWN: nobody is let in any more
 
-cdef enum:                              # Engine.gate: states of the server that admission has to ask about
+cdef enum:                              # Engine.execution.gate: states of the server that admission has to ask about
     GATE_PAUSE = 1 << 0                 # CLIENT PAUSE
-    GATE_BUSY = 1 << 1                  # Engine.busy
+    GATE_BUSY = 1 << 1                  # Engine.scripts.busy
     GATE_TRIAL = 1 << 2                 # tests
 
-cdef enum:                              # Engine.observers: who is shown the commands that have run
+cdef enum:                              # Engine.execution.observers: who is shown the commands that have run
     OBSERVED_BY_MONITORS = 1 << 0
     OBSERVED_BY_TRACKING = 1 << 1
     OBSERVED_BY_TRIAL = 1 << 2          # tests
 
-cdef enum:                              # Engine.pause_kind
+cdef enum:                              # Engine.pause.kind
     PAUSE_NONE = 0
     PAUSE_WRITE = 1
     PAUSE_ALL = 2
@@ -116,7 +116,7 @@ cdef struct Watch:                      # one session watches one key
     Watch* next_of_session
     Watch* next_of_key
     Watch** link_of_key
-    void* watched                       # the WatchedKey in Engine.watched; borrowed
+    void* watched                       # the WatchedKey in Engine.watches.keys; borrowed
     Session* session
     bint existed                        # when it was watched (an unbroken watch: and since)
     bint expired                        # it was there then, but already due
@@ -137,7 +137,7 @@ cdef struct Session:
     Call call                           # reused by each command
     Reply reply                         # what is to be sent or decoded
     Engine* engine                      # borrowed
-    Session* next                       # Engine.sessions
+    Session* next                       # Engine.sessions.first
     Session* previous
     uint64_t id
     uint32_t flags
@@ -169,9 +169,9 @@ cdef struct Session:
     void* connection                    # the listener's own, NULL for embedded sessions
     Buffer inbox                        # messages to an embedded session; to a socket, those that its own command sent
     int64_t inbox_over_since_us         # the soft limit's clock for an embedded inbox; 0 = below it
-    Session* next_noticed               # Engine.noticed_first
-    bint noticed                        # in that list
-    bint ended                          # session_end: in Engine.ended, an empty struct that waits for its owner
+    Session* next_to_wake               # Engine.sessions.wake_first
+    bint in_wake_queue                     # in that list
+    bint ended                          # session_end: in Engine.sessions.ended, an empty struct that waits for its owner
     void* subscriptions                 # owned: the first of sessions/pubsub's Subscriptions, NULL without
     void* last_subscription
     uint32_t[5] topic_counts            # TOPIC_KINDS
@@ -183,7 +183,7 @@ cdef struct Session:
     uint64_t query_free
     uint64_t argument_bytes
     uint64_t output_bytes               # atomic: waiting behind a full socket
-    uint64_t weighed_bytes              # what of Engine.socket_bytes it is (net/client_eviction)
+    uint64_t weighed_bytes              # what of Engine.net.socket_bytes it is (net/client_eviction)
 
 ctypedef bint (*HousekeepingStarter)(Engine* engine) noexcept nogil
 
@@ -208,101 +208,22 @@ cdef struct ScriptFigures:              # of scripting, for INFO
 cdef struct WatchedKey:                 # one block, with the name for the table behind the pointer:
     Watch* watches                      # LEB128 length, 4 bytes of database index, the key's bytes
 
-cdef struct Engine:
-    Lock lock
-    bint closed                         # of all fields, only the lock, the signals and this one may be used any more
-    uint32_t amid                       # threads that let go of the lock in the middle of something: its end waits for them
-    DeferredFree* deferred_frees        # atomic stack: sessions to be freed (engine_defer_free)
-    void* listener                      # the door's: its net/listener Listener, or NULL
-    Heap heap
-    Clock clock
-    Random random
-    Keyspace keyspace
-    Config config                       # the values CONFIG GET and SET know
-    uint64_t client_bytes               # atomic: memory of queries and replies
-    uint64_t fork_generation            # of the process that made this engine (engine_is_ours) ...
-    const uint64_t* forks               # ... and how often it has been forked by now; static
-
+cdef struct Execution:                  # executor/: the command that runs, and what every command has to ask about
     uint32_t gate                       # GATE_ bits: 0 in everyday use
     uint32_t observers                  # OBSERVED_BY_ bits
     Trial* trial                        # borrowed from a test, or NULL
-    CommandStats* stats                 # owned, by Command.id
+    Session* current                    # its command runs, and it has no reply yet; NULL between commands
+    bint serving                        # those who waited are being served, or a script runs: nobody else is served now
+    size_t announced                    # effects of the running commands that subscribers have heard of
+    bint gathering                      # a batch or a pipeline runs: CLIENT TRACKING BCAST is told of what changed at its end
     uint64_t batch_ticks                # while a batch runs: when its last command ended, or 0
     uint64_t hot_ticks                  # when the compiled method that runs began, if its time is taken; or 0
+
+cdef struct Statistics:                 # figures of INFO
+    CommandStats* commands              # owned, by Command.id
     ErrorStat[128] errors               # in the order of their names (executor/error_stats)
     uint32_t error_count                # used slots of `errors`
     bint errors_stopped                 # there were too many: only their number is counted
-
-    Session* sessions                   # borrowed; all of them, oldest first
-    Session* last_session
-    Session* ended                      # owned by who made them, as all are; listed nowhere else any more
-    uint32_t session_count
-    uint32_t socket_count               # sessions that are sockets: connected_clients
-    uint64_t next_session_id
-    Table watched                       # WatchedKey* by database and key
-    uint32_t watching_sessions
-
-    Table blocked                       # BlockedKey* by database and key: who waits for it
-    uint32_t blocked_count              # sessions that wait
-    Wheel* waits                        # owned; their time-outs; NULL until there is one
-    void* ready_first                   # BlockedKeys that became ready and are still to be served
-    void* ready_last
-    bint serving                        # somebody works off that chain
-
-    Session* current                    # its command runs, and it has no reply yet; NULL between commands
-    Session* noticed_first              # sockets that the listener has something to do for
-    Session* noticed_last
-    bint listener_awake                 # it will look at them without being woken
-    Table[5] topics                     # TOPIC_KINDS: name -> sessions/pubsub's Topic*
-    Table subscriptions                 # its Subscription* by session and topic
-    void* first_pattern                 # Topics of the kinds that are gone through one by one
-    void* first_prefix
-    Buffer message                      # the message being sent, in RESP
-    size_t announced                    # effects of the running commands that subscribers have heard of
-    bint sweep_wanted                   # an embedded session was cut off at its limit
-    Buffer changed                      # sessions/tracking's ChangedKeys, which CLIENT TRACKING BCAST is still to tell of
-    size_t changed_compact_at           # bytes of them at which keys that are named twice are looked for
-    bint gathering                      # a batch or a pipeline runs, and they are told of at its end
-    uint32_t tracking_count             # sessions with CLIENT TRACKING
-
-    uint32_t monitor_count              # sessions in MONITOR
-    void* scripting                     # its own; NULL before the first script
-    const char* lua_path                # borrowed: the file that has Lua's C API; NULL: there is none
-    OthersServer serve_others           # the listener's: a script of one of its clients lets the others in ...
-    void* listening                     # ... and the listener itself
-    uint32_t socket_scripts_stop        # atomic: it is about to stop, and scripts of its clients with it
-    SignalLooker look_at_signals        # the door's; called without the lock, by any thread. True: the script is to stop
-    FlagsOfScript flags_of_script       # what else a script's shebang line makes of EVAL's flags, or NULL
-    ScriptFigures script_figures
-    uint32_t stop_scripts               # atomic: the engine is about to close
-
-    uint8_t busy                        # BUSY_: a script overruns its time and lets others in between
-    uint8_t pause_kind                  # CLIENT PAUSE
-    int64_t pause_end_ms
-    Signal pause_over                   # embedded callers wait here
-
-    Signal housekeeping                 # wakes the housekeeping thread
-    int64_t housekeeping_wakes_ms       # when it plans to; 0 while it works
-    uint32_t chores                     # CHORE_ bits that housekeeping is at
-    bint housekeeping_runs              # the thread exists
-    HousekeepingStarter start_housekeeping   # runtime/housekeeping, which lies above; set by engine's maker
-    uint64_t housekeeping_thread        # pthread_t
-    bint stopping                       # threads are to end
-    bint cron_paused                    # DEBUG PAUSE-CRON: housekeeping neither expires, frees nor resizes
-    bint scripts_may_all                # DEBUG SET-DISABLE-DENY-SCRIPTS: commands that are not for scripts run in them
-
-    uint64_t socket_bytes               # with maxmemory-clients: memory of all sockets' sessions as last weighed
-    uint64_t evicted_clients
-    uint32_t listener_chores            # LISTENER_ bits: looked at once a batch
-    int wake_fd                         # the listener's eventfd or pipe; -1 without a listener
-    bint logs_to_output                 # the process is a server: without a logfile, lines go to standard output
-    bint shutdown_asked                 # SHUTDOWN: whoever runs the program ends it
-    int32_t tcp_port                    # what the listener really has, for INFO and CONFIG GET
-    char[41] run_id
-    char[41] replication_id
-    char[41] replication_id2
-    int64_t replication_offset
-
     int64_t started_us                  # monotonic
     uint64_t startup_bytes              # used memory once the engine stood, without data
     uint64_t connections_received
@@ -319,6 +240,7 @@ cdef struct Engine:
     uint64_t auth_failures
     uint64_t query_limit_closes
     uint64_t output_limit_closes
+    uint64_t evicted_clients
     uint64_t peak_used_bytes
     int64_t peak_used_s                 # Unix time when the peak was noticed
     uint64_t samples[5][16]              # INFO instantaneous_*: ops, bytes in, bytes out, turns of the loop a second,
@@ -326,27 +248,132 @@ cdef struct Engine:
     int64_t sample_us
     uint64_t[5] sample_last
 
+cdef struct Sessions:                   # sessions/session and wake_queue: all sessions, and those that somebody has something for
+    Session* first                      # borrowed; all of them, oldest first
+    Session* last
+    Session* ended                      # owned by who made them, as all are; listed nowhere else any more
+    uint32_t count
+    uint32_t sockets                    # sessions that are sockets: connected_clients
+    uint64_t next_id
+    DeferredFree* deferred_frees        # atomic stack: sessions to be freed (engine_defer_free)
+    Session* wake_first                 # sockets that the listener has something to do for
+    Session* wake_last
+    bint listener_awake                 # it will look at them without being woken
+    uint32_t monitors                   # sessions in MONITOR
+
+cdef struct Watches:                    # sessions/watch
+    Table keys                          # WatchedKey* by database and key
+    uint32_t sessions                   # how many watch something
+
+cdef struct Waiting:                    # sessions/waiting: who waits for which key
+    Table keys                          # BlockedKey* by database and key: who waits for it
+    uint32_t sessions                   # sessions that wait
+    Wheel* time_outs                    # owned; their time-outs; NULL until there is one
+    void* ready_first                   # BlockedKeys that became ready and are still to be served
+    void* ready_last
+
+cdef struct PubSub:                     # sessions/pubsub
+    Table[5] topics                     # TOPIC_KINDS: name -> sessions/pubsub's Topic*
+    Table subscriptions                 # its Subscription* by session and topic
+    void* first_pattern                 # Topics of the kinds that are gone through one by one
+    void* first_prefix
+    Buffer message                      # the message being sent, in RESP
+    bint sweep_wanted                   # an embedded session was cut off at its limit
+
+cdef struct Tracking:                   # sessions/tracking: CLIENT TRACKING
+    uint32_t sessions                   # sessions with CLIENT TRACKING
+    Buffer changed                      # sessions/tracking's ChangedKeys, which CLIENT TRACKING BCAST is still to tell of
+    size_t changed_compact_at           # bytes of them at which keys that are named twice are looked for
+
+cdef struct Pause:                      # CLIENT PAUSE
+    uint8_t kind                        # PAUSE_
+    int64_t end_ms
+    Signal over                         # embedded callers wait here
+
+cdef struct Scripts:                    # scripting/
+    void* interpreters                  # scripting/state's Scripting; NULL before the first script
+    const char* lua_path                # borrowed: the file that has Lua's C API; NULL: there is none
+    uint8_t busy                        # BUSY_: a script overruns its time and lets others in between
+    ScriptFigures figures
+    uint32_t stop                       # atomic: the engine is about to close
+    uint32_t stop_of_sockets            # atomic: the listener is about to stop, and scripts of its clients with it
+    bint may_all                        # DEBUG SET-DISABLE-DENY-SCRIPTS: commands that are not for scripts run in them
+    OthersServer serve_others           # the listener's: a script of one of its clients lets the others in ...
+    SignalLooker look_at_signals        # the door's; called without the lock, by any thread. True: the script is to stop
+    FlagsOfScript flags_of_script       # what else a script's shebang line makes of EVAL's flags, or NULL
+
+cdef struct Housekeeping:               # runtime/housekeeping: the thread
+    Signal signal                       # wakes the housekeeping thread
+    int64_t wakes_ms                    # when it plans to; 0 while it works
+    uint32_t chores                     # CHORE_ bits that housekeeping is at
+    bint runs                           # the thread exists
+    HousekeepingStarter start           # runtime/housekeeping, which lies above; set by engine's maker
+    uint64_t thread                     # pthread_t
+    bint stopping                       # threads are to end
+    bint cron_paused                    # DEBUG PAUSE-CRON: housekeeping neither expires, frees nor resizes
+
+cdef struct Net:                        # net/: the listener
+    void* listener                      # the door's: its net/listener Listener, or NULL
+    void* listening                     # the Listener whose sockets are open, or NULL
+    int wake_fd                         # the listener's eventfd or pipe; -1 without a listener
+    int32_t tcp_port                    # what the listener really has, for INFO and CONFIG GET
+    uint32_t chores                     # LISTENER_ bits: looked at once a batch
+    uint64_t socket_bytes               # with maxmemory-clients: memory of all sockets' sessions as last weighed
+
+cdef struct Replication:                # what INFO and ROLE say
+    char[41] run_id
+    char[41] id
+    char[41] id2
+    int64_t offset
+
+cdef struct Engine:
+    Lock lock
+    bint closed                         # of all fields, only the lock, the signals and this one may be used any more
+    uint32_t amid                       # threads that let go of the lock in the middle of something: its end waits for them
+    Heap heap
+    Clock clock
+    Random random
+    Keyspace keyspace
+    Config config                       # the values CONFIG GET and SET know
+    uint64_t client_bytes               # atomic: memory of queries and replies
+    uint64_t fork_generation            # of the process that made this engine (engine_is_ours) ...
+    const uint64_t* forks               # ... and how often it has been forked by now; static
+    bint logs_to_output                 # the process is a server: without a logfile, lines go to standard output
+    bint shutdown_asked                 # SHUTDOWN: whoever runs the program ends it
+    Execution execution
+    Statistics statistics
+    Sessions sessions
+    Watches watches
+    Waiting waiting
+    PubSub pubsub
+    Tracking tracking
+    Pause pause
+    Scripts scripts
+    Housekeeping housekeeping
+    Net net
+    Replication replication
+
 cdef inline Session* session_of(Call* call) noexcept nogil:
     return <Session*>call.session
 
 cdef inline Engine* engine_of(Call* call) noexcept nogil:
     return (<Session*>call.session).engine
 
-cdef void engine_poke_housekeeping(Engine* engine) noexcept nogil
+cdef void engine_wake_housekeeping(Engine* engine) noexcept nogil
 """There are chores, or a deadline earlier than housekeeping plans to wake for: start or wake it."""
 cdef inline uint64_t engine_used_memory(const Engine* engine) noexcept nogil:
     """used_memory: the heap and the clients' buffers. Lua's own memory is not the data set's: as in Redis it neither counts nor evicts."""
-    return (engine.heap.used_bytes - engine.script_figures.eval_vm_bytes - engine.script_figures.functions_vm_bytes
+    return (engine.heap.used_bytes - engine.scripts.figures.eval_vm_bytes - engine.scripts.figures.functions_vm_bytes
             + atomic_load64(&engine.client_bytes))
 cdef inline void engine_observe(Engine* engine) noexcept nogil:
-    """Somebody began or ceased to observe commands: Engine.observers follows."""
-    engine.observers = ((OBSERVED_BY_MONITORS if engine.monitor_count else 0)
-                        | (OBSERVED_BY_TRACKING if engine.tracking_count else 0)
-                        | (OBSERVED_BY_TRIAL if engine.trial != NULL else 0))
+    """Somebody began or ceased to observe commands: Engine.execution.observers follows."""
+    engine.execution.observers = ((OBSERVED_BY_MONITORS if engine.sessions.monitors else 0)
+                        | (OBSERVED_BY_TRACKING if engine.tracking.sessions else 0)
+                        | (OBSERVED_BY_TRIAL if engine.execution.trial != NULL else 0))
 cdef inline void engine_set_busy(Engine* engine, uint8_t busy) noexcept nogil:
     """BUSY_: a script overruns its time, or does no more."""
-    engine.busy = busy
-    engine.gate = engine.gate & ~<uint32_t>GATE_BUSY | (GATE_BUSY if busy else 0)
+    engine.scripts.busy = busy
+    engine.execution.gate = engine.execution.gate & ~<uint32_t>GATE_BUSY | (GATE_BUSY if busy else 0)
 cdef inline bint engine_is_ours(const Engine* engine) noexcept nogil:
     """False in a child that was forked after the engine was made: it must not be touched."""
     return engine.fork_generation == engine.forks[0]
