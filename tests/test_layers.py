@@ -64,9 +64,9 @@ FLOORS = {
         "function_commands"),
     "net": ("client_eviction poller resp_parser sockets", "connections", "listener"),
     "control": (
-        "config_rewrite connection debug_values introspection pubsub_commands standalone tracking_commands",
+        "config_rewrite connection_commands debug_values introspection pubsub_commands server_commands standalone tracking_commands",
         "client_commands config_commands info",
-        "admin debug"),
+        "debug memory_commands"),
     "runtime": ("command_handlers housekeeping", "engine"),
     "door": (
         "classes codec descriptors lifetimes waits",

@@ -1,5 +1,5 @@
 """See random.pxd."""
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 
 cdef extern from * nogil:
     """

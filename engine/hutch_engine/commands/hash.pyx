@@ -1,6 +1,5 @@
 """See hash.pxd. The order of the checks is Redis's: which of two errors wins is part of the protocol."""
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint64_t
-from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport heap_promise_end
@@ -16,12 +15,10 @@ from hutch_engine.commands.reply cimport (
 from hutch_engine.commands.scan cimport ScanOptions, scan_cursor, scan_insert_cursor, scan_options, scan_steps
 from hutch_engine.keyspace.entry cimport TYPE_HASH, Entry, value_of_pointer
 from hutch_engine.keyspace.keyspace cimport (
-    EVENT_GENERIC, EVENT_HASH, keyspace_add, keyspace_close_hash, keyspace_delete, keyspace_event,
-    keyspace_open_hash, keyspace_touched)
+    EVENT_GENERIC, EVENT_HASH, keyspace_add, keyspace_close_hash, keyspace_delete, keyspace_event, keyspace_open_hash)
 from hutch_engine.structures.hash cimport (
-    HASH_ADDED, HASH_PACKED, HASH_REFUSED, Hash, hash_delete, hash_each, hash_free, hash_get, hash_growth_bytes, hash_length, hash_new,
-    hash_prepare, hash_random, hash_sample, hash_scan, hash_set, hash_stored)
-from hutch_engine.structures.table cimport TableSlot
+    HASH_ADDED, HASH_PACKED, HASH_REFUSED, Hash, hash_delete, hash_each, hash_free, hash_get, hash_growth_bytes,
+    hash_length, hash_new, hash_prepare, hash_random, hash_sample, hash_scan, hash_set, hash_stored)
 
 
 # ---- opening and closing

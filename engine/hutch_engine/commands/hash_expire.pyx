@@ -1,5 +1,5 @@
 """See hash_expire.pxd. The order of the checks is Redis's, which differs from command to command here."""
-from libc.stdint cimport INT32_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, int64_t, uint64_t
 from hutch_engine.base.buffer cimport buffer_reserve
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.memory cimport heap_promise_end
@@ -18,7 +18,6 @@ from hutch_engine.keyspace.keyspace cimport (
 from hutch_engine.structures.hash cimport (
     HASH_REFUSED, Hash, hash_clear_deadline, hash_deadline, hash_delete, hash_expect_deadlines, hash_free, hash_get,
     hash_growth_bytes, hash_prepare, hash_set, hash_set_deadline)
-from hutch_engine.structures.table cimport table_find
 
 cdef extern from "string.h" nogil:
     size_t strnlen(const char* text, size_t limit)

@@ -1,27 +1,25 @@
 """See list.pxd. The order of the checks is Redis's: which of two errors wins is part of the protocol."""
-from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
-from hutch_engine.base.slice cimport Slice, slice_equals, slice_of
+from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport (
-    CALL_NO_TOUCH, Call, call_block, call_changed, call_find_read_type, call_find_write_type, call_hash,
-    call_integer, call_integer_or, call_may_block, call_timeout, call_word, error_arity, error_memory, error_no_key,
-    error_syntax, error_wrong_type, slot_entry)
+    Call, call_block, call_changed, call_find_read_type, call_find_write_type, call_hash, call_integer, call_may_block,
+    call_timeout, call_word, error_arity, error_memory, error_no_key, error_syntax, slot_entry)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_array_at, reply_bulk, reply_error, reply_integer, reply_mark, reply_null, reply_null_array,
     reply_ok, reply_rewind, reply_zero)
 from hutch_engine.keyspace.entry cimport (
-    TYPE_LIST, Entry, Value, entry_encoding, entry_pointer, entry_set_form, entry_set_pointer, entry_type, value_of_pointer)
+    TYPE_LIST, Entry, Value, entry_encoding, entry_pointer, entry_set_form, entry_set_pointer, value_of_pointer)
 from hutch_engine.keyspace.keyspace cimport (
-    EVENT_GENERIC, EVENT_LIST, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_add, keyspace_delete,
-    keyspace_event, keyspace_find_slot, keyspace_hash, keyspace_resized, keyspace_touched)
+    EVENT_GENERIC, EVENT_LIST, FIND_NO_TOUCH, FIND_WRITE, Keyspace, keyspace_add, keyspace_delete, keyspace_event,
+    keyspace_find_slot, keyspace_resized, keyspace_touched)
 from hutch_engine.keyspace.list_type cimport LIST_LISTPACK, LIST_QUICKLIST
 from hutch_engine.keyspace.value_types cimport value_free
 from hutch_engine.structures.listpack cimport (
     Listpack, listpack_append, listpack_bytes, listpack_delete, listpack_delete_range, listpack_first, listpack_free,
-    listpack_insert, listpack_last, listpack_length, listpack_new, listpack_prepend, listpack_replace,
-    LISTPACK_AFTER, LISTPACK_BEFORE)
+    listpack_insert, listpack_last, listpack_new, listpack_prepend, listpack_replace, LISTPACK_AFTER, LISTPACK_BEFORE)
 from hutch_engine.structures.quicklist cimport (
     Quicklist, QuicklistCursor, listpack_remove, quicklist_delete, quicklist_exceeds, quicklist_find,
     quicklist_fits_pack, quicklist_free, quicklist_insert, quicklist_is_integer, quicklist_length, quicklist_new,

@@ -14,8 +14,7 @@ from hutch_engine.commands.reply cimport (
     reply_rewind, reply_set, reply_zero)
 from hutch_engine.commands.scan cimport (
     ScanOptions, scan_cursor, scan_insert_cursor, scan_options, scan_steps)
-from hutch_engine.keyspace.entry cimport (
-    ENTRY_INTEGER, TYPE_SET, Entry, entry_pointer, entry_set_form, entry_type, value_of_pointer)
+from hutch_engine.keyspace.entry cimport TYPE_SET, Entry, entry_set_form, entry_type, value_of_pointer
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_NEW, EVENT_SET, Database, Keyspace, keyspace_add, keyspace_delete, keyspace_dispose, keyspace_event,
     keyspace_ready, keyspace_resized, keyspace_touched)

@@ -3,7 +3,7 @@ from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
 from libc.string cimport memset
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.numbers cimport parse_integer
-from hutch_engine.base.outcome cimport NO_MEMORY, OK, OVERFLOW, Outcome
+from hutch_engine.base.outcome cimport OK, OVERFLOW, Outcome
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport (
     CALL_REPLAYED, Call, call_changed, call_find_write_type, call_hash, call_integer, call_word, error_arity, error_memory,

@@ -8,7 +8,7 @@ from hutch_engine.commands.reply cimport (
 from hutch_engine.commands.stream_words cimport (
     c_string, call_id, call_range_start, id_parse, reply_entry, reply_id, stream_find_group, stream_open_consumer)
 from hutch_engine.keyspace.keyspace cimport keyspace_now
-from hutch_engine.structures.id_map cimport IdItem, IdPlace, StreamId, id_compare, id_increment, id_map_at, id_map_next, id_map_seek, id_of
+from hutch_engine.structures.id_map cimport IdPlace, StreamId, id_compare, id_map_at, id_map_next, id_map_seek, id_of
 from hutch_engine.structures.stream cimport Stream
 from hutch_engine.structures.stream_group cimport (
     Pending, StreamConsumer, StreamGroup, stream_pending_add, stream_pending_find, stream_pending_give,

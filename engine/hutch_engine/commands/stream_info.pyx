@@ -1,6 +1,5 @@
 """See stream_info.pxd."""
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
-from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport (
     Call, call_help, call_integer, call_word, error_no_key, error_subcommand)
 from hutch_engine.commands.reply cimport (

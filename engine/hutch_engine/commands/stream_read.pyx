@@ -1,12 +1,11 @@
 """See stream_read.pxd. The order of the checks is Redis's: which of two errors wins is part of the protocol."""
-from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, int64_t, uint32_t
 from hutch_engine.base.buffer cimport buffer_reserve
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport (
-    Call, call_block, call_block_words, call_deadline, call_find_read_type, call_integer, call_may_block, call_word, error_memory,
-    error_syntax)
+    Call, call_block, call_block_words, call_deadline, call_integer, call_may_block, call_word, error_memory, error_syntax)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_array_at, reply_bulk, reply_error, reply_error_parts, reply_map_at, reply_mark, reply_null_array,
     reply_rewind)
@@ -14,7 +13,7 @@ from hutch_engine.commands.stream_words cimport (
     ID_TEXT_MAX, call_id, error_no_group, id_text, reply_entry, reply_id, reply_range, stream_find_read,
     stream_open_consumer)
 from hutch_engine.keyspace.entry cimport TYPE_STREAM, Entry, entry_pointer
-from hutch_engine.keyspace.keyspace cimport FIND_NO_STATS, FIND_NO_TOUCH, Keyspace, keyspace_find, keyspace_hash, keyspace_now
+from hutch_engine.keyspace.keyspace cimport FIND_NO_STATS, FIND_NO_TOUCH, keyspace_find, keyspace_hash, keyspace_now
 from hutch_engine.structures.id_map cimport (
     IdItem, IdPlace, StreamId, id_compare, id_decrement, id_increment, id_map_at, id_map_next, id_map_seek, id_of)
 from hutch_engine.structures.stream cimport Stream, stream_group_read

@@ -1,7 +1,7 @@
 """See stream_words.pxd."""
-from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint64_t
-from libc.string cimport memchr, memcpy
-from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice
+from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
+from libc.string cimport memchr
+from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.compiler cimport likely
 from hutch_engine.base.numbers cimport parse_unsigned
 from hutch_engine.base.slice cimport Slice, slice_of

@@ -24,9 +24,8 @@ from hutch_engine.keyspace.entry cimport (
     value_of_pointer, value_of_raw, value_of_text)
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_STRING, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_add, keyspace_change_value,
-    keyspace_clear_deadline, keyspace_delete, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_hash,
-    keyspace_now, keyspace_overwritten, keyspace_resized, keyspace_resized_integer, keyspace_set,
-    keyspace_set_deadline, keyspace_touched)
+    keyspace_clear_deadline, keyspace_delete, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_now,
+    keyspace_overwritten, keyspace_resized, keyspace_resized_integer, keyspace_set, keyspace_set_deadline, keyspace_touched)
 from hutch_engine.structures.table cimport TableSlot
 
 cdef enum:                       # options of SET and GETEX

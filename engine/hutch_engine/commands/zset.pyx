@@ -6,25 +6,24 @@ from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport heap_free, heap_promise_end, heap_try_alloc
 from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, parse_double, parse_integer
-from hutch_engine.base.outcome cimport INVALID, NO_MEMORY, NOT_FOUND, OK, Outcome
+from hutch_engine.base.outcome cimport INVALID, NOT_FOUND, OK, Outcome
 from hutch_engine.base.random cimport random_below
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.call cimport (
-    Call, call_block, call_find_read_type, call_find_write, call_find_write_type, call_hash, call_integer,
-    call_may_block, call_promise, call_timeout, error_memory, error_not_float, error_not_integer, error_syntax, error_wrong_type,
-    slot_entry)
+    Call, call_block, call_find_read_type, call_find_write, call_find_write_type, call_hash, call_integer, call_may_block,
+    call_promise, call_timeout, error_memory, error_not_float, error_syntax, slot_entry)
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_bulk, reply_double, reply_error, reply_integer, reply_mark, reply_null,
     reply_null_array, reply_zero)
 from hutch_engine.commands.scan cimport ScanOptions, scan_cursor, scan_insert_cursor, scan_options, scan_steps
 from hutch_engine.keyspace.entry cimport TYPE_ZSET, Entry, entry_set_form, entry_type
 from hutch_engine.keyspace.keyspace cimport (
-    EVENT_GENERIC, EVENT_ZSET, FIND_WRITE, Database, Keyspace, keyspace_add, keyspace_delete, keyspace_event,
-    keyspace_find, keyspace_hash, keyspace_overwritten, keyspace_resized, keyspace_set, keyspace_touched, zset_of)
+    EVENT_GENERIC, EVENT_ZSET, Database, Keyspace, keyspace_add, keyspace_delete, keyspace_event, keyspace_find,
+    keyspace_hash, keyspace_overwritten, keyspace_resized, keyspace_set, keyspace_touched, zset_of)
 from hutch_engine.keyspace.zset_type cimport zset_encoding, zset_value
 from hutch_engine.structures.sorted_set cimport (
     SortedCursor, SortedSet, sorted_score_text, sorted_set_add, sorted_set_at, sorted_set_change, sorted_set_count,
-    sorted_set_free, sorted_set_growth_bytes, sorted_set_new, sorted_set_next, sorted_set_of, sorted_set_previous, sorted_set_random,
+    sorted_set_free, sorted_set_growth_bytes, sorted_set_new, sorted_set_next, sorted_set_previous, sorted_set_random,
     sorted_set_prefetch_end, sorted_set_rank, sorted_set_remove, sorted_set_remove_ranks, sorted_set_score,
     sorted_set_to_tree)
 from hutch_engine.structures.sorted_tree cimport (

@@ -6,11 +6,11 @@ from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_inte
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of_text
-from hutch_engine.commands.call cimport CALL_NO_TOUCH, Call, call_help, call_integer, call_word, error_subcommand, error_syntax
+from hutch_engine.commands.call cimport Call, call_help, call_integer, call_word, error_subcommand, error_syntax
 from hutch_engine.commands.reply cimport (reply_bulk, reply_error, reply_error_parts, reply_integer, reply_null,
                                           reply_ok, reply_verbatim)
 from hutch_engine.executor.serving cimport serve_unblock
-from hutch_engine.control.connection cimport session_name_is_valid
+from hutch_engine.control.connection_commands cimport session_name_is_valid
 from hutch_engine.state.engine cimport (
     PAUSE_ALL, PAUSE_NONE, PAUSE_WRITE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW,
     SESSION_DIRTY_CAS, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_MASTER, SESSION_MONITOR, SESSION_MULTI,

@@ -7,9 +7,9 @@ from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_inte
 from hutch_engine.base.atomics cimport atomic_store64
 from hutch_engine.base.glob cimport glob_is_literal, glob_matches
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
-from hutch_engine.commands.call cimport Call, call_help, error_arity, error_syntax
-from hutch_engine.commands.reply cimport (reply_bulk, reply_bulk_text, reply_error, reply_error_parts,
-                                          reply_error_slice, reply_map_at, reply_mark, reply_ok)
+from hutch_engine.commands.call cimport Call, call_help, error_syntax
+from hutch_engine.commands.reply cimport (
+    reply_bulk, reply_error, reply_error_parts, reply_error_slice, reply_map_at, reply_mark, reply_ok)
 from hutch_engine.keyspace.keyspace cimport Keyspace, WANT_EVENTS
 from hutch_engine.net.client_eviction cimport clients_reweigh
 from hutch_engine.state.config cimport (CHANGED_CLIENT_MEMORY, CHANGED_CLIENTS, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE,
@@ -22,8 +22,8 @@ from hutch_engine.executor.error_stats cimport error_stats_clear
 from hutch_engine.executor.latency cimport latency_clear
 from hutch_engine.sessions.tracking cimport tracking_limit
 from hutch_engine.state.engine cimport (
-    SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_UNIX_SOCKET, CommandStats, Engine, ErrorStat, Session, engine_of,
-    engine_wake_housekeeping, engine_used_memory, session_of)
+    SESSION_EMBEDDED, SESSION_UNIX_SOCKET, CommandStats, Engine, Session, engine_of, engine_wake_housekeeping,
+    engine_used_memory, session_of)
 from hutch_engine.executor.eviction cimport evict_until_it_fits
 from hutch_engine.state.log cimport log_write
 from hutch_engine.commands.command_table cimport command_table_ids

@@ -4,8 +4,8 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport strtol
 from libc.string cimport memcpy, memset
-from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
-                                       buffer_append_text, buffer_clear, buffer_init, buffer_slice)
+from hutch_engine.base.buffer cimport (
+    Buffer, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.compiler cimport popcount64
 from hutch_engine.base.digest cimport Digest, digest_clear, digest_mix, digest_mix_number, digest_slice, digest_xor
 from hutch_engine.base.glob cimport glob_matches

@@ -1,13 +1,12 @@
 """See introspection.pxd."""
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.string cimport strlen
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
-from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, slice_of_text
+from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.call cimport Call, call_help, call_word, error_memory, error_syntax
 from hutch_engine.commands.command cimport (
-    CMD_NO_MANDATORY_KEYS, KEY_ACCESS, KEY_DELETE, KEY_INCOMPLETE, KEY_INSERT, KEY_NOT_KEY, KEY_OW, KEY_RM, KEY_RO, KEY_RW, KEY_UPDATE,
-    KEY_VARIABLE_FLAGS, Command)
+    CMD_NO_MANDATORY_KEYS, KEY_ACCESS, KEY_DELETE, KEY_INCOMPLETE, KEY_INSERT, KEY_NOT_KEY, KEY_OW, KEY_RM, KEY_RO, KEY_RW,
+    KEY_UPDATE, KEY_VARIABLE_FLAGS, Command)
 from hutch_engine.commands.reply cimport (reply_array, reply_array_at, reply_bulk, reply_error, reply_integer,
                                           reply_map_at, reply_mark, reply_null, reply_raw, reply_set,
                                           reply_simple)

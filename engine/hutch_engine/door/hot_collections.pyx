@@ -7,17 +7,17 @@ from hutch_engine.base.buffer cimport buffer_clear
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.lock cimport lock_release
 from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, format_double
-from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
+from hutch_engine.base.slice cimport slice_of, slice_of_text
 from hutch_engine.commands.command cimport Command
 from hutch_engine.door.codec cimport SCRATCH_SMALL, Arguments, Codec, arguments_clear, arguments_init
-from hutch_engine.door.replies cimport SHAPE_DONE, SHAPE_NUMBER, Cursor, Shape, decode_reply, shape_reply
+from hutch_engine.door.replies cimport SHAPE_DONE, Cursor, Shape, decode_reply, shape_reply
 from hutch_engine.door.session cimport Session
 from hutch_engine.door.waits cimport raise_interrupt
 from hutch_engine.door.hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, hot_begin, hot_end, hot_is_on
 from hutch_engine.door.hot_replies cimport HotReply, hot_add, hot_take
 from hutch_engine.door.method_table cimport (
-    WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE, WORD_OPTIONAL, WORD_PAIRS, WORD_REST,
-    WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits)
+    WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE, WORD_OPTIONAL, WORD_PAIRS,
+    WORD_REST, WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits)
 from hutch_engine.commands.command_table cimport command_table_find
 from hutch_engine.executor.run cimport run_command
 from hutch_engine.sessions.session cimport engine_free_deferred_if_unlocked

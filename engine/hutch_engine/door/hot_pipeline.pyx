@@ -9,7 +9,7 @@ from libc.string cimport memcmp
 from hutch_engine.base.buffer cimport buffer_append, buffer_clear
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.lock cimport lock_release
-from hutch_engine.base.slice cimport slice_of, slice_of_text
+from hutch_engine.base.slice cimport slice_of_text
 from hutch_engine.commands.call cimport CALL_IN_MULTI
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.string cimport string_set_fast
@@ -20,14 +20,16 @@ from hutch_engine.door.hot cimport hot_begin, hot_count, hot_end, hot_is_on
 from hutch_engine.door.hot_collections cimport HotCollections
 from hutch_engine.door.hot_replies cimport HotReply, hot_add, hot_take
 from hutch_engine.door.method_table cimport (
-    WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE, WORD_OPTIONAL, WORD_PAIRS, WORD_REST,
-    WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits, method_of_command)
+    WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE, WORD_OPTIONAL, WORD_PAIRS,
+    WORD_REST, WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind,
+    method_fits, method_of_command)
 from hutch_engine.door.descriptors cimport descriptor_add, descriptors_for
 from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.commands.command_table cimport command_table_find
 from hutch_engine.state.engine cimport SESSION_IN_EXEC, Session as SessionStruct
 from hutch_engine.commands.call cimport error_memory
-from hutch_engine.executor.admission cimport ADMITTED, WAY_CLIENT, WAY_QUEUE, Verdict, admission_is_plain, admission_judge, admission_refuse
+from hutch_engine.executor.admission cimport (
+    ADMITTED, WAY_CLIENT, WAY_QUEUE, Verdict, admission_is_plain, admission_judge, admission_refuse)
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due
 from hutch_engine.executor.effects cimport effects_announce_new
 from hutch_engine.executor.run cimport run_begin, run_command

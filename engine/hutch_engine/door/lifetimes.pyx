@@ -1,13 +1,12 @@
 """See lifetimes.pxd."""
 from libc.stddef cimport size_t
-from libc.stdint cimport uint64_t
 from libc.stdlib cimport free
 from hutch_engine.base.atomics cimport atomic_store32
 from hutch_engine.base.lock cimport (lock_acquire, lock_clear, lock_release, lock_try, signal_clear, signal_raise)
 from hutch_engine.base.thread cimport thread_pause_us, thread_start
 from hutch_engine.scripting.script_run cimport script_is_of_this_thread
 from hutch_engine.runtime.engine cimport engine_clear
-from hutch_engine.sessions.session cimport engine_free_deferred, engine_leave, session_free
+from hutch_engine.sessions.session cimport engine_free_deferred, session_free
 from hutch_engine.state.engine cimport Engine, SESSION_BLOCKED, Session, engine_used_memory
 from hutch_engine.runtime.housekeeping cimport housekeeping_stop
 from hutch_engine.net.listener cimport Listener, listener_free, listener_new, listener_open, listener_start

@@ -6,7 +6,7 @@ from libc.stdlib cimport free, malloc
 from posix.unistd cimport getpid
 from hutch_engine.base.buffer cimport buffer_append, buffer_clear, buffer_init
 from hutch_engine.door.session cimport (ENTER_TURN, Session, Taken, Visit, interrupt_wait, take_reply, take_served, taken_init)
-from hutch_engine.door.codec cimport Arguments, Codec, arguments_add_command, arguments_clear, arguments_init
+from hutch_engine.door.codec cimport Arguments, arguments_add_command, arguments_clear, arguments_init
 from hutch_engine.door.replies cimport Cursor, decode_reply, no_reply
 from hutch_engine.base.bell cimport bell_drop, bell_new, bell_ring, bell_take
 from hutch_engine.state.engine cimport SESSION_BLOCKED, SESSION_CLOSE_NOW, engine_is_ours

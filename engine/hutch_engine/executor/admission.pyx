@@ -1,11 +1,12 @@
 """See admission.pxd. The order of the questions is Redis's."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp
-from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice
+from hutch_engine.base.buffer cimport (
+    Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.clock cimport clock_now_ms
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport heap_is_short, heap_mend
-from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
+from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.command cimport (
     ACL_SCRIPTING, CMD_ALLOW_BUSY, CMD_DENYOOM, CMD_FOR_SUBSCRIBERS, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_NO_MULTI, CMD_NOSCRIPT,
     CMD_PROTECTED, CMD_READONLY, CMD_RUNS_IN_MULTI, CMD_RUNS_QUEUE, CMD_WRITE, Command, command_takes)

@@ -3,8 +3,8 @@ from libc.stdint cimport INT64_MAX, int32_t, uint32_t
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.keyspace cimport (
-    CHORE_EFFECTS_LOST, EFFECT_EVENT, EFFECT_READY, EFFECT_READY_ALL, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, EVENT_FLUSHED, Effect, Keyspace,
-    keyspace_effects_clear, keyspace_expire_due, keyspace_now)
+    CHORE_EFFECTS_LOST, EFFECT_EVENT, EFFECT_READY, EFFECT_READY_ALL, EFFECT_TOUCHED, EFFECT_TOUCHED_ALL, EVENT_FLUSHED,
+    Effect, Keyspace, keyspace_effects_clear, keyspace_expire_due, keyspace_now)
 from hutch_engine.sessions.keyspace_events cimport keyspace_events_publish
 from hutch_engine.sessions.tracking cimport tracking_invalidate_all, tracking_note_changed
 from hutch_engine.sessions.waiting cimport waiting_note_ready, waiting_note_ready_all

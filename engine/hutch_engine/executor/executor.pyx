@@ -2,15 +2,15 @@
 from libc.stdint cimport uint32_t, uint64_t
 from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.clock cimport clock_coarse_s, monotonic_us
-from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport CALL_NO_TOUCH
 from hutch_engine.commands.command cimport CMD_KEEPS_CACHING, CMD_RUNS_QUEUE, Command, command_takes
 from hutch_engine.commands.command_table cimport command_narrow, command_table_find
 from hutch_engine.commands.reply cimport reply_simple
 from hutch_engine.executor.admission cimport (
-    ADMIT_LATER, ADMIT_TO_QUEUE, ADMITTED, REFUSED_MEMORY, WAY_CLIENT, Verdict, admission_flags, admission_is_plain, admission_judge,
-    admission_refuse)
+    ADMIT_LATER, ADMIT_TO_QUEUE, ADMITTED, REFUSED_MEMORY, WAY_CLIENT, Verdict, admission_flags, admission_is_plain,
+    admission_judge, admission_refuse)
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due, aftermath_of
 from hutch_engine.executor.run cimport run_take_inbox, run_command, run_uncount
 from hutch_engine.sessions.transaction cimport session_queue

@@ -4,7 +4,8 @@ from hutch_engine.base.clock cimport clock_now_ms
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport CALL_DENY_BLOCKING, CALL_NO_TOUCH, Call
 from hutch_engine.commands.reply cimport reply_error, reply_null_array
-from hutch_engine.executor.admission cimport ADMIT_LATER, ADMITTED, REFUSED_MEMORY, WAY_SERVED, Verdict, admission_judge, admission_refuse
+from hutch_engine.executor.admission cimport (
+    ADMIT_LATER, ADMITTED, REFUSED_MEMORY, WAY_SERVED, Verdict, admission_judge, admission_refuse)
 from hutch_engine.executor.effects cimport effects_act, effects_are_there
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.run cimport run_mute_reply, run_take_inbox, run_command, run_uncount

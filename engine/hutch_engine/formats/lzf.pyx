@@ -6,7 +6,7 @@
 """
 from libc.stdint cimport UINT32_MAX, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
-from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.slice cimport Slice
 
 cdef extern from *:

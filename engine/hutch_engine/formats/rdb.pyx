@@ -1,5 +1,7 @@
 """See rdb.pxd."""
-from libc.stdint cimport INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, INT8_MAX, INT8_MIN, UINT32_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport (
+    INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, INT8_MAX, INT8_MIN, UINT32_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t,
+    uint16_t, uint32_t, uint64_t)
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memmove
 from hutch_engine.base.buffer cimport (

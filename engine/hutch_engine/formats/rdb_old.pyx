@@ -7,7 +7,7 @@
     zipmap    number of fields (1; from 254 on: count them), fields, FF
     field     length (1 byte, or FE and 4), bytes; the value's length, how many bytes behind it are free (1), bytes, those
 """
-from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint16_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint64_t, uint8_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.compiler cimport load_i64, load_u16, load_u32
 from hutch_engine.base.slice cimport Slice, slice_of

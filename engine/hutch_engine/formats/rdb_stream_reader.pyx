@@ -1,5 +1,5 @@
 """See rdb_stream_reader.pxd."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init, buffer_reserve
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX
 from hutch_engine.base.outcome cimport OK

@@ -1,6 +1,6 @@
 """See entry.pxd."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memmove
+from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memcpy
 from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.compiler cimport load_ptr, store_i64, store_ptr
 from hutch_engine.base.leb128 cimport leb128_bytes, leb128_read, leb128_slice, leb128_write_slice

@@ -1,25 +1,25 @@
 """See keyspace.pxd."""
 from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
-from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_clear, buffer_init
+from hutch_engine.base.buffer cimport buffer_append_slice, buffer_clear, buffer_init
 from hutch_engine.base.clock cimport Clock, clock_now_us
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_try_alloc, heap_try_resize, heap_try_zeroed
 from hutch_engine.base.random cimport Random, random_next, random_unit
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport (
-    ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE, ENTRY_HAS_FIELD_DEADLINES, ENTRY_HEADER_BYTES, ENTRY_INTEGER, STRING_EMBSTR, STRING_INT,
-    TYPE_HASH, TYPE_STRING, Entry, Value, entry_deadline_ms, entry_encoding, entry_free_shell,
-    entry_choose_text_encoding, entry_has_deadline, entry_key, entry_new, entry_node, entry_of_node, entry_pointer,
-    entry_set_form, entry_type, entry_with_deadline, entry_with_value)
+    ENTRY_EMBEDDED, ENTRY_HAS_FIELD_DEADLINES, ENTRY_HEADER_BYTES, ENTRY_INTEGER, STRING_EMBSTR, STRING_INT, TYPE_HASH,
+    TYPE_STRING, Entry, Value, entry_deadline_ms, entry_encoding, entry_free_shell, entry_choose_text_encoding,
+    entry_has_deadline, entry_key, entry_new, entry_node, entry_of_node, entry_pointer, entry_set_form, entry_type,
+    entry_with_deadline, entry_with_value)
 from hutch_engine.keyspace.zset_type cimport ZSET_LISTPACK
 from hutch_engine.keyspace.value_types cimport entry_size, value_effort, value_free, value_free_some, value_types
 from hutch_engine.structures.hash cimport (
     HASH_PACKED, Hash, HashAlarm, hash_alarm, hash_earliest_ms, hash_stored, hash_take_due)
 from hutch_engine.structures.sorted_set cimport SortedSet, sorted_set_of
 from hutch_engine.structures.table cimport (
-    Table, TableSlot, table_clear, table_count, table_drain, table_each, table_find, table_hash, table_init,
-    table_insert, table_is_resizing, table_remove, table_replace, table_step)
+    TableSlot, table_clear, table_count, table_drain, table_each, table_find, table_hash, table_init, table_insert,
+    table_is_resizing, table_remove, table_replace, table_step)
 from hutch_engine.structures.wheel cimport (
     Wheel, WheelNode, wheel_add, wheel_cancel, wheel_init, wheel_next_ms, wheel_take)
 

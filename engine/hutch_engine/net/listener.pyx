@@ -14,11 +14,11 @@ replies of a client that does not read them, its further requests are left in th
 STALL_BYTES are waiting; a hard output limit in the configuration takes the place of that.
 """
 from libc.stddef cimport size_t
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, malloc
 from libc.string cimport memcmp, memcpy, memmove
 from hutch_engine.base.atomics cimport atomic_add64, atomic_load32, atomic_store32, atomic_store64
-from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_reserve, buffer_shrink
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_reserve
 from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, prefetch, ticks, unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_give_way, lock_is_wanted, lock_release
@@ -26,16 +26,15 @@ from hutch_engine.base.slice cimport Slice
 from hutch_engine.base.thread cimport thread_join, thread_start
 from hutch_engine.commands.command cimport ACL_HASH, ACL_LIST, ACL_SET, ACL_SORTEDSET, Command
 from hutch_engine.commands.reply cimport reply_error
-from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_hash
+from hutch_engine.keyspace.keyspace cimport keyspace_hash
 from hutch_engine.keyspace.prefetch cimport prefetch_member_bucket, prefetch_value
 from hutch_engine.net.connections cimport (
     ARENA_BYTES, BATCH_REQUESTS, ENDING_AFTER_REPLY, ENDING_CLOSED, ENDING_NOT, ENDING_NOW, ENDING_PROTOCOL_ERROR,
     HELD_BLOCKED, HELD_NOT, HELD_POSTPONED, HELD_STALLED, READ_BYTES, Batch, Connection, ListeningSocket, Request,
     connections_accept, connections_authenticated, connections_close_sockets, connections_copy_limits,
     connections_count_bytes, connections_do_chores, connections_close, connections_forget_adopted, connections_free_closed,
-    connections_grow_list, connections_hold,
-    connections_join_round, connections_listen_for, connections_open, connections_release, connections_reserve, connections_resume,
-    connections_watch_for, connections_weigh)
+    connections_grow_list, connections_hold, connections_join_round, connections_listen_for, connections_open,
+    connections_release, connections_reserve, connections_resume, connections_watch_for, connections_weigh)
 from hutch_engine.state.engine cimport (
     LISTENER_WEIGHS, PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
     SESSION_MASTER, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_SUBSCRIBED,

@@ -1,7 +1,6 @@
 """See poller.pxd."""
-from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdint cimport int32_t, uint32_t
+from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 from hutch_engine.base.waker cimport waker_close, waker_drain, waker_open, waker_wake
 

@@ -17,7 +17,8 @@ from hutch_engine.sessions.session cimport session_free
 from hutch_engine.sessions.waiting cimport waiting_check
 from hutch_engine.state.config cimport config_clear, config_init
 from hutch_engine.state.engine cimport (
-    BLOCKED_KEY_OFFSET, SUBSCRIPTION_NAME_OFFSET, TOPIC_KINDS, TOPIC_NAME_OFFSET, WATCHED_KEY_OFFSET, CommandStats, Engine, engine_used_memory)
+    BLOCKED_KEY_OFFSET, SUBSCRIPTION_NAME_OFFSET, TOPIC_KINDS, TOPIC_NAME_OFFSET, WATCHED_KEY_OFFSET, CommandStats, Engine,
+    engine_used_memory)
 from hutch_engine.structures.table cimport table_clear, table_init
 from hutch_engine.structures.wheel cimport Wheel
 

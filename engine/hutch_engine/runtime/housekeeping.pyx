@@ -1,8 +1,7 @@
 """See housekeeping.pxd."""
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from hutch_engine.base.clock cimport clock_coarse_ms, clock_now_ms
-from hutch_engine.base.lock cimport (
-    Lock, lock_acquire, lock_give_way, lock_is_wanted, lock_release, signal_prepare, signal_raise, signal_wait)
+from hutch_engine.base.lock cimport lock_acquire, lock_give_way, lock_release, signal_prepare, signal_raise, signal_wait
 from hutch_engine.base.thread cimport thread_join, thread_pause_us, thread_start
 from hutch_engine.keyspace.keyspace cimport (
     CHORE_LAZY_FREE, CHORE_RESIZE, Keyspace, keyspace_expire_due, keyspace_free_some, keyspace_next_deadline_ms,

@@ -10,11 +10,10 @@ Redis's, so that too much of anything is refused at the same place.
 """
 from libc.limits cimport INT_MAX
 from libc.stddef cimport ptrdiff_t
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
-from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.scripting.lua_api cimport (
-    LUA_TBOOLEAN, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, luaL_argerror, luaL_checkinteger, luaL_checklstring,
+    LUA_TBOOLEAN, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, luaL_argerror, luaL_checkinteger, luaL_checklstring,
     luaL_checkstack, luaL_error, luaL_optinteger, lua_CFunction, lua_State, lua_checkstack, lua_gettop, lua_insert,
     lua_newtable, lua_newuserdata, lua_next, lua_objlen, lua_pop, lua_pushboolean, lua_pushcclosure, lua_pushinteger,
     lua_pushlstring, lua_pushnil, lua_pushnumber, lua_pushstring, lua_pushvalue, lua_rawgeti, lua_rawset, lua_setfield,

@@ -9,9 +9,9 @@ from hutch_engine.base.slice cimport Slice, slice_equals, slice_is
 from hutch_engine.scripting.conversion cimport conversion_push_error_text
 from hutch_engine.scripting.lua_api cimport (
     LUA_MASKCOUNT, LUA_REGISTRYINDEX, LUA_TFUNCTION, LUA_TNIL, LUA_TSTRING, LUA_TTABLE, lua_State, lua_cpcall, lua_error,
-    lua_gettop, lua_isstring, lua_next, lua_newtable, lua_pcall, lua_pop, lua_pushcfunction, lua_pushlstring,
-    lua_pushnil, lua_pushvalue, lua_rawget, lua_rawgeti, lua_replace, lua_setfield, lua_sethook, lua_settop, lua_tolstring, lua_touserdata, lua_type,
-    luaL_ref)
+    lua_gettop, lua_isstring, lua_next, lua_newtable, lua_pcall, lua_pop, lua_pushcfunction, lua_pushlstring, lua_pushnil,
+    lua_pushvalue, lua_rawget, lua_rawgeti, lua_replace, lua_setfield, lua_sethook, lua_settop, lua_tolstring,
+    lua_touserdata, lua_type, luaL_ref)
 from hutch_engine.scripting.redis_library cimport redis_library_open_loading
 from hutch_engine.scripting.sandbox cimport sandbox_compile, sandbox_forget, sandbox_push_proxy, sandbox_refuse_unknown
 from hutch_engine.scripting.script_run cimport script_collect, script_hook

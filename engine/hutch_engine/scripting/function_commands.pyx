@@ -22,7 +22,8 @@ from hutch_engine.scripting.interpreter cimport interpreter_ready
 from hutch_engine.scripting.script_run cimport script_kill, script_may_run, script_run
 from hutch_engine.scripting.shebang cimport FLAG_COUNT, shebang_flag_names
 from hutch_engine.scripting.state cimport (
-    SCRIPT_ALLOW_OOM, SCRIPT_COMPATIBLE, SCRIPT_NO_WRITES, Function, Interpreter, Library, Named, ScriptRun, Scripting, scripting_of)
+    SCRIPT_ALLOW_OOM, SCRIPT_COMPATIBLE, SCRIPT_NO_WRITES, Function, Interpreter, Library, Named, ScriptRun, Scripting,
+    scripting_of)
 from hutch_engine.state.engine cimport Session, engine_of, session_of
 from hutch_engine.structures.table cimport table_count, table_each
 

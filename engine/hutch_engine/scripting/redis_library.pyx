@@ -3,9 +3,9 @@ from hutch_engine.base.sha1 cimport SHA1_BYTES, sha1_bytes, sha1_hex
 from hutch_engine.base.slice cimport Slice, slice_of_text
 from hutch_engine.scripting.conversion cimport conversion_push_error, conversion_push_error_text
 from hutch_engine.scripting.lua_api cimport (
-    LUA_TSTRING, lua_CFunction, lua_State, lua_checkstack, lua_createtable, lua_error, lua_gettop, lua_isnumber, lua_isstring, lua_pushboolean,
-    lua_pushcfunction, lua_pushlstring, lua_pushnumber, lua_pushstring, lua_setfield, lua_setglobal,
-    lua_tolstring, lua_tonumber, lua_type, lua_concat, lua_pushvalue, lua_rawset)
+    LUA_TSTRING, lua_CFunction, lua_State, lua_checkstack, lua_createtable, lua_error, lua_gettop, lua_isnumber,
+    lua_isstring, lua_pushboolean, lua_pushcfunction, lua_pushlstring, lua_pushnumber, lua_pushstring, lua_setfield,
+    lua_setglobal, lua_tolstring, lua_tonumber, lua_type, lua_concat, lua_pushvalue, lua_rawset)
 from hutch_engine.scripting.script_run cimport script_command, script_may_user_run
 from hutch_engine.scripting.state cimport DIGEST_LENGTH, Interpreter, interpreter_of
 from hutch_engine.state.engine cimport Engine

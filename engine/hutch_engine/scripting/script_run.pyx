@@ -36,8 +36,8 @@ from hutch_engine.sessions.transaction cimport session_discard
 from hutch_engine.executor.eviction cimport evict_until_it_fits
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.admission cimport (
-    ADMITTED, LIMIT_LIFTED, LIMIT_NO_MEMORY, LIMIT_READ_ONLY, REFUSED_ARITY, REFUSED_IN_SCRIPT, REFUSED_READ_ONLY, REFUSED_UNKNOWN,
-    WAY_SCRIPT, Verdict, admission_judge)
+    ADMITTED, LIMIT_LIFTED, LIMIT_NO_MEMORY, LIMIT_READ_ONLY, REFUSED_ARITY, REFUSED_IN_SCRIPT, REFUSED_READ_ONLY,
+    REFUSED_UNKNOWN, WAY_SCRIPT, Verdict, admission_judge)
 from hutch_engine.executor.aftermath cimport aftermath
 from hutch_engine.executor.effects cimport effects_announce_new
 from hutch_engine.executor.run cimport run_command

@@ -15,7 +15,7 @@ data has left before anything is added to a position (CVE-2018-11219, CVE-2020-1
 """
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.string cimport memchr, memcpy
+from libc.string cimport memchr
 from hutch_engine.scripting.lua_api cimport (
     luaL_Buffer, luaL_Reg, luaL_addchar, luaL_addlstring, luaL_argcheck, luaL_argerror, luaL_buffinit,
     luaL_checklstring, luaL_checknumber, luaL_checkstack, luaL_checkstring, luaL_error, luaL_optinteger,

@@ -4,8 +4,7 @@ from libc.stdint cimport int64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp
 from hutch_engine.base.buffer cimport (
-    Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init,
-    buffer_slice)
+    Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.clock cimport clock_now_us
 from hutch_engine.base.quote cimport quote_append
 from hutch_engine.base.slice cimport Slice, slice_is

@@ -1,10 +1,9 @@
 """See pubsub.pxd."""
 from libc.stddef cimport size_t
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, strlen
 from hutch_engine.base.buffer cimport (
-    Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_shrink,
-    buffer_slice)
+    Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_shrink, buffer_slice)
 from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.clock cimport monotonic_us
 from hutch_engine.base.compiler cimport unlikely
@@ -14,13 +13,13 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.base.leb128 cimport leb128_bytes, leb128_read, leb128_write
 from hutch_engine.state.config cimport OutputLimit
 from hutch_engine.state.engine cimport (
-    SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_SUBSCRIBED,
-    SUBSCRIPTION_NAME_OFFSET, TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_NAME_OFFSET, TOPIC_PATTERN, TOPIC_PREFIX, TOPIC_SHARD,
-    Engine, Session)
+    SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_SUBSCRIBED, SUBSCRIPTION_NAME_OFFSET,
+    TOPIC_CHANNEL, TOPIC_NAME_OFFSET, TOPIC_PATTERN, TOPIC_PREFIX, TOPIC_SHARD, Engine, Session)
 from hutch_engine.sessions.wake_queue cimport session_inbox, session_wake
 from hutch_engine.structures.table cimport (
     Table, TableSlot, table_count, table_find, table_hash, table_insert, table_remove)
-from hutch_engine.sessions.output_limit cimport OUTPUT_NOT_COUNTED_BYTES, output_limit_is_over, output_limit_is_over_hard, output_limit_of
+from hutch_engine.sessions.output_limit cimport (
+    OUTPUT_NOT_COUNTED_BYTES, output_limit_is_over, output_limit_is_over_hard, output_limit_of)
 
 cdef enum:
     NAME_BYTES = 2 * sizeof(void*)      # of a Subscription in its table

@@ -1,6 +1,6 @@
 """See tracking.pxd."""
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memcmp, memcpy
 from hutch_engine.base.buffer cimport (
@@ -12,12 +12,12 @@ from hutch_engine.commands.command cimport Command
 from hutch_engine.keyspace.keyspace cimport WANT_TOUCHED
 from hutch_engine.commands.command_keys cimport KeyPosition, command_keys
 from hutch_engine.state.engine cimport (
-    SESSION_CLOSE_NOW, SESSION_MONITOR, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_PREFIX,
-    TOPIC_TRACKED, TRACKING_BCAST, TRACKING_BROKEN_REDIRECT, TRACKING_CACHING, TRACKING_NOLOOP, TRACKING_OPTIN,
-    TRACKING_OPTOUT, Engine, Session, engine_observe)
-from hutch_engine.sessions.wake_queue cimport session_inbox, session_wake
+    SESSION_CLOSE_NOW, SESSION_MONITOR, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_KINDS, TOPIC_PREFIX, TOPIC_TRACKED,
+    TRACKING_BCAST, TRACKING_BROKEN_REDIRECT, TRACKING_CACHING, TRACKING_NOLOOP, TRACKING_OPTIN, TRACKING_OPTOUT, Engine,
+    Session, engine_observe)
 from hutch_engine.sessions.pubsub cimport (
-    SUBSCRIBED_NOT, Subscription, Topic, pubsub_cut_off, pubsub_deliver, pubsub_has_listeners, pubsub_publish, topic_drop, topic_find, topic_name, topic_subscribe, topics_leave_all)
+    SUBSCRIBED_NOT, Subscription, Topic, pubsub_cut_off, pubsub_deliver, topic_drop, topic_find, topic_name,
+    topic_subscribe, topics_leave_all)
 from hutch_engine.structures.table cimport Table, table_count, table_random
 
 cdef enum:

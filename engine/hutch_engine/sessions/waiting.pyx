@@ -12,7 +12,7 @@ from hutch_engine.keyspace.entry cimport TYPE_NONE
 from hutch_engine.keyspace.keyspace cimport WANT_READY
 from hutch_engine.sessions.wake_queue cimport session_wake
 from hutch_engine.state.engine cimport BLOCKED_KEY_OFFSET, SESSION_BLOCKED, Engine, Session, engine_wake_housekeeping
-from hutch_engine.structures.table cimport Table, TableSlot, table_each, table_find, table_hash, table_insert, table_remove
+from hutch_engine.structures.table cimport TableSlot, table_each, table_find, table_hash, table_insert, table_remove
 from hutch_engine.structures.wheel cimport Wheel, wheel_add, wheel_cancel, wheel_init, wheel_next_ms
 from hutch_engine.sessions.key_name cimport KEY_NAME_STACK_BYTES, key_name_database, key_name_free, key_name_make
 

@@ -13,10 +13,10 @@ from hutch_engine.keyspace.keyspace cimport (EVENT_EVICTED, EVENT_EXPIRED, EVENT
                                              EVENT_KEYEVENT, EVENT_KEYSPACE, EVENT_LIST, EVENT_MODULE, EVENT_NEW,
                                              EVENT_OVERWRITTEN, EVENT_SET, EVENT_STREAM, EVENT_STRING,
                                              EVENT_TYPE_CHANGED, EVENT_ZSET)
-from hutch_engine.state.config_table cimport (KIND_YES_NO, KIND_INTEGER, KIND_MEMORY, KIND_MEMORY_OR_PERCENT,
-    KIND_OCTAL, KIND_CHOICE, KIND_CHOICES, KIND_TEXT, KIND_ADDRESSES, KIND_DIRECTORY, KIND_FILE_NAME,
-    KIND_PERCENTILES, KIND_HOST_NAME, KIND_TITLE, KIND_SAVE, KIND_LOCALE, KIND_MASTER, KIND_NODE_NAME,
-    KIND_OUTPUT_LIMITS, KIND_EVENTS, KIND_OOM_VALUES, config_count, config_find, config_parameter)
+from hutch_engine.state.config_table cimport (
+    KIND_YES_NO, KIND_INTEGER, KIND_MEMORY_OR_PERCENT, KIND_OCTAL, KIND_CHOICE, KIND_CHOICES, KIND_TEXT, KIND_ADDRESSES,
+    KIND_DIRECTORY, KIND_FILE_NAME, KIND_PERCENTILES, KIND_HOST_NAME, KIND_TITLE, KIND_SAVE, KIND_LOCALE, KIND_MASTER,
+    KIND_NODE_NAME, KIND_OUTPUT_LIMITS, KIND_EVENTS, KIND_OOM_VALUES, config_count, config_find, config_parameter)
 
 cdef extern from "<stdlib.h>" nogil:
     char* realpath(const char* path, char* resolved)

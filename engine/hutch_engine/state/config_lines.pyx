@@ -3,8 +3,9 @@ from libc.errno cimport errno
 from libc.stdio cimport FILE, fclose, ferror, fopen, fread
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport strerror
-from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
-                                       buffer_append_text, buffer_clear, buffer_init, buffer_reserve, buffer_slice)
+from hutch_engine.base.buffer cimport (
+    Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init,
+    buffer_reserve)
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.state.config cimport (CONFIG_AT_START, CONFIG_FROM_FILE, PARAMETER_MULTI, Config, Parameter,
                                          config_refuse, config_set_words)

@@ -5,7 +5,7 @@ from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport ctz64, load_u32, load_u64
 from hutch_engine.base.leb128 cimport leb128_bytes, leb128_slice, leb128_write_slice
 from hutch_engine.base.memory cimport HEAP_SMALL_MAX, Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc
-from hutch_engine.base.slice cimport Slice, slice_equals, slice_of
+from hutch_engine.base.slice cimport Slice, slice_equals
 
 cdef extern from *:
     """

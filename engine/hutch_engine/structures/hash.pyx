@@ -5,18 +5,17 @@ and the four lie in one cache line. Each element knows its field and each field 
 changed or taken away in O(log n) without a search.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 from hutch_engine.base.checks cimport HUTCH_CHECKS, hutch_panic
-from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.hash cimport HashKey
-from hutch_engine.base.memory cimport (
-    Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc, heap_try_resize)
+from hutch_engine.base.memory cimport Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_resize
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
 from hutch_engine.base.random cimport Random, random_below
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.structures.hash_field cimport (
-    FIELD_KEY_OFFSET, PLACE_BYTES, field_block_bytes, field_block_bytes_of, field_free,
-    field_has_deadline, field_name, field_new, field_place, field_set_place, field_value, field_write_value)
+    FIELD_KEY_OFFSET, field_block_bytes, field_block_bytes_of, field_free, field_has_deadline, field_name, field_new,
+    field_place, field_set_place, field_value, field_write_value)
 from hutch_engine.structures.listpack cimport (
     LISTPACK_BEFORE, LISTPACK_SAFE_BYTES, Listpack, listpack_append, listpack_bytes, listpack_copy,
     listpack_delete_range, listpack_delete_run, listpack_find, listpack_first, listpack_free, listpack_get,

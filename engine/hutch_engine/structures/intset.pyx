@@ -6,10 +6,11 @@ widening rewrites the block and puts it at one end.
 
 One thread at a time: the engine's lock guards it.
 """
-from libc.stdint cimport INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, UINT32_MAX, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport (
+    INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, UINT32_MAX, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t)
 from libc.string cimport memcpy, memmove
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
-from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_shrink, heap_try_alloc, heap_try_resize
 from hutch_engine.base.random cimport Random, random_below
 

@@ -11,12 +11,12 @@ How it works
 
 One thread at a time: the engine's lock guards it. Borrowed positions die with the next change.
 """
-from libc.stdint cimport INT64_MAX, UINT32_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport UINT32_MAX, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_shrink, heap_try_alloc, heap_try_resize
-from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer, parse_integer
+from hutch_engine.base.numbers cimport format_integer, parse_integer
 from hutch_engine.base.slice cimport Slice, slice_of
 
 cdef enum:

@@ -1,15 +1,15 @@
 """See quicklist.pxd."""
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_of
 from hutch_engine.structures.listpack cimport (
-    LISTPACK_AFTER, LISTPACK_BEFORE, Listpack, ListpackValue, listpack_append, listpack_append_pack, listpack_bytes,
-    listpack_check, listpack_copy, listpack_delete, listpack_delete_range, listpack_find, listpack_first, listpack_free,
-    listpack_get, listpack_insert, listpack_is, listpack_last, listpack_length, listpack_new, listpack_next,
-    listpack_prepend, listpack_previous, listpack_replace, listpack_seek, listpack_text)
+    LISTPACK_AFTER, LISTPACK_BEFORE, Listpack, listpack_append, listpack_append_pack, listpack_bytes, listpack_check,
+    listpack_copy, listpack_delete, listpack_delete_range, listpack_find, listpack_first, listpack_free, listpack_get,
+    listpack_insert, listpack_is, listpack_last, listpack_length, listpack_new, listpack_next, listpack_prepend,
+    listpack_previous, listpack_replace, listpack_seek, listpack_text)
 
 cdef enum:
     FIRST_CAPACITY = 2               # nodes; doubled when full, and halved when a quarter is in use

@@ -23,8 +23,8 @@ from hutch_engine.structures.listpack cimport (
     listpack_element_bytes, listpack_find, listpack_first, listpack_free, listpack_length, listpack_new,
     listpack_next, listpack_seek, listpack_text)
 from hutch_engine.structures.table cimport (
-    Table, TableSlot, table_check, table_clear, table_count, table_drain, table_each, table_find, table_hash,
-    table_init, table_insert, table_is_resizing, table_key, table_memory, table_random, table_random_ahead, table_remove, table_reserve,
+    Table, TableSlot, table_check, table_clear, table_count, table_drain, table_each, table_find, table_hash, table_init,
+    table_insert, table_is_resizing, table_key, table_memory, table_random, table_random_ahead, table_remove, table_reserve,
     table_scan)
 
 cdef enum:

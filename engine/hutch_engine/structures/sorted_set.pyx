@@ -10,12 +10,12 @@ from hutch_engine.base.random cimport Random, random_below
 from hutch_engine.base.slice cimport Slice, slice_compare, slice_of
 from hutch_engine.structures.listpack cimport (
     LISTPACK_BEFORE, LISTPACK_SAFE_BYTES, Listpack, ListpackValue, listpack_append, listpack_bytes, listpack_copy,
-    listpack_delete_range, listpack_find, listpack_first, listpack_free, listpack_get, listpack_insert,
-    listpack_last, listpack_length, listpack_new, listpack_next, listpack_previous, listpack_replace, listpack_seek, listpack_text)
+    listpack_delete_range, listpack_find, listpack_first, listpack_free, listpack_get, listpack_insert, listpack_last,
+    listpack_length, listpack_new, listpack_next, listpack_previous, listpack_replace, listpack_seek, listpack_text)
 from hutch_engine.structures.sorted_tree cimport (
-    SortedMember, SortedTree, sorted_member_bytes, sorted_path_next, sorted_path_previous, sorted_tree_add,
-    sorted_tree_at, sorted_tree_before_score, sorted_tree_before_text, sorted_tree_copy, sorted_tree_count,
-    sorted_tree_find, sorted_tree_free, sorted_tree_memory, sorted_tree_new, sorted_tree_prefetch_end, sorted_tree_rank, sorted_tree_remove,
+    SortedMember, SortedTree, sorted_member_bytes, sorted_path_next, sorted_path_previous, sorted_tree_add, sorted_tree_at,
+    sorted_tree_before_score, sorted_tree_before_text, sorted_tree_copy, sorted_tree_count, sorted_tree_find,
+    sorted_tree_free, sorted_tree_memory, sorted_tree_new, sorted_tree_prefetch_end, sorted_tree_rank, sorted_tree_remove,
     sorted_tree_remove_ranks, sorted_tree_reserve, sorted_tree_set_score)
 from hutch_engine.structures.table cimport table_hash
 

@@ -4,7 +4,7 @@ Changes go down a path, change the leaf, and mend counts and first keys on the w
 before anything is put in, and the way down is then walked again: one insertion in thirty pays for that,
 and no function has to keep a path right through a split.
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memmove
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant

@@ -1,6 +1,6 @@
 """See stream_log.pxd."""
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memmove
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
+from libc.string cimport memcmp, memcpy
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport clz64, likely, load_i64, load_u16, load_u32, store_i64, unlikely
 from hutch_engine.base.leb128 cimport leb128_read_u64, leb128_write
@@ -10,7 +10,7 @@ from hutch_engine.base.outcome cimport NO_MEMORY, OK, OVERFLOW
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.structures.id_map cimport (
     IdItem, id_compare, id_map_at, id_map_check, id_map_clear, id_map_end, id_map_init, id_map_next, id_map_pop,
-    id_map_previous, id_map_put, id_map_remove_at, id_map_seek, id_map_seek_last, id_of)
+    id_map_previous, id_map_put, id_map_remove_at, id_map_seek_last, id_of)
 
 cdef enum:
     RECORD_OVERHEAD_BYTES = 48   # at most: size, flags, ms, seq, count, back (5 + 1 + 10 + 10 + 10 + 5)

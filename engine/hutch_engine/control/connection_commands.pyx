@@ -1,8 +1,8 @@
-"""See connection.pxd."""
+"""See connection_commands.pxd."""
 from libc.stdint cimport int32_t, int64_t
-from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_clear, buffer_slice
+from hutch_engine.base.buffer cimport buffer_append_slice, buffer_clear, buffer_slice
 from hutch_engine.base.numbers cimport parse_integer
-from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text, slice_equals
+from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text, slice_equals
 from hutch_engine.commands.call cimport Call, call_word, error_arity, error_not_integer, error_syntax
 from hutch_engine.commands.reply cimport (reply_array, reply_bulk, reply_bulk_text, reply_error, reply_error_parts,
                                           reply_integer, reply_map, reply_ok, reply_simple)
