@@ -15,8 +15,8 @@ from declarations import PYTHON_REPLIES, DeclarationError, load
 TEMPLATE = Path(__file__).with_name("method_table.pyx.template")
 SHAPES = ["value", "done", "truth", "number", "numbers", "unique", "pairs"]          # door/replies.pxd, Shape
 # door/method_table.pxd, WordKind
-WORD_KINDS = ["literal", "word", "optional", "int", "count", "score", "flag", "rest", "rest_count", "list", "list_or_words", "pairs",
-              "scores"]
+WORD_KINDS = ["literal", "word", "optional", "int", "count", "score", "flag", "rest", "rest_count", "list", "list_count",
+              "list_or_words", "pairs", "scores"]
 PARAMETERS_MAX = 16
 # What a default may be in a signature that is text; others need a function of Python's.
 LITERALS = ("None", "True", "False")

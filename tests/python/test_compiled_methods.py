@@ -74,7 +74,7 @@ def test_pipelines_gather_redis_pys_words(name):
         gathered, wanted = ([spelled(words) for words, _ in pipe.command_stack] for pipe in (mine, theirs))
         assert gathered == wanted, (args, options)
         compiled += found[0] == "value" and not calls
-    assert compiled >= (1 if name in WRAPPED else 20)
+    assert compiled >= (1 if name in WRAPPED else 10)
 
 
 @pytest.mark.parametrize("name", METHODS)
