@@ -20,21 +20,32 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "base": (
         "atomics checks compiler lock outcome random slice thread waker",
-        "bell clock glob hash memory numbers sha1",
-        "buffer",
+        "bell clock glob hash leb128 memory numbers sha1",
+        "buffer digest",
         "quote"),
     "structures": (
         "compact_set hash_field id_map intset listpack table wheel",
         "hash quicklist set sorted_tree stream_group stream_log",
         "bag sorted_set stream"),
-    "keyspace": ("entry", "keyspace", "prefetch"),
-    "formats": ("crc64 lzf", "rdb", "rdb_old rdb_stream_reader rdb_stream_writer", "rdb_reader rdb_writer"),
+    "keyspace": (
+        "entry",
+        "value_type",
+        "hash_type list_type set_type stream_type string_type zset_type",
+        "value_types",
+        "keyspace",
+        "prefetch"),
+    "formats": (
+        "crc64 lzf",
+        "rdb",
+        "rdb_module rdb_old rdb_set rdb_stream_reader rdb_stream_writer rdb_string",
+        "rdb_hash rdb_list rdb_stream rdb_zset",
+        "rdb_values"),
     "commands": (
         "command reply",
         "call command_keys command_table",
-        "database lcs list object scan stream_words",
-        "expiry hash keys set stream stream_claim stream_info stream_read zset",
-        "dump hash_expire set_operations sort stream_group string zset_operations zset_range"),
+        "database expiry lcs list object scan stream_words",
+        "hash keys set stream stream_claim stream_info stream_read string zset",
+        "dump hash_expire set_operations sort stream_group zset_operations zset_range"),
     "state": ("config_table", "config", "config_lines engine", "log"),
     "sessions": ("key_name output_limit wake_queue", "pubsub waiting watch", "monitor tracking transaction", "session"),
     "executor": ("effects error_stats eviction latency", "admission run", "serving transactions", "aftermath", "executor"),
@@ -49,7 +60,7 @@ FLOORS = {
         "function_commands"),
     "net": ("client_eviction poller resp_parser sockets", "connections", "listener"),
     "control": (
-        "config_rewrite connection debug_values digest introspection pubsub_commands standalone tracking_commands",
+        "config_rewrite connection debug_values introspection pubsub_commands standalone tracking_commands",
         "client_commands config_commands info",
         "admin debug"),
     "runtime": ("command_handlers housekeeping", "engine"),
@@ -76,6 +87,9 @@ FUNCTION_POINTERS = {
         "Engine.start_housekeeping": "runtime/housekeeping starts its thread at the first need",
     },
     "scripting/state.pxd": {"Scripting.free_libraries": "function_library frees its libraries with the interpreters, which lie below it"},
+    # The table of types: a row's functions, filled while modules are imported; formats/ fills two of them from above.
+    "keyspace/value_type.pxd": {f"ValueType.{name}": "keyspace knows no type by name" for name in (
+        "free", "free_some", "effort", "copy", "memory", "length", "digest", "details", "listpack", "save", "load")},
     # No hook: called before the function that fills the struct returns.
     "commands/zset_operations.pyx": {"SetWalk.visit": "what is done with each member of a set or sorted set"},
 }
@@ -96,6 +110,8 @@ DOOR_REACHES = {
 AT_IMPORT = {
     "hutch_engine.base.numbers": ("def _prepare(", "raise MemoryError("),
     "hutch_engine.commands.command_table": ("raise ImportError(",),
+    "hutch_engine.formats.rdb_values": ("raise SystemError(",),
+    "hutch_engine.keyspace.value_types": ("raise SystemError(",),
     "hutch_engine.scripting.cjson_decode": ("raise MemoryError(",),
     "hutch_engine.state.config_table": ("raise SystemError(",),
 }
@@ -110,8 +126,8 @@ LONG_FILES = {}
 FIRST_WORDS = {
     "base": "invariant monotonic ticks heap parse read format ascii",
     "structures": "field id listpack sorted stream",
-    "keyspace": "entry hash encoding leb128 string value type size record zset keyspace",
-    "formats": "pack rdb",
+    "keyspace": "entry hash encoding list string value type size record zset keyspace",
+    "formats": "module pack rdb",
     "commands": "cmd call slot slice error command writing key entry c id reply stream",
     "state": "config session",
     "sessions": "cmd topic topics session engine announce",

@@ -14,7 +14,7 @@ import hutch
 from kit.oracle import RedisServer
 from kit.waiting import wait_until
 from kit.ways_in import (
-    COMPILED, OBSERVERS, WAYS, Case, World, by_asyncio_call, by_asyncio_method, by_embedded_call, by_embedded_function,
+    COMPILED, OBSERVERS, WAYS, WAYS_OF_SEVERAL, Case, World, by_asyncio_call, by_asyncio_method, by_embedded_call, by_embedded_function,
     by_embedded_script, by_exec, by_function, by_method, by_script, by_socket, name_of, served, thrice, words)
 
 
@@ -158,6 +158,24 @@ WAITS = [
     case("XREADGROUP GROUP g c BLOCK 0 STREAMS k >", "XGROUP CREATE k g $ MKSTREAM", served_by=("DEL", "k"),
          name="XREADGROUP of a group that goes"),
 ]
+# Several at once: what is served, told and counted between them, and what after all of them.
+SEVERAL = [
+    case(first, *setup, method=method, keys=keys, name="; ".join((first, *map(str, rest))), waits=waits, then=tuple(
+        case(line, method=its) for line, its in zip(rest, methods)))
+    for first, method, rest, methods, setup, keys, waits in (
+        ("SET k 1", "set k 1", ("INCRBY k 1", "GET k"), ("incr k", "get k"), (), "k", ()),
+        ("SET k v", "set k v", ("INCRBY k 1", "SET l w"), ("incr k", "set l w"), (), "k l", ()),
+        ("SET k v", "set k v", ("DEL k", "SET k w"), ("delete k", "set k w"), (), "k", ()),
+        ("LPUSH k v", "lpush k v", ("LPOP k",), ("lpop k",), (), "k", ("BLPOP", "k", "0")),
+        ("LPUSH k v", "lpush k v", ("LPUSH k w", "LRANGE k 0 -1"), ("lpush k w", ("lrange", "k", 0, -1)), (), "k", ("BLPOP", "k", "0")),
+        ("ZADD k 1 a", ("zadd", "k", {"a": 1}), ("ZSCORE k a", "ZINCRBY k 1 a"), ("zscore k a", ("zincrby", "k", 1, "a")), (), "k",
+         ("BZPOPMIN", "k", "0")),
+        ("GET k", "get k", ("LPOP k", "HGET k a"), ("lpop k", "hget k a"), STRING, "k", ()),
+        ("HSET k a 1", "hset k a 1", ("EXPIRE k 100", "HGETALL k"), (("expire", "k", 100), "hgetall k"), (), "k", ()),
+        ("SADD k a", "sadd k a", ("SMEMBERS k", "SREM k a"), ("smembers k", "srem k a"), (), "k", ()),
+        ("EXPIRE k -1", ("expire", "k", -1), ("GET k", "SET k new"), ("get k", "set k new"), STRING, "k", ()),
+        ("SET k v", "set k v", ("NOSUCH",), ((),), (), "k", ()),
+    )]
 WAYS_THAT_WAIT = {served(way): served(by_socket)
                   for way in (by_socket, by_embedded_call, by_method, by_asyncio_call, by_asyncio_method)}
 
@@ -287,6 +305,11 @@ def test_who_is_served_shows_what_redis_shows(worlds, case):
     assert differences(worlds, case, WAYS_THAT_WAIT) == []
 
 
+@every(SEVERAL)
+def test_several_at_once_show_what_redis_shows(worlds, case):
+    assert differences(worlds, case, WAYS_OF_SEVERAL) == []
+
+
 @every(NOT_IN_SCRIPTS)
 def test_what_scripts_may_not(worlds, case):
     ways = (by_script, by_embedded_script, by_function, by_embedded_function)
@@ -318,12 +341,13 @@ def test_the_third_time_is_counted_as_the_first(worlds, case):
 @pytest.mark.parametrize("fault", [
     pytest.param(fault, marks=pytest.mark.xfail(strict=True, reason=fault.what), id=fault.what) for fault in FAULTS])
 def test_known_fault(worlds, fault):
-    cases = {case.name: case for case in (*CASES, *WAITS, *NOT_IN_SCRIPTS, *NOT_IN_TRANSACTIONS)}
-    tables = WAYS, WAYS_THAT_WAIT, WAYS_THRICE
+    cases = {case.name: case for case in (*CASES, *WAITS, *SEVERAL, *NOT_IN_SCRIPTS, *NOT_IN_TRANSACTIONS)}
+    tables = WAYS, WAYS_THAT_WAIT, WAYS_THRICE, WAYS_OF_SEVERAL
     ways = {way: real_way for table in tables for way, real_way in table.items() if name_of(way) in fault.ways}
     assert {name_of(way) for way in ways} == set(fault.ways) and set(fault.cases) <= set(cases)
     for name in fault.cases:
-        assert differences(worlds, cases[name], ways, lambda way, case, field: field == fault.field) == []
+        its = {way: real_way for way, real_way in ways.items() if (way in WAYS_OF_SEVERAL) >= bool(cases[name].then)}
+        assert differences(worlds, cases[name], its, lambda way, case, field: field == fault.field) == []
 
 
 # ---- CLIENT PAUSE WRITE

@@ -25,7 +25,7 @@ from kit.waiting import wait_until
 SHAPES = redis.Redis(protocol=2).response_callbacks
 SCRIPT = "return redis.call(unpack(ARGV))"
 LIBRARY = "#!lua name=ways\nredis.register_function('run', function(keys, args) return redis.call(unpack(args)) end)"
-OBSERVERS = ("events", "watch", "tracking", "monitor", "waiter")
+OBSERVERS = ("events", "watch", "tracking", "broadcast", "monitor", "waiter")
 BEGIN, END = "the case begins", "the case ends"
 FIGURES = ("keyspace_hits", "keyspace_misses", "total_commands_processed", "total_error_replies", "expired_keys", "evicted_keys")
 
@@ -46,6 +46,7 @@ class Case:
     due_ms: int = 0                 # how long to wait before: a deadline has come by then
     config: tuple = ()              # (parameter, value) while the command runs
     served_by: tuple = ()           # the command waits until another client has sent this
+    then: tuple = ()                # cases whose commands follow at once: in the same pipeline or transaction
 
 
 @dataclass
@@ -60,6 +61,7 @@ class Observation:
     events: tuple = ()
     watch_broken: bool | None = None
     invalidated: tuple = ()
+    broadcast: tuple = ()
     monitored: tuple = ()
     served: object = None                               # what the client that waits was answered
 
@@ -87,7 +89,7 @@ def plain(value):
 
 def refusal(error):
     """An exception's kind and text, without what a script, or redis-py of a pipeline, adds to it."""
-    text = re.sub(r"^Command # 1 \(.*?\) of pipeline caused error: ", "", str(error))
+    text = re.sub(r"^Command # \d+ \(.*?\) of pipeline caused error: ", "", str(error))
     if re.fullmatch(r"\((['\"]).*\1,\)", text):                   # redis.asyncio shows the exception's arguments
         text = ast.literal_eval(text)[0]
     return "error", type(error).__name__, re.sub(r" script: .*", "", text)
@@ -127,12 +129,22 @@ def by_socket(world, case):
     return shaped(case, plain(world.actor.execute(*case.argv).value))
 
 
+def by_socket_pipeline(world, case):
+    replies = world.actor.pipeline([one.argv for one in (case, *case.then)])
+    return [shaped(one, plain(reply.value)) for one, reply in zip((case, *case.then), replies)]
+
+
 def by_exec(world, case):
-    world.actor.send_raw(pack(("MULTI",)) + pack(case.argv) + pack(("EXEC",)))
-    _, queued, replies = (world.actor.read().value for _ in range(3))
-    if queued != Simple(b"QUEUED"):                   # redis-py shows this one, and not that of EXEC
-        return plain(queued)
-    return shaped(case, plain(replies[0])) if isinstance(replies, list) else plain(replies)
+    cases = case, *case.then
+    world.actor.send_raw(pack(("MULTI",)) + b"".join(pack(one.argv) for one in cases) + pack(("EXEC",)))
+    _, *queued, replies = (world.actor.read().value for _ in range(len(cases) + 2))
+    for one in queued:
+        if one != Simple(b"QUEUED"):                  # redis-py shows this one, and not that of EXEC
+            return plain(one)
+    if not isinstance(replies, list):
+        return plain(replies)
+    replies = [shaped(one, plain(reply)) for one, reply in zip(cases, replies)]
+    return replies if case.then else replies[0]
 
 
 def by_script(world, case):
@@ -153,26 +165,29 @@ def by_method(world, case):
 
 
 def _gather(pipe, case):
-    if case.method:
-        name, *arguments = case.method
-        getattr(pipe, name)(*arguments)
-    else:
-        pipe.execute_command(*case.argv)
+    for one in (case, *case.then):
+        if one.method:
+            name, *arguments = one.method
+            getattr(pipe, name)(*arguments)
+        else:
+            pipe.execute_command(*one.argv)
     return pipe
 
 
-def _of_pipeline(call):
+def _of_pipeline(case, call):
     found = guarded(call)
-    found = found[0] if isinstance(found, list) else found
-    return refusal(found) if isinstance(found, Exception) else found
+    if not isinstance(found, list):
+        return found
+    found = [refusal(one) if isinstance(one, Exception) else one for one in found]
+    return found if case.then else found[0]
 
 
 def by_pipeline(world, case):
-    return _of_pipeline(lambda: _gather(world.client.pipeline(transaction=False), case).execute(raise_on_error=False))
+    return _of_pipeline(case, lambda: _gather(world.client.pipeline(transaction=False), case).execute(raise_on_error=False))
 
 
 def by_transaction(world, case):
-    return _of_pipeline(lambda: _gather(world.client.pipeline(transaction=True), case).execute(raise_on_error=False))
+    return _of_pipeline(case, lambda: _gather(world.client.pipeline(transaction=True), case).execute(raise_on_error=False))
 
 
 def by_embedded_script(world, case):
@@ -196,7 +211,7 @@ def by_asyncio_method(world, case):
 
 def by_asyncio_pipeline(world, case, transaction=False):
     pipe = _gather(world.async_client.pipeline(transaction), case)
-    return _of_pipeline(lambda: world.in_loop(pipe.execute(raise_on_error=False)))
+    return _of_pipeline(case, lambda: world.in_loop(pipe.execute(raise_on_error=False)))
 
 
 def by_asyncio_transaction(world, case):
@@ -234,6 +249,11 @@ WAYS = {
     by_exec: by_exec, by_transaction: by_exec, by_asyncio_transaction: by_exec,
     by_script: by_script, by_embedded_script: by_script, by_function: by_function, by_embedded_function: by_function,
 }
+# The same of several commands at once.
+WAYS_OF_SEVERAL = {
+    by_socket_pipeline: by_socket_pipeline, by_pipeline: by_socket_pipeline, by_asyncio_pipeline: by_socket_pipeline,
+    by_exec: by_exec, by_transaction: by_exec, by_asyncio_transaction: by_exec,
+}
 # What is compiled is tried beside each kind of observer alone, too, as any of them might make it step aside.
 COMPILED = {by_method, by_pipeline, by_transaction, by_asyncio_method, by_embedded_script}
 
@@ -257,7 +277,7 @@ class World:
             self.loop = asyncio.new_event_loop()
         assert not isinstance(self.admin.execute("FUNCTION", "LOAD", "REPLACE", LIBRARY).value, Error)
         self.asks = [("INFO", "commandstats", "errorstats", "stats", "persistence", "latencystats"), ("DEBUG", "DIGEST")]
-        self.subscriber, self.watcher, self.tracker, self.monitor, self.waiter = (
+        self.subscriber, self.watcher, self.tracker, self.broadcast, self.monitor, self.waiter = (
             self._join(RespClient(host, port)) if name in self.observers else None for name in OBSERVERS)
         # A deadline that has come stays for the command to meet.
         self.admin.execute("DEBUG", "SET-ACTIVE-EXPIRE", "0")
@@ -269,6 +289,9 @@ class World:
         if self.tracker:
             self.tracker.execute("HELLO", "3")
             self.tracker.execute("CLIENT", "TRACKING", "ON")
+        if self.broadcast:
+            self.broadcast.execute("HELLO", "3")
+            self.broadcast.execute("CLIENT", "TRACKING", "ON", "BCAST")
         if self.monitor:
             self.monitor.execute("MONITOR")
         if self.waiter:
@@ -319,8 +342,8 @@ class World:
             if case.keys and not case.due_ms:           # or this read would meet what is due, and not the command
                 self.tracker.pipeline([("EXISTS", *case.keys)])
             self.drained(self.tracker)
-        if self.subscriber:
-            self.drained(self.subscriber)
+        for one in filter(None, (self.subscriber, self.broadcast)):
+            self.drained(one)
         waits = self.waiter is not None and bool(case.waits)
         if waits:
             self.waiter.send_raw(pack(case.waits))
@@ -339,6 +362,8 @@ class World:
             seen.watch_broken = isinstance(self.watcher.execute("EXEC").value, Null)
         if self.tracker:
             seen.invalidated = tuple(repr(message) for message in self.drained(self.tracker))
+        if self.broadcast:
+            seen.broadcast = tuple(repr(message) for message in self.drained(self.broadcast))
         if self.monitor:
             self._monitored_until(BEGIN)
             seen.monitored = tuple(self._lines(self._monitored_until(END)))

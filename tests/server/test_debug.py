@@ -263,6 +263,26 @@ def test_object_of_an_appended_number(hutch, redis):
     assert [OBJECT.match(simple(client, "DEBUG", "OBJECT", "k")).groups()[:2] for client in (hutch, redis)] == [("raw", "2")] * 2
 
 
+@pytest.mark.parametrize("groups", [False, True])
+@pytest.mark.parametrize("entries", [0, 1, 350])
+def test_object_of_a_stream(hutch, redis, entries, groups):
+    redis.execute("CONFIG", "SET", "rdbcompression", "no")
+    found = []
+    for client in (hutch, redis):
+        client.execute("XGROUP", "CREATE", "k", "group", 0, "MKSTREAM")
+        for i in range(1, entries + 1):
+            client.execute("XADD", "k", f"{i}-1", "field", i, *(["other", "x" * (i % 70)] if i % 5 == 0 else []))
+        client.execute("XDEL", "k", "5-1", "77-1")
+        if groups:
+            client.execute("XREADGROUP", "GROUP", "group", "consumer", "COUNT", 20, "STREAMS", "k", ">")
+            client.execute("XACK", "k", "group", "3-1")
+        else:
+            client.execute("XGROUP", "DESTROY", "k", "group")
+        found.append(OBJECT.match(simple(client, "DEBUG", "OBJECT", "k")).groups()[:2])
+    redis.execute("CONFIG", "SET", "rdbcompression", "yes")
+    assert found[0] == found[1]
+
+
 # ---- by itself
 
 def test_object_tells_idle_time_and_does_not_end_it(engine, hutch):

@@ -6,13 +6,13 @@ from hutch_engine.commands.call cimport (
     CALL_REPLAYED, Call, call_find_read, call_hash, call_integer, call_word, error_memory, error_syntax, slot_entry)
 from hutch_engine.commands.keys cimport key_put
 from hutch_engine.commands.reply cimport reply_bulk, reply_error, reply_null, reply_ok
-from hutch_engine.keyspace.entry cimport Entry, Value, entry_type, value_free
+from hutch_engine.keyspace.entry cimport Entry, Value, entry_type
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, FIND_NO_STATS, FIND_NO_TOUCH, FIND_WRITE, Keyspace, keyspace_delete, keyspace_event, keyspace_find,
     keyspace_find_slot, keyspace_first_access, keyspace_now, keyspace_overwritten, keyspace_touched)
+from hutch_engine.keyspace.value_types cimport value_free
 from hutch_engine.formats.rdb cimport RdbReader, rdb_reader_of, rdb_verify_footer, rdb_write_footer
-from hutch_engine.formats.rdb_reader cimport rdb_read_value
-from hutch_engine.formats.rdb_writer cimport rdb_write_value
+from hutch_engine.formats.rdb_values cimport rdb_read_value, rdb_write_value
 from hutch_engine.structures.table cimport TableSlot
 
 
@@ -23,7 +23,7 @@ cdef void cmd_dump(Call* call) noexcept nogil:
         reply_null(call.reply)
         return
     buffer_init(&payload, call.reply.buffer.account)
-    rdb_write_value(&payload, call.keyspace, entry, call.keyspace.compress_values)
+    rdb_write_value(&payload, entry, call.keyspace.compress_values)
     rdb_write_footer(&payload)
     if payload.failed:
         error_memory(call)

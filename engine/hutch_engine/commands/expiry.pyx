@@ -4,10 +4,8 @@ from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.call cimport (
     CALL_REPLAYED, Call, call_changed, call_find_write, call_hash, call_integer, error_expire, error_memory,
     slot_entry)
-from hutch_engine.commands.object cimport object_encoding
 from hutch_engine.commands.reply cimport reply_error, reply_error_parts, reply_integer, reply_one, reply_zero
-from hutch_engine.keyspace.entry cimport (
-    ENCODING_EMBSTR, ENCODING_RAW, TYPE_STRING, Entry, entry_deadline_ms, entry_encoding, entry_has_deadline)
+from hutch_engine.keyspace.entry cimport Entry, entry_deadline_ms, entry_has_deadline
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, FIND_NO_TOUCH, Database, Keyspace, keyspace_clear_deadline, keyspace_delete, keyspace_find,
     keyspace_now, keyspace_set_deadline)
@@ -31,9 +29,6 @@ cdef bint expiry_persist(Keyspace* keyspace, Database* database, TableSlot slot)
     cdef Entry* entry = slot_entry(slot)
     if not entry_has_deadline(entry):
         return False
-    # Redis makes a string "raw" when the deadline no longer fits beside it, and leaves it so afterwards.
-    if entry_encoding(entry) == ENCODING_EMBSTR and object_encoding(entry) == ENCODING_RAW:
-        entry.kind = TYPE_STRING | ENCODING_RAW << 4
     keyspace_clear_deadline(keyspace, database, slot)
     return True
 

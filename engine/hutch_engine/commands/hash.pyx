@@ -1,5 +1,5 @@
 """See hash.pxd. The order of the checks is Redis's: which of two errors wins is part of the protocol."""
-from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
 from hutch_engine.base.glob cimport glob_matches
@@ -14,8 +14,7 @@ from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_bulk, reply_error, reply_integer, reply_map, reply_mark, reply_null,
     reply_ok, reply_one, reply_zero)
 from hutch_engine.commands.scan cimport ScanOptions, scan_cursor, scan_insert_cursor, scan_options, scan_steps
-from hutch_engine.keyspace.entry cimport (
-    ENCODING_LISTPACK, TYPE_HASH, Entry, encoding_of_hash_form, value_of_pointer)
+from hutch_engine.keyspace.entry cimport TYPE_HASH, Entry, value_of_pointer
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_HASH, keyspace_add, keyspace_close_hash, keyspace_delete, keyspace_event,
     keyspace_open_hash, keyspace_touched)
@@ -73,7 +72,7 @@ cdef bint writing_finish(Call* call, Writing* writing) noexcept nogil:
         return True
     if (hash_stored(hash) == 0
             or keyspace_add(call.keyspace, call.database, call.argv[1], call_hash(call, 1),
-                            value_of_pointer(TYPE_HASH, encoding_of_hash_form(hash.form), hash.pointer)) == NULL):
+                            value_of_pointer(TYPE_HASH, <uint8_t>hash.form, hash.pointer)) == NULL):
         hash_free(hash.heap, hash.form, hash.pointer)
         return False
     return True

@@ -6,20 +6,20 @@ from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of_tex
 from hutch_engine.commands.call cimport (
     CALL_NO_TOUCH, HASHED_KEYS, Call, call_find_read, call_find_write, call_hash, call_hash_keys, call_integer,
     error_memory, error_no_key, error_syntax, slot_entry)
-from hutch_engine.commands.object cimport object_encoding
 from hutch_engine.commands.reply cimport (
     Reply, reply_array_at, reply_bulk, reply_error, reply_integer, reply_mark, reply_null, reply_ok,
     reply_one, reply_simple, reply_zero)
 from hutch_engine.commands.scan cimport SCAN_COUNT, SCAN_STEPS_FACTOR, scan_cursor, scan_insert_cursor
 from hutch_engine.keyspace.entry cimport (
-    ENTRY_INTEGER, TYPE_HASH, TYPE_NONE, TYPE_STREAM, TYPE_STRING, Entry, Value, entry_copy_value, entry_deadline_ms,
-    entry_has_deadline, entry_key, entry_take_value, entry_type, type_name, value_free)
+    ENTRY_INTEGER, TYPE_HASH, TYPE_NONE, Entry, Value, entry_deadline_ms, entry_has_deadline, entry_key, entry_type,
+    entry_value)
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_NEW, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_clear_deadline,
     keyspace_first_access,
     keyspace_delete, keyspace_event, keyspace_expire_entry, keyspace_fields_changed, keyspace_fields_detach,
     keyspace_find, keyspace_find_slot, keyspace_hash,
     keyspace_now, keyspace_overwritten, keyspace_ready, keyspace_set, keyspace_set_deadline, keyspace_touched)
+from hutch_engine.keyspace.value_types cimport entry_copy_value, type_name, value_free, value_type_named
 from hutch_engine.structures.table cimport TableSlot, table_each, table_find, table_random, table_scan
 
 cdef enum:
@@ -151,9 +151,7 @@ cdef bint _transfer(Call* call, Database* to, Slice key, uint64_t hash) noexcept
     cdef uint64_t from_hash = call_hash(call, 1)
     cdef TableSlot slot = table_find(&call.database.keys, call.argv[1], from_hash)
     cdef Entry* entry = slot_entry(slot)
-    cdef Value value = entry_take_value(keyspace.heap, entry)
-    if value.type == TYPE_STRING:
-        value.encoding = object_encoding(entry)
+    cdef Value value = entry_value(entry)
     keyspace_fields_detach(call.database, entry)
     if not key_put(keyspace, to, key, hash, value, entry_deadline_ms(entry)):
         if value.type == TYPE_HASH:
@@ -293,8 +291,6 @@ cdef void cmd_copy(Call* call) noexcept nogil:
     if not entry_copy_value(keyspace.heap, entry, &value):
         error_memory(call)
         return
-    if value.type == TYPE_STRING:
-        value.encoding = object_encoding(entry)
     if not key_put(keyspace, to, target, hash, value, entry_deadline_ms(entry)):
         if value.owned:
             value_free(keyspace.heap, value.type, value.encoding, value.pointer)
@@ -390,14 +386,6 @@ cdef void cmd_keys(Call* call) noexcept nogil:
     reply_array_at(call.reply, mark, listing.listed)
 
 
-cdef int _type_of_name(Slice name) noexcept nogil:
-    cdef uint8_t type
-    for type in range(TYPE_STREAM + 1):
-        if slice_is(name, type_name(type)):
-            return type
-    return TYPE_NONE
-
-
 cdef bint _scan_options(Call* call, Listing* listing, int64_t* count_out) noexcept nogil:
     cdef Slice pattern = slice_of_text(b"*")
     cdef int type = -1
@@ -415,7 +403,7 @@ cdef bint _scan_options(Call* call, Listing* listing, int64_t* count_out) noexce
         elif slice_is(call.argv[i], b"MATCH"):
             pattern = call.argv[i + 1]
         elif slice_is(call.argv[i], b"TYPE"):
-            type = _type_of_name(call.argv[i + 1])
+            type = value_type_named(call.argv[i + 1])
         else:
             error_syntax(call)
             return False

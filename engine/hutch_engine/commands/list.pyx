@@ -12,11 +12,12 @@ from hutch_engine.commands.reply cimport (
     reply_array, reply_array_at, reply_bulk, reply_error, reply_integer, reply_mark, reply_null, reply_null_array,
     reply_ok, reply_rewind, reply_zero)
 from hutch_engine.keyspace.entry cimport (
-    ENCODING_LISTPACK, ENCODING_QUICKLIST, TYPE_LIST, Entry, Value, entry_encoding, entry_pointer, entry_set_pointer,
-    entry_type, value_free, value_of_pointer)
+    TYPE_LIST, Entry, Value, entry_encoding, entry_pointer, entry_set_form, entry_set_pointer, entry_type, value_of_pointer)
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_LIST, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_add, keyspace_delete,
     keyspace_event, keyspace_find_slot, keyspace_hash, keyspace_resized, keyspace_touched)
+from hutch_engine.keyspace.list_type cimport LIST_LISTPACK, LIST_QUICKLIST
+from hutch_engine.keyspace.value_types cimport value_free
 from hutch_engine.structures.listpack cimport (
     Listpack, listpack_append, listpack_bytes, listpack_delete, listpack_delete_range, listpack_first, listpack_free,
     listpack_insert, listpack_last, listpack_length, listpack_new, listpack_prepend, listpack_replace,
@@ -63,7 +64,7 @@ cdef inline void _see_long(List* list, Quicklist* long_form) noexcept nogil:
 cdef inline void _open(List* list, Entry* entry) noexcept nogil:
     cdef void* pointer = entry_pointer(entry)
     list.entry = entry
-    if entry_encoding(entry) == ENCODING_LISTPACK:
+    if entry_encoding(entry) == LIST_LISTPACK:
         list.pack = <Listpack*>pointer
         list.long_form = NULL
         quicklist_view(&list.view, list.pack)
@@ -81,11 +82,6 @@ cdef inline void _sized(Call* call, List* list) noexcept nogil:
     keyspace_resized(call.database, list.entry, <uint64_t>_length(list))
 
 
-cdef void _write_form(List* list, uint8_t encoding, void* pointer) noexcept nogil:
-    list.entry.kind = <uint8_t>(TYPE_LIST | encoding << 4)
-    entry_set_pointer(list.entry, pointer)
-
-
 cdef void _grow(Keyspace* keyspace, List* list, size_t bytes, uint64_t count) noexcept nogil:
     """Before elements are added: a pack that would pass the limit becomes a quicklist. (Redis looks at all
     arguments together and overestimates a little; OBJECT ENCODING shows it, so we do the same.)"""
@@ -101,7 +97,7 @@ cdef void _grow(Keyspace* keyspace, List* list, size_t bytes, uint64_t count) no
         long_form = quicklist_of_pack(keyspace.heap, list.pack, limit)
     _see_long(list, long_form)
     if list.entry != NULL:
-        _write_form(list, ENCODING_QUICKLIST, long_form)
+        entry_set_form(list.entry, LIST_QUICKLIST, long_form)
 
 
 cdef void _shrink(Keyspace* keyspace, List* list) noexcept nogil:
@@ -109,7 +105,7 @@ cdef void _shrink(Keyspace* keyspace, List* list) noexcept nogil:
     cdef Listpack* pack
     if list.long_form != NULL and unlikely(quicklist_fits_pack(list.long_form, keyspace.limits.list_size)):
         pack = quicklist_take_pack(keyspace.heap, list.long_form)
-        list.entry.kind = <uint8_t>(TYPE_LIST | ENCODING_LISTPACK << 4)
+        entry_set_form(list.entry, LIST_LISTPACK, pack)
         _see_pack(list, pack)
 
 
@@ -199,9 +195,9 @@ cdef bint _push_new(Call* call, size_t key, Slice* words, size_t count, bint at_
                 quicklist_free(heap, list.long_form)
             return False
     if list.pack != NULL:
-        value = value_of_pointer(TYPE_LIST, ENCODING_LISTPACK, list.pack)
+        value = value_of_pointer(TYPE_LIST, LIST_LISTPACK, list.pack)
     else:
-        value = value_of_pointer(TYPE_LIST, ENCODING_QUICKLIST, list.long_form)
+        value = value_of_pointer(TYPE_LIST, LIST_QUICKLIST, list.long_form)
     if unlikely(keyspace_add(keyspace, call.database, call.argv[key], call_hash(call, key), value) == NULL):
         value_free(heap, TYPE_LIST, value.encoding, value.pointer)
         return False

@@ -1,29 +1,12 @@
 """See object.pxd."""
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t
 from hutch_engine.commands.call cimport Call, call_hash, call_help
 from hutch_engine.commands.reply cimport (
     reply_bulk_text, reply_error, reply_integer, reply_null, reply_one)
-from hutch_engine.keyspace.entry cimport (
-    ENCODING_EMBSTR, ENCODING_RAW, TYPE_STRING, Entry, encoding_name, entry_bytes, entry_encoding, entry_has_deadline,
-    entry_key, entry_type)
+from hutch_engine.keyspace.entry cimport Entry
 from hutch_engine.keyspace.keyspace cimport (
     FIND_NO_STATS, FIND_NO_TOUCH, entry_frequency, entry_idle_seconds, keyspace_find)
-
-cdef enum:
-    # Measured on Redis 8.2.3: key and value share a block of 64 bytes, of which a deadline takes 8.
-    EMBSTR_WITH_KEY_MAX = 41
-    EMBSTR_WITH_DEADLINE_MAX = 33
-
-
-cdef uint8_t object_encoding(const Entry* entry) noexcept nogil:
-    cdef uint8_t encoding = entry_encoding(entry)
-    cdef char[1] none                    # not an integer: no digits to write
-    cdef size_t together
-    if entry_type(entry) == TYPE_STRING and encoding == ENCODING_EMBSTR:
-        together = entry_key(entry).length + entry_bytes(entry, none).length
-        if together > (EMBSTR_WITH_DEADLINE_MAX if entry_has_deadline(entry) else EMBSTR_WITH_KEY_MAX):
-            return ENCODING_RAW
-    return encoding
+from hutch_engine.keyspace.value_types cimport encoding_name
 
 
 cdef Entry* _look(Call* call) noexcept nogil:
@@ -41,7 +24,7 @@ cdef Entry* _look(Call* call) noexcept nogil:
 cdef void cmd_object_encoding(Call* call) noexcept nogil:
     cdef Entry* entry = _look(call)
     if entry != NULL:
-        reply_bulk_text(call.reply, encoding_name(object_encoding(entry)))
+        reply_bulk_text(call.reply, encoding_name(entry))
 
 
 cdef void cmd_object_refcount(Call* call) noexcept nogil:

@@ -15,7 +15,7 @@ from hutch_engine.commands.reply cimport (
 from hutch_engine.commands.scan cimport (
     ScanOptions, scan_cursor, scan_insert_cursor, scan_options, scan_steps)
 from hutch_engine.keyspace.entry cimport (
-    ENTRY_INTEGER, TYPE_SET, Entry, entry_pointer, entry_set_pointer, entry_type, value_of_pointer)
+    ENTRY_INTEGER, TYPE_SET, Entry, entry_pointer, entry_set_form, entry_type, value_of_pointer)
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_NEW, EVENT_SET, Database, Keyspace, keyspace_add, keyspace_delete, keyspace_dispose, keyspace_event,
     keyspace_ready, keyspace_resized, keyspace_touched)
@@ -38,8 +38,7 @@ cdef SetLimits set_limits(Call* call) noexcept nogil:
 
 
 cdef void entry_store_set(Database* database, Entry* entry, Set set) noexcept nogil:
-    entry.kind = TYPE_SET | set.form << 4
-    entry_set_pointer(entry, set.pointer)
+    entry_set_form(entry, set.form, set.pointer)
     keyspace_resized(database, entry, set_length(set))
 
 

@@ -21,16 +21,17 @@ from hutch_engine.commands.reply cimport (
 from hutch_engine.commands.set cimport entry_set
 from hutch_engine.commands.zset cimport zset_changed
 from hutch_engine.keyspace.entry cimport (
-    ENCODING_LISTPACK, ENCODING_QUICKLIST, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STRING, TYPE_ZSET, Entry, Value,
-    entry_bytes, entry_encoding, entry_pointer, entry_type, value_free, value_of_pointer)
+    TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STRING, TYPE_ZSET, Entry, Value, entry_bytes, entry_type, value_of_pointer)
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_LIST, FIND_NO_TOUCH, FIND_WRITE, Keyspace, keyspace_delete, keyspace_event, keyspace_find,
     keyspace_find_slot, keyspace_hash, keyspace_open_hash, keyspace_overwritten, keyspace_set, keyspace_touched, zset_of)
+from hutch_engine.keyspace.list_type cimport LIST_LISTPACK, LIST_QUICKLIST, list_for_reading
+from hutch_engine.keyspace.value_types cimport value_free
 from hutch_engine.structures.hash cimport Hash, hash_get
 from hutch_engine.structures.listpack cimport Listpack, listpack_bytes
 from hutch_engine.structures.quicklist cimport (
     Quicklist, QuicklistCursor, quicklist_exceeds, quicklist_free, quicklist_length, quicklist_new, quicklist_next,
-    quicklist_previous, quicklist_push, quicklist_seek, quicklist_take_pack, quicklist_text, quicklist_view)
+    quicklist_previous, quicklist_push, quicklist_seek, quicklist_take_pack, quicklist_text)
 from hutch_engine.structures.set cimport set_each, set_length
 from hutch_engine.structures.sorted_set cimport (
     SortedCursor, SortedSet, sorted_set_at, sorted_set_count, sorted_set_next, sorted_set_previous,
@@ -254,17 +255,12 @@ cdef void _only_range(Sorting* sorting, int64_t* first_out, uint64_t* wanted_out
 
 cdef bint _load_list(Sorting* sorting, Entry* entry) noexcept nogil:
     cdef Quicklist view
-    cdef Quicklist* list = &view
+    cdef Quicklist* list = list_for_reading(entry, &view)
     cdef QuicklistCursor cursor
-    cdef int64_t length
+    cdef int64_t length = quicklist_length(list)
     cdef int64_t first = 0
     cdef uint64_t wanted
     cdef bint backwards = sorting.unsorted and sorting.descending
-    if entry_encoding(entry) == ENCODING_LISTPACK:
-        quicklist_view(&view, <Listpack*>entry_pointer(entry))
-    else:
-        list = <Quicklist*>entry_pointer(entry)
-    length = quicklist_length(list)
     wanted = <uint64_t>length
     _cut(sorting, length)
     if sorting.unsorted:
@@ -557,9 +553,9 @@ cdef bint _list_of(Sorting* sorting, Pattern* gets, Value* value_out) noexcept n
     if list.count == 1 and not list.items[list.first].tagged & 1:
         pack = <Listpack*>list.items[list.first].tagged
         if not quicklist_exceeds(fill, listpack_bytes(pack), <uint64_t>quicklist_length(list)):
-            value_out[0] = value_of_pointer(TYPE_LIST, ENCODING_LISTPACK, quicklist_take_pack(sorting.heap, list))
+            value_out[0] = value_of_pointer(TYPE_LIST, LIST_LISTPACK, quicklist_take_pack(sorting.heap, list))
             return True
-    value_out[0] = value_of_pointer(TYPE_LIST, ENCODING_QUICKLIST, list)
+    value_out[0] = value_of_pointer(TYPE_LIST, LIST_QUICKLIST, list)
     return True
 
 

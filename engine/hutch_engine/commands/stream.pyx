@@ -13,9 +13,10 @@ from hutch_engine.commands.reply cimport (
 from hutch_engine.commands.stream_words cimport (
     call_id, call_range_end, call_range_start, error_id, id_parse_new, reply_id, reply_range, stream_find_read,
     stream_find_write, stream_wait_over)
-from hutch_engine.keyspace.entry cimport ENCODING_STREAM, TYPE_STREAM, entry_pointer, value_of_pointer
+from hutch_engine.keyspace.entry cimport TYPE_STREAM, entry_pointer, value_of_pointer
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_STREAM, Keyspace, keyspace_add, keyspace_event, keyspace_now, keyspace_touched)
+from hutch_engine.keyspace.stream_type cimport STREAM_LOG
 from hutch_engine.structures.id_map cimport StreamId, id_compare, id_increment, id_is_zero, id_of
 from hutch_engine.structures.stream cimport (
     REFS_ACKED, REFS_DELETE, REFS_KEEP, TRIM_MAXLEN, TRIM_MINID, TRIM_NONE, Stream, StreamTrim, stream_delete,
@@ -262,7 +263,7 @@ cdef void cmd_xadd(Call* call) noexcept nogil:
             stream_free(keyspace.heap, stream)
             return
         if keyspace_add(keyspace, call.database, call.argv[1], call_hash(call, 1),
-                        value_of_pointer(TYPE_STREAM, ENCODING_STREAM, stream)) == NULL:
+                        value_of_pointer(TYPE_STREAM, STREAM_LOG, stream)) == NULL:
             stream_free(keyspace.heap, stream)
             error_memory(call)
             return

@@ -11,9 +11,10 @@ from hutch_engine.commands.stream cimport stream_delete_options
 from hutch_engine.commands.stream_words cimport (
     call_id, call_id_or_end, call_range_end, call_range_start, error_no_such_group, reply_id, stream_find_group, stream_find_read,
     stream_find_write, stream_open_consumer, stream_wait_over)
-from hutch_engine.keyspace.entry cimport ENCODING_STREAM, TYPE_STREAM, value_of_pointer
+from hutch_engine.keyspace.entry cimport TYPE_STREAM, value_of_pointer
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_STREAM, keyspace_add, keyspace_event, keyspace_now, keyspace_touched)
+from hutch_engine.keyspace.stream_type cimport STREAM_LOG
 from hutch_engine.structures.id_map cimport (
     IdItem, IdMap, IdPlace, StreamId, id_compare, id_map_at, id_map_end, id_map_next, id_map_seek, id_of)
 from hutch_engine.structures.stream cimport REFS_ACKED, REFS_DELETE, Stream, stream_delete, stream_free, stream_new
@@ -85,7 +86,7 @@ cdef bint _make_stream(Call* call, StreamId id, int64_t entries_read) noexcept n
     cdef Stream* stream = stream_new(heap)
     if stream_group_add(heap, &stream.groups, call.argv[3], id, _clipped(stream, entries_read)) == NULL \
             or keyspace_add(call.keyspace, call.database, call.argv[2], call_hash(call, 2),
-                            value_of_pointer(TYPE_STREAM, ENCODING_STREAM, stream)) == NULL:
+                            value_of_pointer(TYPE_STREAM, STREAM_LOG, stream)) == NULL:
         stream_free(heap, stream)
         return False
     keyspace_touched(call.keyspace, call.database, call.argv[2])

@@ -3,19 +3,14 @@ from libc.stdint cimport int64_t, uint64_t
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport Call
 from hutch_engine.commands.reply cimport Reply
-from hutch_engine.structures.id_map cimport StreamId
+from hutch_engine.structures.id_map cimport ID_TEXT_MAX, StreamId, id_text
 from hutch_engine.structures.stream cimport Stream
 from hutch_engine.structures.stream_group cimport StreamConsumer, StreamGroup
 from hutch_engine.structures.stream_log cimport StreamCursor
 
-cdef enum:
-    ID_TEXT_MAX = 42             # two numbers of 20 digits, a dash; rounded up
-
 # ---- IDs
 cdef Slice c_string(Slice text) noexcept nogil
 """Up to its first NUL: so Redis reads IDs, and prints names."""
-cdef size_t id_text(StreamId id, char* out) noexcept nogil
-"""ms-seq; ID_TEXT_MAX bytes at `out`, no terminator. Returns how many."""
 cdef void reply_id(Reply* reply, StreamId id) noexcept nogil
 cdef bint id_parse(Slice text, uint64_t missing_seq, StreamId* id_out) noexcept nogil
 """ms or ms-seq."""

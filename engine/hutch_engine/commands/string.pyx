@@ -3,6 +3,7 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint32_t, uint6
 from libc.string cimport memcpy, memset
 from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
 from hutch_engine.base.hash cimport hash_bytes
+from hutch_engine.base.leb128 cimport leb128_slice
 from hutch_engine.base.memory cimport heap_promise_end, heap_try_resize, heap_try_zeroed
 from hutch_engine.base.numbers cimport (
     INTEGER_TEXT_MAX, LONG_DOUBLE_TEXT_MAX, format_long_double, parse_integer, parse_long_double)
@@ -17,10 +18,10 @@ from hutch_engine.commands.reply cimport (
     reply_array, reply_bulk, reply_error, reply_integer, reply_mark, reply_null, reply_ok, reply_one, reply_rewind,
     reply_zero)
 from hutch_engine.keyspace.entry cimport (
-    EMBSTR_MAX, ENCODING_EMBSTR, ENCODING_RAW, ENTRY_EMBED_MAX, ENTRY_EMBEDDED, ENTRY_INTEGER, TYPE_STRING, Entry,
-    StringValue, Value, entry_bytes, entry_deadline_ms, entry_integer, entry_pointer,
-    entry_set_integer, entry_set_pointer, entry_type, entry_value_at, leb128_read, string_value_bytes,
-    string_value_new, value_free, value_of_bytes, value_of_integer, value_of_pointer, value_of_raw)
+    ENTRY_EMBED_MAX, ENTRY_EMBEDDED, ENTRY_INTEGER, STRING_RAW, TYPE_STRING, Entry, StringValue, Value, entry_bytes,
+    entry_deadline_ms, entry_integer, entry_key, entry_pointer, entry_set_integer, entry_set_pointer, entry_type,
+    string_encoding, string_value_bytes, string_value_free, string_value_new, value_of_bytes, value_of_integer,
+    value_of_pointer, value_of_raw, value_of_text)
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_STRING, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, keyspace_add, keyspace_change_value,
     keyspace_clear_deadline, keyspace_delete, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_hash,
@@ -61,16 +62,17 @@ cdef inline Outcome _get(Keyspace* keyspace, Database* database, Slice key, uint
 cdef inline bint _set_in_place(Entry* entry, Slice value) noexcept nogil:
     """The commonest overwriting: text by text of the same length, no deadline to drop. Says whether it did it.
     (What keyspace_set would do, without taking the entry's block to pieces: a third of a SET's time.)"""
-    cdef size_t length
-    cdef char* at
+    cdef Slice key
+    cdef Slice old
     if entry.flags != ENTRY_EMBEDDED:
         return False
-    at = <char*>leb128_read(entry_value_at(entry), &length)
+    key = entry_key(entry)
+    old = leb128_slice(key.data + key.length)
     # What begins like a number may be one, and is stored otherwise.
-    if length != value.length or length == 0 or b'0' <= value.data[0] <= b'9' or value.data[0] == b'-':
+    if old.length != value.length or old.length == 0 or b'0' <= value.data[0] <= b'9' or value.data[0] == b'-':
         return False
-    memcpy(at, value.data, length)
-    entry.kind = TYPE_STRING | (ENCODING_EMBSTR if length <= EMBSTR_MAX else ENCODING_RAW) << 4
+    memcpy(<char*>old.data, value.data, old.length)
+    entry.kind = <uint8_t>(TYPE_STRING | string_encoding(key.length, old.length, False) << 4)
     return True
 
 
@@ -464,8 +466,8 @@ cdef char* _resize(Call* call, TableSlot slot, size_t length) noexcept nogil:
             return NULL
     value.length = length
     if keyspace_change_value(keyspace, call.database, slot,
-                             value_of_pointer(TYPE_STRING, ENCODING_RAW, value)) == NULL:
-        value_free(keyspace.heap, TYPE_STRING, ENCODING_RAW, value)
+                             value_of_pointer(TYPE_STRING, STRING_RAW, value)) == NULL:
+        string_value_free(keyspace.heap, value)
         return NULL
     return string_value_bytes(value)
 
@@ -522,9 +524,9 @@ cdef bint _add_padded(Call* call, size_t offset, Slice bytes) noexcept nogil:
     value.capacity = length
     memcpy(string_value_bytes(value) + offset, bytes.data, bytes.length)
     if keyspace_add(call.keyspace, call.database, call.argv[1], hash,
-                    value_of_pointer(TYPE_STRING, ENCODING_RAW, value)) != NULL:
+                    value_of_pointer(TYPE_STRING, STRING_RAW, value)) != NULL:
         return True
-    value_free(call.keyspace.heap, TYPE_STRING, ENCODING_RAW, value)
+    string_value_free(call.keyspace.heap, value)
     return False
 
 
@@ -701,9 +703,7 @@ cdef void cmd_incrbyfloat(Call* call) noexcept nogil:
     if sum - sum != 0:                   # infinite, or not a number
         reply_error(call.reply, b"ERR increment would produce NaN or Infinity")
         return
-    text = value_of_raw(slice_of(digits, format_long_double(sum, digits)))
-    if text.bytes.length <= EMBSTR_MAX:
-        text.encoding = ENCODING_EMBSTR      # never an integer, even when it looks like one
+    text = value_of_text(slice_of(digits, format_long_double(sum, digits)))
     if slot == NULL:
         entry = keyspace_add(call.keyspace, call.database, call.argv[1], call_hash(call, 1), text)
     else:

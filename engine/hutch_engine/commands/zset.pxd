@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from hutch_engine.base.outcome cimport Outcome
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport Call
-from hutch_engine.keyspace.entry cimport Entry, Value
+from hutch_engine.keyspace.entry cimport Entry
 from hutch_engine.keyspace.keyspace cimport Database, Keyspace
 from hutch_engine.structures.sorted_set cimport SortedCursor, SortedSet
 from hutch_engine.structures.table cimport TableSlot
@@ -11,8 +11,6 @@ from hutch_engine.structures.table cimport TableSlot
 # ---- for the family and the compiled methods
 cdef void zset_changed(Database* database, Entry* entry, const SortedSet* set) noexcept nogil
 """After a change: the entry takes over what the handle points at."""
-cdef Value zset_value(const SortedSet* set) noexcept nogil
-"""As a value to be put in; ownership goes along."""
 cdef void zset_write_back(Call* call, size_t index, TableSlot slot, SortedSet* set, const char* event) noexcept nogil
 """The end of a removal from key argv[index]: touched, event; and an emptied set's key goes ("del")."""
 cdef void zset_drop(Call* call, size_t index, TableSlot slot, const char* event) noexcept nogil

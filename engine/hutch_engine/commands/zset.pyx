@@ -17,12 +17,11 @@ from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_bulk, reply_double, reply_error, reply_integer, reply_mark, reply_null,
     reply_null_array, reply_zero)
 from hutch_engine.commands.scan cimport ScanOptions, scan_cursor, scan_insert_cursor, scan_options, scan_steps
-from hutch_engine.keyspace.entry cimport (
-    ENCODING_LISTPACK, ENCODING_SKIPLIST, TYPE_ZSET, Entry, Value, entry_encoding, entry_pointer,
-    entry_set_pointer, entry_type, value_free, value_of_pointer)
+from hutch_engine.keyspace.entry cimport TYPE_ZSET, Entry, entry_set_form, entry_type
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_ZSET, FIND_WRITE, Database, Keyspace, keyspace_add, keyspace_delete, keyspace_event,
     keyspace_find, keyspace_hash, keyspace_overwritten, keyspace_resized, keyspace_set, keyspace_touched, zset_of)
+from hutch_engine.keyspace.zset_type cimport zset_encoding, zset_value
 from hutch_engine.structures.sorted_set cimport (
     SortedCursor, SortedSet, sorted_score_text, sorted_set_add, sorted_set_at, sorted_set_change, sorted_set_count,
     sorted_set_free, sorted_set_growth_bytes, sorted_set_new, sorted_set_next, sorted_set_of, sorted_set_previous, sorted_set_random,
@@ -55,15 +54,8 @@ cdef enum:
 # ---- entries and handles
 
 cdef void zset_changed(Database* database, Entry* entry, const SortedSet* set) noexcept nogil:
-    entry.kind = TYPE_ZSET | (ENCODING_LISTPACK if set.pack != NULL else ENCODING_SKIPLIST) << 4
-    entry_set_pointer(entry, <void*>set.pack if set.pack != NULL else <void*>set.tree)
+    entry_set_form(entry, <uint8_t>zset_encoding(set), <void*>set.pack if set.pack != NULL else <void*>set.tree)
     keyspace_resized(database, entry, sorted_set_count(set))
-
-
-cdef Value zset_value(const SortedSet* set) noexcept nogil:
-    if set.pack != NULL:
-        return value_of_pointer(TYPE_ZSET, ENCODING_LISTPACK, set.pack)
-    return value_of_pointer(TYPE_ZSET, ENCODING_SKIPLIST, set.tree)
 
 
 cdef void zset_drop(Call* call, size_t index, TableSlot slot, const char* event) noexcept nogil:

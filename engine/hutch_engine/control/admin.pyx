@@ -15,7 +15,8 @@ from hutch_engine.commands.call cimport (Call, call_hash, call_help, call_intege
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_bulk_integer, reply_bulk_text, reply_double, reply_error, reply_integer, reply_map,
     reply_map_at, reply_mark, reply_null, reply_ok, reply_verbatim)
-from hutch_engine.keyspace.entry cimport Entry, entry_memory
+from hutch_engine.keyspace.entry cimport Entry
+from hutch_engine.keyspace.value_types cimport entry_memory
 from hutch_engine.keyspace.keyspace cimport Database, keyspace_now_us
 from hutch_engine.state.engine cimport (
     LISTENER_SHUTS, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_of, engine_used_memory, session_of)

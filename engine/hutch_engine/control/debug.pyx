@@ -7,6 +7,7 @@ from libc.string cimport memcpy, memset
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
                                        buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.compiler cimport popcount64
+from hutch_engine.base.digest cimport Digest, digest_clear, digest_mix, digest_mix_number, digest_slice, digest_xor
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport heap_block_bytes, heap_free, heap_try_alloc
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer, read_double
@@ -15,26 +16,26 @@ from hutch_engine.base.sha1 cimport SHA1_BYTES, sha1_hex
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
 from hutch_engine.commands.call cimport (
     Call, call_hash, call_help, call_integer, call_word, error_memory, error_no_key, error_subcommand)
-from hutch_engine.commands.object cimport object_encoding
 from hutch_engine.commands.reply cimport (
     reply_array, reply_big_number, reply_bool, reply_bulk_text, reply_double, reply_error, reply_error_parts,
     reply_error_slice, reply_integer, reply_map, reply_null, reply_ok, reply_push, reply_raw, reply_set, reply_simple,
     reply_verbatim)
+from hutch_engine.formats.rdb_values cimport rdb_measure_value
 from hutch_engine.keyspace.entry cimport (
-    ENCODING_COMPACT, ENCODING_INT, ENTRY_DEADLINE_BYTES, ENTRY_EMBEDDED, TYPE_SET, TYPE_STRING, Entry, StringValue,
-    encoding_name, entry_bytes, entry_encoding, entry_key, entry_memory, entry_pointer, entry_type, value_of_bytes)
+    ENTRY_DEADLINE_BYTES, ENTRY_EMBEDDED, STRING_INT, TYPE_SET, TYPE_STRING, Entry, StringValue, entry_bytes, entry_encoding,
+    entry_key, entry_pointer, entry_type, value_of_bytes)
 from hutch_engine.keyspace.keyspace cimport (
-    CHORE_RESIZE, FIND_NO_TOUCH, FIND_WRITE, Database, Keyspace, entry_idle_seconds, keyspace_add, keyspace_deadlines,
+    CHORE_RESIZE, FIND_NO_TOUCH, FIND_WRITE, Database, entry_idle_seconds, keyspace_add, keyspace_deadlines,
     keyspace_find_slot, keyspace_hash, keyspace_touched)
+from hutch_engine.keyspace.value_type cimport DEBUG_DETAILS_MAX
+from hutch_engine.keyspace.value_types cimport encoding_name, entry_digest, entry_memory, entry_table, value_types
 from hutch_engine.state.config cimport LOG_WARNING, config_parse_memory
 from hutch_engine.control.config_commands cimport rewrite_configuration
-from hutch_engine.control.debug_values cimport (
-    DEBUG_DETAILS_MAX, debug_list_details, debug_listpack, debug_quicklist, debug_serialized_bytes, debug_table_of)
-from hutch_engine.control.digest cimport (
-    Digest, digest_clear, digest_mix, digest_mix_number, digest_mix_value, digest_slice, digest_xor)
+from hutch_engine.control.debug_values cimport debug_listpack, debug_quicklist
 from hutch_engine.state.engine cimport Engine, Session, engine_of, engine_poke_housekeeping
 from hutch_engine.state.log cimport log_write
 from hutch_engine.structures.compact_set cimport CompactSet
+from hutch_engine.structures.set cimport SET_COMPACT
 from hutch_engine.structures.table cimport (
     BUCKET_CHAINED, BUCKET_ENTRIES, Bucket, Table, TableHalf, TableSlot, table_count, table_each, table_find,
     table_is_resizing, table_reserve)
@@ -106,20 +107,14 @@ cdef Entry* _look(Call* call) noexcept nogil:
 cdef const char* _no_digest = b"ERR DEBUG knows no digest of this type of value"
 
 
-cdef struct Digesting:
-    Keyspace* keyspace
-    Digest digest
-
-
 cdef bint _digest_entry(void* context, void* visited) noexcept nogil:
-    cdef Digesting* all = <Digesting*>context
     cdef const Entry* entry = <const Entry*>visited
     cdef Digest digest
     digest_clear(&digest)
     digest_mix(&digest, entry_key(entry))
-    if not digest_mix_value(&digest, all.keyspace, entry):
+    if not entry_digest(&digest, entry):
         return False
-    digest_xor(&all.digest, digest_slice(&digest))
+    digest_xor(<Digest*>context, digest_slice(&digest))
     return True
 
 
@@ -132,17 +127,16 @@ cdef void _reply_digest(Call* call, const Digest* digest) noexcept nogil:
 
 cdef void _digest(Call* call) noexcept nogil:
     """O(bytes stored)."""
-    cdef Digesting all
+    cdef Digest all
     cdef int32_t i
-    all.keyspace = call.keyspace
-    digest_clear(&all.digest)
+    digest_clear(&all)
     for i in range(call.keyspace.database_count):
         if table_count(&call.keyspace.databases[i].keys):
-            digest_mix_number(&all.digest, <uint32_t>i)
+            digest_mix_number(&all, <uint32_t>i)
             if not table_each(&call.keyspace.databases[i].keys, _digest_entry, &all):
                 reply_error(call.reply, _no_digest)
                 return
-    _reply_digest(call, &all.digest)
+    _reply_digest(call, &all)
 
 
 cdef void _digest_values(Call* call) noexcept nogil:
@@ -153,7 +147,7 @@ cdef void _digest_values(Call* call) noexcept nogil:
     for i in range(2, call.argc):
         digest_clear(&digest)
         slot = table_find(&call.database.keys, call.argv[i], call_hash(call, i))
-        if slot != NULL and not digest_mix_value(&digest, call.keyspace, <const Entry*>slot[0]):
+        if slot != NULL and not entry_digest(&digest, <const Entry*>slot[0]):
             reply_error(call.reply, _no_digest)
         else:
             _reply_digest(call, &digest)
@@ -166,14 +160,19 @@ cdef void _object(Call* call) noexcept nogil:
     cdef char[128 + DEBUG_DETAILS_MAX] text
     cdef char[DEBUG_DETAILS_MAX] details
     cdef unsigned int idle
+    cdef uint64_t bytes
     if entry == NULL:
         return
-    debug_list_details(entry, details)
+    if not rdb_measure_value(entry, &bytes):
+        error_memory(call)
+        return
+    details[0] = 0
+    if value_types[entry_type(entry)].details != NULL:
+        value_types[entry_type(entry)].details(entry, details)
     # Under an LFU policy nobody notes when a key was used last.
     idle = 0 if call.keyspace.lfu else entry_idle_seconds(call.keyspace, entry)
     snprintf(text, sizeof(text), b"Value at:%p refcount:1 encoding:%s serializedlength:%llu lru:%u lru_seconds_idle:%u%s",
-             <void*>entry, encoding_name(object_encoding(entry)),
-             <unsigned long long>debug_serialized_bytes(call.keyspace, entry),
+             <void*>entry, encoding_name(entry), <unsigned long long>bytes,
              <unsigned int>(entry.access & 0xFFFFFF), idle, details)
     reply_simple(call.reply, text)
 
@@ -189,7 +188,7 @@ cdef void _string_lengths(Call* call) noexcept nogil:
     cdef StringValue* own
     if entry == NULL:
         return
-    if entry_type(entry) != TYPE_STRING or entry_encoding(entry) == ENCODING_INT:
+    if entry_type(entry) != TYPE_STRING or entry_encoding(entry) == STRING_INT:
         reply_error(call.reply, b"ERR Not an sds encoded string.")
         return
     key = entry_key(entry)
@@ -299,8 +298,8 @@ cdef void _key_stats(Call* call) noexcept nogil:
     cdef Buffer text
     if entry == NULL:
         return
-    table = debug_table_of(entry)
-    if table == NULL and not (entry_type(entry) == TYPE_SET and entry_encoding(entry) == ENCODING_COMPACT):
+    table = entry_table(entry)
+    if table == NULL and not (entry_type(entry) == TYPE_SET and entry_encoding(entry) == SET_COMPACT):
         reply_error(call.reply, b"ERR The value stored at the specified key is not represented using an hash table")
         return
     buffer_init(&text, NULL)

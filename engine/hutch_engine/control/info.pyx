@@ -15,6 +15,7 @@ from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport reply_verbatim
 from hutch_engine.keyspace.keyspace cimport (
     SIZE_BINS, SIZE_TYPES, Database, Keyspace, keyspace_deadlines, keyspace_field_deadlines)
+from hutch_engine.keyspace.value_types cimport value_types
 from hutch_engine.sessions.waiting cimport waiting_keys_until_gone
 from hutch_engine.state.config cimport Parameter, config_text
 from hutch_engine.state.config_table cimport config_find
@@ -601,10 +602,6 @@ cdef void _keyspace(Engine* engine, Buffer* out) noexcept nogil:
         buffer_append_text(out, figures)
 
 
-cdef const char* _size_names[SIZE_TYPES]
-_size_names[:] = [b"strings_sizes", b"lists_items", b"sets_items", b"zsets_items", b"hashes_items"]
-
-
 cdef void _keysizes(Engine* engine, Buffer* out) noexcept nogil:
     """For each database and type: the size from which a bin begins, and how many keys are in it."""
     cdef const uint64_t* sizes
@@ -618,15 +615,15 @@ cdef void _keysizes(Engine* engine, Buffer* out) noexcept nogil:
     for i in range(engine.keyspace.database_count):
         for type in range(SIZE_TYPES):
             sizes = engine.keyspace.databases[i].sizes
-            if sizes == NULL:
-                break
+            if sizes == NULL or value_types[type].sizes_name == NULL:
+                continue
             sizes += type * SIZE_BINS
             any = False
             for bin in range(SIZE_BINS):
                 if sizes[bin] == 0:
                     continue
                 if not any:
-                    snprintf(text, sizeof(text), b"db%d_distrib_%s:", i, _size_names[type])
+                    snprintf(text, sizeof(text), b"db%d_distrib_%s:", i, value_types[type].sizes_name)
                     buffer_append_text(out, text)
                 from_size = <int64_t>1 << (bin - 1) if bin else 0
                 unit = (bin - 1) // 10 if bin else 0

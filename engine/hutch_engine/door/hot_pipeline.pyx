@@ -89,8 +89,9 @@ cdef void _run_all(SessionStruct* core, const Method** rows, const size_t* count
         core.flags &= ~<unsigned int>SESSION_IN_EXEC
         core.engine.hot_ticks = exec_ticks
         hot_count(core, EXEC, NULL, 0)
-    core.engine.gathering = False        # of a transaction, hot_end acts on what it did
-    if unlikely(core.engine.changed.length != 0):
+    core.engine.gathering = False
+    # Of a transaction, hot_end acts on what it did: who waits is served first, and then all of it is told of.
+    if unlikely(core.engine.changed.length != 0) and not aftermath_is_due(core.engine):
         tracking_broadcast(core.engine)
 
 

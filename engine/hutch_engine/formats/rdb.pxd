@@ -15,8 +15,9 @@ a string that is unpacked is at most LZF_GROWTH times as long as what stands the
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.memory cimport Heap
-from hutch_engine.base.slice cimport Slice
-from hutch_engine.structures.listpack cimport Listpack
+from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.keyspace.value_type cimport RdbReader, ValueMaker
+from hutch_engine.structures.listpack cimport Listpack, listpack_bytes
 
 cdef enum:
     RDB_VERSION = 12
@@ -30,6 +31,7 @@ cdef enum:                       # types of values; those marked are only read
     RDB_ZSET = 3                         # read: scores as text
     RDB_HASH = 4
     RDB_ZSET_2 = 5
+    RDB_MODULE_2 = 7                     # of a type that a module brings: formats/rdb_module
     RDB_HASH_ZIPMAP = 9                  # read
     RDB_LIST_ZIPLIST = 10                # read
     RDB_SET_INTSET = 11
@@ -51,11 +53,6 @@ cdef enum:                       # types of values; those marked are only read
 cdef enum:                       # of a quicklist's node
     RDB_NODE_PLAIN = 1
     RDB_NODE_PACKED = 2
-
-cdef struct RdbReader:
-    const uint8_t* at
-    const uint8_t* end
-    bint refused                 # it was memory that was missing
 
 # ---- writing, to the buffer's end; a refused allocation shows in buffer.failed
 cdef void rdb_write_byte(Buffer* out, uint8_t byte) noexcept nogil
@@ -86,5 +83,11 @@ cdef void pack_add(Buffer* pack, Slice text) noexcept nogil
 cdef void pack_add_integer(Buffer* pack, int64_t value) noexcept nogil
 cdef void pack_end(Buffer* pack, uint64_t count) noexcept nogil
 """The buffer holds a listpack now, of so many elements."""
+cdef inline Slice pack_slice(const void* pack) noexcept nogil:
+    """All its bytes."""
+    return slice_of(<const char*>pack, listpack_bytes(<const Listpack*>pack))
 cdef Listpack* pack_take(RdbReader* reader, Heap* heap, Slice bytes) noexcept nogil
 """A copy in the heap; NULL, with reader.refused, when refused."""
+cdef bint pack_open(RdbReader* reader, const ValueMaker* maker, Slice bytes, int stride, uint64_t* count_out) noexcept nogil
+"""Are these bytes a listpack of tuples of `stride` elements, at least one, none of whose first elements is there twice?
+O(bytes)."""

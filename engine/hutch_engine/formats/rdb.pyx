@@ -1,15 +1,18 @@
 """See rdb.pxd."""
 from libc.stdint cimport INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, INT8_MAX, INT8_MIN, UINT32_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memmove
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_reserve, buffer_slice)
 from hutch_engine.formats.crc64 cimport crc64
 from hutch_engine.formats.lzf cimport lzf_compress, lzf_expand
+from hutch_engine.base.hash cimport hash_bytes
 from hutch_engine.base.memory cimport Heap, heap_try_alloc
-from hutch_engine.base.numbers cimport parse_integer
+from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.structures.listpack cimport (
-    LISTPACK_ELEMENT_EXTRA, LISTPACK_END, LISTPACK_HEADER_BYTES, Listpack, listpack_write, listpack_write_integer)
+    LISTPACK_ELEMENT_EXTRA, LISTPACK_END, LISTPACK_HEADER_BYTES, LISTPACK_SAFE_BYTES, Listpack, listpack_first, listpack_is,
+    listpack_is_valid, listpack_length, listpack_next, listpack_text, listpack_write, listpack_write_integer)
 
 cdef enum:
     LENGTH_MAX = 9               # bytes
@@ -304,3 +307,45 @@ cdef Listpack* pack_take(RdbReader* reader, Heap* heap, Slice bytes) noexcept no
         return NULL
     memcpy(block, bytes.data, bytes.length)
     return <Listpack*>block
+
+
+cdef bint _is_unique(RdbReader* reader, const ValueMaker* maker, const Listpack* pack, uint64_t count, int stride) noexcept nogil:
+    """Is each of the `count` names, of which every one is followed by stride - 1 other elements, there once?"""
+    cdef uint64_t slots = 8
+    cdef uint64_t slot
+    cdef uint32_t* seen                  # where a name begins, 0: free
+    cdef char[INTEGER_TEXT_MAX] digits
+    cdef uint8_t* at = listpack_first(pack)
+    cdef Slice text
+    cdef bint unique = True
+    cdef int i
+    while slots < 2 * count:
+        slots *= 2
+    seen = <uint32_t*>calloc(slots, sizeof(uint32_t))
+    if seen == NULL:
+        reader.refused = True
+        return False
+    while at != NULL and unique:
+        text = listpack_text(at, digits)
+        slot = hash_bytes(maker.hash_key, text.data, text.length) & (slots - 1)
+        while seen[slot]:
+            if listpack_is(pack + seen[slot], text):
+                unique = False
+                break
+            slot = (slot + 1) & (slots - 1)
+        seen[slot] = <uint32_t>(at - pack)
+        for i in range(stride):
+            at = listpack_next(pack, at)
+    free(seen)
+    return unique
+
+
+cdef bint pack_open(RdbReader* reader, const ValueMaker* maker, Slice bytes, int stride, uint64_t* count_out) noexcept nogil:
+    """Are these bytes a listpack of tuples, at least one, none of them twice?"""
+    cdef const Listpack* pack = <const Listpack*>bytes.data
+    cdef uint64_t length
+    if bytes.length > LISTPACK_SAFE_BYTES or not listpack_is_valid(pack, bytes.length, True):
+        return False
+    length = listpack_length(pack)
+    count_out[0] = length // stride
+    return length > 0 and length % stride == 0 and _is_unique(reader, maker, pack, count_out[0], stride)

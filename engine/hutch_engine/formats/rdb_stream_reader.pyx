@@ -4,7 +4,7 @@ from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init, buffer_
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX
 from hutch_engine.base.outcome cimport OK
 from hutch_engine.base.slice cimport Slice, slice_compare, slice_of
-from hutch_engine.keyspace.keyspace cimport Keyspace
+from hutch_engine.keyspace.value_type cimport ValueMaker
 from hutch_engine.formats.rdb cimport (
     RDB_STREAM, RDB_STREAM_3, RdbReader, rdb_read_bytes, rdb_read_length, rdb_read_string, rdb_read_u64)
 from hutch_engine.structures.id_map cimport StreamId, id_compare, id_of
@@ -30,7 +30,7 @@ cdef struct Words:               # names and values in turn
 
 cdef struct BlockReader:
     RdbReader* reader
-    Keyspace* keyspace
+    const ValueMaker* maker
     Stream* stream
     const Listpack* pack
     uint64_t elements
@@ -144,7 +144,7 @@ cdef bint _read_entry(BlockReader* block, bint is_first, int64_t* flags_out) noe
         return False
     if elements != <int64_t>(3 + count if same else 4 + 2 * count):
         return False
-    if stream_log_put(block.keyspace.heap, &block.stream.log, id,
+    if stream_log_put(block.maker.heap, &block.stream.log, id,
                       <const Slice*>(block.block_words.slices.data if same else block.entry_words.slices.data),
                       count, same, flags & ENTRY_DELETED) != OK:
         block.reader.refused = True
@@ -167,7 +167,7 @@ cdef bint _read_block(BlockReader* block, Slice bytes) noexcept nogil:
     block.at = listpack_first(block.pack)
     if not _read_names(block, &entries, &deleted):
         return False
-    if stream_log_begin(block.keyspace.heap, &block.stream.log, block.first, <const Slice*>block.block_words.slices.data,
+    if stream_log_begin(block.maker.heap, &block.stream.log, block.first, <const Slice*>block.block_words.slices.data,
                         block.names) != OK:
         block.reader.refused = True
         return False
@@ -192,7 +192,8 @@ cdef void _words_clear(Words* words) noexcept nogil:
     buffer_clear(&words.digits)
 
 
-cdef bint _read_blocks(RdbReader* reader, Keyspace* keyspace, Stream* stream, Buffer* storage, StreamId* last_out) noexcept nogil:
+cdef bint _read_blocks(RdbReader* reader, const ValueMaker* maker, Stream* stream, Buffer* storage,
+                       StreamId* last_out) noexcept nogil:
     cdef BlockReader block
     cdef Slice bytes
     cdef uint64_t count
@@ -200,7 +201,7 @@ cdef bint _read_blocks(RdbReader* reader, Keyspace* keyspace, Stream* stream, Bu
     if not rdb_read_length(reader, &count):
         return False
     block.reader = reader
-    block.keyspace = keyspace
+    block.maker = maker
     block.stream = stream
     block.last = id_of(0, 0)
     block.empty = True
@@ -246,7 +247,7 @@ cdef bint _read_next_id(RdbReader* reader, bint is_first, StreamId* id) noexcept
     return is_first or id_compare(before, id[0]) < 0
 
 
-cdef bint _read_pending(RdbReader* reader, Keyspace* keyspace, StreamGroup* group) noexcept nogil:
+cdef bint _read_pending(RdbReader* reader, const ValueMaker* maker, StreamGroup* group) noexcept nogil:
     cdef uint64_t count, i, delivered_ms
     cdef StreamId id = id_of(0, 0)
     cdef Pending* pending
@@ -256,7 +257,7 @@ cdef bint _read_pending(RdbReader* reader, Keyspace* keyspace, StreamGroup* grou
     while i < count:
         if not _read_next_id(reader, i == 0, &id):
             return False
-        pending = stream_pending_load(keyspace.heap, group, id)
+        pending = stream_pending_load(maker.heap, group, id)
         if pending == NULL:
             reader.refused = True
             return False
@@ -267,7 +268,7 @@ cdef bint _read_pending(RdbReader* reader, Keyspace* keyspace, StreamGroup* grou
     return True
 
 
-cdef bint _read_owned(RdbReader* reader, Keyspace* keyspace, StreamGroup* group, StreamConsumer* consumer) noexcept nogil:
+cdef bint _read_owned(RdbReader* reader, const ValueMaker* maker, StreamGroup* group, StreamConsumer* consumer) noexcept nogil:
     cdef uint64_t count, i
     cdef StreamId id = id_of(0, 0)
     cdef Pending* pending
@@ -280,14 +281,15 @@ cdef bint _read_owned(RdbReader* reader, Keyspace* keyspace, StreamGroup* group,
         pending = stream_pending_find(group, id)
         if pending == NULL or pending.consumer != NULL:
             return False
-        if not stream_pending_own(keyspace.heap, pending, id, consumer):
+        if not stream_pending_own(maker.heap, pending, id, consumer):
             reader.refused = True
             return False
         i += 1
     return True
 
 
-cdef bint _read_consumer(RdbReader* reader, Keyspace* keyspace, StreamGroup* group, Buffer* storage, int type) noexcept nogil:
+cdef bint _read_consumer(RdbReader* reader, const ValueMaker* maker, StreamGroup* group, Buffer* storage,
+                         int type) noexcept nogil:
     cdef StreamConsumer* consumer
     cdef uint64_t seen_ms, active_ms
     cdef Slice name
@@ -298,15 +300,15 @@ cdef bint _read_consumer(RdbReader* reader, Keyspace* keyspace, StreamGroup* gro
     active_ms = seen_ms
     if type == RDB_STREAM_3 and not rdb_read_u64(reader, &active_ms):
         return False
-    consumer = stream_consumer_add(keyspace.heap, group, name, <int64_t>seen_ms)
+    consumer = stream_consumer_add(maker.heap, group, name, <int64_t>seen_ms)
     if consumer == NULL:
         reader.refused = True
         return False
     consumer.active_ms = <int64_t>active_ms
-    return _read_owned(reader, keyspace, group, consumer)
+    return _read_owned(reader, maker, group, consumer)
 
 
-cdef bint _read_group(RdbReader* reader, Keyspace* keyspace, Stream* stream, Buffer* storage, int type) noexcept nogil:
+cdef bint _read_group(RdbReader* reader, const ValueMaker* maker, Stream* stream, Buffer* storage, int type) noexcept nogil:
     cdef StreamGroup* group
     cdef StreamId id
     cdef uint64_t entries_read, consumers
@@ -320,36 +322,36 @@ cdef bint _read_group(RdbReader* reader, Keyspace* keyspace, Stream* stream, Buf
         entries_read = <uint64_t>stream_entries_up_to(stream, id)
     elif not rdb_read_length(reader, &entries_read):
         return False
-    group = stream_group_add(keyspace.heap, &stream.groups, name, id, <int64_t>entries_read)
+    group = stream_group_add(maker.heap, &stream.groups, name, id, <int64_t>entries_read)
     if group == NULL:
         reader.refused = True
         return False
-    if not _read_pending(reader, keyspace, group) or not rdb_read_length(reader, &consumers):
+    if not _read_pending(reader, maker, group) or not rdb_read_length(reader, &consumers):
         return False
     while consumers:
-        if not _read_consumer(reader, keyspace, group, storage, type):
+        if not _read_consumer(reader, maker, group, storage, type):
             return False
         owned += group.consumers[group.consumer_count - 1].pending.count
         consumers -= 1
     return owned == group.pending.count          # nothing is pending for nobody
 
 
-cdef bint _read_groups(RdbReader* reader, Keyspace* keyspace, Stream* stream, Buffer* storage, int type) noexcept nogil:
+cdef bint _read_groups(RdbReader* reader, const ValueMaker* maker, Stream* stream, Buffer* storage, int type) noexcept nogil:
     cdef uint64_t count
     if not rdb_read_length(reader, &count):
         return False
     while count:
-        if not _read_group(reader, keyspace, stream, storage, type):
+        if not _read_group(reader, maker, stream, storage, type):
             return False
         count -= 1
     return True
 
 
-cdef Stream* rdb_read_stream(RdbReader* reader, Keyspace* keyspace, Buffer* storage, int type) noexcept nogil:
-    cdef Stream* stream = stream_new(keyspace.heap)
+cdef Stream* rdb_read_stream(RdbReader* reader, const ValueMaker* maker, Buffer* storage, int type) noexcept nogil:
+    cdef Stream* stream = stream_new(maker.heap)
     cdef StreamId last
-    if (_read_blocks(reader, keyspace, stream, storage, &last) and _read_figures(reader, stream, type, last)
-            and _read_groups(reader, keyspace, stream, storage, type)):
+    if (_read_blocks(reader, maker, stream, storage, &last) and _read_figures(reader, stream, type, last)
+            and _read_groups(reader, maker, stream, storage, type)):
         return stream
-    stream_free(keyspace.heap, stream)
+    stream_free(maker.heap, stream)
     return NULL

@@ -14,7 +14,9 @@ from hutch_engine.base.lock cimport Lock, lock_is_mine
 from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.random cimport Random
 from hutch_engine.base.slice cimport Slice
-from hutch_engine.keyspace.entry cimport Entry, Value, entry_size, entry_type
+from hutch_engine.keyspace.entry cimport Entry, Value, entry_type
+from hutch_engine.keyspace.value_type cimport EncodingLimits, ValueMaker
+from hutch_engine.keyspace.value_types cimport entry_size
 from hutch_engine.structures.hash cimport Hash
 from hutch_engine.structures.sorted_set cimport SortedSet
 from hutch_engine.structures.table cimport Table, TableSlot
@@ -62,10 +64,10 @@ cdef enum:                       # keyspace_find flags
     FIND_WRITE = 4               # for changing: no hit, miss or miss event
 
 cdef enum:                       # Database.sizes, for INFO keysizes: type << 5 | how many bits the size takes
-    SIZE_TYPES = 5               # strings by their bytes; lists, sets, sorted sets and hashes by their elements
+    SIZE_TYPES = 7               # types with numbers below may have a line there (ValueType.sizes_name)
     SIZE_BINS = 32               # of a type; the last has all that is larger, too
-    SIZE_NOT_COUNTED = 160       # other types
-    SIZE_CLASSES = 161
+    SIZE_NOT_COUNTED = 224       # the class of all other types
+    SIZE_CLASSES = 225
 
 cdef struct Effect:
     uint8_t kind
@@ -94,18 +96,6 @@ cdef struct LazyValue:
     void* pointer
     uint8_t type
     uint8_t encoding
-
-cdef struct EncodingLimits:      # up to here values stay packed; the parameters of the same names
-    uint64_t hash_entries
-    uint64_t hash_value_bytes
-    uint64_t set_intset_entries
-    uint64_t set_entries
-    uint64_t set_value_bytes
-    uint64_t zset_entries
-    uint64_t zset_value_bytes
-    int64_t list_size            # list-max-listpack-size: entries, or -1 .. -5 for 4 .. 64 KiB
-    uint64_t stream_node_bytes   # of a block of a stream; 0: no limit
-    uint64_t stream_node_entries
 
 cdef struct Keyspace:
     EncodingLimits limits
@@ -162,6 +152,13 @@ cdef inline int64_t keyspace_now(Keyspace* keyspace) noexcept nogil:
     if keyspace.now_ms == 0:
         _keyspace_read_clock(keyspace)
     return keyspace.now_ms
+cdef inline ValueMaker keyspace_maker(const Keyspace* keyspace) noexcept nogil:
+    """What new values are made with; it lives as long as the keyspace, and knows of changed limits."""
+    cdef ValueMaker maker
+    maker.heap = keyspace.heap
+    maker.hash_key = &keyspace.hash_key
+    maker.limits = &keyspace.limits
+    return maker
 cdef inline int64_t keyspace_now_us(Keyspace* keyspace) noexcept nogil:
     keyspace_now(keyspace)
     return keyspace.now_us

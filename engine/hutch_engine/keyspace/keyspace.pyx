@@ -8,12 +8,12 @@ from hutch_engine.base.memory cimport Heap, heap_alloc, heap_free, heap_try_allo
 from hutch_engine.base.random cimport Random, random_next, random_unit
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.entry cimport (
-    EMBSTR_ENTRY_MAX, ENCODING_EMBSTR, ENCODING_INT, ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE,
-    ENCODING_LISTPACK, ENTRY_HAS_FIELD_DEADLINES, ENTRY_HEADER_BYTES, ENTRY_INTEGER, TYPE_HASH, TYPE_STREAM, TYPE_STRING, Entry, Value,
-    encoding_of_hash_form,
-    entry_deadline_ms, entry_encoding, entry_free, entry_free_shell, entry_has_deadline, entry_key, entry_new,
-    entry_node, entry_of_node, entry_pointer, entry_set_pointer, entry_size, entry_type, entry_with_deadline,
-    entry_with_value, hash_form_of, value_effort, value_free, value_free_some)
+    ENTRY_EMBEDDED, ENTRY_HAS_DEADLINE, ENTRY_HAS_FIELD_DEADLINES, ENTRY_HEADER_BYTES, ENTRY_INTEGER, STRING_EMBSTR, STRING_INT,
+    TYPE_HASH, TYPE_STRING, Entry, Value, entry_deadline_ms, entry_encoding, entry_free_shell,
+    entry_choose_text_encoding, entry_has_deadline, entry_key, entry_new, entry_node, entry_of_node, entry_pointer,
+    entry_set_form, entry_type, entry_with_deadline, entry_with_value)
+from hutch_engine.keyspace.zset_type cimport ZSET_LISTPACK
+from hutch_engine.keyspace.value_types cimport entry_size, value_effort, value_free, value_free_some, value_types
 from hutch_engine.structures.hash cimport (
     HASH_PACKED, Hash, HashAlarm, hash_alarm, hash_earliest_ms, hash_stored, hash_take_due)
 from hutch_engine.structures.sorted_set cimport SortedSet, sorted_set_of
@@ -155,7 +155,7 @@ cdef bint _fields_emptied(Keyspace* keyspace, Database* database, TableSlot slot
     functions of the hash pass over them.)"""
     cdef Entry* entry = <Entry*>slot[0]
     cdef int64_t budget = FIELDS_AT_ONCE
-    if (keep or hash_earliest_ms(hash_form_of(entry_encoding(entry)), entry_pointer(entry))
+    if (keep or hash_earliest_ms(entry_encoding(entry), entry_pointer(entry))
             >= keyspace_now(keyspace)):
         return False
     return keyspace_expire_fields(keyspace, database, slot, hash, &budget)
@@ -203,6 +203,12 @@ cdef inline void _forget_deadline(Database* database, Entry* entry) noexcept nog
         node.link = NULL
 
 
+cdef inline void _entry_moved(Entry* entry) noexcept nogil:
+    """Another address, the same value: the wheel of field deadlines finds the entry by its hash."""
+    if unlikely(entry.flags & ENTRY_HAS_FIELD_DEADLINES):
+        hash_alarm(entry_encoding(entry), entry_pointer(entry)).owner = entry
+
+
 cdef Entry* keyspace_set_deadline(Keyspace* keyspace, Database* database, TableSlot slot, int64_t deadline_ms) noexcept nogil:
     cdef Entry* entry = <Entry*>slot[0]
     cdef Entry* moved
@@ -219,6 +225,7 @@ cdef Entry* keyspace_set_deadline(Keyspace* keyspace, Database* database, TableS
         if moved == NULL:
             return NULL
         entry = moved
+        _entry_moved(entry)
         table_replace(&database.keys, slot, entry)
     wheel_add(database.deadlines, entry_node(entry), deadline_ms)
     database.deadline_sum_ms += <double>deadline_ms
@@ -240,6 +247,7 @@ cdef Entry* keyspace_clear_deadline(Keyspace* keyspace, Database* database, Tabl
         wheel_add(database.deadlines, entry_node(entry), INT64_MAX)
         database.deadline_sum_ms += <double>INT64_MAX
         return entry
+    _entry_moved(moved)
     table_replace(&database.keys, slot, moved)
     return moved
 
@@ -251,13 +259,13 @@ cdef void keyspace_fields_detach(Database* database, Entry* entry) noexcept nogi
     if not entry.flags & ENTRY_HAS_FIELD_DEADLINES:
         return
     entry.flags &= ~<uint8_t>ENTRY_HAS_FIELD_DEADLINES
-    alarm = hash_alarm(hash_form_of(entry_encoding(entry)), entry_pointer(entry))
+    alarm = hash_alarm(entry_encoding(entry), entry_pointer(entry))
     if alarm.node.link != NULL:
         wheel_cancel(database.field_deadlines, &alarm.node)
 
 
 cdef void keyspace_fields_changed(Keyspace* keyspace, Database* database, Entry* entry) noexcept nogil:
-    cdef int form = hash_form_of(entry_encoding(entry))
+    cdef int form = entry_encoding(entry)
     cdef HashAlarm* alarm
     cdef int64_t earliest
     if form == HASH_PACKED:
@@ -284,7 +292,7 @@ cdef void keyspace_fields_changed(Keyspace* keyspace, Database* database, Entry*
 
 
 cdef void keyspace_open_hash(Keyspace* keyspace, const Entry* entry, Hash* hash_out) noexcept nogil:
-    hash_out.form = hash_form_of(entry_encoding(entry))
+    hash_out.form = entry_encoding(entry)
     hash_out.pointer = entry_pointer(entry)
     hash_out.heap = keyspace.heap
     hash_out.hash_key = &keyspace.hash_key
@@ -294,8 +302,7 @@ cdef void keyspace_open_hash(Keyspace* keyspace, const Entry* entry, Hash* hash_
 
 
 cdef void keyspace_close_hash(Keyspace* keyspace, Database* database, Entry* entry, const Hash* hash) noexcept nogil:
-    entry.kind = TYPE_HASH | encoding_of_hash_form(hash.form) << 4
-    entry_set_pointer(entry, hash.pointer)
+    entry_set_form(entry, <uint8_t>hash.form, hash.pointer)
     keyspace_resized(database, entry, hash_stored(hash))
     if hash.form != HASH_PACKED:
         keyspace_fields_changed(keyspace, database, entry)
@@ -322,7 +329,7 @@ cdef inline void _count_size(Keyspace* keyspace, Database* database, Entry* entr
 
 cdef inline void _size_changed(Database* database, Entry* entry, const Value* value) noexcept nogil:
     """The entry has this value now."""
-    if value.type == TYPE_STRING and value.encoding != ENCODING_INT:
+    if value.type == TYPE_STRING and value.encoding != STRING_INT:
         keyspace_resized(database, entry, value.bytes.length)
     elif value.type == TYPE_STRING:
         keyspace_resized_integer(database, entry, value.integer)
@@ -367,9 +374,9 @@ cdef Entry* keyspace_change_value(Keyspace* keyspace, Database* database, TableS
     return moved
 
 
-cdef inline void _tell_of_loss(Keyspace* keyspace, Database* database, Entry* entry) noexcept nogil:
-    """A stream goes: whoever waits for it in a consumer group has waited in vain."""
-    if unlikely(keyspace.wanted & WANT_READY) and entry_type(entry) == TYPE_STREAM:
+cdef inline void _note_value_gone(Keyspace* keyspace, Database* database, Entry* entry) noexcept nogil:
+    """A value goes: whoever waits for something in it (a stream's consumer group) has waited in vain."""
+    if unlikely(keyspace.wanted & WANT_READY) and value_types[entry_type(entry)].told_when_gone:
         keyspace_ready(keyspace, database, entry_key(entry))
 
 
@@ -381,7 +388,7 @@ cdef Entry* _overwrite_collection(Keyspace* keyspace, Database* database, TableS
     cdef void* old_pointer = entry_pointer(entry)
     cdef Entry* moved
     keyspace_fields_detach(database, entry)
-    _tell_of_loss(keyspace, database, entry)
+    _note_value_gone(keyspace, database, entry)
     entry.flags |= ENTRY_INTEGER          # the same size inside the block, and nothing to free
     moved = entry_with_value(keyspace.heap, entry, value)
     if moved == NULL:
@@ -412,9 +419,9 @@ cdef Entry* keyspace_set(Keyspace* keyspace, Database* database, Slice key, uint
         return NULL
     if unlikely(entry_has_deadline(entry)) and not keep_deadline:
         entry = keyspace_clear_deadline(keyspace, database, slot)
-        # entry_with_value judged the encoding while the deadline was still there.
-        if value.encoding == ENCODING_EMBSTR and key.length + value.bytes.length <= EMBSTR_ENTRY_MAX:
-            entry.kind = TYPE_STRING | ENCODING_EMBSTR << 4
+        # Its encoding was chosen while the deadline was still there.
+        if value.type == TYPE_STRING and value.encoding == STRING_EMBSTR:
+            entry_choose_text_encoding(entry)
     if unlikely(value.type == TYPE_HASH):
         keyspace_fields_changed(keyspace, database, entry)
     # Who waits for the key hears nothing: Redis wakes for keys that were added, and a *STORE over a key adds none.
@@ -452,7 +459,7 @@ cdef void keyspace_delete(Keyspace* keyspace, Database* database, TableSlot slot
     if entry_has_deadline(entry):
         _forget_deadline(database, entry)
     keyspace_fields_detach(database, entry)
-    _tell_of_loss(keyspace, database, entry)
+    _note_value_gone(keyspace, database, entry)
     database.sizes[entry.size_class] -= 1
     table_remove(&database.keys, slot, hash)
     if unlikely(not resizing and table_is_resizing(&database.keys)):
@@ -704,7 +711,7 @@ cdef void keyspace_ready_all(Keyspace* keyspace, Database* database) noexcept no
 
 cdef SortedSet zset_of(Keyspace* keyspace, const Entry* entry) noexcept nogil:
     cdef SortedSet set = sorted_set_of(keyspace.heap, &keyspace.hash_key, entry_pointer(entry),
-                                       entry_encoding(entry) == ENCODING_LISTPACK)
+                                       entry_encoding(entry) == ZSET_LISTPACK)
     set.max_entries = keyspace.limits.zset_entries
     set.max_bytes = keyspace.limits.zset_value_bytes
     return set

@@ -1,14 +1,11 @@
 """See prefetch.pxd."""
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint64_t
 from hutch_engine.base.compiler cimport prefetch
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.keyspace.entry cimport (
-    ENCODING_HASHTABLE, ENCODING_SKIPLIST, ENTRY_EMBEDDED, ENTRY_INTEGER, TYPE_HASH, TYPE_SET, TYPE_STRING,
-    TYPE_ZSET, Entry, entry_encoding, entry_pointer, entry_type)
+    ENTRY_EMBEDDED, ENTRY_INTEGER, TYPE_STRING, Entry, entry_pointer, entry_type)
 from hutch_engine.keyspace.keyspace cimport Database
-from hutch_engine.structures.hash cimport HashTable
-from hutch_engine.structures.set cimport SetTable
-from hutch_engine.structures.sorted_tree cimport SortedTree
+from hutch_engine.keyspace.value_types cimport entry_table
 from hutch_engine.structures.table cimport Table, TableSlot, table_find, table_hash, table_prefetch_bucket
 
 cdef enum:
@@ -33,18 +30,8 @@ cdef Entry* prefetch_value(Database* database, Slice key, uint64_t key_hash) noe
 
 
 cdef const Table* prefetch_member_bucket(const Entry* entry, Slice member, uint64_t* hash_out) noexcept nogil:
-    cdef uint8_t type = entry_type(entry)
-    cdef uint8_t encoding = entry_encoding(entry)
-    cdef const Table* table
-    if encoding == ENCODING_HASHTABLE and type == TYPE_HASH:
-        table = &(<const HashTable*>entry_pointer(entry)).table
-    elif encoding == ENCODING_HASHTABLE and type == TYPE_SET:
-        table = &(<const SetTable*>entry_pointer(entry)).table
-    elif encoding == ENCODING_SKIPLIST and type == TYPE_ZSET:
-        table = &(<const SortedTree*>entry_pointer(entry)).members
-    else:
-        return NULL
-    if table.halves[0].buckets == NULL:
+    cdef const Table* table = entry_table(entry)
+    if table == NULL or table.halves[0].buckets == NULL:
         return NULL
     hash_out[0] = table_hash(table, member)
     table_prefetch_bucket(table, hash_out[0])

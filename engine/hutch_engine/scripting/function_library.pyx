@@ -4,9 +4,9 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memset
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_reserve, buffer_slice)
+from hutch_engine.base.leb128 cimport leb128_bytes, leb128_slice, leb128_write
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, ascii_lower, slice_of
-from hutch_engine.keyspace.entry cimport leb128_bytes, leb128_read, leb128_write
 from hutch_engine.scripting.function_api cimport function_api_forget, function_api_load
 from hutch_engine.scripting.interpreter cimport interpreter_close
 from hutch_engine.scripting.shebang cimport Shebang, shebang_read_library
@@ -25,9 +25,7 @@ cdef inline size_t _named_bytes(size_t length) noexcept nogil:
 
 
 cdef inline Slice _name_of(const Named* entry) noexcept nogil:
-    cdef size_t length
-    cdef const char* data = leb128_read(<const char*>entry + NAMED_KEY_OFFSET, &length)
-    return slice_of(data, length)
+    return leb128_slice(<const char*>entry + NAMED_KEY_OFFSET)
 
 
 cdef bint _put(Scripting* scripting, Table* table, Named** entry, Slice name, void* named, bint lower) noexcept nogil:

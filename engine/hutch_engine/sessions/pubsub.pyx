@@ -11,7 +11,7 @@ from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.keyspace.entry cimport leb128_bytes, leb128_read, leb128_write
+from hutch_engine.base.leb128 cimport leb128_bytes, leb128_read, leb128_write
 from hutch_engine.state.config cimport OutputLimit
 from hutch_engine.state.engine cimport (
     SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_SUBSCRIBED,

@@ -7,7 +7,8 @@ from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport Call
-from hutch_engine.keyspace.entry cimport TYPE_NONE, leb128_bytes, leb128_read, leb128_write
+from hutch_engine.base.leb128 cimport leb128_bytes, leb128_read, leb128_write
+from hutch_engine.keyspace.entry cimport TYPE_NONE
 from hutch_engine.keyspace.keyspace cimport WANT_READY
 from hutch_engine.sessions.wake_queue cimport session_notice
 from hutch_engine.state.engine cimport BLOCKED_KEY_OFFSET, SESSION_BLOCKED, Engine, Session, engine_poke_housekeeping

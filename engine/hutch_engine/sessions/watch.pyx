@@ -3,7 +3,8 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.keyspace.entry cimport Entry, entry_deadline_ms, entry_has_deadline, leb128_bytes, leb128_read, leb128_write
+from hutch_engine.base.leb128 cimport leb128_bytes, leb128_read, leb128_write
+from hutch_engine.keyspace.entry cimport Entry, entry_deadline_ms, entry_has_deadline
 from hutch_engine.keyspace.keyspace cimport WANT_TOUCHED, Database, keyspace_hash, keyspace_now
 from hutch_engine.state.engine cimport WATCHED_KEY_OFFSET, SESSION_DIRTY_CAS, Engine, Session, Watch, WatchedKey
 from hutch_engine.structures.table cimport (

@@ -3,6 +3,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport ctz64, load_u32, load_u64
+from hutch_engine.base.leb128 cimport leb128_bytes, leb128_slice, leb128_write_slice
 from hutch_engine.base.memory cimport HEAP_SMALL_MAX, Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_of
 
@@ -47,11 +48,6 @@ cdef inline uint8_t* _members(const CompactSet* compact) noexcept nogil:
 cdef inline uint32_t _room(const CompactSet* compact) noexcept nogil:
     """Bytes for members, used or not."""
     return compact.bytes - <uint32_t>sizeof(CompactSet) - 3 * <uint32_t>compact.capacity
-
-
-cdef inline uint32_t _prefix(size_t length) noexcept nogil:
-    """Of LEB128; members are shorter than 2 ** 14."""
-    return 1 if length < 0x80 else 2 if length < 0x4000 else 3
 
 
 cdef inline uint8_t _fingerprint(Slice member) noexcept nogil:
@@ -110,18 +106,7 @@ cdef CompactSet* compact_set_copy(Heap* heap, const CompactSet* compact) noexcep
 
 
 cdef inline Slice _member_at(const CompactSet* compact, uint32_t offset) noexcept nogil:
-    cdef const uint8_t* at = _members(compact) + offset
-    cdef size_t length = at[0]
-    cdef int shift = 7
-    if length >= 0x80:
-        length &= 0x7F
-        while True:
-            at += 1
-            length |= <size_t>(at[0] & 0x7F) << shift
-            if at[0] < 0x80:
-                break
-            shift += 7
-    return slice_of(<const char*>at + 1, length)
+    return leb128_slice(_members(compact) + offset)
 
 
 cdef Slice compact_set_get(const CompactSet* compact, uint32_t index) noexcept nogil:
@@ -180,10 +165,8 @@ cdef CompactSet* _made_anew(Heap* heap, CompactSet* compact, uint32_t members, u
 
 
 cdef CompactSet* compact_set_add(Heap* heap, CompactSet* compact, Slice member) noexcept nogil:
-    cdef uint32_t bytes = _prefix(member.length) + <uint32_t>member.length
+    cdef uint32_t bytes = <uint32_t>leb128_bytes(member.length) + <uint32_t>member.length
     cdef uint32_t live, members
-    cdef uint8_t* at
-    cdef size_t rest
     if compact.count == compact.capacity or compact.used + bytes > _room(compact):
         live = compact.used - compact.holes + bytes
         members = compact.count + 1
@@ -192,15 +175,7 @@ cdef CompactSet* compact_set_add(Heap* heap, CompactSet* compact, Slice member) 
         compact = _made_anew(heap, compact, members, live + live // SPARE_FRACTION + LEAST_SPARE_BYTES)
         if compact == NULL:
             return NULL
-    at = _members(compact) + compact.used
-    rest = member.length
-    while rest >= 0x80:
-        at[0] = <uint8_t>(rest & 0x7F) | 0x80
-        at += 1
-        rest >>= 7
-    at[0] = <uint8_t>rest
-    if member.length:
-        memcpy(at + 1, member.data, member.length)
+    leb128_write_slice(<char*>_members(compact) + compact.used, member)
     _fingerprints(compact)[compact.count] = _fingerprint(member)
     _offsets(compact)[compact.count] = <uint16_t>compact.used
     compact.used += bytes
@@ -211,7 +186,7 @@ cdef CompactSet* compact_set_add(Heap* heap, CompactSet* compact, Slice member) 
 cdef CompactSet* compact_set_remove(Heap* heap, CompactSet* compact, uint32_t index) noexcept nogil:
     cdef Slice member = compact_set_get(compact, index)
     cdef CompactSet* made
-    compact.holes += _prefix(member.length) + <uint32_t>member.length
+    compact.holes += <uint32_t>leb128_bytes(member.length) + <uint32_t>member.length
     compact.count -= 1
     _fingerprints(compact)[index] = _fingerprints(compact)[compact.count]
     _offsets(compact)[index] = _offsets(compact)[compact.count]
@@ -237,7 +212,7 @@ cdef void compact_set_check(const CompactSet* compact) noexcept nogil:
     for i in range(compact.count):
         invariant(_offsets(compact)[i] < compact.used, b"a compact set's member lies outside")
         member = compact_set_get(compact, i)
-        live += _prefix(member.length) + member.length
+        live += <uint32_t>leb128_bytes(member.length) + member.length
         invariant(<const uint8_t*>member.data + member.length <= _members(compact) + compact.used, b"a compact set's member ends outside")
         invariant(_fingerprints(compact)[i] == _fingerprint(member), b"a compact set's fingerprint")
         invariant(compact_set_find(compact, member) == <int32_t>i, b"a compact set has a member twice")

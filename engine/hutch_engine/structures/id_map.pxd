@@ -16,6 +16,7 @@ from hutch_engine.base.memory cimport Heap
 
 cdef enum:
     ID_CHUNK_ITEMS = 82              # 1,976 bytes: the largest chunk that is still a small block
+    ID_TEXT_MAX = 42                 # two numbers of 20 digits, a dash; rounded up
 
 cdef struct StreamId:
     uint64_t ms
@@ -41,6 +42,9 @@ cdef struct IdMap:
 cdef struct IdPlace:                 # valid until the map changes
     size_t chunk
     uint32_t index
+
+cdef size_t id_text(StreamId id, char* out) noexcept nogil
+"""ms-seq; ID_TEXT_MAX bytes at `out`, no terminator. Returns how many."""
 
 cdef inline int id_compare(StreamId a, StreamId b) noexcept nogil:
     if a.ms != b.ms:

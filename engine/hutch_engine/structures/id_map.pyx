@@ -11,6 +11,31 @@ cdef enum:
     FIRST_WORDS = 4
 
 
+# ---- IDs as text
+
+cdef inline size_t _digits(uint64_t value, char* out) noexcept nogil:
+    cdef char[20] backwards
+    cdef size_t count = 0
+    cdef size_t i
+    while True:
+        backwards[count] = <char>(48 + value % 10)
+        count += 1
+        value //= 10
+        if value == 0:
+            break
+    for i in range(count):
+        out[i] = backwards[count - 1 - i]
+    return count
+
+
+cdef size_t id_text(StreamId id, char* out) noexcept nogil:
+    cdef size_t length = _digits(id.ms, out)
+    out[length] = 45               # -
+    return length + 1 + _digits(id.seq, out + length + 1)
+
+
+# ---- chunks
+
 cdef inline size_t _chunk_bytes(uint32_t capacity) noexcept nogil:
     return sizeof(IdChunk) + capacity * sizeof(IdItem)
 

@@ -18,19 +18,20 @@ of them; else what OBJECT ENCODING calls a hashtable: SET_COMPACT as long as it 
 Redis's thresholds, and which change comes when.)
 """
 from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcpy
 from hutch_engine.base.hash cimport HashKey
+from hutch_engine.base.leb128 cimport leb128_bytes, leb128_write_slice
 from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.outcome cimport Outcome
 from hutch_engine.base.random cimport Random
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.structures.table cimport Table
 
-cdef enum:                       # the numbers that entry.pxd's ENCODING_ names have
-    SET_LISTPACK = 3
-    SET_INTSET = 4
-    SET_TABLE = 6
-    SET_COMPACT = 10
+cdef enum:                       # forms; an entry's encodings of a set have the same numbers
+    SET_INTSET = 0
+    SET_LISTPACK = 1
+    SET_COMPACT = 2
+    SET_TABLE = 3
+    SET_FORMS = 4
 
 cdef struct Set:
     uint8_t form
@@ -54,23 +55,11 @@ cdef inline bint set_has_blocks(Set set) noexcept nogil:
 
 # ---- a member as a block of a table
 cdef inline size_t set_member_bytes(size_t length) noexcept nogil:
-    cdef size_t bytes = length + 1
-    while length >= 0x80:
-        bytes += 1
-        length >>= 7
-    return bytes
+    return leb128_bytes(length) + length
 
 cdef inline void set_member_write(void* block, Slice member) noexcept nogil:
     """Into set_member_bytes bytes of room."""
-    cdef uint8_t* at = <uint8_t*>block
-    cdef size_t rest = member.length
-    while rest >= 0x80:
-        at[0] = <uint8_t>(rest & 0x7F) | 0x80
-        at += 1
-        rest >>= 7
-    at[0] = <uint8_t>rest
-    if member.length:
-        memcpy(at + 1, member.data, member.length)
+    leb128_write_slice(<char*>block, member)
 
 # ---- life
 cdef Set set_new(Heap* heap, const HashKey* hash_key, uint8_t form) noexcept nogil

@@ -24,9 +24,10 @@ Nodes are small blocks and cannot be refused; member blocks can. Not thread-safe
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from hutch_engine.base.hash cimport HashKey
+from hutch_engine.base.leb128 cimport leb128_slice
 from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.random cimport Random
-from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.base.slice cimport Slice
 from hutch_engine.structures.table cimport Table
 
 cdef enum:
@@ -64,17 +65,7 @@ cdef inline SortedMember** sorted_node_members(const SortedNode* node) noexcept 
 
 cdef inline Slice sorted_member_bytes(const SortedMember* member) noexcept nogil:
     """Borrowed from the block."""
-    cdef const uint8_t* at = <const uint8_t*>member.bytes
-    cdef size_t length = at[0]
-    cdef int shift = 0
-    if length >= 0x80:
-        length = 0
-        while at[0] >= 0x80:
-            length |= <size_t>(at[0] & 0x7F) << shift
-            shift += 7
-            at += 1
-        length |= <size_t>at[0] << shift
-    return slice_of(<const char*>at + 1, length)
+    return leb128_slice(member.bytes)
 
 cdef SortedTree* sorted_tree_new(Heap* heap, const HashKey* hash_key) noexcept nogil
 """Empty; never NULL."""

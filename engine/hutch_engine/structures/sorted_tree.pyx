@@ -10,6 +10,7 @@ from libc.string cimport memcpy, memmove
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport likely, prefetch, unlikely
 from hutch_engine.base.hash cimport HashKey
+from hutch_engine.base.leb128 cimport leb128_bytes, leb128_write_slice
 from hutch_engine.base.memory cimport Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_compare
 from hutch_engine.structures.table cimport (
@@ -420,29 +421,15 @@ cdef void _append(SortedTree* tree, SortedMember* member) noexcept nogil:
 
 
 cdef inline size_t _member_bytes(size_t length) noexcept nogil:
-    cdef size_t header = 9
-    cdef size_t rest = length
-    while rest >= 0x80:
-        rest >>= 7
-        header += 1
-    return header + length
+    return sizeof(double) + leb128_bytes(length) + length
 
 
 cdef SortedMember* _member_new(Heap* heap, double score, Slice text) noexcept nogil:
     cdef SortedMember* member = <SortedMember*>heap_try_alloc(heap, _member_bytes(text.length))
-    cdef uint8_t* at
-    cdef size_t rest = text.length
     if member == NULL:
         return NULL
     member.score = score
-    at = member.bytes
-    while rest >= 0x80:
-        at[0] = <uint8_t>(rest | 0x80)
-        at += 1
-        rest >>= 7
-    at[0] = <uint8_t>rest
-    if text.length:
-        memcpy(at + 1, text.data, text.length)
+    leb128_write_slice(<char*>member.bytes, text)
     return member
 
 

@@ -3,6 +3,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport clz64, likely, load_i64, load_u16, load_u32, store_i64, unlikely
+from hutch_engine.base.leb128 cimport leb128_read_u64, leb128_write
 from hutch_engine.base.memory cimport HEAP_SMALL_MAX, Heap, heap_block_bytes, heap_free, heap_try_alloc, heap_try_resize
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer, parse_integer
 from hutch_engine.base.outcome cimport NO_MEMORY, OK, OVERFLOW
@@ -32,28 +33,11 @@ cdef enum:
 # ---- LEB128, and what listpacks would take
 
 cdef inline const uint8_t* _read(const uint8_t* at, uint64_t* value_out) noexcept nogil:
-    cdef uint64_t value = at[0]
-    cdef int shift = 7
-    if likely(value < 0x80):
-        value_out[0] = value
-        return at + 1
-    value &= 0x7F
-    while True:
-        at += 1
-        value |= <uint64_t>(at[0] & 0x7F) << shift
-        if at[0] < 0x80:
-            value_out[0] = value
-            return at + 1
-        shift += 7
+    return <const uint8_t*>leb128_read_u64(<const char*>at, value_out)
 
 
 cdef inline uint8_t* _write(uint8_t* at, uint64_t value) noexcept nogil:
-    while value >= 0x80:
-        at[0] = <uint8_t>(value | 0x80)
-        at += 1
-        value >>= 7
-    at[0] = <uint8_t>value
-    return at + 1
+    return <uint8_t*>leb128_write(<char*>at, value)
 
 
 cdef inline uint64_t _back_bytes(uint64_t size) noexcept nogil:

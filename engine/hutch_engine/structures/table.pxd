@@ -20,8 +20,9 @@ Entries belong to the caller; the table keeps borrowed pointers and reads the ke
 that many bytes. (The field's reference for this layout is the table that Valkey introduced in 8.1.)
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from hutch_engine.base.leb128 cimport leb128_slice
 from hutch_engine.base.memory cimport Heap
-from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.base.slice cimport Slice
 from hutch_engine.base.hash cimport HashKey
 from hutch_engine.base.random cimport Random
 
@@ -105,17 +106,7 @@ cdef void table_check(Table* table) noexcept nogil
 
 cdef inline Slice table_key(const Table* table, const void* entry) noexcept nogil:
     """The key inside `entry`; borrowed from it."""
-    cdef const uint8_t* at = <const uint8_t*>entry + table.key_offset
-    cdef size_t length = at[0]
-    cdef int shift = 0
-    if length >= 0x80:
-        length = 0
-        while at[0] >= 0x80:
-            length |= <size_t>(at[0] & 0x7F) << shift
-            shift += 7
-            at += 1
-        length |= <size_t>at[0] << shift
-    return slice_of(<const char*>at + 1, length)
+    return leb128_slice(<const char*>entry + table.key_offset)
 
 
 cdef inline uint64_t table_count(const Table* table) noexcept nogil:

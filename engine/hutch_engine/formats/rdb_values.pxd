@@ -1,0 +1,23 @@
+"""Values of all types to and from Redis's RDB format: as Redis 8.2 writes them, and from every form that it still reads.
+What DUMP gives, and RESTORE takes.
+
+When reading nothing is believed. Every length is held against what is there, packed forms are walked to their end and must be
+as our own functions would have made them: no member twice, sorted sets and deadlines in order. A damaged payload costs no more
+time and memory than one of its size that is whole, and leaves nothing behind.
+"""
+from libc.stdint cimport uint64_t
+from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.keyspace.entry cimport Entry, Value
+from hutch_engine.keyspace.keyspace cimport Keyspace
+from hutch_engine.keyspace.value_type cimport RdbReader
+
+cdef void rdb_write_value(Buffer* out, const Entry* entry, bint compress) noexcept nogil
+"""The form's byte and the value, fields that are due and not yet removed included. `compress` is rdbcompression. A refused
+allocation shows in out.failed. O(bytes)."""
+cdef bint rdb_measure_value(const Entry* entry, uint64_t* bytes_out) noexcept nogil
+"""How many bytes the value takes without compression, as DEBUG OBJECT counts them; False when memory was refused: it is
+written for that, and thrown away. O(bytes)."""
+cdef bint rdb_read_value(RdbReader* reader, const Keyspace* keyspace, Buffer* storage, Value* value_out) noexcept nogil
+"""A form's byte and a value, in the encoding that the configuration asks for. The caller owns what *value_out points at; a
+string's bytes lie in the payload or in `storage`. False: bytes that break the format or that no type knows, or refused memory
+(reader.refused)."""
