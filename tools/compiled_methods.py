@@ -136,7 +136,11 @@ def render_methods(commands):
                     f"    {quoted(doc)}\n"
                     f"    cdef PyObject* args[{len(plain)}]\n"
                     + "".join(f"    args[{k}] = <PyObject*>{parameter.name}\n" for k, parameter in enumerate(plain))
-                    + f"    return {run}(self, &_rows[{i}], args, {len(plain)}, NULL)\n\n\n"
+                    # What was not given is not passed on either: older versions of redis-py have fewer parameters.
+                    + f"    cdef Py_ssize_t count = {len(plain)}\n"
+                    "    while count and args[count - 1] == _rows[{0}].defaults[count - 1]:\n"
+                    "        count -= 1\n"
+                    "    return {1}(self, &_rows[{0}], args, count, NULL)\n\n\n".format(i, run)
                     + "".join(f"descriptor_add_function({owner}, {name!r}, {method.name})\n" for name in names))
     return METHODS_HEAD + "\n\n".join(functions) + "\n\n" + "\n".join(adding) + "\n"
 
