@@ -15,14 +15,15 @@ from declarations import PYTHON_REPLIES, DeclarationError, load
 TEMPLATE = Path(__file__).with_name("method_table.pyx.template")
 SHAPES = ["value", "done", "truth", "number", "numbers", "unique", "pairs"]          # door/replies.pxd, Shape
 # door/method_table.pxd, WordKind
-WORD_KINDS = ["literal", "word", "optional", "int", "count", "score", "flag", "rest", "rest_count", "list", "list_or_words", "pairs", "scores"]
+WORD_KINDS = ["literal", "word", "optional", "int", "count", "score", "flag", "rest", "rest_count", "list", "list_count",
+              "list_or_words", "pairs", "scores"]
 PARAMETERS_MAX = 16
 # What a default may be in a signature that is text; others need a function of Python's.
 LITERALS = ("None", "True", "False")
 
 
 def methods_of(commands):
-    """The commands that have a method, those of clients first in line for their class; the order is that of the rows."""
+    """The commands that have a method, in the order of the rows."""
     found = [command for command in commands if command.python]
     for command in found:
         method = command.python
@@ -135,7 +136,11 @@ def render_methods(commands):
                     f"    {quoted(doc)}\n"
                     f"    cdef PyObject* args[{len(plain)}]\n"
                     + "".join(f"    args[{k}] = <PyObject*>{parameter.name}\n" for k, parameter in enumerate(plain))
-                    + f"    return {run}(self, &_rows[{i}], args, {len(plain)}, NULL)\n\n\n"
+                    # What was not given is not passed on either: older versions of redis-py have fewer parameters.
+                    + f"    cdef Py_ssize_t count = {len(plain)}\n"
+                    "    while count and args[count - 1] == _rows[{0}].defaults[count - 1]:\n"
+                    "        count -= 1\n"
+                    "    return {1}(self, &_rows[{0}], args, count, NULL)\n\n\n".format(i, run)
                     + "".join(f"descriptor_add_function({owner}, {name!r}, {method.name})\n" for name in names))
     return METHODS_HEAD + "\n\n".join(functions) + "\n\n" + "\n".join(adding) + "\n"
 

@@ -289,6 +289,9 @@ def _python_words(text, parameters, where):
             continue
         name, how = match["parameter"], match["how"] or ""
         _require(name in kinds, where, f"words: {name} is no parameter")
+        if how == "#" and kinds[name] == "plain":
+            found.append(("list_count", name, None))
+            continue
         rest = match["more"] or (name if how in ("*", "#") else None)
         _require(rest is None or kinds.get(rest) == "rest", where, f"words: {word} needs a *{rest}")
         _require(how in ("*", "#") or kinds[name] in ("plain", "keyword"), where, f"words: {name} is not one value")

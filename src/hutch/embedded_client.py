@@ -90,7 +90,7 @@ class EmbeddedClient:
     # ---- making a client
 
     def _choose_pool(self, pool, name, store, keep, options, *, retry, retry_on_error, **known):
-        """Is it the client's own, and the pool; `options`: those that were given by names that the client's signature does not have."""
+        """Is it the client's own, and the pool. `options`: those given by names that the client's signature does not have."""
         self._hot_pending = False
         if pool is not None:
             if name is not None or store is not None or keep:

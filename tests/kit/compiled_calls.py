@@ -1,4 +1,6 @@
 """Calls of the compiled methods of strings and keys, odd ones too."""
+import sys
+
 from hypothesis import strategies as st
 
 KEYS = st.sampled_from(["a", "b", b"c", "ü", "", "long" * 200])
@@ -18,3 +20,20 @@ SECONDS = st.one_of(st.none(), st.integers(-1, 100), st.sampled_from([2 ** 64, 1
 OPTIONS = st.fixed_dictionaries({}, optional={"nx": FLAG, "xx": FLAG, "keepttl": FLAG, "get": FLAG, "ex": SECONDS, "px": SECONDS,
                                               "exat": st.none(), "wrong": st.none()})
 CALLS = st.one_of(CALLS, st.tuples(st.just("set"), KEYS, VALUES, OPTIONS))
+
+
+def redis_py_calls(call, *args, **options):
+    """How often redis-py's way was taken meanwhile, and what came of the call."""
+    seen = []
+
+    def profile(frame, event, _):
+        if event == "call" and frame.f_code.co_name in ("execute_command", "pipeline_execute_command"):
+            seen.append(frame)
+    sys.setprofile(profile)
+    try:
+        found = "value", call(*args, **options)
+    except Exception as error:
+        found = type(error), str(error)
+    finally:
+        sys.setprofile(None)
+    return len(seen), found

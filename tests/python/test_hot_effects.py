@@ -1,10 +1,10 @@
 """What a call does to others: events, broken WATCHes, invalidation messages and served waits are the same whether a compiled method
 runs the command or redis-py does. And the compiled methods do run it, whoever watches, tracks or listens."""
-import sys
 import threading
 
 import pytest
 import redis
+from kit.compiled_calls import redis_py_calls
 
 import hutch
 
@@ -51,21 +51,6 @@ def prepare(r):
     r.hset("hash", "f", "v")
 
 
-def redis_py_calls(call, *args):
-    """How often redis-py's way in was taken meanwhile, and what the call returned."""
-    seen = []
-
-    def profile(frame, event, _):
-        if event == "call" and frame.f_code.co_name == "execute_command":
-            seen.append(frame)
-    sys.setprofile(profile)
-    try:
-        found = call(*args)
-    finally:
-        sys.setprofile(None)
-    return len(seen), found
-
-
 def messages(pubsub):
     found = []
     while (message := pubsub.get_message()) is not None:
@@ -94,7 +79,7 @@ def effects(kind, call):
             session.execute(["TYPE", key])
     messages(heard)
     assert client.ping()
-    general, reply = redis_py_calls(call, client)
+    general, (_, reply) = redis_py_calls(call, client)
     assert general == 0 if kind is hutch.Redis else general > 0
     return reply, messages(heard), [pushes(session) for session in tracking], broken(watching)
 
@@ -151,7 +136,7 @@ def test_who_waits_for_a_stream_hears_of_its_end(kind, method):
     thread.start()
     while not r.info("clients")["blocked_clients"]:
         pass
-    calls, removed = redis_py_calls(getattr(r, method), "stream")
+    calls, (_, removed) = redis_py_calls(getattr(r, method), "stream")
     assert removed == 1 and (calls == 0) == (kind is hutch.Redis)
     thread.join(10)
     assert len(heard) == 1 and heard[0].startswith("NOGROUP")

@@ -1,8 +1,8 @@
 """Methods that run a command's own handler, without redis-py in between.
 
-Which there are and what their words are is in door/method_table. They run the handler, through `run_command`, and decode its reply into what redis-py's response
-callback would have made of it, in one go. As in door/hot, everything out of the ordinary (options, values that
-are no words, a session inside MULTI) takes the general way.
+Which there are and what their words are is in door/method_table. They run the handler through `run_command`, and decode its
+reply into what redis-py's response callback would have made of it, in one go. As in door/hot, everything out of the ordinary
+(options that the table does not know, values that are no words, a session inside MULTI) takes the general way.
 """
 from cpython.object cimport PyObject
 from hutch_engine.commands.command cimport Command
@@ -20,4 +20,4 @@ cdef class HotCollections(HotMethods):
     cdef object _run(self, const Command* command, Shape shape, Arguments* words)
 
 cdef object hot_call_method(HotCollections self, const Method* method, PyObject* const* args, Py_ssize_t count, PyObject* names)
-"""A call of this method of the table, with arguments as of a vectorcall; redis-py's method where anything is out of the ordinary."""
+"""A call of this method of the table, with arguments as of a vectorcall. Where anything is out of the ordinary it is redis-py's."""

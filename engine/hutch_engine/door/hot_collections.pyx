@@ -16,8 +16,9 @@ from hutch_engine.door.waits cimport raise_interrupt
 from hutch_engine.door.hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, hot_begin, hot_end, hot_is_on
 from hutch_engine.door.hot_replies cimport HotReply, hot_add, hot_take
 from hutch_engine.door.method_table cimport (
-    WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE, WORD_OPTIONAL, WORD_PAIRS,
-    WORD_REST, WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits)
+    WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_COUNT, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE, WORD_OPTIONAL,
+    WORD_PAIRS, WORD_REST,
+    WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits)
 from hutch_engine.commands.command_table cimport command_table_find
 from hutch_engine.executor.run cimport run_command
 from hutch_engine.sessions.session cimport engine_free_deferred_if_unlocked
@@ -250,6 +251,8 @@ cdef int _say(const MethodWay* way, const Given* given, Arguments* words, Codec 
                     hot_add(words, codec, <object>given.rest[k])
         elif word.kind == WORD_REST_COUNT:
             hot_add(words, codec, given.rest_count)
+        elif word.kind == WORD_LIST_COUNT:
+            hot_add(words, codec, len(<list>value))
         else:                            # WORD_SCORES
             for name, item in (<dict><object>value).items():
                 _add_score(words, codec, item)

@@ -23,5 +23,5 @@ cdef class HotPipeline:
     cdef object _execute_now(self, bint transaction, bint raise_on_error)
 
 cdef object hot_stage_method(HotPipeline self, const Method* method, PyObject* const* args, Py_ssize_t count, PyObject* names)
-"""A call of this method of the table, with arguments as of a vectorcall: the command is gathered, or goes redis-py's way. Returns the
-pipeline, unless redis-py runs the command at once."""
+"""A call of this method of the table, with arguments as of a vectorcall: the command is gathered, or goes redis-py's way. Returns
+the pipeline, unless redis-py runs the command at once."""

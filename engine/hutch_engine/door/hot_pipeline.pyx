@@ -20,9 +20,9 @@ from hutch_engine.door.hot cimport hot_begin, hot_count, hot_end, hot_is_on
 from hutch_engine.door.hot_collections cimport HotCollections
 from hutch_engine.door.hot_replies cimport HotReply, hot_add, hot_take
 from hutch_engine.door.method_table cimport (
-    WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE, WORD_OPTIONAL, WORD_PAIRS,
-    WORD_REST, WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind,
-    method_fits, method_of_command)
+    WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_COUNT, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE, WORD_OPTIONAL,
+    WORD_PAIRS, WORD_REST,
+    WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits, method_of_command)
 from hutch_engine.door.descriptors cimport descriptor_add, descriptors_for
 from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.commands.command_table cimport command_table_find
@@ -145,8 +145,8 @@ cdef class HotPipeline:
         Run what was gathered; returns the list of replies. With ``raise_on_error`` the first error reply is raised, else
         each stands in the list. O(commands)
         """
-        if (not self.staged or not _is_pristine(self) or self.stack or self.watching or self.client is None or self.scripts or self.connection is not None
-                or len(self.staged) > PIPELINE_MAX):
+        if (not self.staged or not _is_pristine(self) or self.stack or self.watching or self.client is None or self.scripts
+                or self.connection is not None or len(self.staged) > PIPELINE_MAX):
             return super(HotPipeline, self).execute(raise_on_error)
         found = self._execute_now(self.transaction or self.explicit_transaction, raise_on_error)
         return super(HotPipeline, self).execute(raise_on_error) if found is NotImplemented else found
@@ -278,6 +278,8 @@ cdef tuple _words_of(const Method* method, const MethodWay* way, const Given* gi
                     _put(words, &at, <object>given.rest[k])
         elif word.kind == WORD_REST_COUNT:
             _put(words, &at, given.rest_count)
+        elif word.kind == WORD_LIST_COUNT:
+            _put(words, &at, len(<list>value))
         else:                            # WORD_SCORES
             for name, item in (<dict><object>value).items():
                 _put(words, &at, item)

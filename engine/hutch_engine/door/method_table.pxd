@@ -42,6 +42,7 @@ cdef enum WordKind:                  # how words come from a parameter; in the o
     WORD_REST                        # all of *rest, at least one
     WORD_REST_COUNT                  # how many these are
     WORD_LIST                        # the elements of a list, at least one
+    WORD_LIST_COUNT                  # how many these are
     WORD_LIST_OR_WORDS               # of a list or a tuple, or one str or bytes; and then all of *rest
     WORD_PAIRS                       # keys and values of a dict, at least one
     WORD_SCORES                      # its values and keys
@@ -138,7 +139,7 @@ cdef inline bint method_fits(const Method* method, const MethodWay* way, const G
             count += given.rest_count
         elif word.kind == WORD_OPTIONAL:
             count += value != Py_None
-        elif word.kind == WORD_LITERAL or word.kind == WORD_SCORE or word.kind == WORD_REST_COUNT:
+        elif word.kind == WORD_LITERAL or word.kind == WORD_SCORE or word.kind == WORD_REST_COUNT or word.kind == WORD_LIST_COUNT:
             count += 1
         elif word.kind == WORD_INTEGER or word.kind == WORD_COUNT:
             if not pointer_is_int(value):
