@@ -30,7 +30,7 @@ from hutch_engine.keyspace.value_types cimport value_free
 from hutch_engine.structures.hash cimport Hash, hash_get
 from hutch_engine.structures.listpack cimport Listpack, listpack_bytes
 from hutch_engine.structures.quicklist cimport (
-    Quicklist, QuicklistCursor, quicklist_exceeds, quicklist_free, quicklist_length, quicklist_new, quicklist_next,
+    Quicklist, QuicklistCursor, quicklist_exceeds, quicklist_free, quicklist_is_plain, quicklist_length, quicklist_new, quicklist_next, quicklist_pack,
     quicklist_previous, quicklist_push, quicklist_seek, quicklist_take_pack, quicklist_text)
 from hutch_engine.structures.set cimport set_each, set_length
 from hutch_engine.structures.sorted_set cimport (
@@ -550,8 +550,8 @@ cdef bint _list_of(Sorting* sorting, Pattern* gets, Value* value_out) noexcept n
             quicklist_free(sorting.heap, list)
             return False
     # One node that no push found too big is a listpack's size.
-    if list.count == 1 and not list.items[list.first].tagged & 1:
-        pack = <Listpack*>list.items[list.first].tagged
+    if list.count == 1 and not quicklist_is_plain(&list.items[list.first]):
+        pack = quicklist_pack(&list.items[list.first])
         if not quicklist_exceeds(fill, listpack_bytes(pack), <uint64_t>quicklist_length(list)):
             value_out[0] = value_of_pointer(TYPE_LIST, LIST_LISTPACK, quicklist_take_pack(sorting.heap, list))
             return True

@@ -7,7 +7,7 @@ from hutch_engine.commands.call cimport Call, call_word, error_arity, error_not_
 from hutch_engine.commands.reply cimport (reply_array, reply_bulk, reply_bulk_text, reply_error, reply_error_parts,
                                           reply_integer, reply_map, reply_ok, reply_simple)
 from hutch_engine.state.engine cimport (
-    SESSION_AUTHENTICATED, SESSION_CLOSE_AFTER_REPLY, SESSION_PROTOCOL_SET, SESSION_SUBSCRIBED, Session, session_of)
+    SESSION_AUTHENTICATED, SESSION_CLOSE_AFTER_REPLY, SESSION_PROTOCOL_SET, SESSION_SUBSCRIBED, Session, session_is_authenticated, session_of)
 from hutch_engine.sessions.session cimport session_reset, session_select
 
 cdef const char* WRONG_PASSWORD = b"WRONGPASS invalid username-password pair or user is disabled."
@@ -91,7 +91,7 @@ cdef void cmd_hello(Call* call) noexcept nogil:
     if user_at and not session_authenticate(session, call.argv[user_at], call.argv[user_at + 1]):
         reply_error(call.reply, WRONG_PASSWORD)
         return
-    if not session.flags & SESSION_AUTHENTICATED:
+    if not session_is_authenticated(session):
         reply_error(call.reply, b"NOAUTH HELLO must be called with the client already authenticated, otherwise the "
                                 b"HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and "
                                 b"select the RESP protocol version at the same time")

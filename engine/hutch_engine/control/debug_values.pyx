@@ -13,7 +13,8 @@ from hutch_engine.keyspace.list_type cimport LIST_QUICKLIST, list_fill_shown, li
 from hutch_engine.keyspace.value_types cimport entry_listpack
 from hutch_engine.structures.listpack cimport (
     Listpack, ListpackValue, listpack_bytes, listpack_first, listpack_get, listpack_length, listpack_next)
-from hutch_engine.structures.quicklist cimport Quicklist, QuicklistItem, quicklist_length
+from hutch_engine.structures.quicklist cimport (
+    Quicklist, QuicklistItem, quicklist_is_plain, quicklist_length, quicklist_pack)
 
 cdef enum:
     SHOWN_BYTES = 40             # of an element's text
@@ -82,8 +83,8 @@ cdef void debug_quicklist(Call* call, const Entry* entry) noexcept nogil:
     for i in range(list.count):
         item = &list.items[(list.first + i) & (list.capacity - 1)]
         snprintf(line, sizeof(line), b"{quicklist node(%zu): container : %s, size : %zu}\n", i,
-                 b"PLAIN" if item.tagged & 1 else b"PACKED", list_node_bytes(item))
+                 b"PLAIN" if quicklist_is_plain(item) else b"PACKED", list_node_bytes(item))
         buffer_append_text(&text, line)
-        if full and not item.tagged & 1:
-            _show_listpack(&text, <Listpack*>item.tagged)
+        if full and not quicklist_is_plain(item):
+            _show_listpack(&text, quicklist_pack(item))
     _answer(call, &text)

@@ -17,8 +17,9 @@ from hutch_engine.executor.eviction cimport evict_until_it_fits
 from hutch_engine.sessions.transaction cimport session_discard
 from hutch_engine.state.config cimport ENABLE_LOCAL, ENABLE_YES, Config
 from hutch_engine.state.engine cimport (
-    BUSY_EVAL, BUSY_NOT, PAUSE_ALL, PAUSE_NONE, SESSION_AUTHENTICATED, SESSION_CLOSE_NOW, SESSION_DIRTY_EXEC, SESSION_EMBEDDED,
-    SESSION_MONITOR, SESSION_MULTI, SESSION_REPLICA, SESSION_SUBSCRIBED, SESSION_UNIX_SOCKET, Engine, Session, engine_end_pause)
+    BUSY_EVAL, BUSY_NOT, PAUSE_ALL, PAUSE_NONE, SESSION_CLOSE_NOW, SESSION_DIRTY_EXEC, SESSION_EMBEDDED, SESSION_MONITOR,
+    SESSION_MULTI, SESSION_REPLICA, SESSION_SUBSCRIBED, SESSION_UNIX_SOCKET, Engine, Session, engine_end_pause,
+    session_is_authenticated)
 
 cdef enum:
     NAME_SHOWN = 128             # bytes of a client's words that an error repeats
@@ -98,8 +99,7 @@ cdef Verdict _judge_client(Session* session, const Command* command) noexcept no
     cdef Engine* engine = session.engine
     if unlikely(command.flags & CMD_PROTECTED) and not _protected_is_allowed(session, command):
         return REFUSED_PROTECTED
-    if unlikely(not session.flags & SESSION_AUTHENTICATED) and engine.config.requirepass.length \
-            and not command.flags & CMD_NO_AUTH:
+    if unlikely(not session_is_authenticated(session)) and not command.flags & CMD_NO_AUTH:
         return REFUSED_PASSWORD
     if unlikely(session.flags & SESSION_MULTI) and command.flags & CMD_NO_MULTI:
         return REFUSED_IN_MULTI

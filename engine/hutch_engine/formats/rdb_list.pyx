@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX
-from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.base.slice cimport Slice
 from hutch_engine.formats.rdb cimport (
     RDB_LIST, RDB_LIST_QUICKLIST, RDB_LIST_QUICKLIST_2, RDB_LIST_ZIPLIST, RDB_NODE_PACKED, RDB_NODE_PLAIN, pack_slice,
     pack_take, rdb_read_count, rdb_read_length, rdb_read_string, rdb_write_byte, rdb_write_length, rdb_write_string)
@@ -14,14 +14,13 @@ from hutch_engine.structures.listpack cimport (
     LISTPACK_SAFE_BYTES, Listpack, listpack_first, listpack_free, listpack_is_valid, listpack_length, listpack_next,
     listpack_text)
 from hutch_engine.structures.quicklist cimport (
-    PlainNode, Quicklist, QuicklistItem, quicklist_append_pack, quicklist_append_plain, quicklist_free, quicklist_is_short,
-    quicklist_new, quicklist_push, quicklist_take_pack)
+    Quicklist, QuicklistItem, quicklist_append_pack, quicklist_append_plain, quicklist_free, quicklist_is_plain,
+    quicklist_is_short, quicklist_pack, quicklist_plain_text, quicklist_new, quicklist_push, quicklist_take_pack)
 
 
 cdef void _save(Buffer* out, const Entry* entry, bint compress) noexcept nogil:
     cdef Quicklist* list
     cdef const QuicklistItem* item
-    cdef PlainNode* plain
     cdef size_t i
     rdb_write_byte(out, RDB_LIST_QUICKLIST_2)
     if entry_encoding(entry) == LIST_LISTPACK:       # a list of one node, there
@@ -33,13 +32,12 @@ cdef void _save(Buffer* out, const Entry* entry, bint compress) noexcept nogil:
     rdb_write_length(out, list.count)
     for i in range(list.count):
         item = &list.items[(list.first + i) & (list.capacity - 1)]
-        if item.tagged & 1:
-            plain = <PlainNode*>(item.tagged & ~<size_t>1)
+        if quicklist_is_plain(item):
             rdb_write_length(out, RDB_NODE_PLAIN)
-            rdb_write_string(out, slice_of(<const char*>plain + sizeof(PlainNode), plain.length), compress)
+            rdb_write_string(out, quicklist_plain_text(item), compress)
         else:
             rdb_write_length(out, RDB_NODE_PACKED)
-            rdb_write_string(out, pack_slice(<const void*>item.tagged), compress)
+            rdb_write_string(out, pack_slice(quicklist_pack(item)), compress)
 
 
 cdef bint _finish_list(const ValueMaker* maker, Quicklist* list, bint whole, Value* value_out) noexcept nogil:

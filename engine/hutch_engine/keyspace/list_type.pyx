@@ -8,8 +8,8 @@ from hutch_engine.keyspace.entry cimport Entry
 from hutch_engine.keyspace.value_type cimport DEBUG_DETAILS_MAX, ValueType
 from hutch_engine.structures.listpack cimport Listpack, listpack_bytes, listpack_copy, listpack_free
 from hutch_engine.structures.quicklist cimport (
-    PlainNode, Quicklist, QuicklistCursor, QuicklistItem, quicklist_copy, quicklist_free, quicklist_free_some,
-    quicklist_length, quicklist_memory, quicklist_next, quicklist_seek, quicklist_text)
+    Quicklist, QuicklistCursor, QuicklistItem, quicklist_copy, quicklist_free, quicklist_free_some, quicklist_is_plain,
+    quicklist_length, quicklist_memory, quicklist_next, quicklist_pack, quicklist_plain, quicklist_seek, quicklist_text)
 
 
 cdef void _free(Heap* heap, uint8_t encoding, void* pointer) noexcept nogil:
@@ -59,9 +59,9 @@ cdef void _digest(Digest* digest, const Entry* entry) noexcept nogil:
 
 
 cdef size_t list_node_bytes(const QuicklistItem* item) noexcept nogil:
-    if item.tagged & 1:
-        return (<PlainNode*>(item.tagged & ~<size_t>1)).length
-    return listpack_bytes(<Listpack*>item.tagged)
+    if quicklist_is_plain(item):
+        return quicklist_plain(item).length
+    return listpack_bytes(quicklist_pack(item))
 
 
 cdef long long list_fill_shown(const Quicklist* list) noexcept nogil:

@@ -173,9 +173,6 @@ cdef inline void connections_hold(Listener* listener, Connection* connection, ui
     listener.postponed_count += (why == HELD_POSTPONED) - <int>(connection.held == HELD_POSTPONED)
     connection.held = why
 
-cdef inline bint connections_authenticated(Engine* engine, Session* session) noexcept nogil:
-    return session.flags & SESSION_AUTHENTICATED or engine.config.requirepass.length == 0
-
 cdef inline void connections_count_bytes(Engine* engine, Connection* connection) noexcept nogil:
     connection.session.bytes_in += connection.received
     engine.statistics.bytes_in += connection.received

@@ -12,7 +12,7 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.net.client_eviction cimport client_weigh, clients_evict
 from hutch_engine.state.engine cimport (
     LISTENER_ADOPTS, LISTENER_SHUTS, LISTENER_WEIGHS, SESSION_CLOSE_NOW, SESSION_UNIX_SOCKET, Engine, Session,
-    engine_wake_listener)
+    engine_wake_listener, session_is_authenticated)
 from hutch_engine.sessions.session cimport session_free, session_memory, session_new
 from hutch_engine.net.poller cimport POLL_READ, poller_add, poller_change, poller_remove
 from hutch_engine.net.resp_parser cimport parser_clear, parser_init, words_clear
@@ -431,7 +431,7 @@ cdef void _welcome(Listener* listener, int fd, bint unix_socket) noexcept nogil:
             session.connection = connection
             buffer_append(&session.address, peer, peer_length)
             buffer_append(&session.local_address, here, here_length)
-            connection.authenticated = connections_authenticated(engine, session)
+            connection.authenticated = session_is_authenticated(session)
     lock_release(&engine.lock)
     if refusal != NULL:
         _turn_away(fd, refusal, _slice_of_path(refusal).length)

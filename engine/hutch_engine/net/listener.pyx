@@ -31,14 +31,14 @@ from hutch_engine.keyspace.prefetch cimport prefetch_member_bucket, prefetch_val
 from hutch_engine.net.connections cimport (
     ARENA_BYTES, BATCH_REQUESTS, ENDING_AFTER_REPLY, ENDING_CLOSED, ENDING_NOT, ENDING_NOW, ENDING_PROTOCOL_ERROR,
     HELD_BLOCKED, HELD_NOT, HELD_POSTPONED, HELD_STALLED, READ_BYTES, Batch, Connection, ListeningSocket, Request,
-    connections_accept, connections_authenticated, connections_close_sockets, connections_copy_limits,
+    connections_accept, connections_close_sockets, connections_copy_limits,
     connections_count_bytes, connections_do_chores, connections_close, connections_forget_adopted, connections_free_closed,
     connections_grow_list, connections_hold, connections_join_round, connections_listen_for, connections_open,
     connections_release, connections_reserve, connections_resume, connections_watch_for, connections_weigh)
 from hutch_engine.state.engine cimport (
     LISTENER_WEIGHS, PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
     SESSION_MASTER, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_SUBSCRIBED,
-    Session, engine_guarded, engine_sample)
+    Session, engine_guarded, engine_sample, session_is_authenticated)
 from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.executor.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, Executed, execute_known
 from hutch_engine.net.poller cimport (
@@ -394,7 +394,7 @@ cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) 
             reply_error(&session.reply, connection.parser.error)
         engine.statistics.error_replies += 1
         session.flags |= SESSION_CLOSE_AFTER_REPLY
-    connection.authenticated = connections_authenticated(engine, session)
+    connection.authenticated = session_is_authenticated(session)
     session.argument_bytes = 0
     if unlikely(session.reply.buffer.failed):
         # A reply that memory was refused for: what follows would be garbage.

@@ -374,6 +374,9 @@ cdef inline void engine_set_busy(Engine* engine, uint8_t busy) noexcept nogil:
     """BUSY_: a script overruns its time, or does no more."""
     engine.scripts.busy = busy
     engine.execution.gate = engine.execution.gate & ~<uint32_t>GATE_BUSY | (GATE_BUSY if busy else 0)
+cdef inline bint session_is_authenticated(const Session* session) noexcept nogil:
+    """May it send commands? (A password keeps out those who have not given it.)"""
+    return session.flags & SESSION_AUTHENTICATED or session.engine.config.requirepass.length == 0
 cdef inline bint engine_is_ours(const Engine* engine) noexcept nogil:
     """False in a child that was forked after the engine was made: it must not be touched."""
     return engine.fork_generation == engine.forks[0]

@@ -17,7 +17,7 @@ not lie inside the list. Not thread-safe: the engine's lock guards it.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from hutch_engine.base.memory cimport Heap
-from hutch_engine.base.slice cimport Slice
+from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.structures.listpack cimport Listpack
 
 cdef enum:
@@ -30,6 +30,22 @@ cdef struct PlainNode:
 cdef struct QuicklistItem:
     size_t tagged                    # owned: Listpack*, or PlainNode* with bit 0 set
     int64_t start                    # position of the first element
+
+cdef inline bint quicklist_is_plain(const QuicklistItem* item) noexcept nogil:
+    """One big element, and no listpack?"""
+    return item.tagged & 1
+
+cdef inline Listpack* quicklist_pack(const QuicklistItem* item) noexcept nogil:
+    """The listpack of a node that is none of one big element."""
+    return <Listpack*>item.tagged
+
+cdef inline PlainNode* quicklist_plain(const QuicklistItem* item) noexcept nogil:
+    return <PlainNode*>(item.tagged & ~<size_t>1)
+
+cdef inline Slice quicklist_plain_text(const QuicklistItem* item) noexcept nogil:
+    """Borrowed from the node."""
+    cdef PlainNode* node = quicklist_plain(item)
+    return slice_of(<char*>node + sizeof(PlainNode), node.length)
 
 cdef struct Quicklist:
     QuicklistItem* items             # owned; node i is items[(first + i) & (capacity - 1)]

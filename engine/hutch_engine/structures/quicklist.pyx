@@ -4,7 +4,7 @@ from libc.string cimport memcpy
 from hutch_engine.base.checks cimport HUTCH_CHECKS, invariant
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport Heap, heap_alloc, heap_block_bytes, heap_free, heap_try_alloc
-from hutch_engine.base.slice cimport Slice, slice_equals, slice_of
+from hutch_engine.base.slice cimport Slice, slice_equals
 from hutch_engine.structures.listpack cimport (
     LISTPACK_AFTER, LISTPACK_BEFORE, Listpack, listpack_append, listpack_append_pack, listpack_bytes, listpack_check,
     listpack_copy, listpack_delete, listpack_delete_range, listpack_find, listpack_first, listpack_free, listpack_get,
@@ -66,23 +66,6 @@ cdef inline int64_t _node_end(const Quicklist* list, size_t node) noexcept nogil
 
 cdef inline int64_t _node_length(const Quicklist* list, size_t node) noexcept nogil:
     return _node_end(list, node) - _item(list, node).start
-
-
-cdef inline bint _is_plain(const QuicklistItem* item) noexcept nogil:
-    return item.tagged & 1
-
-
-cdef inline Listpack* _pack(const QuicklistItem* item) noexcept nogil:
-    return <Listpack*>item.tagged
-
-
-cdef inline PlainNode* _plain(const QuicklistItem* item) noexcept nogil:
-    return <PlainNode*>(item.tagged & ~<size_t>1)
-
-
-cdef inline Slice _plain_text(const QuicklistItem* item) noexcept nogil:
-    cdef PlainNode* node = _plain(item)
-    return slice_of(<char*>node + sizeof(PlainNode), node.length)
 
 
 cdef size_t _plain_new(Heap* heap, Slice text) noexcept nogil:
@@ -253,8 +236,8 @@ cdef Quicklist* quicklist_of_pack(Heap* heap, Listpack* pack, int64_t fill) noex
 
 
 cdef Listpack* quicklist_take_pack(Heap* heap, Quicklist* list) noexcept nogil:
-    cdef Listpack* pack = _pack(_item(list, 0))
-    invariant(list.count == 1 and not _is_plain(_item(list, 0)), b"a list of several nodes becomes a listpack")
+    cdef Listpack* pack = quicklist_pack(_item(list, 0))
+    invariant(list.count == 1 and not quicklist_is_plain(_item(list, 0)), b"a list of several nodes becomes a listpack")
     _free_shell(heap, list)
     return pack
 
@@ -266,10 +249,10 @@ cdef Quicklist* quicklist_copy(Heap* heap, const Quicklist* list) noexcept nogil
         quicklist_free(heap, copy)
         return NULL
     for i in range(list.count):
-        if _is_plain(_item(list, i)):
-            tagged = _plain_new(heap, _plain_text(_item(list, i)))
+        if quicklist_is_plain(_item(list, i)):
+            tagged = _plain_new(heap, quicklist_plain_text(_item(list, i)))
         else:
-            tagged = <size_t>listpack_copy(heap, _pack(_item(list, i)))
+            tagged = <size_t>listpack_copy(heap, quicklist_pack(_item(list, i)))
         if tagged == 0:
             quicklist_free(heap, copy)
             return NULL
@@ -316,27 +299,27 @@ cdef bint quicklist_seek(Quicklist* list, int64_t index, QuicklistCursor* cursor
     cursor_out.node = low
     cursor_out.index = index
     cursor_out.at = NULL
-    if not _is_plain(item):
+    if not quicklist_is_plain(item):
         position -= item.start
         length = _node_end(list, low) - item.start
         # From the nearer end; the listpack itself may not know how many elements it has.
-        cursor_out.at = listpack_seek(_pack(item), position if position < length - position else position - length)
+        cursor_out.at = listpack_seek(quicklist_pack(item), position if position < length - position else position - length)
     return True
 
 
 cdef inline void _enter(QuicklistCursor* cursor, size_t node, bint at_end) noexcept nogil:
     cdef QuicklistItem* item = _item(cursor.list, node)
     cursor.node = node
-    if _is_plain(item):
+    if quicklist_is_plain(item):
         cursor.at = NULL
     else:
-        cursor.at = listpack_last(_pack(item)) if at_end else listpack_first(_pack(item))
+        cursor.at = listpack_last(quicklist_pack(item)) if at_end else listpack_first(quicklist_pack(item))
 
 
 cdef bint quicklist_next(QuicklistCursor* cursor) noexcept nogil:
     cdef uint8_t* at
     if cursor.at != NULL:
-        at = listpack_next(_pack(_item(cursor.list, cursor.node)), cursor.at)
+        at = listpack_next(quicklist_pack(_item(cursor.list, cursor.node)), cursor.at)
         if likely(at != NULL):
             cursor.at = at
             cursor.index += 1
@@ -351,7 +334,7 @@ cdef bint quicklist_next(QuicklistCursor* cursor) noexcept nogil:
 cdef bint quicklist_previous(QuicklistCursor* cursor) noexcept nogil:
     cdef uint8_t* at
     if cursor.at != NULL:
-        at = listpack_previous(_pack(_item(cursor.list, cursor.node)), cursor.at)
+        at = listpack_previous(quicklist_pack(_item(cursor.list, cursor.node)), cursor.at)
         if likely(at != NULL):
             cursor.at = at
             cursor.index -= 1
@@ -365,7 +348,7 @@ cdef bint quicklist_previous(QuicklistCursor* cursor) noexcept nogil:
 
 cdef Slice quicklist_text(const QuicklistCursor* cursor, char* scratch) noexcept nogil:
     if cursor.at == NULL:
-        return _plain_text(_item(cursor.list, cursor.node))
+        return quicklist_plain_text(_item(cursor.list, cursor.node))
     return listpack_text(cursor.at, scratch)
 
 
@@ -375,7 +358,7 @@ cdef bint quicklist_is_integer(const QuicklistCursor* cursor) noexcept nogil:
 
 cdef bint quicklist_is(const QuicklistCursor* cursor, Slice text) noexcept nogil:
     if cursor.at == NULL:
-        return slice_equals(_plain_text(_item(cursor.list, cursor.node)), text)
+        return slice_equals(quicklist_plain_text(_item(cursor.list, cursor.node)), text)
     return listpack_is(cursor.at, text)
 
 
@@ -393,10 +376,10 @@ cdef uint64_t quicklist_memory(const Quicklist* list) noexcept nogil:
     cdef uint64_t total = heap_block_bytes(sizeof(Quicklist)) + heap_block_bytes(list.capacity * sizeof(QuicklistItem))
     cdef size_t i
     for i in range(list.count):
-        if _is_plain(_item(list, i)):
-            total += heap_block_bytes(sizeof(PlainNode) + _plain(_item(list, i)).length)
+        if quicklist_is_plain(_item(list, i)):
+            total += heap_block_bytes(sizeof(PlainNode) + quicklist_plain(_item(list, i)).length)
         else:
-            total += heap_block_bytes(listpack_bytes(_pack(_item(list, i))))
+            total += heap_block_bytes(listpack_bytes(quicklist_pack(_item(list, i))))
     return total
 
 
@@ -408,9 +391,9 @@ cdef inline bint _has_room(const Quicklist* list, size_t node, size_t bytes) noe
     if node >= list.count or quicklist_is_plain_size(list.fill, bytes):
         return False
     item = _item(list, node)
-    if _is_plain(item):
+    if quicklist_is_plain(item):
         return False
-    return not quicklist_exceeds(list.fill, listpack_bytes(_pack(item)) + bytes + ENTRY_ESTIMATE_BYTES,
+    return not quicklist_exceeds(list.fill, listpack_bytes(quicklist_pack(item)) + bytes + ENTRY_ESTIMATE_BYTES,
                                  <uint64_t>_node_length(list, node) + 1)
 
 
@@ -436,9 +419,9 @@ cdef bint _extend(Heap* heap, Quicklist* list, size_t node, Slice text, bint at_
     cdef QuicklistItem* item = _item(list, node)
     cdef Listpack* pack
     if at_head:
-        pack = listpack_prepend(heap, _pack(item), text)
+        pack = listpack_prepend(heap, quicklist_pack(item), text)
     else:
-        pack = listpack_append(heap, _pack(item), text)
+        pack = listpack_append(heap, quicklist_pack(item), text)
     if pack == NULL:
         return False
     item.tagged = <size_t>pack
@@ -466,9 +449,9 @@ cdef bint _can_merge(const Quicklist* list, size_t first) noexcept nogil:
         return False
     a = _item(list, first)
     b = _item(list, first + 1)
-    if _is_plain(a) or _is_plain(b):
+    if quicklist_is_plain(a) or quicklist_is_plain(b):
         return False
-    return not quicklist_exceeds(list.fill, listpack_bytes(_pack(a)) + listpack_bytes(_pack(b)) - PACK_FRAME_BYTES,
+    return not quicklist_exceeds(list.fill, listpack_bytes(quicklist_pack(a)) + listpack_bytes(quicklist_pack(b)) - PACK_FRAME_BYTES,
                                  <uint64_t>(_node_end(list, first + 1) - a.start))
 
 
@@ -479,12 +462,12 @@ cdef bint _merge(Heap* heap, Quicklist* list, size_t first) noexcept nogil:
     cdef size_t i
     if not _can_merge(list, first):
         return False
-    pack = listpack_append_pack(heap, _pack(_item(list, first)), _pack(_item(list, first + 1)))
+    pack = listpack_append_pack(heap, quicklist_pack(_item(list, first)), quicklist_pack(_item(list, first + 1)))
     if pack == NULL:
         return False
     _item(list, first).tagged = <size_t>pack
     # The elements of the second are its predecessor's from now on: its place goes, no position changes.
-    listpack_free(heap, _pack(_item(list, first + 1)))
+    listpack_free(heap, quicklist_pack(_item(list, first + 1)))
     for i in range(first + 1, list.count - 1):
         _item(list, i)[0] = _item(list, i + 1)[0]
     list.count -= 1
@@ -517,7 +500,7 @@ cdef Listpack* _copy_of_part(Heap* heap, Listpack* pack, int64_t length, int64_t
 cdef bint _split_around(Heap* heap, Quicklist* list, size_t node, int64_t offset, size_t tagged) noexcept nogil:
     """Cut a node in front of element `offset` (1 .. its length - 1) and put the node `tagged`, of one element,
     between the halves. Room was reserved."""
-    cdef Listpack* pack = _pack(_item(list, node))
+    cdef Listpack* pack = quicklist_pack(_item(list, node))
     cdef int64_t length = _node_length(list, node)
     cdef Listpack* tail = _copy_of_part(heap, pack, length, offset, length)
     if tail == NULL:
@@ -532,7 +515,7 @@ cdef bint _split_around(Heap* heap, Quicklist* list, size_t node, int64_t offset
 
 cdef bint _split_and_add(Heap* heap, Quicklist* list, size_t node, int64_t offset, Slice text, bint after) noexcept nogil:
     """A full node is cut behind (after) or before element `offset`, and the new half takes the element at the cut."""
-    cdef Listpack* pack = _pack(_item(list, node))
+    cdef Listpack* pack = quicklist_pack(_item(list, node))
     cdef int64_t length = _node_length(list, node)
     cdef int64_t cut = offset + 1 if after else offset
     cdef Listpack* half
@@ -569,7 +552,7 @@ cdef bint _insert(Heap* heap, Quicklist* list, const QuicklistCursor* cursor, Sl
     cdef size_t tagged
     cdef Listpack* pack
     if unlikely(quicklist_is_plain_size(list.fill, text.length)):
-        if _is_plain(item) or at_border:
+        if quicklist_is_plain(item) or at_border:
             return _insert_node(heap, list, node + 1 if after else node, text)
         if not _reserve(heap, list, 2):
             return False
@@ -581,7 +564,7 @@ cdef bint _insert(Heap* heap, Quicklist* list, const QuicklistCursor* cursor, Sl
             return False
         return True
     if _has_room(list, node, text.length):
-        pack = listpack_insert(heap, _pack(item), text, cursor.at, LISTPACK_AFTER if after else LISTPACK_BEFORE, NULL)
+        pack = listpack_insert(heap, quicklist_pack(item), text, cursor.at, LISTPACK_AFTER if after else LISTPACK_BEFORE, NULL)
         if pack == NULL:
             return False
         item.tagged = <size_t>pack
@@ -639,7 +622,7 @@ cdef bint _replace_in_full(Heap* heap, Quicklist* list, const QuicklistCursor* c
         _drop_node(heap, list, node)
         return True
     item = _item(list, node)
-    item.tagged = <size_t>listpack_delete_range(heap, _pack(item), offset, 1)
+    item.tagged = <size_t>listpack_delete_range(heap, quicklist_pack(item), offset, 1)
     _shift(list, node, -1)
     _merge_around(heap, list, node + 1)
     return True
@@ -650,12 +633,12 @@ cdef bint quicklist_replace(Heap* heap, Quicklist* list, const QuicklistCursor* 
     cdef uint8_t* at = cursor.at
     cdef Listpack* pack
     cdef bint done
-    if _is_plain(item):
+    if quicklist_is_plain(item):
         done = _replace_plain(heap, list, cursor, text)
     elif quicklist_is_plain_size(list.fill, text.length):
         done = _replace_in_full(heap, list, cursor, text)
     else:
-        pack = listpack_replace(heap, _pack(item), &at, text)
+        pack = listpack_replace(heap, quicklist_pack(item), &at, text)
         done = pack != NULL
         if done:
             item.tagged = <size_t>pack
@@ -710,11 +693,11 @@ cdef void quicklist_delete(Heap* heap, Quicklist* list, int64_t index, uint64_t 
         else:
             # A range at the node's end is named from there: the nearer end is where listpack_seek begins.
             if here == 1 and offset == 0:
-                item.tagged = <size_t>listpack_delete(heap, _pack(item), listpack_first(_pack(item)), NULL)
+                item.tagged = <size_t>listpack_delete(heap, quicklist_pack(item), listpack_first(quicklist_pack(item)), NULL)
             elif here == 1 and offset == _node_length(list, node) - 1:
-                item.tagged = <size_t>listpack_delete(heap, _pack(item), listpack_last(_pack(item)), NULL)
+                item.tagged = <size_t>listpack_delete(heap, quicklist_pack(item), listpack_last(quicklist_pack(item)), NULL)
             else:
-                item.tagged = <size_t>listpack_delete_range(heap, _pack(item), offset, <uint64_t>here)
+                item.tagged = <size_t>listpack_delete_range(heap, quicklist_pack(item), offset, <uint64_t>here)
             _shift(list, node, -here)
             node += 1
         offset = 0
@@ -749,13 +732,13 @@ cdef uint64_t _remove_in_node(Heap* heap, QuicklistItem* item, Slice text, uint6
     """A plain node that goes leaves 0 behind."""
     cdef Listpack* pack
     cdef uint64_t removed
-    if _is_plain(item):
-        if not slice_equals(_plain_text(item), text):
+    if quicklist_is_plain(item):
+        if not slice_equals(quicklist_plain_text(item), text):
             return 0
         _node_free(heap, item.tagged)
         item.tagged = 0
         return 1
-    pack = _pack(item)
+    pack = quicklist_pack(item)
     removed = listpack_remove(heap, &pack, text, most, backwards)
     item.tagged = <size_t>pack
     return removed
@@ -787,7 +770,7 @@ cdef uint64_t quicklist_remove(Heap* heap, Quicklist* list, Slice text, uint64_t
             item = _item(list, i)
             if item.tagged == 0:
                 continue
-            length = 1 if _is_plain(item) else <int64_t>listpack_length(_pack(item))
+            length = 1 if quicklist_is_plain(item) else <int64_t>listpack_length(quicklist_pack(item))
             _item(list, kept).tagged = item.tagged
             _item(list, kept).start = position
             position += length
@@ -811,8 +794,8 @@ cdef void quicklist_check(const Quicklist* list) noexcept nogil:
         item = _item(list, i)
         length = _node_length(list, i)
         invariant(item.tagged != 0 and length > 0, b"quicklist node without elements")
-        if _is_plain(item):
+        if quicklist_is_plain(item):
             invariant(length == 1, b"quicklist plain node of several elements")
         else:
-            listpack_check(_pack(item))
-            invariant(<int64_t>listpack_length(_pack(item)) == length, b"quicklist start of a node")
+            listpack_check(quicklist_pack(item))
+            invariant(<int64_t>listpack_length(quicklist_pack(item)) == length, b"quicklist start of a node")
