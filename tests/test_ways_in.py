@@ -203,12 +203,7 @@ class Fault:
     cases: tuple
 
 
-FAULTS = (
-    Fault("an asyncio call that has to wait begins twice, and MONITOR shows both", "monitored",
-          ("asyncio_call_that_waits", "asyncio_method_that_waits"), tuple(one.name for one in WAITS)),
-    Fault("an asyncio call that has to wait begins twice, and a stream's keys are looked up twice", "figures",
-          ("asyncio_call_that_waits",), tuple(one.name for one in WAITS if one.name.startswith("XREAD"))),
-)
+FAULTS = ()
 
 
 def known(way, case, field):

@@ -78,8 +78,8 @@ cdef class Session:
     cdef int visit(self, SessionAction action, Visit* visit) except -1
     cdef int visit_always(self, SessionAction action, Visit* visit) noexcept
     cdef void run_round(self, const Command* command, Slice* argv, const size_t* counts, size_t total, bint patient,
-                        bint drop_messages, Taken* taken) noexcept nogil
-    cdef int attempt(self, Slice* argv, const size_t* counts, size_t total, bint drop_messages, Taken* taken) except -1
+                        bint at_once, Taken* taken) noexcept nogil
+    cdef int attempt(self, Slice* argv, const size_t* counts, size_t total, bint at_once, Taken* taken) except -1
     cdef int _wait_a_turn(self, uint32_t ticket) except -1
     cdef int _await_reply(self, Taken* taken) except -1
     cdef int _execute(self, Arguments* arguments, const size_t* counts, size_t total, Taken* taken) except -1

@@ -22,7 +22,7 @@ from hutch_engine.scripting.script_run cimport script_is_of_this_thread
 from hutch_engine.sessions.session cimport engine_defer_free, engine_free_deferred, engine_leave, session_free, session_new
 from hutch_engine.sessions.tracking cimport tracking_broadcast
 from hutch_engine.sessions.waiting cimport waiting_forget
-from hutch_engine.state.engine cimport (DeferredFree, Engine as EngineStruct, Session as SessionStruct, SESSION_BLOCKED,
+from hutch_engine.state.engine cimport (DeferredFree, Engine as EngineStruct, Session as SessionStruct, SESSION_AT_ONCE, SESSION_BLOCKED,
                                          SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT,
                                          SESSION_MONITOR, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING,
                                          engine_is_ours)
@@ -288,9 +288,9 @@ cdef class Session:
     # ---- running commands
 
     cdef void run_round(self, const Command* command, Slice* argv, const size_t* counts, size_t total, bint patient,
-                        bint drop_messages, Taken* taken) noexcept nogil:
-        """run_commands, if it is this call's turn (taken.entered). Requires the lock, which is released. `drop_messages`:
-        those that nobody asks for here."""
+                        bint at_once, Taken* taken) noexcept nogil:
+        """run_commands, if it is this call's turn (taken.entered). Requires the lock, which is released. `at_once`: a command that
+        would have to wait is asked for elsewhere then, and nobody takes messages here."""
         cdef EngineStruct* engine = self.engine.core
         cdef SessionStruct* core
         taken.entered = self.look(0)
@@ -305,7 +305,8 @@ cdef class Session:
         if taken.entered != ENTERED:
             lock_release(&engine.lock)
             return
-        if drop_messages and core.inbox.length:
+        core.flags = core.flags & ~<uint32_t>SESSION_AT_ONCE | (SESSION_AT_ONCE if at_once else 0)
+        if at_once and core.inbox.length:
             buffer_clear(&core.inbox)
             core.inbox_over_since_us = 0
         taken.pause_ticket = signal_prepare(&engine.pause.over)
@@ -314,7 +315,7 @@ cdef class Session:
             taken.pause_left_us = engine.pause.end_ms * 1000 - clock_now_us(&engine.clock)
         run_commands(&self.core, command, argv, counts, total, patient, taken)
 
-    cdef int attempt(self, Slice* argv, const size_t* counts, size_t total, bint drop_messages, Taken* taken) except -1:
+    cdef int attempt(self, Slice* argv, const size_t* counts, size_t total, bint at_once, Taken* taken) except -1:
         """One round, with or without the GIL, as it fits. What stood against it is in taken.entered."""
         cdef EngineStruct* engine = self.engine.core
         cdef const Command* command
@@ -323,10 +324,10 @@ cdef class Session:
         if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[0]) or not lock_try(&engine.lock):
             with nogil:
                 lock_acquire(&engine.lock)
-                self.run_round(command, argv, counts, total, True, drop_messages, taken)
+                self.run_round(command, argv, counts, total, True, at_once, taken)
             raise_interrupt()
         else:
-            self.run_round(command, argv, counts, total, False, drop_messages, taken)
+            self.run_round(command, argv, counts, total, False, at_once, taken)
         return 0
 
     cdef int _wait_a_turn(self, uint32_t ticket) except -1:

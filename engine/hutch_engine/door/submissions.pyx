@@ -5,14 +5,14 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from posix.unistd cimport getpid
 from hutch_engine.base.buffer cimport buffer_append, buffer_clear, buffer_init
-from hutch_engine.door.session cimport (ENTER_TURN, Session, Taken, Visit, interrupt_wait, take_reply, take_served, taken_init)
+from hutch_engine.door.session cimport ENTER_TURN, Session, Taken, Visit, interrupt_wait, take_served, taken_init
 from hutch_engine.door.codec cimport Arguments, arguments_add_command, arguments_clear, arguments_init
 from hutch_engine.door.replies cimport Cursor, decode_reply, no_reply
 from hutch_engine.base.bell cimport bell_drop, bell_new, bell_ring, bell_take
 from hutch_engine.state.engine cimport SESSION_BLOCKED, SESSION_CLOSE_NOW, engine_is_ours
 from hutch_engine.sessions.session cimport session_resemble
 from hutch_engine.sessions.wake_queue cimport session_use_bell
-from hutch_engine.executor.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED
+from hutch_engine.executor.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTE_WOULD_BLOCK
 
 # What run_now and Submission.step answer when there is more to do.
 WAITING = type("WAITING", (), {"__slots__": (), "__doc__": "The command waits for a key."})()
@@ -31,13 +31,6 @@ cdef void _park(Session session, Visit* visit) noexcept nogil:
 cdef void _listen(Session session, Visit* visit) noexcept nogil:
     session_use_bell(session.core, visit.bell)
     visit.number = <int64_t>session.core.bell_number
-
-
-cdef void _stop_waiting(Session session, Visit* visit) noexcept nogil:
-    """A SessionAction: if the command still waits it is as if it had never been given; else visit.taken has its reply."""
-    interrupt_wait(session, visit)
-    if visit.flag:
-        take_reply(session.core, visit.taken)
 
 
 cdef void _clone_settings(Session session, Visit* visit) noexcept nogil:
@@ -319,7 +312,6 @@ def run_now(Session session not None, tuple words not None, decode=None):
     cdef Arguments arguments
     cdef Taken taken
     cdef Cursor cursor
-    cdef Visit visit
     arguments_init(&arguments)
     taken_init(&taken)
     try:
@@ -332,12 +324,8 @@ def run_now(Session session not None, tuple words not None, decode=None):
         session.refuse(taken.entered)
         if taken.outcome == EXECUTE_POSTPONED:
             return LATER
-        if taken.outcome == EXECUTE_BLOCKED:
-            visit.id = taken.session_id
-            visit.taken = &taken
-            # In between somebody may have made the key, and it was served.
-            if session.try_visit(_stop_waiting, &visit) or not visit.flag:
-                return WAITING
+        if taken.outcome == EXECUTE_WOULD_BLOCK:
+            return WAITING
         if taken.refused:
             raise MemoryError("no memory for the reply")
         if taken.length == 0:

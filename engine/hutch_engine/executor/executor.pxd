@@ -12,6 +12,7 @@ cdef enum Executed:
     EXECUTED = 0                 # a reply was written (or suppressed by CLIENT REPLY)
     EXECUTE_POSTPONED = 1        # CLIENT PAUSE: nothing happened, try the same words again later
     EXECUTE_BLOCKED = 2          # the session waits; a reply will be written when it is served
+    EXECUTE_WOULD_BLOCK = 3      # SESSION_AT_ONCE: it would have to wait, and nothing happened
 
 cdef Executed execute(Session* session, Slice* argv, size_t argc) noexcept nogil
 """Look up, admit, run, do what follows. Requires the engine's lock. The reply is appended to

@@ -14,9 +14,9 @@ from hutch_engine.executor.admission cimport (
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due, aftermath_of
 from hutch_engine.executor.run cimport run_take_inbox, run_command, run_uncount
 from hutch_engine.sessions.transaction cimport session_queue
-from hutch_engine.sessions.waiting cimport waiting_begin
+from hutch_engine.sessions.waiting cimport waiting_begin, waiting_decline
 from hutch_engine.state.engine cimport (
-    SESSION_EMBEDDED, SESSION_MULTI, SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_TRACKING,
+    SESSION_AT_ONCE, SESSION_EMBEDDED, SESSION_MULTI, SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_TRACKING,
     TRACKING_CACHING, Engine, Session, engine_guarded)
 
 
@@ -80,7 +80,11 @@ cdef void _end_caching(Session* session, const Command* command) noexcept nogil:
 cdef Executed _wait(Session* session, const Command* command, size_t mark) noexcept nogil:
     """The command asked to wait. Until it is answered it counts as not executed."""
     cdef Engine* engine = session.engine
-    cdef bint waits = waiting_begin(session)
+    cdef bint at_once = session.flags & SESSION_AT_ONCE != 0
+    cdef bint waits
+    if at_once:
+        waiting_decline(session)
+    waits = at_once or waiting_begin(session)
     session.call.block_keys = 0
     if not waits:
         admission_refuse(session, command, session.call.argv, session.call.argc, REFUSED_MEMORY)
@@ -91,4 +95,4 @@ cdef Executed _wait(Session* session, const Command* command, size_t mark) noexc
     run_take_inbox(session)
     if aftermath_is_due(engine):
         aftermath(engine)
-    return EXECUTE_BLOCKED
+    return EXECUTE_WOULD_BLOCK if at_once else EXECUTE_BLOCKED

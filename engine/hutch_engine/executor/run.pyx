@@ -13,7 +13,7 @@ from hutch_engine.executor.latency cimport latency_note
 from hutch_engine.sessions.monitor cimport monitor_feed
 from hutch_engine.sessions.tracking cimport tracking_remember
 from hutch_engine.state.engine cimport (
-    OBSERVED_BY_MONITORS, OBSERVED_BY_TRACKING, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_OF_SCRIPTS, SESSION_REPLY_OFF,
+    OBSERVED_BY_MONITORS, OBSERVED_BY_TRACKING, SESSION_AT_ONCE, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_OF_SCRIPTS, SESSION_REPLY_OFF,
     SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT, SESSION_TRACKING, CommandStats, Engine, Session, engine_guarded)
 
 cdef void run_observed(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
@@ -71,6 +71,8 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
     # In a batch the end of one command is the start of the next: one look at the counter for each.
     cdef uint64_t started = engine.execution.batch_ticks if engine.execution.batch_ticks else ticks()
     cdef uint64_t ended
+    cdef uint64_t hits = engine.keyspace.hits
+    cdef uint64_t misses = engine.keyspace.misses
     engine_guarded(engine)
     call.argv = argv
     call.argc = argc
@@ -82,7 +84,10 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
             and command.acl_categories & ACL_SCRIPTING:
         monitor_feed(session, command, argv, argc)
     (<CommandHandler>command.handler)(call)
-    if unlikely(engine.execution.observers != 0):
+    if unlikely(call.block_keys != 0 and session.flags & SESSION_AT_ONCE):
+        engine.keyspace.hits = hits          # as if it had not been asked for
+        engine.keyspace.misses = misses
+    elif unlikely(engine.execution.observers != 0):
         run_observed(session, command, argv, argc)
     ended = ticks()
     if engine.execution.batch_ticks:

@@ -44,6 +44,8 @@ cdef struct Blocked:                     # one block, with the waiters, the word
 cdef bint waiting_begin(Session* session) noexcept nogil
 """The session waits as its call asked for with call_block; a copy of its words is kept. False when memory was refused: it does
 not wait. O(keys)"""
+cdef void waiting_decline(Session* session) noexcept nogil
+"""The session does not wait, though its call asked for it: what the call has made for that is freed."""
 cdef Blocked* waiting_end(Session* session) noexcept nogil
 """The session stands in no queue and in no wheel any more. What it waited with is returned: the caller frees it, with
 waiting_free. O(keys)"""

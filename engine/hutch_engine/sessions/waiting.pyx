@@ -162,12 +162,16 @@ cdef bint _join_queues(Engine* engine, Blocked* blocked, size_t first, size_t co
 
 
 cdef bint waiting_begin(Session* session) noexcept nogil:
-    cdef Call* call = &session.call
     cdef bint waits = _begin(session)
+    waiting_decline(session)             # its words have been copied
+    return waits
+
+
+cdef void waiting_decline(Session* session) noexcept nogil:
+    cdef Call* call = &session.call
     if call.block_words != NULL:
         heap_free(&session.engine.heap, call.block_words, call.block_words_bytes)
         call.block_words = NULL
-    return waits
 
 
 cdef bint _begin(Session* session) noexcept nogil:

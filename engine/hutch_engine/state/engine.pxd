@@ -45,6 +45,7 @@ cdef enum:                              # Session.flags
     SESSION_MASTER = 1 << 19
     SESSION_TRACKING = 1 << 20
     SESSION_IN_EXEC = 1 << 21
+    SESSION_AT_ONCE = 1 << 22           # its command is wanted only if it need not wait: else another session asks for it again
     SESSION_IN_SCRIPT = 1 << 26         # its script runs, and may have let others in
     SESSION_OF_SCRIPTS = 1 << 27        # no client: as it scripts run their commands
     SESSION_ERROR_COUNTED = 1 << 28     # INFO knows the error that the present command answers
