@@ -55,6 +55,7 @@ cdef inline char* leb128_write_slice(char* at, Slice bytes) noexcept nogil:
     return at + bytes.length
 
 cdef inline size_t leb128_bytes(uint64_t value) noexcept nogil:
+    """How many bytes leb128_write takes for this number: 1 to 10."""
     cdef size_t count = 1
     while value >= 0x80:
         value >>= 7

@@ -79,6 +79,7 @@ cdef struct Heap:
     uint64_t fail_after          # tests: allocations left before the system "refuses", see heap_fail_after
 
 cdef void heap_init(Heap* heap) noexcept nogil
+"""Make an empty heap: no memory is asked for before the first block."""
 cdef void heap_clear(Heap* heap) noexcept nogil
 """Give every mapping back. Large blocks still alive are leaked: free them first."""
 
@@ -105,6 +106,7 @@ cdef size_t heap_block_bytes(size_t size) noexcept nogil
 """What a block of `size` bytes really takes."""
 
 cdef inline bint heap_is_short(const Heap* heap) noexcept nogil:
+    """Is part of the reserve used up, so that writes are to be refused until heap_mend has made it whole again?"""
     return heap.reserve_count < heap.reserve_target
 
 cdef bint heap_mend(Heap* heap) noexcept nogil
@@ -113,6 +115,8 @@ cdef bint heap_mend(Heap* heap) noexcept nogil
 # ---- promises
 
 cdef bint heap_ask_promise(Heap* heap, size_t bytes) noexcept nogil
+"""The slow half of heap_promise, for promises that need the system: it gets or enlarges the ballast. False, and nothing is
+promised, when the system refuses."""
 cdef inline bint heap_promise(Heap* heap, size_t bytes) noexcept nogil:
     """Ask for all that a command is going to need, beforehand: True: blocks of together so many bytes (what they take
     beside their contents was reckoned in) are given until heap_promise_end; False: nothing may be begun. Not nested.
@@ -124,6 +128,7 @@ cdef inline bint heap_promise(Heap* heap, size_t bytes) noexcept nogil:
     return heap_ask_promise(heap, bytes)
 
 cdef void heap_settle_promise(Heap* heap) noexcept nogil
+"""The slow half of heap_promise_end: gives back what exceeds the usual ballast, and looks whether the heap is short."""
 cdef inline void heap_promise_end(Heap* heap) noexcept nogil:
     """Whether or not the promise was given."""
     heap.promised = False

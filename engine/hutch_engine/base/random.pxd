@@ -7,6 +7,7 @@ cdef struct Random:
 cdef void random_init(Random* random, uint64_t seed) noexcept nogil
 """seed 0 asks the system for 32 random bytes; any other seed gives a repeatable sequence."""
 cdef uint64_t random_next(Random* random) noexcept nogil
+"""The next 64 random bits. Not for secrets."""
 cdef uint64_t random_below(Random* random, uint64_t limit) noexcept nogil
 """Uniform in [0, limit), limit > 0, without bias (Lemire 2019)."""
 cdef double random_unit(Random* random) noexcept nogil

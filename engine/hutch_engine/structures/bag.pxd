@@ -21,11 +21,15 @@ cdef struct Bag:
     char* end
 
 cdef void bag_init(Bag* bag, Heap* heap, const HashKey* hash_key, uint64_t expected) noexcept nogil
+"""Make an empty bag, with room for `expected` members as far as memory allows. heap and hash_key are borrowed and must outlive
+it."""
 cdef void bag_clear(Bag* bag) noexcept nogil
+"""Free the bag's memory; borrowed members stay where they are. O(pieces and buckets)."""
 cdef Outcome bag_add(Bag* bag, Slice member, bint in_table) noexcept nogil
 """OK, EXISTS or NO_MEMORY. in_table: `member` is what set_each says of a set with set_has_blocks."""
 cdef bint bag_remove(Bag* bag, Slice member) noexcept nogil
 """Was it there?"""
 cdef uint64_t bag_length(const Bag* bag) noexcept nogil
+"""How many members it has. O(1)."""
 cdef bint bag_each(Bag* bag, SetVisitor visit, void* context) noexcept nogil
 """Visit every member once. False if the visitor stopped it."""

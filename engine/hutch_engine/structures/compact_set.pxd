@@ -31,6 +31,7 @@ cdef struct CompactSet:
 cdef CompactSet* compact_set_new(Heap* heap, uint32_t members, uint32_t member_bytes) noexcept nogil
 """Empty, with room for so many members of so many bytes together; NULL when refused."""
 cdef void compact_set_free(Heap* heap, CompactSet* compact) noexcept nogil
+"""Free the block. Not NULL."""
 cdef CompactSet* compact_set_copy(Heap* heap, const CompactSet* compact) noexcept nogil
 """NULL when refused."""
 cdef int32_t compact_set_find(const CompactSet* compact, Slice member) noexcept nogil
@@ -44,6 +45,8 @@ cdef CompactSet* compact_set_add(Heap* heap, CompactSet* compact, Slice member) 
 cdef CompactSet* compact_set_remove(Heap* heap, CompactSet* compact, uint32_t index) noexcept nogil
 """The last member takes the index. Never NULL."""
 cdef void compact_set_check(const CompactSet* compact) noexcept nogil
+"""Walk everything and verify the invariants; panics in checks builds. O(n * n / 16)."""
 
 cdef inline uint32_t compact_set_length(const CompactSet* compact) noexcept nogil:
+    """How many members it has."""
     return compact.count

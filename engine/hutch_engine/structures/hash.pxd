@@ -67,6 +67,7 @@ ctypedef bint (*HashVisitor)(void* context, Slice field, Slice value) noexcept n
 cdef void* hash_new(Heap* heap) noexcept nogil
 """An empty HASH_PACKED one; never NULL."""
 cdef void hash_free(Heap* heap, int form, void* pointer) noexcept nogil
+"""Free a hash of this form whole, with its fields. O(fields)."""
 cdef bint hash_free_some(Heap* heap, int form, void* pointer, uint64_t steps) noexcept nogil
 """Free about so many fields; True while more is left, after which only this function may be called."""
 cdef uint64_t hash_effort(int form, const void* pointer) noexcept nogil

@@ -47,17 +47,20 @@ cdef size_t id_text(StreamId id, char* out) noexcept nogil
 """ms-seq; ID_TEXT_MAX bytes at `out`, no terminator. Returns how many."""
 
 cdef inline int id_compare(StreamId a, StreamId b) noexcept nogil:
+    """Negative, 0 or positive, as `a` is lower than `b`, the same, or higher."""
     if a.ms != b.ms:
         return -1 if a.ms < b.ms else 1
     return 0 if a.seq == b.seq else (-1 if a.seq < b.seq else 1)
 
 cdef inline StreamId id_of(uint64_t ms, uint64_t seq) noexcept nogil:
+    """The ID ms-seq."""
     cdef StreamId id
     id.ms = ms
     id.seq = seq
     return id
 
 cdef inline bint id_is_zero(StreamId id) noexcept nogil:
+    """Is it 0-0?"""
     return id.ms == 0 and id.seq == 0
 
 cdef inline bint id_increment(StreamId* id) noexcept nogil:
@@ -78,6 +81,7 @@ cdef inline bint id_decrement(StreamId* id) noexcept nogil:
     return True
 
 cdef inline IdItem* id_chunk_items(const IdChunk* chunk) noexcept nogil:
+    """The chunk's items, behind its header; borrowed from it."""
     return <IdItem*>(<char*>chunk + sizeof(IdChunk))
 
 cdef inline IdItem* id_map_at(const IdMap* map, IdPlace place) noexcept nogil:
@@ -94,6 +98,7 @@ cdef inline bint id_map_next(const IdMap* map, IdPlace* place) noexcept nogil:
     return place.chunk < map.chunk_count
 
 cdef inline bint id_map_previous(const IdMap* map, IdPlace* place) noexcept nogil:
+    """On to the preceding item; False, with the place unchanged, at the first one. O(1)."""
     if place.index == 0:
         if place.chunk == 0:
             return False
@@ -103,6 +108,7 @@ cdef inline bint id_map_previous(const IdMap* map, IdPlace* place) noexcept nogi
     return True
 
 cdef void id_map_init(IdMap* map) noexcept nogil
+"""Make an empty map; nothing is allocated yet."""
 cdef void id_map_clear(Heap* heap, IdMap* map) noexcept nogil
 """Free chunks and directory; the map is empty then."""
 cdef bint id_map_seek(const IdMap* map, StreamId id, IdPlace* place_out) noexcept nogil

@@ -21,8 +21,11 @@ ctypedef uint8_t Intset
 cdef Intset* intset_new(Heap* heap) noexcept nogil
 """Empty, 2 bytes a number; never NULL."""
 cdef void intset_free(Heap* heap, Intset* intset) noexcept nogil
+"""Free the block. NULL is allowed."""
 cdef size_t intset_bytes(const Intset* intset) noexcept nogil
+"""The size of the block in bytes. O(1)."""
 cdef uint32_t intset_length(const Intset* intset) noexcept nogil
+"""How many numbers it has. O(1)."""
 cdef bint intset_contains(const Intset* intset, int64_t value) noexcept nogil
 """O(log n)."""
 cdef int64_t intset_get(const Intset* intset, uint32_t index) noexcept nogil

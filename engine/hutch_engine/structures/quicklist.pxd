@@ -40,6 +40,7 @@ cdef inline Listpack* quicklist_pack(const QuicklistItem* item) noexcept nogil:
     return <Listpack*>item.tagged
 
 cdef inline PlainNode* quicklist_plain(const QuicklistItem* item) noexcept nogil:
+    """The one big element of a node that is no listpack; borrowed from it."""
     return <PlainNode*>(item.tagged & ~<size_t>1)
 
 cdef inline Slice quicklist_plain_text(const QuicklistItem* item) noexcept nogil:
@@ -91,6 +92,7 @@ must not change meanwhile."""
 
 # ---- reading
 cdef inline int64_t quicklist_length(const Quicklist* list) noexcept nogil:
+    """How many elements it has. O(1)."""
     return list.end - list.items[list.first].start if list.count else 0
 
 cdef bint quicklist_seek(Quicklist* list, int64_t index, QuicklistCursor* cursor_out) noexcept nogil
@@ -98,10 +100,13 @@ cdef bint quicklist_seek(Quicklist* list, int64_t index, QuicklistCursor* cursor
 cdef bint quicklist_next(QuicklistCursor* cursor) noexcept nogil
 """False, with the cursor unchanged, at the last element. O(1)."""
 cdef bint quicklist_previous(QuicklistCursor* cursor) noexcept nogil
+"""On to the preceding element; False, with the cursor unchanged, at the first one. O(1)."""
 cdef Slice quicklist_text(const QuicklistCursor* cursor, char* scratch) noexcept nogil
 """The element's bytes; the digits of one that is stored as a number go to scratch (INTEGER_TEXT_MAX)."""
 cdef bint quicklist_is_integer(const QuicklistCursor* cursor) noexcept nogil
+"""Is the cursor's element stored as a number?"""
 cdef bint quicklist_is(const QuicklistCursor* cursor, Slice text) noexcept nogil
+"""Does the cursor's element spell `text`? O(its length)."""
 cdef bint quicklist_find(QuicklistCursor* cursor, Slice text, bint backwards, int64_t* limit) noexcept nogil
 """From the cursor's element on, itself included, go to the first that spells text. Each element looked at costs
 one of *limit; False when none is left of either. O(elements)."""
@@ -120,6 +125,8 @@ cdef void quicklist_delete(Heap* heap, Quicklist* list, int64_t index, uint64_t 
 cdef bint quicklist_insert(Heap* heap, Quicklist* list, const QuicklistCursor* cursor, Slice text, bint after) noexcept nogil
 """Next to the cursor's element."""
 cdef bint quicklist_replace(Heap* heap, Quicklist* list, const QuicklistCursor* cursor, Slice text) noexcept nogil
+"""Put another text in the place of the cursor's element; the cursor is not valid afterwards. O(bytes of one node, and nodes
+when it is split)."""
 cdef uint64_t quicklist_remove(Heap* heap, Quicklist* list, Slice text, uint64_t most, bint backwards) noexcept nogil
 """Up to `most` elements that spell text, from one end on; returns how many. O(elements)."""
 cdef uint64_t listpack_remove(Heap* heap, Listpack** pack, Slice text, uint64_t most, bint backwards) noexcept nogil

@@ -55,6 +55,7 @@ cdef inline bint set_has_blocks(Set set) noexcept nogil:
 
 # ---- a member as a block of a table
 cdef inline size_t set_member_bytes(size_t length) noexcept nogil:
+    """How many bytes a member of this length takes as a block, with its LEB128 length."""
     return leb128_bytes(length) + length
 
 cdef inline void set_member_write(void* block, Slice member) noexcept nogil:
@@ -67,6 +68,7 @@ cdef Set set_new(Heap* heap, const HashKey* hash_key, uint8_t form) noexcept nog
 cdef Set set_new_for(Heap* heap, const HashKey* hash_key, Slice first, uint64_t expected, const SetLimits* limits) noexcept nogil
 """Empty, in the form that suits `expected` members like `first`."""
 cdef void set_free(Heap* heap, Set set) noexcept nogil
+"""Free the set whole, with its members. O(n) for a table, else O(1)."""
 cdef bint set_free_some(Heap* heap, Set set, uint64_t steps) noexcept nogil
 """Free about `steps` members of a set that nobody uses any more; False when it is gone altogether."""
 cdef bint set_copy(Heap* heap, Set set, Set* copy_out) noexcept nogil
@@ -115,10 +117,12 @@ cdef uint64_t set_effort(Set set) noexcept nogil
 cdef uint64_t set_memory(Set set, uint64_t samples) noexcept nogil
 """Bytes of it all; a table's members are estimated from `samples` of them (0: all)."""
 cdef bint set_is_resizing(Set set) noexcept nogil
+"""Is it a table whose members are being moved to more or fewer buckets?"""
 cdef void set_check(Set set) noexcept nogil
 """Walk everything and verify the invariants; panics in checks builds."""
 
 cdef inline Set set_of(uint8_t form, void* pointer) noexcept nogil:
+    """The view of an existing set; whoever had the pointer goes on owning it."""
     cdef Set set
     set.form = form
     set.pointer = pointer

@@ -52,6 +52,7 @@ cdef struct TextRange:           # of BYLEX
 cdef SortedSet sorted_set_of(Heap* heap, const HashKey* hash_key, void* pointer, bint packed) noexcept nogil
 """The handle of an existing value; limits 0."""
 cdef uint64_t sorted_set_count(const SortedSet* set) noexcept nogil
+"""How many members it has. O(1)."""
 cdef bint sorted_set_score(const SortedSet* set, Slice member, double* score_out) noexcept nogil
 """False if absent. O(1), packed O(n)."""
 cdef bint sorted_set_at(const SortedSet* set, uint64_t rank, SortedCursor* cursor) noexcept nogil
@@ -59,6 +60,7 @@ cdef bint sorted_set_at(const SortedSet* set, uint64_t rank, SortedCursor* curso
 cdef bint sorted_set_next(SortedCursor* cursor) noexcept nogil
 """On to the following member; False at the end. O(1)."""
 cdef bint sorted_set_previous(SortedCursor* cursor) noexcept nogil
+"""On to the preceding member; False at the beginning. O(1)."""
 
 # ---- ranks
 cdef bint sorted_set_rank(const SortedSet* set, Slice member, bint reverse, uint64_t* rank_out, double* score_out) noexcept nogil
@@ -74,6 +76,7 @@ cdef void sorted_set_new(SortedSet* set, Heap* heap, const HashKey* hash_key, ui
                          uint64_t entries, uint64_t bytes) noexcept nogil
 """Empty, in the form for so many entries of at most so many bytes."""
 cdef void sorted_set_free(SortedSet* set) noexcept nogil
+"""Free the value whole, with its members; the handle has none then. O(n) for a tree."""
 cdef Outcome sorted_set_add(SortedSet* set, Slice member, double score) noexcept nogil
 """A member known to be absent; the form changes where the limits say so. OK or NO_MEMORY (unchanged)."""
 cdef Outcome sorted_set_change(SortedSet* set, Slice member, double score) noexcept nogil
@@ -95,5 +98,6 @@ cdef bint sorted_set_to_pack(SortedSet* set) noexcept nogil
 cdef bint sorted_set_random(const SortedSet* set, Random* random, SortedCursor* cursor) noexcept nogil
 """Stand on a uniformly random member; False when empty."""
 cdef uint64_t sorted_set_memory(const SortedSet* set) noexcept nogil
+"""Bytes of everything. O(1)."""
 cdef size_t sorted_score_text(double score, char* out) noexcept nogil
 """A score as the packed form spells it (DOUBLE_TEXT_MAX bytes)."""

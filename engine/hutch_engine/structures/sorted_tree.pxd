@@ -58,9 +58,11 @@ cdef struct SortedPath:          # a place in the tree; [0] is the leaf. Valid u
     uint32_t height              # of the root
 
 cdef inline double* sorted_node_scores(const SortedNode* node) noexcept nogil:
+    """The node's first column, behind its header: scores. Borrowed from it."""
     return <double*>(<char*>node + sizeof(SortedNode))
 
 cdef inline SortedMember** sorted_node_members(const SortedNode* node) noexcept nogil:
+    """The column behind the scores: in a leaf, pointers to the members' blocks. Borrowed from the node."""
     return <SortedMember**>(<char*>node + sizeof(SortedNode) + 8 * <size_t>node.capacity)
 
 cdef inline Slice sorted_member_bytes(const SortedMember* member) noexcept nogil:
@@ -70,10 +72,12 @@ cdef inline Slice sorted_member_bytes(const SortedMember* member) noexcept nogil
 cdef SortedTree* sorted_tree_new(Heap* heap, const HashKey* hash_key) noexcept nogil
 """Empty; never NULL."""
 cdef void sorted_tree_free(Heap* heap, SortedTree* tree) noexcept nogil
+"""Free the tree whole, with its members. O(n)."""
 cdef bint sorted_tree_free_some(Heap* heap, SortedTree* tree, uint64_t steps) noexcept nogil
 """Free up to some `steps` blocks of it; False when all of it is gone. Nothing else may be done with it
 after the first slice."""
 cdef inline uint64_t sorted_tree_count(const SortedTree* tree) noexcept nogil:
+    """How many members it has. O(1)."""
     return tree.members.halves[0].count + tree.members.halves[1].count
 
 cdef SortedMember* sorted_tree_find(SortedTree* tree, Slice member, uint64_t hash) noexcept nogil
@@ -104,7 +108,9 @@ cdef SortedMember* sorted_tree_at(const SortedTree* tree, uint64_t rank, SortedP
 cdef SortedMember* sorted_tree_next_leaf(SortedPath* path) noexcept nogil
 """From the last member of a leaf to the first of the next; NULL at the end."""
 cdef SortedMember* sorted_tree_previous_leaf(SortedPath* path) noexcept nogil
+"""From the first member of a leaf to the last of the preceding one; borrowed, or NULL at the beginning."""
 cdef void sorted_tree_reserve(SortedTree* tree, uint64_t members) noexcept nogil
+"""So many members may be added: make room in the table. When memory is refused nothing happens, and the table grows later."""
 cdef uint64_t sorted_tree_memory(const SortedTree* tree) noexcept nogil
 """Bytes of everything. O(1)."""
 cdef SortedTree* sorted_tree_copy(Heap* heap, const SortedTree* tree) noexcept nogil
@@ -120,6 +126,7 @@ cdef inline SortedMember* sorted_path_next(SortedPath* path) noexcept nogil:
     return sorted_tree_next_leaf(path)
 
 cdef inline SortedMember* sorted_path_previous(SortedPath* path) noexcept nogil:
+    """The preceding member, borrowed from the tree; NULL at the beginning."""
     if path.indexes[0]:
         path.indexes[0] -= 1
         return sorted_node_members(path.nodes[0])[path.indexes[0]]

@@ -34,6 +34,7 @@ cdef struct StreamTrim:
 cdef Stream* stream_new(Heap* heap) noexcept nogil
 """Empty; never NULL."""
 cdef void stream_free(Heap* heap, Stream* stream) noexcept nogil
+"""Free the stream whole, with its groups. O(blocks, consumers and pending entries)."""
 cdef bint stream_free_some(Heap* heap, Stream* stream, uint64_t steps) noexcept nogil
 """Free about `steps` blocks of it; False when it is gone. Nothing else may be done with it after the first."""
 cdef uint64_t stream_effort(const Stream* stream) noexcept nogil
@@ -41,7 +42,9 @@ cdef uint64_t stream_effort(const Stream* stream) noexcept nogil
 cdef Stream* stream_copy(Heap* heap, const Stream* stream) noexcept nogil
 """NULL when refused."""
 cdef uint64_t stream_memory(const Stream* stream) noexcept nogil
+"""Bytes of everything. O(consumers)."""
 cdef void stream_check(const Stream* stream) noexcept nogil
+"""Walk everything and verify the invariants; panics in checks builds."""
 
 cdef uint64_t stream_trim(Heap* heap, Stream* stream, const StreamTrim* trim) noexcept nogil
 """Delete from the front; how many entries went."""

@@ -45,21 +45,28 @@ cdef struct StreamGroups:
     uint32_t capacity
 
 cdef inline Slice stream_group_name(const StreamGroup* group) noexcept nogil:
+    """The group's name; borrowed from its block."""
     return slice_of(<const char*>group + sizeof(StreamGroup), group.name_length)
 
 cdef inline Slice stream_consumer_name(const StreamConsumer* consumer) noexcept nogil:
+    """The consumer's name; borrowed from its block."""
     return slice_of(<const char*>consumer + sizeof(StreamConsumer), consumer.name_length)
 
 cdef void stream_groups_init(StreamGroups* groups) noexcept nogil
+"""Make it hold no group; nothing is allocated yet."""
 cdef void stream_groups_clear(Heap* heap, StreamGroups* groups) noexcept nogil
+"""Free all groups, with their consumers and all that is pending. O(blocks)."""
 cdef bint stream_groups_clear_some(Heap* heap, StreamGroups* groups, uint64_t* steps) noexcept nogil
 """Free at most *steps blocks, from which they are taken; False when nothing is left."""
 cdef bint stream_groups_copy(Heap* heap, const StreamGroups* groups, StreamGroups* copy_out) noexcept nogil
+"""Make a deep copy, which the caller owns; False, and the copy is empty, when memory was refused. O(consumers and pending
+entries)."""
 cdef uint64_t stream_groups_memory(const StreamGroups* groups) noexcept nogil
 """O(consumers)."""
 cdef uint64_t stream_groups_blocks(const StreamGroups* groups) noexcept nogil
 """How many blocks freeing them touches. O(groups)."""
 cdef void stream_groups_check(const StreamGroups* groups) noexcept nogil
+"""Walk everything and verify the invariants; panics in checks builds."""
 
 cdef StreamGroup* stream_group_find(const StreamGroups* groups, Slice name) noexcept nogil
 """NULL if absent. O(log groups)."""
@@ -68,6 +75,7 @@ cdef StreamGroup* stream_group_add(Heap* heap, StreamGroups* groups, Slice name,
 cdef void stream_group_remove(Heap* heap, StreamGroups* groups, StreamGroup* group) noexcept nogil
 """With its consumers and all that is pending."""
 cdef StreamConsumer* stream_consumer_find(const StreamGroup* group, Slice name) noexcept nogil
+"""The group's consumer of this name, borrowed; NULL if absent. O(log consumers)."""
 cdef StreamConsumer* stream_consumer_add(Heap* heap, StreamGroup* group, Slice name, int64_t now_ms) noexcept nogil
 """A name known to be absent."""
 cdef void stream_consumer_remove(Heap* heap, StreamGroup* group, StreamConsumer* consumer) noexcept nogil

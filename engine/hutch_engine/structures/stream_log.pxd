@@ -71,6 +71,7 @@ cdef struct StreamPairs:         # walks the fields of one entry; must not be co
     char[INTEGER_TEXT_MAX] digits
 
 cdef void stream_log_init(StreamLog* log) noexcept nogil
+"""Make an empty log; nothing is allocated yet."""
 cdef void stream_log_clear(Heap* heap, StreamLog* log) noexcept nogil
 """Free all blocks. O(blocks)."""
 cdef bint stream_log_clear_some(Heap* heap, StreamLog* log, uint64_t* steps) noexcept nogil
@@ -102,6 +103,7 @@ cdef bint stream_log_last(const StreamLog* log, StreamId end, StreamCursor* curs
 cdef bint stream_log_next(StreamCursor* cursor) noexcept nogil
 """On to the following entry; False at the end."""
 cdef bint stream_log_previous(StreamCursor* cursor) noexcept nogil
+"""On to the preceding entry; False at the beginning."""
 cdef bint stream_log_find(const StreamLog* log, StreamId id, StreamCursor* cursor) noexcept nogil
 """Stand on the entry of this ID; False when there is none."""
 cdef void stream_log_delete_at(Heap* heap, StreamLog* log, StreamCursor* cursor) noexcept nogil
@@ -119,6 +121,7 @@ cdef void stream_log_find_first_id(StreamLog* log) noexcept nogil
 """Set first_id anew, after entries were trimmed at the front."""
 
 cdef void stream_pairs(const StreamCursor* cursor, StreamPairs* pairs_out) noexcept nogil
+"""Begin to walk the fields of the entry that the cursor stands on. The log is borrowed: it must not change meanwhile."""
 cdef void stream_pairs_next(StreamPairs* pairs, Slice* name_out, Slice* value_out) noexcept nogil
 """Requires pairs.count. The bytes are borrowed from the log; a value's from `pairs` where it is a number."""
 cdef uint64_t stream_log_memory(const StreamLog* log) noexcept nogil
