@@ -74,12 +74,15 @@ cdef struct Value:
     void* pointer                # other types; and an owned StringValue
 
 cdef inline uint8_t entry_type(const Entry* entry) noexcept nogil:
+    """The type of the value, a TYPE_ number."""
     return entry.kind & 15
 
 cdef inline uint8_t entry_encoding(const Entry* entry) noexcept nogil:
+    """The encoding of the value, whose numbers are its type's own."""
     return entry.kind >> 4
 
 cdef inline bint entry_has_deadline(const Entry* entry) noexcept nogil:
+    """Has the key a deadline, and so a WheelNode in front of its entry?"""
     return entry.flags & ENTRY_HAS_DEADLINE
 
 cdef inline WheelNode* entry_node(const Entry* entry) noexcept nogil:
@@ -87,6 +90,7 @@ cdef inline WheelNode* entry_node(const Entry* entry) noexcept nogil:
     return <WheelNode*>(<char*>entry - ENTRY_DEADLINE_BYTES)
 
 cdef inline Entry* entry_of_node(WheelNode* node) noexcept nogil:
+    """The entry whose deadline this node is: the other way round than entry_node."""
     return <Entry*>(<char*>node + ENTRY_DEADLINE_BYTES)
 
 cdef inline int64_t entry_deadline_ms(const Entry* entry) noexcept nogil:
@@ -113,6 +117,7 @@ cdef inline int64_t entry_integer(const Entry* entry) noexcept nogil:
     return load_i64(entry_value_at(entry))
 
 cdef inline void entry_set_integer(Entry* entry, int64_t value) noexcept nogil:
+    """Write another number over the value, in place. Requires ENTRY_INTEGER."""
     store_i64(entry_value_at(entry), value)
 
 cdef inline void* entry_pointer(const Entry* entry) noexcept nogil:
@@ -130,6 +135,7 @@ cdef inline void entry_set_form(Entry* entry, uint8_t encoding, void* pointer) n
     store_ptr(entry_value_at(entry), pointer)
 
 cdef inline char* string_value_bytes(StringValue* value) noexcept nogil:
+    """Where the bytes of a long string begin; borrowed from the block, which has value.capacity bytes of room there."""
     return <char*>value + sizeof(StringValue)
 
 cdef inline Slice entry_bytes(const Entry* entry, char* scratch) noexcept nogil:
@@ -145,6 +151,7 @@ cdef inline Slice entry_bytes(const Entry* entry, char* scratch) noexcept nogil:
 cdef Value value_of_bytes(Slice bytes) noexcept nogil
 """A string value from bytes a client sent: an integer when it spells one, else a text."""
 cdef Value value_of_integer(int64_t integer) noexcept nogil
+"""A string value that is stored as a number. Nothing is owned."""
 cdef Value value_of_text(Slice bytes) noexcept nogil
 """A string value that is never an integer, even when it looks like one (INCRBYFLOAT)."""
 cdef Value value_of_raw(Slice bytes) noexcept nogil
@@ -173,5 +180,6 @@ cdef void entry_choose_text_encoding(Entry* entry) noexcept nogil
 cdef StringValue* string_value_new(Heap* heap, Slice bytes, size_t capacity) noexcept nogil
 """NULL when refused."""
 cdef void string_value_free(Heap* heap, StringValue* value) noexcept nogil
+"""Free a long string. NULL is allowed."""
 cdef size_t entry_block_bytes(const Entry* entry) noexcept nogil
 """What the entry's own block takes, without a value that lies outside. O(1)."""
