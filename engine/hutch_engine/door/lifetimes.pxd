@@ -14,7 +14,11 @@ cdef enum Started:
     START_FAILED                     # the text says why, or it is empty: no memory, descriptor or thread
 
 cdef Started life_start_listener(Engine* engine, bint any_port, bint portable_poller, char* error_out, size_t error_size) noexcept nogil
+"""Make a listener, bind its sockets and start its thread; the engine owns it. START_FAILED leaves the reason in error_out, or
+an empty text. Waits for the engine's lock; the GIL must not be held."""
 cdef void life_stop_listener(Engine* engine) noexcept nogil
+"""Stop the listener, close its sockets and clients, and free it; without one nothing happens. Waits for its thread; the GIL
+must not be held."""
 cdef bint life_end(Engine* engine) noexcept nogil
 """Stop the listener, end all sessions, free everything but the struct itself, which threads may still come to. Only the first
 call does. False: nothing happened, since a script of this very thread is running. O(keys)"""

@@ -30,6 +30,7 @@ cdef inline void latency_note(Engine* engine, CommandStats* stats, uint64_t elap
 cdef bint latency_begin(Engine* engine, CommandStats* stats) noexcept nogil
 """Make the counters; False when memory was refused: nothing is counted."""
 cdef void latency_halve(CommandStats* stats) noexcept nogil
+"""Halve all of a command's counters, one of which is full; the shares stay nearly the same. O(LATENCY_STEPS)."""
 cdef void latency_clear(Engine* engine) noexcept nogil
 """Forget and free all of them."""
 cdef bint latency_percentile_us(const CommandStats* stats, double percent, double* us_out) noexcept nogil

@@ -154,26 +154,34 @@ cdef void connections_forget_adopted(Listener* listener) noexcept nogil
 cdef void connections_listen_for(Listener* listener, uint32_t interest) noexcept nogil
 """POLL_READ: accept; 0: leave new clients waiting."""
 cdef void connections_accept(Listener* listener, ListeningSocket* where) noexcept nogil
+"""Accept the clients that wait at one socket, Listener.accepts_per_turn at most. When the process has no descriptor left,
+accepting pauses until the next tick."""
 cdef void connections_close(Listener* listener, Connection* connection) noexcept nogil
 """Close it. The struct stays until the turn is over: lists and events may still name it."""
 cdef void connections_free_closed(Listener* listener) noexcept nogil
+"""Free the connections that were closed in this turn, with their sessions and descriptors; those that a list or request still
+names are kept for the next call. O(closed). Takes the lock for a moment."""
 cdef void connections_watch_for(Listener* listener, Connection* connection, uint32_t interest) noexcept nogil
+"""Tell the poller what to wait for at this connection, POLL_ bits, if that has changed. A closed connection is left alone."""
 cdef void connections_resume(Listener* listener, Connection* connection) noexcept nogil
 """Its kept requests may run again, at the beginning of the next turn."""
 cdef void connections_copy_limits(Listener* listener) noexcept nogil
 """What of the configuration is needed without the lock. Requires the lock."""
 
 cdef inline void connections_join_round(Listener* listener, Connection* connection) noexcept nogil:
+    """List the connection among those with something to do under the lock, once. connections_reserve has made the room."""
     if not connection.in_round:
         connection.in_round = True
         listener.round[listener.round_count] = connection
         listener.round_count += 1
 
 cdef inline void connections_hold(Listener* listener, Connection* connection, uint8_t why) noexcept nogil:
+    """Note why the connection's requests wait, a HELD_ value; HELD_NOT ends the waiting. Keeps count of the postponed ones."""
     listener.postponed_count += (why == HELD_POSTPONED) - <int>(connection.held == HELD_POSTPONED)
     connection.held = why
 
 cdef inline void connections_count_bytes(Engine* engine, Connection* connection) noexcept nogil:
+    """Add the bytes that came in to the session's and the engine's counters. Requires the lock."""
     connection.session.bytes_in += connection.received
     engine.statistics.bytes_in += connection.received
     connection.received = 0

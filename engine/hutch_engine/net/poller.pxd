@@ -33,8 +33,12 @@ cdef struct Poller:
 cdef bint poller_init(Poller* poller, bint portable) noexcept nogil
 """False when the system refused descriptors."""
 cdef void poller_clear(Poller* poller) noexcept nogil
+"""Close the poller's own descriptors and free its memory. The sockets it watched are their owners' to close."""
 cdef bint poller_add(Poller* poller, int fd, uint32_t interest, void* owner) noexcept nogil
+"""Watch a descriptor that is not watched yet; `owner` is borrowed and comes back with its events. False when memory was
+refused, or the system declined."""
 cdef bint poller_change(Poller* poller, int fd, uint32_t interest, void* owner) noexcept nogil
+"""Watch a descriptor for something else from now on, with this owner. False when it is not watched. O(1)."""
 cdef void poller_remove(Poller* poller, int fd) noexcept nogil
 """Before the descriptor is closed."""
 cdef int poller_wait(Poller* poller, int timeout_ms) noexcept nogil

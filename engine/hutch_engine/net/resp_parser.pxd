@@ -50,12 +50,18 @@ cdef struct RespParser:
     char[64] error                  # "ERR Protocol error: ..."
 
 cdef void words_init(Words* words, uint64_t* account) noexcept nogil
+"""Make an empty list; nothing is allocated yet. `account` is borrowed and counts the memory of the scratch buffer, or it is
+NULL."""
 cdef void words_clear(Words* words) noexcept nogil
+"""Free the list's memory; it is empty then, and usable."""
 cdef void words_reset(Words* words) noexcept nogil
 """Forget the words. Memory beyond what most batches need is given back."""
 
 cdef void parser_init(RespParser* parser, uint64_t* account) noexcept nogil
+"""Make a parser without a window; nothing is allocated yet. `account` is borrowed and counts the memory of `places`, or it is
+NULL."""
 cdef void parser_clear(RespParser* parser) noexcept nogil
+"""Free the parser's memory and forget the window, which is its owner's to free. The parser is as new then."""
 cdef ParseOutcome parser_next(RespParser* parser, Words* words, const ParseLimits* limits, bint authenticated) noexcept nogil
 """The next request of the window. O(bytes looked at); each byte of a multibulk is looked at once,
 however the bytes arrive. Empty requests ("*0", blank lines) are passed over.

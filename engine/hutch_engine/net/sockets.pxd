@@ -30,13 +30,16 @@ cdef int socket_listen_unix(Slice path, int64_t permissions, int backlog, char* 
 cdef int32_t socket_port(int fd) noexcept nogil
 """The port a TCP socket is bound to."""
 cdef AcceptOutcome socket_accept(int listening_fd, int* fd_out) noexcept nogil
+"""Accept one client of a listening socket; with ACCEPTED, *fd_out is its descriptor, which the caller owns. Never waits."""
 cdef void socket_tune(int fd, int64_t keepalive_seconds) noexcept nogil
 """TCP_NODELAY, and with keepalive_seconds > 0 keep-alive probes at that interval."""
 cdef size_t socket_address(int fd, bint peer, char* text_out) noexcept nogil
 """The address of either end as "ip:port" into ADDRESS_TEXT_MAX bytes; returns its length."""
 cdef bint socket_peer_is_loopback(int fd) noexcept nogil
+"""Does the client sit on this machine: 127.0.0.0/8, ::1 or a Unix socket? True also when it is gone already."""
 cdef ssize_t socket_read(int fd, char* data, size_t length) noexcept nogil
 """Bytes read; 0 at the end of the stream; SOCKET_WAIT or SOCKET_FAILED."""
 cdef ssize_t socket_write(int fd, const char* data, size_t length) noexcept nogil
 """Bytes written, SOCKET_WAIT or SOCKET_FAILED. Raises no SIGPIPE."""
 cdef void socket_close(int fd) noexcept nogil
+"""Close the descriptor."""

@@ -27,6 +27,8 @@ cdef int script_command(lua_State* L, bint raises) noexcept nogil
 cdef int script_may_user_run(lua_State* L) noexcept nogil
 """redis.acl_check_cmd. May raise."""
 cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil
+"""Called by Lua now and then while a script runs: looks at the time and at whether the script is to be stopped, and lets
+others have the lock once it overruns its time. Raises to stop a script."""
 cdef bint script_is_of_this_thread(Engine* engine) noexcept nogil
 """Does one run, and on the caller's own thread (in a signal's handler)?"""
 cdef void script_kill(Session* session, bint of_function) noexcept nogil

@@ -60,6 +60,7 @@ cdef struct Script:                     # of EVAL and SCRIPT LOAD; one heap bloc
     Script* older
 
 cdef inline const char* script_text(const Script* script) noexcept nogil:
+    """The script's text, script.text_length bytes behind the struct; borrowed from it."""
     return <const char*>script + sizeof(Script)
 
 cdef struct Library

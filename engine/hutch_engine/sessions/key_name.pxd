@@ -21,10 +21,12 @@ cdef inline Slice key_name_make(Heap* heap, int32_t database_index, Slice key, c
     return slice_of(name, key.length + 4)
 
 cdef inline void key_name_free(Heap* heap, Slice name, const char* stack) noexcept nogil:
+    """Free a name that key_name_make put on the heap; one on `stack`, or one for which memory was refused, is left alone."""
     if name.data != NULL and name.data != stack:
         heap_free(heap, <void*>name.data, name.length)
 
 cdef inline int32_t key_name_database(Slice name) noexcept nogil:
+    """The index of the database in front of the key."""
     cdef int32_t index
     memcpy(&index, name.data, 4)
     return index

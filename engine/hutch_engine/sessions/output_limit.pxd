@@ -16,6 +16,7 @@ cdef inline const OutputLimit* output_limit_of(const Config* config, uint32_t se
     return &config.output_limits[OUTPUT_PUBSUB if session_flags & (SESSION_SUBSCRIBED | SESSION_EMBEDDED) else OUTPUT_NORMAL]
 
 cdef inline bint output_limit_is_over_hard(const OutputLimit* limit, uint64_t waiting_bytes) noexcept nogil:
+    """Do so many unsent bytes exceed the hard limit? Never without one."""
     return limit.hard_bytes != 0 and waiting_bytes > limit.hard_bytes + OUTPUT_NOT_COUNTED_BYTES
 
 cdef inline bint output_limit_is_over(const OutputLimit* limit, uint64_t waiting_bytes, int64_t now_us, int64_t* soft_since_us) noexcept nogil:

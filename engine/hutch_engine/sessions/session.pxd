@@ -24,9 +24,11 @@ cdef void session_reset(Session* session) noexcept nogil
 cdef void session_resemble(Session* session, const Session* model) noexcept nogil
 """Take over what a connection sets up in the beginning: database, protocol, names, CLIENT NO-TOUCH and NO-EVICT."""
 cdef void session_select(Session* session, int32_t database_index) noexcept nogil
+"""Make this database the session's. The index must be in range."""
 cdef uint64_t session_unread(const Session* session) noexcept nogil
 """Bytes of replies and messages that its client has not taken."""
 cdef uint64_t session_memory(const Session* session) noexcept nogil
+"""About how many bytes the session takes, with its buffers, queue, watches and subscriptions, as CLIENT LIST tells it. O(1)."""
 cdef void session_end_cut_off(Engine* engine) noexcept nogil
 """Engine.pubsub.sweep_wanted: embedded sessions that were cut off at their limit lose their messages and subscriptions now, whenever their
 callers come to learn of it. Not while a topic's subscribers are gone through. O(sessions)"""

@@ -27,6 +27,8 @@ cdef void tracking_remember(Session* session, const Command* command, const Slic
 cdef void tracking_enable(Session* session, uint32_t options, Session* target) noexcept nogil
 """`target`: whom the messages go to, NULL for the session itself. Prefixes are subscribed to by the caller."""
 cdef void tracking_disable(Session* session) noexcept nogil
+"""End the session's CLIENT TRACKING: its keys, prefixes and target are forgotten. Without tracking nothing happens. O(its keys
+and prefixes)."""
 cdef bint tracking_limit(Engine* engine) noexcept nogil
 """tracking-table-max-keys: tell of random keys while more are tracked than allowed. A bounded number; True: call again."""
 cdef void tracking_broadcast(Engine* engine) noexcept nogil

@@ -48,6 +48,7 @@ cdef Blocked* waiting_end(Session* session) noexcept nogil
 """The session stands in no queue and in no wheel any more. What it waited with is returned: the caller frees it, with
 waiting_free. O(keys)"""
 cdef void waiting_free(Engine* engine, Blocked* blocked) noexcept nogil
+"""Free what waiting_end returned. Not NULL."""
 cdef void waiting_forget(Session* session) noexcept nogil
 """It waits no more, and gets no reply: interrupted, disconnected. A session that does not wait is left alone."""
 cdef Slice waiting_key_name(const BlockedKey* key) noexcept nogil

@@ -6,6 +6,7 @@ from hutch_engine.state.engine cimport Engine, Session
 cdef bint session_watch(Session* session, int32_t database_index, Slice key) noexcept nogil
 """False when memory was refused. Watching twice is watching once."""
 cdef void session_unwatch(Session* session) noexcept nogil
+"""Forget all keys that the session watches. O(their number)."""
 cdef bint session_watches_expired(Session* session) noexcept nogil
 """Has a watched key reached its deadline without anybody having noticed?"""
 cdef void watch_touch(Engine* engine, int32_t database_index, Slice key) noexcept nogil

@@ -354,9 +354,11 @@ cdef struct Engine:
     Replication replication
 
 cdef inline Session* session_of(Call* call) noexcept nogil:
+    """The session whose call this is; borrowed."""
     return <Session*>call.session
 
 cdef inline Engine* engine_of(Call* call) noexcept nogil:
+    """The engine in which the call runs; borrowed."""
     return (<Session*>call.session).engine
 
 cdef void engine_wake_housekeeping(Engine* engine) noexcept nogil
