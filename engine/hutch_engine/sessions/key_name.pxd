@@ -9,7 +9,8 @@ cdef enum:
     KEY_NAME_STACK_BYTES = 256           # names up to here are put together without an allocation
 
 cdef inline Slice key_name_make(Heap* heap, int32_t database_index, Slice key, char* stack) noexcept nogil:
-    """On `stack` (KEY_NAME_STACK_BYTES) when short, else on the heap; to be freed in any case. data NULL: memory was refused."""
+    """Put the name of a key together, a copy: on `stack` (KEY_NAME_STACK_BYTES of the caller's) when it is short, else on the
+    heap. key_name_free must follow in any case. data is NULL when memory was refused. O(length)."""
     cdef char* name = stack
     if key.length + 4 > KEY_NAME_STACK_BYTES:
         name = <char*>heap_try_alloc(heap, key.length + 4)
@@ -32,5 +33,5 @@ cdef inline int32_t key_name_database(Slice name) noexcept nogil:
     return index
 
 cdef inline Slice key_name_key(Slice name) noexcept nogil:
-    """Borrowed from the name."""
+    """The key behind the database's index; borrowed from the name."""
     return slice_of(name.data + 4, name.length - 4)

@@ -4,5 +4,5 @@ from hutch_engine.keyspace.keyspace cimport Effect
 from hutch_engine.state.engine cimport Engine
 
 cdef void keyspace_events_publish(Engine* engine, const Effect* effect, Slice key) noexcept nogil
-"""Publish an EFFECT_EVENT to __keyspace@N__:key and __keyevent@N__:event, as far as these are wanted. When memory is refused, the message is
-lost. O(who hears of it)"""
+"""Publish an EFFECT_EVENT to __keyspace@N__:key and __keyevent@N__:event, as far as these are wanted. When memory is refused,
+the message is lost. O(those who receive it, and patterns)."""
