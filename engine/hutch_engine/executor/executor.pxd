@@ -14,8 +14,8 @@ cdef enum Executed:
     EXECUTE_BLOCKED = 2          # the session waits; a reply will be written when it is served
 
 cdef Executed execute(Session* session, Slice* argv, size_t argc) noexcept nogil
-"""Look up, admit, run, do what follows. Requires the engine's lock. The reply is appended to
-session.reply; session.flags may ask for closing afterwards."""
+"""Look a command up, admit it, run it and do what follows. The words are borrowed until it returns. The reply is appended to
+session.reply; session.flags may ask for closing afterwards. Requires the engine's lock."""
 cdef Executed execute_known(Session* session, const Command* command, Slice* argv, size_t argc,
                             bint hashed, uint64_t key_hash) noexcept nogil
 """The same for callers who already looked up the command (NULL = unknown; containers: resolved to the
