@@ -19,9 +19,9 @@ A command that would be half done if it were refused in the middle has what it n
 space that is held for nothing else and given back when the system refuses. Blocks drawn from the reserve are of few sizes,
 powers of two, so that a slab of each is all that can be lost to them.
 
-`used_bytes` is exact: the sum of the rounded sizes of all live blocks. Counters of memory that lives outside (client buffers) are kept by their owners, atomically.
-In the checks and sanitize builds every block is a malloc of its own with its size in front, so that
-the sanitizer sees each border and a wrong size at `heap_free` is caught.
+`used_bytes` is exact: the sum of the rounded sizes of all live blocks. Counters of memory that lives outside (client buffers)
+are kept by their owners, atomically. In the checks and sanitize builds every block is a malloc of its own with its size in
+front, so that the sanitizer sees each border and a wrong size at `heap_free` is caught.
 
 Small blocks are 8-byte aligned. Valkey's and Redis's `used_memory` count allocator size classes too.
 """

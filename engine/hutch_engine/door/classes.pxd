@@ -45,4 +45,5 @@ cdef class CompiledClient:
     cdef int _hot_decide(self) except -1
 
 cdef int looked_set(Looked* looked, tuple kinds, tuple numbers) except -1
-"""These three classes were found in order; the numbers are those that `class_number` gave before. `kinds` must outlive `looked`."""
+"""Note that these three classes were found in order, with the numbers that `class_number` gave before. `kinds` must outlive
+`looked`."""

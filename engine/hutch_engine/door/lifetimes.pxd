@@ -1,8 +1,8 @@
 """The life of an engine: its listener comes and goes, it ends. No Python, no GIL; any thread, without the engine's lock.
 
 Who is in the middle of something while others have the lock is known to the end: the listener and housekeeping are
-joined, scripts are stopped and waited for (Engine.scripts.busy), and so are threads that bring a listener up or down (Engine.amid).
-Whoever else comes back to the lock looks at Engine.closed first.
+joined, scripts are stopped and waited for (Engine.scripts.busy), and so are threads that bring a listener up or down
+(Engine.amid). Whoever else comes back to the lock looks at Engine.closed first.
 """
 from libc.stddef cimport size_t
 from hutch_engine.state.engine cimport Engine

@@ -1,8 +1,9 @@
 """May a command run? All that is asked before one runs, in one place, for whoever sends it.
 
 `admission_judge` asks in Redis's order: is it known, has it the right number of words, may this client send it, in this
-state of the server, and is there memory? What differs between the ways in is data (Way, and the limits of a script). Who asked says what
-becomes of the verdict: a client gets Redis's error (`admission_refuse`), a script its own texts, EXEC an element of its reply.
+state of the server, and is there memory? What differs between the ways in is data (Way, and the limits of a script). Who asked
+says what becomes of the verdict: a client gets Redis's error (`admission_refuse`), a script its own texts, EXEC an element of
+its reply.
 
 In everyday use nothing of it concerns a command: `admission_is_plain` sees that with a few comparisons.
 Everything here requires the engine's lock.

@@ -1,7 +1,8 @@
 """The one way in: a command of a client (a socket, a Python call) is admitted, run, and what follows is done.
 
-EXEC (executor/transactions), scripts (scripting/script_run), waiting commands (executor/serving) and compiled methods (door/hot) bring
-commands of their own kind, through the same three places: executor/admission, executor/run, executor/aftermath.
+EXEC (executor/transactions), scripts (scripting/script_run), waiting commands (executor/serving) and compiled methods
+(door/hot) bring commands of their own kind, through the same three places: executor/admission, executor/run,
+executor/aftermath.
 """
 from libc.stdint cimport uint64_t
 from hutch_engine.base.slice cimport Slice

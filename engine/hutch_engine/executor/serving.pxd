@@ -1,9 +1,9 @@
 """Answering those who wait (sessions/waiting): when a key is ready, when their time is over, when somebody says so.
 
-When a key appears (keyspace_ready: a new key, whoever made it, or a value put over another), the commands of those that wait for its type
-are run again from their beginning, the first to come first, as long as there is something to take. That is all of the rules: a BLMOVE that
-makes its target ready comes to its own readers the same way, and a key that has the wrong type by now answers as it does to any command.
-A transaction's or script's pushes are served when it is over. Requires the engine's lock.
+When a key appears (keyspace_ready: a new key, whoever made it, or a value put over another), the commands of those that wait
+for its type are run again from their beginning, the first to come first, as long as there is something to take. That is all of
+the rules: a BLMOVE that makes its target ready comes to its own readers the same way, and a key that has the wrong type by now
+answers as it does to any command. A transaction's or script's pushes are served when it is over. Requires the engine's lock.
 """
 from libc.stdint cimport int64_t
 from hutch_engine.state.engine cimport Engine, Session

@@ -90,7 +90,8 @@ cdef struct Listener:
     Poller poller
     ListeningSocket[LISTENER_SOCKETS_MAX] sockets
     uint32_t socket_count
-    ListeningSocket[LISTENER_SOCKETS_MAX] adopted   # with LISTENER_ADOPTS, under the engine's lock: all TCP sockets it is to have ...
+    # With LISTENER_ADOPTS, under the engine's lock: all TCP sockets it is to have ...
+    ListeningSocket[LISTENER_SOCKETS_MAX] adopted
     uint32_t adopted_count              # ... those that it keeps among them
     bint any_port                       # set before listener_open: take a free TCP port, whatever config.port says
     char[112] unix_path                 # of the bound Unix socket, for its removal; "" = none

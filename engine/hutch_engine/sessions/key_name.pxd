@@ -1,5 +1,5 @@
-"""A key of one of the databases as one run of bytes, for the tables of watched keys and of keys that are waited for: four bytes of
-database index, then the key."""
+"""A key of one of the databases as one run of bytes, for the tables of watched keys and of keys that are waited for: four bytes
+of database index, then the key."""
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy
 from hutch_engine.base.memory cimport Heap, heap_free, heap_try_alloc

@@ -1,4 +1,5 @@
-"""Keyspace notifications: the messages that a change sends to its channels (notify-keyspace-events). Requires the engine's lock."""
+"""Keyspace notifications: the messages that a change sends to its channels (notify-keyspace-events). Requires the engine's
+lock."""
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.keyspace.keyspace cimport Effect
 from hutch_engine.state.engine cimport Engine

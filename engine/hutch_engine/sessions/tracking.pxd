@@ -1,7 +1,7 @@
 """What others are told about changes: keyspace notifications, and the invalidation messages of CLIENT TRACKING.
 
-Commands record effects (keyspace/keyspace.pxd). effects_announce (executor/effects) tells those who asked: after every command, also of a
-transaction, so that messages come in the order of what happened. The keys that tracking sessions have read, and the
+Commands record effects (keyspace/keyspace.pxd). effects_announce (executor/effects) tells those who asked: after every command,
+also of a transaction, so that messages come in the order of what happened. The keys that tracking sessions have read, and the
 prefixes they gave, are topics of sessions/pubsub.
 """
 from libc.stddef cimport size_t

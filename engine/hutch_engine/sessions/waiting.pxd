@@ -3,8 +3,8 @@
     Engine.waiting.keys    table: database and key -> BlockedKey, the queue of its Waiters, first come first
     Blocked           one a waiting session: its words, its place in the wheel, its Waiters, one a key
 
-A BlockedKey exists while somebody waits for it. Those that became ready are chained from Engine.waiting.ready_first on, and served by
-executor/serving. Everything here requires the engine's lock.
+A BlockedKey exists while somebody waits for it. Those that became ready are chained from Engine.waiting.ready_first on, and
+served by executor/serving. Everything here requires the engine's lock.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from hutch_engine.base.slice cimport Slice

@@ -1,5 +1,5 @@
-"""Telling a session, in whatever thread it is read, that there is something for it: the listener's list of sockets to look at, the signal
-and the bell of embedded callers. Everything requires the engine's lock."""
+"""Telling a session, in whatever thread it is read, that there is something for it: the listener's list of sockets to look at,
+the signal and the bell of embedded callers. Everything requires the engine's lock."""
 from hutch_engine.base.bell cimport Bell
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.state.engine cimport Session

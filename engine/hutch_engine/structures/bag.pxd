@@ -1,6 +1,7 @@
 """A bag: a set of members that lives for one command (SUNION, SDIFF), for the least work a member.
 
-Members that lie in a set as a table wants them (set_has_blocks) are borrowed where they are; others are laid behind each other in pieces of memory that go all at once. The sets must not change meanwhile.
+Members that lie in a set as a table wants them (set_has_blocks) are borrowed where they are; others are laid behind each other
+in pieces of memory that go all at once. The sets must not change meanwhile.
 """
 from libc.stdint cimport uint64_t
 from hutch_engine.base.hash cimport HashKey
