@@ -93,17 +93,18 @@ cdef void* heap_try_zeroed(Heap* heap, size_t count, size_t size) noexcept nogil
 cdef void* heap_spare_zeroed(Heap* heap, size_t count, size_t size) noexcept nogil
 """The same for what can be done without: promises are not drawn upon."""
 cdef void* heap_try_resize(Heap* heap, void* block, size_t old_size, size_t new_size) noexcept nogil
-"""realloc; on NULL the old block is untouched."""
+"""Give the block another size, as realloc does: its new address, or NULL, in which case the old block is untouched. O(bytes)
+when it is moved."""
 cdef void* heap_shrink(Heap* heap, void* block, size_t old_size, size_t new_size) noexcept nogil
 """A smaller block with the same beginning; never NULL, since what was behind it is given up already."""
 cdef void heap_free(Heap* heap, void* block, size_t size) noexcept nogil
-"""`size` is what was asked for. NULL is allowed."""
+"""Free a block; `size` is what was asked for. NULL is allowed."""
 cdef void heap_decommit(Heap* heap, void* block, size_t size, size_t start, size_t end) noexcept nogil
 """The bytes [start, end) of a large block are no longer needed: their pages may go back early."""
 cdef void heap_purge(Heap* heap) noexcept nogil
 """Give the pages of all free slabs back to the system, those kept warm too. O(free slabs)."""
 cdef size_t heap_block_bytes(size_t size) noexcept nogil
-"""What a block of `size` bytes really takes."""
+"""How many bytes a block that is asked for with `size` really takes."""
 
 cdef inline bint heap_is_short(const Heap* heap) noexcept nogil:
     """Is part of the reserve used up, so that writes are to be refused until heap_mend has made it whole again?"""
@@ -130,7 +131,7 @@ cdef inline bint heap_promise(Heap* heap, size_t bytes) noexcept nogil:
 cdef void heap_settle_promise(Heap* heap) noexcept nogil
 """The slow half of heap_promise_end: gives back what exceeds the usual ballast, and looks whether the heap is short."""
 cdef inline void heap_promise_end(Heap* heap) noexcept nogil:
-    """Whether or not the promise was given."""
+    """End a promise, whether or not it was given."""
     heap.promised = False
     if heap.ballast_bytes != HEAP_BALLAST_BYTES or heap.ballast == NULL or heap_is_short(heap):
         heap_settle_promise(heap)

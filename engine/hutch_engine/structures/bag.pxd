@@ -29,7 +29,7 @@ cdef void bag_clear(Bag* bag) noexcept nogil
 cdef Outcome bag_add(Bag* bag, Slice member, bint in_table) noexcept nogil
 """OK, EXISTS or NO_MEMORY. in_table: `member` is what set_each says of a set with set_has_blocks."""
 cdef bint bag_remove(Bag* bag, Slice member) noexcept nogil
-"""Was it there?"""
+"""Remove a member; was it there? O(its length)."""
 cdef uint64_t bag_length(const Bag* bag) noexcept nogil
 """How many members it has. O(1)."""
 cdef bint bag_each(Bag* bag, SetVisitor visit, void* context) noexcept nogil

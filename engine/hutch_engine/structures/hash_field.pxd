@@ -65,7 +65,7 @@ cdef inline void field_write_value(char* at, Slice value) noexcept nogil:
 
 
 cdef inline char* field_new(Heap* heap, Slice name, Slice value, bint with_deadline) noexcept nogil:
-    """NULL when refused."""
+    """Make a field's block, with copies of name and value; NULL when refused. O(bytes)."""
     cdef char* field = <char*>heap_try_alloc(heap, field_block_bytes(name.length, value.length, with_deadline))
     cdef char* at
     if unlikely(field == NULL):

@@ -44,7 +44,7 @@ cdef struct IdPlace:                 # valid until the map changes
     uint32_t index
 
 cdef size_t id_text(StreamId id, char* out) noexcept nogil
-"""ms-seq; ID_TEXT_MAX bytes at `out`, no terminator. Returns how many."""
+"""Write an ID as "ms-seq" to `out`, which has room for ID_TEXT_MAX bytes, no terminator. Returns how many bytes."""
 
 cdef inline int id_compare(StreamId a, StreamId b) noexcept nogil:
     """Negative, 0 or positive, as `a` is lower than `b`, the same, or higher."""
@@ -64,7 +64,7 @@ cdef inline bint id_is_zero(StreamId id) noexcept nogil:
     return id.ms == 0 and id.seq == 0
 
 cdef inline bint id_increment(StreamId* id) noexcept nogil:
-    """False, and 0-0, behind the last ID there is."""
+    """Go on to the next higher ID; False, and 0-0, behind the last ID there is."""
     id.seq += 1
     if id.seq == 0:
         id.ms += 1
@@ -72,7 +72,7 @@ cdef inline bint id_increment(StreamId* id) noexcept nogil:
     return True
 
 cdef inline bint id_decrement(StreamId* id) noexcept nogil:
-    """False, and the last ID there is, before 0-0."""
+    """Go back to the next lower ID; False, and the last ID there is, before 0-0."""
     if id.seq == 0:
         id.ms -= 1
         id.seq = UINT64_MAX
@@ -112,15 +112,15 @@ cdef void id_map_init(IdMap* map) noexcept nogil
 cdef void id_map_clear(Heap* heap, IdMap* map) noexcept nogil
 """Free chunks and directory; the map is empty then."""
 cdef bint id_map_seek(const IdMap* map, StreamId id, IdPlace* place_out) noexcept nogil
-"""The first item with this ID or a later one; False when there is none. O(log n), O(1) behind the last."""
+"""Stand on the first item with this ID or a later one; False when there is none. O(log n), O(1) behind the last."""
 cdef bint id_map_seek_last(const IdMap* map, StreamId id, IdPlace* place_out) noexcept nogil
-"""The last item with this ID or an earlier one."""
+"""Stand on the last item with this ID or an earlier one; False when there is none. O(log n)."""
 cdef bint id_map_end(const IdMap* map, IdPlace* place_out) noexcept nogil
-"""The last item; False when empty."""
+"""Stand on the last item; False when the map is empty. O(1)."""
 cdef void* id_map_get(const IdMap* map, StreamId id) noexcept nogil
-"""The value, or NULL."""
+"""The value of this ID, or NULL if absent. O(log n)."""
 cdef bint id_map_put(Heap* heap, IdMap* map, StreamId id, void* value) noexcept nogil
-"""An ID known to be absent. False when memory for a longer directory was refused (nothing changed)."""
+"""Add a value under an ID known to be absent. False when memory was refused (nothing changed). O(log n), O(1) behind the last."""
 cdef void* id_map_remove_at(Heap* heap, IdMap* map, IdPlace place) noexcept nogil
 """Take an item out; its value. The place then is that of the following item, or of none if it was the last
 of its chunk: seek again."""

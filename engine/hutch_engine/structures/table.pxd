@@ -73,7 +73,7 @@ cdef void table_remove(Table* table, TableSlot slot, uint64_t hash) noexcept nog
 """Take the entry at `slot` (found with this hash) out. Fills the hole from the end of the chain, may
 start shrinking, moves a bounded number of buckets."""
 cdef void table_replace(Table* table, TableSlot slot, void* entry) noexcept nogil
-"""The same key's entry has a new address."""
+"""Put another address into the slot: the same key's entry has moved."""
 cdef bint table_reserve(Table* table, uint64_t entries) noexcept nogil
 """Start growing for so many entries at once; an empty table has the room at once. False, and nothing is
 changed, when memory was refused, resizing is not allowed now, or a resize to less is under way (the
@@ -102,7 +102,7 @@ cdef void table_prefetch_bucket(const Table* table, uint64_t hash) noexcept nogi
 cdef void table_prefetch_entries(const Table* table, uint64_t hash) noexcept nogil
 """Prefetch the entries whose fingerprint fits (their bucket should be in the cache by now)."""
 cdef uint64_t table_memory(const Table* table) noexcept nogil
-"""Bytes of the bucket arrays and children."""
+"""How many bytes the bucket arrays and child buckets take. O(1)."""
 cdef uint64_t table_buckets(const Table* table) noexcept nogil
 """How many buckets both arrays have together, child buckets left out. O(1)."""
 cdef void table_check(Table* table) noexcept nogil
