@@ -75,7 +75,7 @@ cdef bint call_integer(Call* call, size_t index, int64_t* value_out) noexcept no
 cdef bint call_integer_or(Call* call, size_t index, int64_t* value_out, const char* error) noexcept nogil
 """As call_integer, with the caller's own error text (its code in front)."""
 cdef bint call_double(Call* call, size_t index, double* value_out) noexcept nogil
-"""... "ERR value is not a valid float"."""
+"""Read argv[index] as a floating-point number; else "ERR value is not a valid float" is written, and the answer is False."""
 cdef bint call_timeout(Call* call, size_t index, int64_t* deadline_ms_out) noexcept nogil
 """argv[index] as a time-out in seconds, which becomes a Unix time in ms, 0 for ever; else the error is written."""
 cdef bint call_deadline(Call* call, int64_t wait_ms, int64_t* deadline_ms_out) noexcept nogil

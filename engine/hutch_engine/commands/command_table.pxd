@@ -38,13 +38,14 @@ cdef const Command* command_resolve(const Slice* argv, size_t argc) noexcept nog
 """The command or subcommand that these words name, borrowed from the table, or NULL."""
 
 cdef const char* command_acl_category_name(uint32_t bit) noexcept nogil
-""""keyspace" for bit 0 and so on, in the order of ACL CAT, as static text; NULL past the last."""
+"""The name of the category of this bit, in the order of ACL CAT ("keyspace" for bit 0), as static text; NULL past the last."""
 
 cdef uint64_t command_acl_category(Slice name) noexcept nogil
 """The ACL_* bit of a category named without @, in any case; 0 for none."""
 
 cdef const char* command_key_flag_name(uint32_t bit) noexcept nogil
-""""RO" for bit 0 of KeySpec.flags and so on, as COMMAND GETKEYSANDFLAGS writes them, as static text; NULL past the last."""
+"""The name of this bit of KeySpec.flags as COMMAND GETKEYSANDFLAGS writes it ("RO" for bit 0), as static text; NULL past the
+last."""
 
 cdef void command_table_set_handler(uint32_t id, void* handler) noexcept nogil
 """Put a command's handler into the table. For command_handlers alone, while it is imported."""

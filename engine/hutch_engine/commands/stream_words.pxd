@@ -10,21 +10,23 @@ from hutch_engine.structures.stream_log cimport StreamCursor
 
 # ---- IDs
 cdef Slice c_string(Slice text) noexcept nogil
-"""Up to its first NUL: so Redis reads IDs, and prints names."""
+"""The text up to its first NUL, borrowed: so Redis reads IDs, and prints names."""
 cdef void reply_id(Reply* reply, StreamId id) noexcept nogil
 """Write an ID as a bulk string, "ms-seq"."""
 cdef bint id_parse(Slice text, uint64_t missing_seq, StreamId* id_out) noexcept nogil
-"""ms or ms-seq."""
+"""Read an ID, "ms" (then `missing_seq` is its second part) or "ms-seq"; False when it is none."""
 cdef bint id_parse_new(Slice text, StreamId* id_out, bint* seq_given_out) noexcept nogil
-"""The same, and ms-*."""
+"""Read an ID for a new entry, "ms", "ms-seq" or "ms-*"; *seq_given_out tells whether the second part was given. False when it
+is none."""
 cdef void error_id(Call* call) noexcept nogil
 """Write the reply "ERR Invalid stream ID specified as stream command argument"."""
 cdef bint call_id(Call* call, size_t index, uint64_t missing_seq, StreamId* id_out) noexcept nogil
-"""argv[index]; False after an error."""
+"""Read argv[index] as an ID; False after the error was written."""
 cdef bint call_id_or_end(Call* call, size_t index, StreamId* id_out) noexcept nogil
-"""Also "-" and "+", the lowest and the highest."""
+"""Read argv[index] as an ID, or as "-" or "+", the lowest and the highest; False after the error was written."""
 cdef bint call_range_start(Call* call, size_t index, StreamId* id_out) noexcept nogil
-"""Also "-", "+" and "(id": the ID a range begins with. False after an error."""
+"""Read argv[index] as the ID a range begins with: an ID, "-", "+" or "(id", which stands for the ID behind it. False after an
+error was written."""
 cdef bint call_range_end(Call* call, size_t index, StreamId* id_out) noexcept nogil
 """Read argv[index] as the ID a range ends with: an ID, "-", "+" or "(id", which stands for the ID before it. False after an
 error was written."""

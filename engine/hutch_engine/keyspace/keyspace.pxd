@@ -142,7 +142,7 @@ cdef struct Keyspace:
     uint32_t chores              # CHORE_ bits: new work for housekeeping
 
 cdef inline void keyspace_guarded(const Keyspace* keyspace) noexcept nogil:
-    """The caller holds the lock (builds with checks)."""
+    """In builds with checks, verify that the caller holds the lock."""
     if HUTCH_CHECKS:
         invariant(keyspace.guard == NULL or lock_is_mine(keyspace.guard), b"the keyspace is used without its lock")
 cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* random, int32_t database_count) noexcept nogil
@@ -181,11 +181,11 @@ cdef inline uint64_t keyspace_hash(const Keyspace* keyspace, Slice key) noexcept
 cdef void keyspace_touch_access(Keyspace* keyspace, Entry* entry) noexcept nogil
 """Note that the entry was used now: its LRU time, or under an LFU policy its counter."""
 cdef uint32_t keyspace_first_access(Keyspace* keyspace) noexcept nogil
-"""The `access` of an entry that is made now."""
+"""What the `access` field of an entry that is made now is to be."""
 cdef uint32_t entry_idle_seconds(Keyspace* keyspace, const Entry* entry) noexcept nogil
 """For how many seconds nobody has used the entry. Requires that the policy is no LFU one."""
 cdef uint32_t entry_frequency(Keyspace* keyspace, const Entry* entry) noexcept nogil
-"""LFU counter, decayed to now."""
+"""The entry's LFU counter, lowered for the time without access."""
 
 # ---- how large values are
 cdef inline uint8_t size_class(uint8_t type, uint64_t size) noexcept nogil:
@@ -245,7 +245,7 @@ the answer is the same, and nobody waits."""
 cdef bint keyspace_delete_key(Keyspace* keyspace, Database* database, Slice key, bint lazy) noexcept nogil
 """Find and delete, a due key counting as absent (it expires). Records nothing else."""
 cdef void keyspace_dispose(Keyspace* keyspace, uint8_t type, uint8_t encoding, void* pointer, bint lazy) noexcept nogil
-"""Free a value that belongs to no entry any more."""
+"""Free a value that belongs to no entry any more. What takes many steps is left to housekeeping."""
 cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) noexcept nogil
 """Empty a database; returns how many keys went. Watchers hear of it by keyspace_touch_all before."""
 cdef void keyspace_swap(Keyspace* keyspace, int32_t first, int32_t second) noexcept nogil

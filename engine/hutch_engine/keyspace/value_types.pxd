@@ -25,7 +25,7 @@ cdef int value_type_named(Slice name) noexcept nogil
 """The number of the type that TYPE calls so, in any case of letters; TYPE_NONE if there is none."""
 
 cdef inline const char* type_name(uint8_t type) noexcept nogil:
-    """"none" of TYPE_NONE."""
+    """The type's name as TYPE tells it ("none" for TYPE_NONE); static text."""
     return value_types[type].name
 
 cdef inline const char* encoding_name(const Entry* entry) noexcept nogil:
