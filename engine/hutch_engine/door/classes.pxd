@@ -20,7 +20,8 @@ cdef extern from *:
     unsigned int number_of_class_of "hutch_number_of_class_of"(object value) noexcept
     unsigned int number_of_class "hutch_number_of_class"(PyObject* kind) noexcept
 
-cdef struct Looked:                  # at an object's class and two more, and found in order. All zero: not in order, or not looked
+# An object's class and two more, that were looked at and found in order. All zero: not in order, or not looked at.
+cdef struct Looked:
     uint64_t own                     # the number, and one: what is not in order has none that fits
     PyObject* pool                   # class, borrowed
     uint64_t pool_number
