@@ -1,5 +1,6 @@
 """The house keeps its floors: imports only go down, within a room, too; no core function can touch Python; the door calls functions and
-does not reach into structures; what points to functions is listed; files stay short; a name tells where it is defined.
+does not reach into structures; what points to functions is listed; files stay short; a name tells where it is defined,
+and a docstring what it does.
 
 Read from the sources, so that a mistake shows before anything is built. (The compiler proves that a `nogil`
 function touches no Python; that the words are there is for us to see.) Each check is tried out on a small text that must fail.
@@ -12,7 +13,7 @@ import pytest
 
 from kit.engine_sources import (
     ENGINE, PACKAGE, careless_signatures, declared_names, function_pointers, hidden_function_pointers, homeless_names, imports_in, module_of,
-    overlong, pointer_types, python_in, reaches, room_of, signatures, sources, upward_imports)
+    overlong, pointer_types, python_in, reaches, room_of, signatures, sources, undocumented, upward_imports)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -350,6 +351,30 @@ def test_a_homeless_name_is_seen():
 def test_stubs_import_what_there_is(stub):
     for module in re.findall(r"^from \.(\w+) import", stub.read_text(), re.MULTILINE):
         assert (stub.parent / f"{module}.pyx").exists() or (stub.parent / f"{module}.pyi").exists(), module
+
+
+# ---- docstrings
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.suffix == ".pxd" and path.stem != "lua_api"], ids=short)
+def test_declared_functions_are_documented(path):
+    """A .pxd is what readers of other files see of a module. Lua's own functions are described in Lua's manual."""
+    assert undocumented(TEXTS[path]) == []
+
+
+@pytest.mark.parametrize("text, found", (
+    ("cdef int a(int b) noexcept nogil\n", ["a"]), ("cdef int a(int b) noexcept nogil", ["a"]),
+    ("cdef int a() noexcept nogil\ncdef int b() noexcept nogil\n\"\"\"What b does.\"\"\"\n", ["a"]),
+    ("cdef int a() noexcept nogil    # what it does\n", ["a"]), ("cdef int a() noexcept nogil\n    # What it does.\n", ["a"]),
+    ("cdef int a() noexcept nogil\n\n\"\"\"Of something else.\"\"\"\n", ["a"]),
+    ("cdef int a(int b,\n           int c) noexcept nogil\n# ----\n", ["a"]),
+    ("cdef int a(int b,\n           int c) except -1\n\"\"\"What it does.\"\"\"\n", []),
+    ("cdef inline int a() noexcept nogil:\n    return 1\n", ["a"]),
+    ("cdef inline int a() noexcept nogil:\n    # Not a docstring.\n    return 1\n", ["a"]),
+    ("cdef inline int a(\n        int b) noexcept nogil:    # why\n    \"\"\"What it does:\n    cdef int b()\n    \"\"\"\n    return 1\n", []),
+    ("cdef void cmd_get(Call* call) noexcept nogil\n", []), ("cdef struct A:\n    int a\ncdef enum:\n    B = 1    # f(x)\n", []),
+    ("cdef extern from 'x.h':\n    int a(int b) noexcept nogil\n", []), ("ctypedef int (*A)(int b) noexcept nogil\n", [])))
+def test_an_undocumented_function_is_seen(text, found):
+    assert undocumented(text) == found
 
 
 # ---- sizes

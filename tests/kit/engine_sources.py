@@ -83,6 +83,27 @@ def declared_names(text):
     return [re.search(r"(\w+)\(", line)[1] for line in signatures(text)]
 
 
+def undocumented(text):
+    """Names of the functions that a .pxd declares or defines at module level without a docstring right below. A command's handler is
+    described by its entry in the table of commands."""
+    said, code, found, number = text.split("\n"), code_of(text).split("\n"), [], 0
+    while number < len(code):
+        first = number
+        number += 1
+        if not code[first].startswith(("cdef ", "cpdef ")):
+            continue
+        line = code[first]
+        while line.count("(") > line.count(")") and number < len(code):
+            line += " " + code[number].strip()
+            number += 1
+        names = [re.search(r"(\w+)\(", signature)[1] for signature in signatures(line)]
+        below = said[number] if number < len(said) else ""
+        if line.rstrip().endswith(":"):
+            below = below.strip()
+        found += [name for name in names if not name.startswith("cmd_") and not below.startswith('"""')]
+    return found
+
+
 # -- function pointers ----------------------------------------------------------------------------------------
 
 def pointer_types(texts):

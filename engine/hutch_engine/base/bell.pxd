@@ -24,12 +24,15 @@ cdef struct Bell:
     size_t capacity
 
 cdef Bell* bell_new(bint portable) noexcept nogil
-"""Held once. NULL when the system refused a descriptor or memory. `portable`: a pipe, also where there is eventfd."""
+"""Make a bell, which the caller holds (bell_drop). NULL when the system refused a descriptor or memory. `portable`: a pipe,
+also where there is eventfd."""
 cdef Bell* bell_hold(Bell* bell, uint64_t* number_out) noexcept nogil
-"""For a session, which gets a number. Any thread."""
+"""Hold the bell for a session, which gets a number; bell_drop must follow. Returns the bell. From any thread."""
 cdef void bell_drop(Bell* bell) noexcept nogil
-"""Any thread. The last one frees it."""
+"""Hold the bell no longer; whoever was the last to hold it frees it by that. From any thread."""
 cdef void bell_ring(Bell* bell, uint64_t number, uint64_t* round_seen) noexcept nogil
-"""`round_seen` is the session's: it tells that its number is noted already. O(1)"""
+"""Note that this session rang, and wake the loop. `round_seen` is the session's own: it tells that its number is noted
+already. From any thread. O(1)."""
 cdef void bell_take(Bell* bell, uint64_t** ringing_out, size_t* count_out, bint* overflowed_out) noexcept nogil
-"""The numbers that were noted, and silence. The caller frees them."""
+"""Take the numbers that were noted, and let the bell be silent. The caller owns the array and frees it with free().
+*overflowed_out: memory was refused for a number, so that all sessions are to be looked at."""

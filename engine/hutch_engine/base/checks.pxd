@@ -18,6 +18,7 @@ cdef extern from *:
 
 
 cdef inline void invariant(bint holds, const char* what) noexcept nogil:
+    """In builds with checks, end the process with a message when something that must be true is not; a release does not look."""
     # Not `assert`: raising takes the GIL, and `noexcept` would swallow it.
     if HUTCH_CHECKS and not holds:
         hutch_panic(what)

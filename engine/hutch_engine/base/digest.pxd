@@ -11,10 +11,12 @@ cdef struct Digest:
     uint8_t[SHA1_BYTES] bytes
 
 cdef void digest_clear(Digest* digest) noexcept nogil
+"""Make it the digest of nothing: twenty zero bytes."""
 cdef void digest_xor(Digest* digest, Slice bytes) noexcept nogil
-"""Order does not matter."""
+"""Take bytes into the digest whose order does not matter. O(length)."""
 cdef void digest_mix(Digest* digest, Slice bytes) noexcept nogil
-"""Order matters."""
+"""Take bytes into the digest whose order matters. O(length)."""
 cdef void digest_mix_number(Digest* digest, uint32_t number) noexcept nogil
+"""Mix in a number, as four bytes with the highest first; order matters."""
 cdef Slice digest_slice(const Digest* digest) noexcept nogil
-"""The bytes; borrowed."""
+"""The digest's twenty bytes, borrowed from it."""

@@ -10,7 +10,7 @@ from hutch_engine.base.compiler cimport likely
 from hutch_engine.base.slice cimport Slice, slice_of
 
 cdef inline const char* leb128_read_u64(const char* at, uint64_t* value_out) noexcept nogil:
-    """Returns what follows the number."""
+    """Read a number at `at`; returns where it ends."""
     cdef uint64_t value = <uint8_t>at[0]
     cdef int shift = 7
     if likely(value < 0x80):
@@ -26,7 +26,7 @@ cdef inline const char* leb128_read_u64(const char* at, uint64_t* value_out) noe
         shift += 7
 
 cdef inline const char* leb128_read(const char* at, size_t* value_out) noexcept nogil:
-    """The same for what was a size."""
+    """Read a number that was a size; returns where it ends."""
     cdef uint64_t value
     at = leb128_read_u64(at, &value)
     value_out[0] = <size_t>value
@@ -39,7 +39,7 @@ cdef inline Slice leb128_slice(const void* at) noexcept nogil:
     return slice_of(data, length)
 
 cdef inline char* leb128_write(char* at, uint64_t value) noexcept nogil:
-    """Into leb128_bytes bytes of room; returns where they end."""
+    """Write a number into leb128_bytes bytes of room at `at`; returns where it ends."""
     while value >= 0x80:
         at[0] = <char>(<uint8_t>(value & 0x7F) | 0x80)
         at += 1
@@ -48,13 +48,14 @@ cdef inline char* leb128_write(char* at, uint64_t value) noexcept nogil:
     return at + 1
 
 cdef inline char* leb128_write_slice(char* at, Slice bytes) noexcept nogil:
-    """Length and bytes; returns where they end."""
+    """Write a length and the bytes, for which there must be room; returns where they end."""
     at = leb128_write(at, bytes.length)
     if bytes.length:
         memcpy(at, bytes.data, bytes.length)
     return at + bytes.length
 
 cdef inline size_t leb128_bytes(uint64_t value) noexcept nogil:
+    """How many bytes leb128_write takes for this number: 1 to 10."""
     cdef size_t count = 1
     while value >= 0x80:
         value >>= 7

@@ -19,9 +19,9 @@ A command that would be half done if it were refused in the middle has what it n
 space that is held for nothing else and given back when the system refuses. Blocks drawn from the reserve are of few sizes,
 powers of two, so that a slab of each is all that can be lost to them.
 
-`used_bytes` is exact: the sum of the rounded sizes of all live blocks. Counters of memory that lives outside (client buffers) are kept by their owners, atomically.
-In the checks and sanitize builds every block is a malloc of its own with its size in front, so that
-the sanitizer sees each border and a wrong size at `heap_free` is caught.
+`used_bytes` is exact: the sum of the rounded sizes of all live blocks. Counters of memory that lives outside (client buffers)
+are kept by their owners, atomically. In the checks and sanitize builds every block is a malloc of its own with its size in
+front, so that the sanitizer sees each border and a wrong size at `heap_free` is caught.
 
 Small blocks are 8-byte aligned. Valkey's and Redis's `used_memory` count allocator size classes too.
 """
@@ -79,6 +79,7 @@ cdef struct Heap:
     uint64_t fail_after          # tests: allocations left before the system "refuses", see heap_fail_after
 
 cdef void heap_init(Heap* heap) noexcept nogil
+"""Make an empty heap: no memory is asked for before the first block."""
 cdef void heap_clear(Heap* heap) noexcept nogil
 """Give every mapping back. Large blocks still alive are leaked: free them first."""
 
@@ -92,19 +93,21 @@ cdef void* heap_try_zeroed(Heap* heap, size_t count, size_t size) noexcept nogil
 cdef void* heap_spare_zeroed(Heap* heap, size_t count, size_t size) noexcept nogil
 """The same for what can be done without: promises are not drawn upon."""
 cdef void* heap_try_resize(Heap* heap, void* block, size_t old_size, size_t new_size) noexcept nogil
-"""realloc; on NULL the old block is untouched."""
+"""Give the block another size, as realloc does: its new address, or NULL, in which case the old block is untouched. O(bytes)
+when it is moved."""
 cdef void* heap_shrink(Heap* heap, void* block, size_t old_size, size_t new_size) noexcept nogil
 """A smaller block with the same beginning; never NULL, since what was behind it is given up already."""
 cdef void heap_free(Heap* heap, void* block, size_t size) noexcept nogil
-"""`size` is what was asked for. NULL is allowed."""
+"""Free a block; `size` is what was asked for. NULL is allowed."""
 cdef void heap_decommit(Heap* heap, void* block, size_t size, size_t start, size_t end) noexcept nogil
 """The bytes [start, end) of a large block are no longer needed: their pages may go back early."""
 cdef void heap_purge(Heap* heap) noexcept nogil
 """Give the pages of all free slabs back to the system, those kept warm too. O(free slabs)."""
 cdef size_t heap_block_bytes(size_t size) noexcept nogil
-"""What a block of `size` bytes really takes."""
+"""How many bytes a block that is asked for with `size` really takes."""
 
 cdef inline bint heap_is_short(const Heap* heap) noexcept nogil:
+    """Is part of the reserve used up, so that writes are to be refused until heap_mend has made it whole again?"""
     return heap.reserve_count < heap.reserve_target
 
 cdef bint heap_mend(Heap* heap) noexcept nogil
@@ -113,6 +116,8 @@ cdef bint heap_mend(Heap* heap) noexcept nogil
 # ---- promises
 
 cdef bint heap_ask_promise(Heap* heap, size_t bytes) noexcept nogil
+"""The slow half of heap_promise, for promises that need the system: it gets or enlarges the ballast. False, and nothing is
+promised, when the system refuses."""
 cdef inline bint heap_promise(Heap* heap, size_t bytes) noexcept nogil:
     """Ask for all that a command is going to need, beforehand: True: blocks of together so many bytes (what they take
     beside their contents was reckoned in) are given until heap_promise_end; False: nothing may be begun. Not nested.
@@ -124,8 +129,9 @@ cdef inline bint heap_promise(Heap* heap, size_t bytes) noexcept nogil:
     return heap_ask_promise(heap, bytes)
 
 cdef void heap_settle_promise(Heap* heap) noexcept nogil
+"""The slow half of heap_promise_end: gives back what exceeds the usual ballast, and looks whether the heap is short."""
 cdef inline void heap_promise_end(Heap* heap) noexcept nogil:
-    """Whether or not the promise was given."""
+    """End a promise, whether or not it was given."""
     heap.promised = False
     if heap.ballast_bytes != HEAP_BALLAST_BYTES or heap.ballast == NULL or heap_is_short(heap):
         heap_settle_promise(heap)

@@ -5,6 +5,6 @@ cdef enum:
     SHA1_BYTES = 20
 
 cdef void sha1_bytes(Slice text, unsigned char* digest_out) noexcept nogil
-"""O(length); needs no memory."""
+"""Write the SHA-1 of a text, SHA1_BYTES bytes, to digest_out. Needs no memory. O(length)."""
 cdef void sha1_hex(const unsigned char* digest, char* out) noexcept nogil
-"""40 hexadecimal digits, no terminator."""
+"""Write a digest as 40 hexadecimal digits to `out`, no terminator."""

@@ -7,6 +7,7 @@ cdef struct Slice:
 
 
 cdef inline Slice slice_of(const char* data, size_t length) noexcept nogil:
+    """A slice of `length` bytes at `data`, borrowed from their owner."""
     cdef Slice slice
     slice.data = data
     slice.length = length
@@ -14,10 +15,12 @@ cdef inline Slice slice_of(const char* data, size_t length) noexcept nogil:
 
 
 cdef inline Slice slice_of_text(const char* text) noexcept nogil:
+    """A slice of a text that ends with NUL, without the NUL; borrowed from it. O(length)."""
     return slice_of(text, strlen(text))
 
 
 cdef inline bint slice_equals(Slice a, Slice b) noexcept nogil:
+    """Are both the same bytes? O(length) when they are equally long."""
     return a.length == b.length and (a.length == 0 or memcmp(a.data, b.data, a.length) == 0)
 
 
@@ -31,6 +34,7 @@ cdef inline int slice_compare(Slice a, Slice b) noexcept nogil:
 
 
 cdef inline char ascii_lower(char c) noexcept nogil:
+    """The small letter of an ASCII capital; any other byte as it is."""
     return c + 32 if c >= 65 and c <= 90 else c
 
 

@@ -1,8 +1,9 @@
-"""Waking a thread, or an event loop, that polls descriptors: an eventfd, or a pipe where there is none. No locks; any thread may wake.
+"""Waking a thread, or an event loop, that polls descriptors: an eventfd, or a pipe where there is none. No locks; any thread
+may wake.
 
-`waker_open` gives two descriptors that never block and do not outlive an exec, one and the same where it is an eventfd; False: the
-system refused. `portable`: a pipe, also where there is eventfd. After `waker_wake` the reading end is readable until `waker_drain`.
-`waker_close` takes -1 for what is not open.
+`waker_open` gives two descriptors that never block and do not outlive an exec, one and the same where it is an eventfd; False:
+the system refused. `portable`: a pipe, also where there is eventfd. After `waker_wake` the reading end is readable until
+`waker_drain`. `waker_close` takes -1 for what is not open.
 """
 
 cdef extern from "hutch_waker.h" nogil:

@@ -47,6 +47,7 @@ cdef inline uint64_t call_hash(Call* call, size_t index) noexcept nogil:
     return _call_hash(call, index)
 
 cdef uint64_t _call_hash(Call* call, size_t index) noexcept nogil
+"""The half of call_hash that computes: the keyspace's hash of argv[index]. O(length)."""
 
 cdef Entry* call_find_read(Call* call, size_t index) noexcept nogil
 """The entry of key argv[index] for reading (hits, misses, access time), or NULL."""
@@ -55,6 +56,8 @@ cdef Entry* call_find_read_type(Call* call, size_t index, int type, bint* wrong_
 cdef TableSlot call_find_write(Call* call, size_t index) noexcept nogil
 """The slot of key argv[index] for changing it, or NULL when there is no such key."""
 cdef TableSlot call_find_write_type(Call* call, size_t index, int type, bint* wrong_type_out) noexcept nogil
+"""As call_find_write, checked for its type: on the wrong one the WRONGTYPE error is written, *wrong_type_out is set, and the
+answer is NULL. Without the key it is NULL, too, and nothing is written."""
 
 cdef enum:
     HASHED_KEYS = 16             # how many keys call_hash_keys takes at once
@@ -64,13 +67,15 @@ cdef size_t call_hash_keys(Call* call, size_t first, size_t step, uint64_t* hash
 entries fetched, so that a command of many keys waits for memory once a batch; returns how many."""
 
 cdef inline Entry* slot_entry(TableSlot slot) noexcept nogil:
+    """The entry in a slot of a database's table of keys; the table owns it. Requires that the slot is not NULL."""
     return <Entry*>slot[0]
 
 cdef bint call_integer(Call* call, size_t index, int64_t* value_out) noexcept nogil
 """argv[index] as an integer; else "ERR value is not an integer or out of range" is written, and False."""
 cdef bint call_integer_or(Call* call, size_t index, int64_t* value_out, const char* error) noexcept nogil
+"""As call_integer, with the caller's own error text (its code in front)."""
 cdef bint call_double(Call* call, size_t index, double* value_out) noexcept nogil
-"""... "ERR value is not a valid float"."""
+"""Read argv[index] as a floating-point number; else "ERR value is not a valid float" is written, and the answer is False."""
 cdef bint call_timeout(Call* call, size_t index, int64_t* deadline_ms_out) noexcept nogil
 """argv[index] as a time-out in seconds, which becomes a Unix time in ms, 0 for ever; else the error is written."""
 cdef bint call_deadline(Call* call, int64_t wait_ms, int64_t* deadline_ms_out) noexcept nogil
@@ -111,15 +116,26 @@ cdef inline bint call_word(Call* call, size_t index, const char* text) noexcept 
     """Is argv[index] this option word (any case)?"""
     return slice_is_word(call.argv[index], text)
 cdef bint slice_is_word(Slice word, const char* text) noexcept nogil
+"""Does `word` spell `text`, ASCII case ignored? As in Redis, a NUL in the word ends it."""
 
-cdef void error_syntax(Call* call) noexcept nogil                # ERR syntax error
-cdef void error_wrong_type(Call* call) noexcept nogil            # WRONGTYPE ...
-cdef void error_not_integer(Call* call) noexcept nogil           # ERR value is not an integer or out of range
-cdef void error_not_float(Call* call) noexcept nogil             # ERR value is not a valid float
-cdef void error_no_key(Call* call) noexcept nogil                # ERR no such key
-cdef void error_memory(Call* call) noexcept nogil                # OOM command not allowed ... (a refused block)
-cdef void error_arity(Call* call) noexcept nogil                 # ERR wrong number of arguments for '...' command
-cdef void error_subcommand(Call* call) noexcept nogil            # ERR unknown subcommand or wrong number of arguments ...
-cdef void error_expire(Call* call) noexcept nogil                # ERR invalid expire time in '...' command
+cdef void error_syntax(Call* call) noexcept nogil
+"""Write the reply "ERR syntax error"."""
+cdef void error_wrong_type(Call* call) noexcept nogil
+"""Write the reply "WRONGTYPE Operation against a key holding the wrong kind of value"."""
+cdef void error_not_integer(Call* call) noexcept nogil
+"""Write the reply "ERR value is not an integer or out of range"."""
+cdef void error_not_float(Call* call) noexcept nogil
+"""Write the reply "ERR value is not a valid float"."""
+cdef void error_no_key(Call* call) noexcept nogil
+"""Write the reply "ERR no such key"."""
+cdef void error_memory(Call* call) noexcept nogil
+"""Write the reply "OOM command not allowed when used memory > 'maxmemory'.": a block was refused."""
+cdef void error_arity(Call* call) noexcept nogil
+"""Write the reply "ERR wrong number of arguments for '...' command", which names the command."""
+cdef void error_subcommand(Call* call) noexcept nogil
+"""Write the reply "ERR unknown subcommand or wrong number of arguments for '...'", which names the subcommand and points to
+HELP."""
+cdef void error_expire(Call* call) noexcept nogil
+"""Write the reply "ERR invalid expire time in '...' command", which names the command."""
 cdef void call_help(Call* call, const char** lines, size_t count) noexcept nogil
 """The reply of `X HELP`: the lines as simple strings, under Redis's heading, and the HELP entry's own."""

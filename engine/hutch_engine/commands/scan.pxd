@@ -15,7 +15,10 @@ cdef struct ScanOptions:
     int64_t count                # COUNT
 
 cdef bint scan_cursor(Slice text, uint64_t* cursor_out) noexcept nogil
+"""Read a cursor that a client sent, an unsigned number of 64 bits. False when it is none; the error is the caller's to write."""
 cdef void scan_insert_cursor(Reply* reply, size_t mark, uint64_t cursor) noexcept nogil
+"""Put the beginning of SCAN's reply in at `mark`, in front of the elements: the header of an array of two, and the cursor.
+Moves what follows; refused memory shows in reply.buffer.failed."""
 cdef bint scan_options(Call* call, bint of_hash, ScanOptions* options_out) noexcept nogil
 """The words from argv[3] on; NOVALUES is for hashes only. Else the error is written, and False."""
 cdef int64_t scan_steps(int64_t count) noexcept nogil

@@ -9,9 +9,9 @@ cdef inline Set entry_set(const Entry* entry) noexcept nogil:
     return set_of(entry_encoding(entry), entry_pointer(entry))
 
 cdef SetLimits set_limits(Call* call) noexcept nogil
-"""The thresholds as configured now."""
+"""The thresholds of encodings as they are configured now."""
 cdef void entry_store_set(Database* database, Entry* entry, Set set) noexcept nogil
-"""The set's form or pointer may have changed."""
+"""Put a set's form and pointer, one of which may have changed, back into its entry, which owns it."""
 
 cdef void cmd_sadd(Call* call) noexcept nogil
 cdef void cmd_scard(Call* call) noexcept nogil

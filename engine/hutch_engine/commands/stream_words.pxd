@@ -10,28 +10,36 @@ from hutch_engine.structures.stream_log cimport StreamCursor
 
 # ---- IDs
 cdef Slice c_string(Slice text) noexcept nogil
-"""Up to its first NUL: so Redis reads IDs, and prints names."""
+"""The text up to its first NUL, borrowed: so Redis reads IDs, and prints names."""
 cdef void reply_id(Reply* reply, StreamId id) noexcept nogil
+"""Write an ID as a bulk string, "ms-seq"."""
 cdef bint id_parse(Slice text, uint64_t missing_seq, StreamId* id_out) noexcept nogil
-"""ms or ms-seq."""
+"""Read an ID, "ms" (then `missing_seq` is its second part) or "ms-seq"; False when it is none."""
 cdef bint id_parse_new(Slice text, StreamId* id_out, bint* seq_given_out) noexcept nogil
-"""The same, and ms-*."""
-cdef void error_id(Call* call) noexcept nogil                    # ERR Invalid stream ID ...
+"""Read an ID for a new entry, "ms", "ms-seq" or "ms-*"; *seq_given_out tells whether the second part was given. False when it
+is none."""
+cdef void error_id(Call* call) noexcept nogil
+"""Write the reply "ERR Invalid stream ID specified as stream command argument"."""
 cdef bint call_id(Call* call, size_t index, uint64_t missing_seq, StreamId* id_out) noexcept nogil
-"""argv[index]; False after an error."""
+"""Read argv[index] as an ID; False after the error was written."""
 cdef bint call_id_or_end(Call* call, size_t index, StreamId* id_out) noexcept nogil
-"""Also "-" and "+", the lowest and the highest."""
+"""Read argv[index] as an ID, or as "-" or "+", the lowest and the highest; False after the error was written."""
 cdef bint call_range_start(Call* call, size_t index, StreamId* id_out) noexcept nogil
-"""Also "-", "+" and "(id": the ID a range begins with. False after an error."""
+"""Read argv[index] as the ID a range begins with: an ID, "-", "+" or "(id", which stands for the ID behind it. False after an
+error was written."""
 cdef bint call_range_end(Call* call, size_t index, StreamId* id_out) noexcept nogil
+"""Read argv[index] as the ID a range ends with: an ID, "-", "+" or "(id", which stands for the ID before it. False after an
+error was written."""
 
 # ---- streams and groups
 cdef Stream* stream_find_read(Call* call, size_t index, bint* wrong_type_out) noexcept nogil
 """The stream of key argv[index], or NULL; on the wrong type the error is written."""
 cdef Stream* stream_find_write(Call* call, size_t index, bint* wrong_type_out) noexcept nogil
+"""As stream_find_read, for changing the stream: neither hit nor miss is counted."""
 cdef StreamGroup* stream_find_group(Call* call, size_t index, bint for_writing, Stream** stream_out) noexcept nogil
 """Key argv[index] and group argv[index + 1]; NULL after an error: wrong type, or NOGROUP."""
 cdef void error_no_group(Call* call, Slice key, Slice group, const char* after) noexcept nogil
+"""Write a NOGROUP error that names key and group, both cut at a NUL; `after` ends the text."""
 cdef void error_no_such_group(Call* call) noexcept nogil
 """Of XGROUP and XINFO, whose key is argv[2] and group argv[3]."""
 cdef StreamConsumer* stream_open_consumer(Call* call, size_t key, StreamGroup* group, Slice name) noexcept nogil

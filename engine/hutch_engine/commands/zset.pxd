@@ -1,4 +1,5 @@
-"""Sorted sets: members one by one, the ends (waiting for them, too), random ones, ZSCAN; and what the other two files of the family share."""
+"""Sorted sets: members one by one, the ends (waiting for them, too), random ones, ZSCAN; and what the other two files of the
+family share."""
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from hutch_engine.base.outcome cimport Outcome
 from hutch_engine.base.slice cimport Slice

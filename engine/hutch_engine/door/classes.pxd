@@ -20,7 +20,8 @@ cdef extern from *:
     unsigned int number_of_class_of "hutch_number_of_class_of"(object value) noexcept
     unsigned int number_of_class "hutch_number_of_class"(PyObject* kind) noexcept
 
-cdef struct Looked:                  # at an object's class and two more, and found in order. All zero: not in order, or not looked
+# An object's class and two more, that were looked at and found in order. All zero: not in order, or not looked at.
+cdef struct Looked:
     uint64_t own                     # the number, and one: what is not in order has none that fits
     PyObject* pool                   # class, borrowed
     uint64_t pool_number
@@ -45,4 +46,5 @@ cdef class CompiledClient:
     cdef int _hot_decide(self) except -1
 
 cdef int looked_set(Looked* looked, tuple kinds, tuple numbers) except -1
-"""These three classes were found in order; the numbers are those that `class_number` gave before. `kinds` must outlive `looked`."""
+"""Note that these three classes were found in order, with the numbers that `class_number` gave before. `kinds` must outlive
+`looked`."""

@@ -40,6 +40,7 @@ cdef class Codec:
     cdef object text(self, const char* data, size_t length)
 
 cdef inline void arguments_init(Arguments* arguments) noexcept:
+    """Make an empty list of words; arguments_clear must follow, whatever comes of it."""
     arguments.argv = arguments.small
     arguments.count = 0
     arguments.capacity = ARGUMENTS_SMALL
@@ -54,3 +55,5 @@ cdef int arguments_add_command(Arguments* arguments, Codec codec, tuple words, b
 """All words of a command; with `split`, a name such as "CONFIG GET" becomes two, as redis-py's packer
 makes it. At least one word."""
 cdef void arguments_clear(Arguments* arguments) noexcept
+"""Free what the words needed and let go of the Python objects that were kept for them; the list is not usable afterwards
+before arguments_init."""

@@ -9,7 +9,8 @@ from cpython.object cimport PyObject
 ctypedef object (*FastFunction)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*)
 
 cdef int descriptor_add(object kind, const char* name, FastFunction function, const char* text) except -1
-"""Give an extension type of ours this method. `name` and `text`, its signature and documentation, are constants: they are kept."""
+"""Give an extension type of ours this method. `name` and `text`, its signature and documentation, are constants: they are
+borrowed for ever."""
 cdef int descriptor_add_function(object kind, str name, object function) except -1
 """The same for a function object. Both are for the import of the module that defines the functions."""
 cdef dict descriptors_for(object cls, object root)

@@ -106,6 +106,7 @@ cdef inline void hot_count(SessionStruct* core, const Command* command, Slice* w
 
 
 cdef inline void hot_end(SessionStruct* core) noexcept nogil:
+    """The end of a compiled method: what its command caused is acted on, and the engine's lock is released. Requires the lock."""
     if unlikely(aftermath_is_due(core.engine)):
         aftermath(core.engine)
     lock_release(&core.engine.lock)

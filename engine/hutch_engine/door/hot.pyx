@@ -201,7 +201,8 @@ cdef class HotMethods:
     decr = decrby
 
     cdef bint _name_keys(self, tuple names, Slice* keys, uint64_t* hashes) except -1:
-        """Up to HASHED_KEYS words and their hashes; False where there are more, or none, or the general way is to look at them."""
+        """Up to HASHED_KEYS words and their hashes; False where there are more, or none, or the general way is to look at
+        them."""
         cdef Py_ssize_t i
         if not hot_is_on(self) or not 0 < len(names) <= HASHED_KEYS:
             return False

@@ -20,4 +20,5 @@ cdef class HotCollections(HotMethods):
     cdef object _run(self, const Command* command, Shape shape, Arguments* words)
 
 cdef object hot_call_method(HotCollections self, const Method* method, PyObject* const* args, Py_ssize_t count, PyObject* names)
-"""A call of this method of the table, with arguments as of a vectorcall. Where anything is out of the ordinary it is redis-py's."""
+"""A call of this method of the table, with arguments as of a vectorcall. Where anything is out of the ordinary it is
+redis-py's."""

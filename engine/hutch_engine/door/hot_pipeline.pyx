@@ -96,7 +96,8 @@ cdef void _run_all(SessionStruct* core, const Method** rows, const size_t* count
         tracking_broadcast(core.engine)
 
 
-cdef uint64_t _pristine = 0              # the number, and one, of the class of pipelines when it was found in order: see door/classes
+# The number, and one, of the class of pipelines when it was found in order: see door/classes.
+cdef uint64_t _pristine = 0
 
 
 cdef inline bint _is_pristine(HotPipeline pipeline) noexcept:

@@ -23,7 +23,7 @@ cdef struct HotReply:
     char[HOT_REPLY_SMALL] small
 
 cdef inline int hot_add(Arguments* arguments, Codec codec, object value) except -1:
-    """arguments_add, with what is commonest at hand."""
+    """Add a word as arguments_add does, faster for the commonest types."""
     cdef Slice word
     cdef int overflow = 0
     cdef long long number

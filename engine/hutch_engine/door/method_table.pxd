@@ -1,8 +1,8 @@
 """The compiled methods as data: which words each makes of its arguments, and what it makes of the reply.
 
-The data is made from the declarations' `python` (tools/compiled_methods.py writes method_table.pyx and methods.pyx). A client runs
-what a method says (door/hot_collections), a pipeline gathers it (door/hot_pipeline). All structs are constant once this module
-is imported, and so are the Python objects in them, which are the module's.
+The data is made from the declarations' `python` (tools/compiled_methods.py writes method_table.pyx and methods.pyx). A client
+runs what a method says (door/hot_collections), a pipeline gathers it (door/hot_pipeline). All structs are constant once this
+module is imported, and so are the Python objects in them, which are the module's.
 """
 from cpython.dict cimport PyDict_Size
 from cpython.list cimport PyList_GET_SIZE

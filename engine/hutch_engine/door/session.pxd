@@ -50,6 +50,7 @@ cdef struct Visit:                   # what a SessionAction wants, and what it f
     SessionStruct** other            # where another Session has its own
 
 cdef inline void taken_init(Taken* taken) noexcept nogil:
+    """Make it empty, with room for a short reply. Allocates nothing."""
     taken.length = 0
     taken.data = taken.small
     taken.big.data = NULL

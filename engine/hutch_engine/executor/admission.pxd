@@ -1,8 +1,9 @@
 """May a command run? All that is asked before one runs, in one place, for whoever sends it.
 
 `admission_judge` asks in Redis's order: is it known, has it the right number of words, may this client send it, in this
-state of the server, and is there memory? What differs between the ways in is data (Way, and the limits of a script). Who asked says what
-becomes of the verdict: a client gets Redis's error (`admission_refuse`), a script its own texts, EXEC an element of its reply.
+state of the server, and is there memory? What differs between the ways in is data (Way, and the limits of a script). Who asked
+says what becomes of the verdict: a client gets Redis's error (`admission_refuse`), a script its own texts, EXEC an element of
+its reply.
 
 In everyday use nothing of it concerns a command: `admission_is_plain` sees that with a few comparisons.
 Everything here requires the engine's lock.
@@ -47,7 +48,8 @@ cdef enum:
     ASKED_OF_SESSION = SESSION_MULTI | SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_AUTHENTICATED
 
 cdef inline bint admission_is_plain(const Session* session, const Command* command) noexcept nogil:
-    """Nothing of admission concerns this command of a client's, whose words are known to be right in number: it is admitted."""
+    """Can nothing stop this command of a client's, whose words are known to be right in number? True: it is admitted; False:
+    admission_judge is to be asked."""
     cdef const Engine* engine = session.engine
     # With maxmemory 0 the right side is the largest number there is; used memory that equals the limit is looked at closely.
     return (likely(session.flags & ASKED_OF_SESSION == SESSION_AUTHENTICATED and engine.execution.gate == 0
@@ -57,12 +59,13 @@ cdef inline bint admission_is_plain(const Session* session, const Command* comma
 
 cdef Verdict admission_judge(Session* session, const Command* command, Slice* argv, size_t argc, Way way,
                              uint32_t limits) noexcept nogil
-"""`command` is what command_resolve found, or NULL. Keys may be evicted, and a pause whose time is over ends; nothing else is
-changed and nothing written."""
+"""Decide what becomes of a command. `command` is what command_resolve found, or NULL; `limits` are those of WAY_SCRIPT, else
+0. Keys may be evicted, and a pause whose time is over ends; nothing else is changed, and nothing is written."""
 cdef uint64_t admission_flags(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
-"""The command's CMD_ bits as it is judged by: EXEC's with those of its queue, a script's as its first line says."""
+"""The command's CMD_ bits as it is judged by: EXEC's together with those of its queue, a script's as its first line says."""
 cdef bint admission_finds_memory(Session* session, const Command* command, Slice* argv, size_t argc, Way way) noexcept nogil
-"""The part of it that asks for memory: evicts until maxmemory is kept, mends the reserve. For compiled methods, argv NULL."""
+"""The part of admission_judge that asks for memory: evicts until maxmemory is kept, and mends the heap's reserve. False: the
+command is to be refused. For compiled methods argv is NULL."""
 cdef void admission_refuse(Session* session, const Command* command, Slice* argv, size_t argc, Verdict verdict) noexcept nogil
-"""Write the error reply of a refused client, and count it. Inside MULTI, the transaction cannot be executed any more. Whoever speaks HTTP
-is hung up on without a word."""
+"""Write the error reply of a refused client, and count it. Inside MULTI, the transaction cannot be executed any more. A client
+that speaks HTTP gets no reply and is disconnected."""

@@ -7,15 +7,16 @@ from hutch_engine.executor.run cimport run_mute_reply, run_take_inbox
 from hutch_engine.state.engine cimport Engine, Session
 
 cdef inline bint aftermath_is_due(const Engine* engine) noexcept nogil:
-    """Is there anything to be done?"""
+    """Is there anything for `aftermath` to do?"""
     return effects_are_there(&engine.keyspace) or engine.pubsub.sweep_wanted
 
 cdef void aftermath(Engine* engine) noexcept nogil
-"""Do it. After each command that a client sent, and by housekeeping. Whoever is served runs commands: what these do is acted
-on within this call."""
+"""Act on effects, serve those who wait, send what was gathered: after each command that a client sent, and by housekeeping.
+Whoever is served runs commands: what these do is acted on within this call. O(effects, those they concern, and the commands
+that are run)."""
 
 cdef inline void aftermath_of(Session* session, size_t mark) noexcept nogil:
-    """After a command of this session, whose reply began at `mark`."""
+    """Do what follows a command of this session, whose reply began at `mark`."""
     if unlikely(aftermath_is_due(session.engine)):
         aftermath(session.engine)
     run_mute_reply(session, mark)

@@ -17,7 +17,8 @@ cdef inline void effects_announce_new(Engine* engine) noexcept nogil:
         effects_announce(engine)
 
 cdef void effects_announce(Engine* engine) noexcept nogil
-"""Tell of the effects that are new since the last call. O(effects, and who hears of them)."""
+"""Send keyspace notifications and invalidation messages for the effects that are new since the last call. O(effects, and those
+who receive the messages)."""
 cdef void effects_act(Engine* engine) noexcept nogil
-"""Tell everybody of all effects, and forget them; housekeeping hears of chores and deadlines. Nobody is served here.
-O(effects, and who hears of them)."""
+"""Tell everybody of all effects, and forget them; housekeeping is told of chores and deadlines. Nobody is served here.
+O(effects, and those they concern)."""

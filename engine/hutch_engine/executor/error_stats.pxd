@@ -8,8 +8,8 @@ from hutch_engine.base.slice cimport Slice
 from hutch_engine.state.engine cimport Engine
 
 cdef void error_stats_count(Engine* engine, Slice text) noexcept nogil
-"""An error was answered; `text` begins with its code. Also in total_error_replies."""
+"""Count an error that was answered, by the first word of `text`; also in total_error_replies. O(ERROR_NAMES)."""
 cdef void error_stats_clear(Engine* engine) noexcept nogil
-"""CONFIG RESETSTAT."""
+"""Forget all counts (CONFIG RESETSTAT)."""
 cdef void error_stats_append(const Engine* engine, Buffer* out) noexcept nogil
-"""The lines of INFO, in the order of the names' bytes."""
+"""Append the lines of INFO errorstats, in the order of the names' bytes. Refused memory shows in out.failed."""

@@ -12,7 +12,7 @@ from hutch_engine.state.engine cimport LATENCY_STEPS, CommandStats, Engine
 # LATENCY_STEPS: the first 128 are a tick each; there are 64 for each power of two from there to 2^32.
 
 cdef inline void latency_note(Engine* engine, CommandStats* stats, uint64_t elapsed_ticks) noexcept nogil:
-    """One call took so long. Beyond 2^32 ticks (a second or two) all are the same."""
+    """Count one call that took so long. Beyond 2^32 ticks (a second or two) all are the same."""
     cdef uint32_t* counter
     cdef int shift
     if unlikely(not engine.config.latency_tracking):
@@ -28,9 +28,10 @@ cdef inline void latency_note(Engine* engine, CommandStats* stats, uint64_t elap
         latency_halve(stats)
 
 cdef bint latency_begin(Engine* engine, CommandStats* stats) noexcept nogil
-"""Make the counters; False when memory was refused: nothing is counted."""
+"""Allocate a command's counters, which `stats` owns; False when memory was refused: nothing is counted."""
 cdef void latency_halve(CommandStats* stats) noexcept nogil
+"""Halve all of a command's counters, one of which is full; the shares stay nearly the same. O(LATENCY_STEPS)."""
 cdef void latency_clear(Engine* engine) noexcept nogil
-"""Forget and free all of them."""
+"""Free all commands' counters, and so forget all counts. O(commands)."""
 cdef bint latency_percentile_us(const CommandStats* stats, double percent, double* us_out) noexcept nogil
-"""What so many of a hundred calls took at most; False without a call. O(LATENCY_STEPS)."""
+"""How long so many of a hundred calls took at most; False when no call was counted. O(LATENCY_STEPS)."""

@@ -18,26 +18,29 @@ cdef enum:
 
 cdef void run_command(Session* session, const Command* command, Slice* argv, size_t argc, bint hashed,
                       uint64_t key_hash) noexcept nogil
-"""Run the handler of an admitted command, which writes its reply to session.reply, and note it. `hashed`: key_hash is the hash of
-argv[1]. A command that asks to wait sets session.call.block_keys and has written nothing."""
+"""Run the handler of an admitted command, which writes its reply to session.reply, and note it. `hashed`: key_hash is the hash
+of argv[1]. A command that asks to wait sets session.call.block_keys and has written nothing. When memory was refused for
+the reply, an error takes its place."""
 cdef void run_observed(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
-"""What Engine.execution.observers are told of a command that has run: monitors see it, and a tracking client's reads are remembered."""
+"""Tell Engine.execution.observers of a command that has run: monitors see it, and a tracking client's reads are remembered."""
 cdef void run_observed_words(Session* session, const Command* command, const Slice* words, size_t count) noexcept nogil
 """The same for an inner function, which has the words (at most OBSERVED_WORDS) without the command's name."""
 cdef void run_uncount(Session* session, const Command* command) noexcept nogil
-"""It waits: it has not been executed yet, after all."""
+"""Take a call out of the statistics again: the command waits, and has not been executed yet."""
 cdef void run_take_inbox(Session* session) noexcept nogil
-"""A socket's command has its reply: what it sent to its own client follows."""
+"""Append what a socket's command sent to its own client (session.inbox) behind the command's reply. An embedded session's
+inbox is left alone."""
 cdef void run_mute_reply(Session* session, size_t mark) noexcept nogil
-"""After a command: CLIENT REPLY OFF and SKIP drop what it has answered since `mark`."""
+"""Drop what a command has answered since `mark` if CLIENT REPLY OFF or SKIP says so. To be called after each command."""
 
 cdef inline void run_begin(Engine* engine, const Command* command) noexcept nogil:
-    """Before an inner function that stands for a command. Two looks at the clock would be a fifth of a GET."""
+    """Note when an inner function that stands for a command begins. Only one call in UNTIMED_CALLS is timed: two looks at the
+    clock would be a fifth of a GET."""
     engine.execution.hot_ticks = 0 if likely(engine.statistics.commands[command.id].calls % UNTIMED_CALLS) else ticks()
 
 
 cdef inline void run_end(Session* session, const Command* command) noexcept nogil:
-    """The inner function did what the command does, without an error; observers have been shown it."""
+    """Note that the inner function did what the command does, without an error; observers have been shown it already."""
     cdef Engine* engine = session.engine
     cdef CommandStats* stats = &engine.statistics.commands[command.id]
     cdef uint64_t elapsed

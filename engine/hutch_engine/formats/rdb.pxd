@@ -56,12 +56,16 @@ cdef enum:                       # of a quicklist's node
 
 # ---- writing, to the buffer's end; a refused allocation shows in buffer.failed
 cdef void rdb_write_byte(Buffer* out, uint8_t byte) noexcept nogil
+"""Append one byte."""
 cdef void rdb_write_length(Buffer* out, uint64_t length) noexcept nogil
+"""Append a length, in as few bytes as the format allows: 1, 2, 5 or 9."""
 cdef void rdb_write_u64(Buffer* out, uint64_t value) noexcept nogil
-"""Eight bytes, little-endian: times and scores."""
+"""Append eight bytes, little-endian: times and scores."""
 cdef void rdb_write_string(Buffer* out, Slice text, bint compress) noexcept nogil
-"""Numbers of up to 32 bits as such; longer ones than 20 bytes packed, if asked for and if that saves something."""
+"""Append a string: numbers of up to 32 bits as such; longer ones than 20 bytes packed, if asked for and if that saves
+something. O(length)."""
 cdef void rdb_write_footer(Buffer* out) noexcept nogil
+"""End a payload: append the version, and the checksum of all that the buffer holds. O(bytes)."""
 
 # ---- reading. False: the bytes break the format, or memory was refused.
 cdef bint rdb_verify_footer(Slice payload, bint sum_counts) noexcept nogil
@@ -69,22 +73,30 @@ cdef bint rdb_verify_footer(Slice payload, bint sum_counts) noexcept nogil
 cdef RdbReader rdb_reader_of(Slice payload) noexcept nogil
 """At the beginning of a verified payload, whose footer is not read."""
 cdef bint rdb_read_byte(RdbReader* reader, uint8_t* byte_out) noexcept nogil
+"""Take the next byte; False at the end of the payload."""
 cdef bint rdb_read_length(RdbReader* reader, uint64_t* length_out) noexcept nogil
+"""Take a length, up to 64 bits; False also where a specially packed string begins."""
 cdef bint rdb_read_count(RdbReader* reader, uint64_t* count_out) noexcept nogil
 """Of things that take a byte each at least: a length, and so much is left. 0 is refused, too."""
 cdef bint rdb_read_u64(RdbReader* reader, uint64_t* value_out) noexcept nogil
+"""Take eight bytes as a little-endian number; False when fewer are left."""
 cdef bint rdb_read_bytes(RdbReader* reader, size_t length, Slice* bytes_out) noexcept nogil
+"""Take the next `length` bytes, borrowed from the payload; False, and nothing is taken, when fewer are left."""
 cdef bint rdb_read_string(RdbReader* reader, Buffer* storage, Slice* text_out) noexcept nogil
-"""Borrowed from the payload, or from `storage`, whose contents it may replace."""
+"""Take a string, borrowed from the payload, or from `storage`, whose contents it may replace. O(length) when it was packed."""
 
 # ---- listpacks outside the heap
 cdef void pack_begin(Buffer* pack) noexcept nogil
+"""Make the buffer hold the beginning of a listpack; what was in it is forgotten. Refused memory shows in pack.failed, as
+below."""
 cdef void pack_add(Buffer* pack, Slice text) noexcept nogil
+"""Append a text as an element, as a number where it spells one. O(its length)."""
 cdef void pack_add_integer(Buffer* pack, int64_t value) noexcept nogil
+"""Append a number as an element."""
 cdef void pack_end(Buffer* pack, uint64_t count) noexcept nogil
 """The buffer holds a listpack now, of so many elements."""
 cdef inline Slice pack_slice(const void* pack) noexcept nogil:
-    """All its bytes."""
+    """All bytes of a listpack, borrowed from it."""
     return slice_of(<const char*>pack, listpack_bytes(<const Listpack*>pack))
 cdef Listpack* pack_take(RdbReader* reader, Heap* heap, Slice bytes) noexcept nogil
 """A copy in the heap; NULL, with reader.refused, when refused."""

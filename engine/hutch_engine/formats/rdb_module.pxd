@@ -24,18 +24,26 @@ cdef enum:
     MODULE_VERSION_MAX = 1023
 
 cdef uint64_t module_number(const char* name, int version) noexcept nogil
-"""0 for a name that no module's type can have."""
+"""The number of a type of this name (nine letters) and version; 0 for a name that no module's type can have."""
 
 # ---- items; to the buffer's end, a refused allocation shows in buffer.failed
 cdef void module_write_signed(Buffer* out, int64_t value) noexcept nogil
+"""Append a signed number."""
 cdef void module_write_unsigned(Buffer* out, uint64_t value) noexcept nogil
+"""Append an unsigned number."""
 cdef void module_write_double(Buffer* out, double value) noexcept nogil
+"""Append a double."""
 cdef void module_write_string(Buffer* out, Slice text, bint compress) noexcept nogil
+"""Append a string; `compress`: packed, if that saves something (rdb_write_string). O(its length)."""
 
 # ---- the same, in their order. False: it is another item, or none.
 cdef bint module_read_signed(RdbReader* reader, int64_t* value_out) noexcept nogil
+"""Take a signed number."""
 cdef bint module_read_unsigned(RdbReader* reader, uint64_t* value_out) noexcept nogil
+"""Take an unsigned number."""
 cdef bint module_read_double(RdbReader* reader, double* value_out) noexcept nogil
+"""Take a double, whatever its bits are: NaN and the infinities are the caller's to judge."""
 cdef bint module_read_string(RdbReader* reader, Buffer* storage, Slice* text_out) noexcept nogil
-"""Borrowed from the payload, or from `storage`, whose contents it may replace."""
+"""Take a string, borrowed from the payload, or from `storage`, whose contents it may replace."""
 cdef bint module_read_end(RdbReader* reader) noexcept nogil
+"""Take the mark behind the last item."""

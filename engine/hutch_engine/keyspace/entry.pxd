@@ -74,23 +74,27 @@ cdef struct Value:
     void* pointer                # other types; and an owned StringValue
 
 cdef inline uint8_t entry_type(const Entry* entry) noexcept nogil:
+    """The type of the value, a TYPE_ number."""
     return entry.kind & 15
 
 cdef inline uint8_t entry_encoding(const Entry* entry) noexcept nogil:
+    """The encoding of the value, whose numbers are its type's own."""
     return entry.kind >> 4
 
 cdef inline bint entry_has_deadline(const Entry* entry) noexcept nogil:
+    """Has the key a deadline, and so a WheelNode in front of its entry?"""
     return entry.flags & ENTRY_HAS_DEADLINE
 
 cdef inline WheelNode* entry_node(const Entry* entry) noexcept nogil:
-    """Requires ENTRY_HAS_DEADLINE."""
+    """The node of the entry's deadline, borrowed from its block. Requires ENTRY_HAS_DEADLINE."""
     return <WheelNode*>(<char*>entry - ENTRY_DEADLINE_BYTES)
 
 cdef inline Entry* entry_of_node(WheelNode* node) noexcept nogil:
+    """The entry whose deadline this node is: the other way round than entry_node."""
     return <Entry*>(<char*>node + ENTRY_DEADLINE_BYTES)
 
 cdef inline int64_t entry_deadline_ms(const Entry* entry) noexcept nogil:
-    """-1 without a deadline."""
+    """The key's deadline as a Unix time, -1 without one."""
     return entry_node(entry).deadline_ms if entry.flags & ENTRY_HAS_DEADLINE else -1
 
 cdef inline uint8_t string_encoding(size_t key_length, size_t length, bint with_deadline) noexcept nogil:
@@ -100,7 +104,7 @@ cdef inline uint8_t string_encoding(size_t key_length, size_t length, bint with_
         EMBSTR_WITH_DEADLINE_MAX if with_deadline else EMBSTR_MAX) else STRING_RAW
 
 cdef inline Slice entry_key(const Entry* entry) noexcept nogil:
-    """Borrowed from the entry's block."""
+    """The key's bytes, borrowed from the entry's block."""
     return leb128_slice(<const char*>entry + ENTRY_HEADER_BYTES)
 
 cdef inline char* entry_value_at(const Entry* entry) noexcept nogil:
@@ -109,18 +113,19 @@ cdef inline char* entry_value_at(const Entry* entry) noexcept nogil:
     return <char*>key.data + key.length
 
 cdef inline int64_t entry_integer(const Entry* entry) noexcept nogil:
-    """Requires ENTRY_INTEGER."""
+    """The number that the value is. Requires ENTRY_INTEGER."""
     return load_i64(entry_value_at(entry))
 
 cdef inline void entry_set_integer(Entry* entry, int64_t value) noexcept nogil:
+    """Write another number over the value, in place. Requires ENTRY_INTEGER."""
     store_i64(entry_value_at(entry), value)
 
 cdef inline void* entry_pointer(const Entry* entry) noexcept nogil:
-    """Requires neither ENTRY_EMBEDDED nor ENTRY_INTEGER."""
+    """The pointer to the value, which the entry owns. Requires neither ENTRY_EMBEDDED nor ENTRY_INTEGER."""
     return load_ptr(entry_value_at(entry))
 
 cdef inline void entry_set_pointer(Entry* entry, void* pointer) noexcept nogil:
-    """The value moved (a string that grew); its kind stays."""
+    """Note that the value lies elsewhere now (a string that grew); its kind stays."""
     store_ptr(entry_value_at(entry), pointer)
 
 cdef inline void entry_set_form(Entry* entry, uint8_t encoding, void* pointer) noexcept nogil:
@@ -130,6 +135,7 @@ cdef inline void entry_set_form(Entry* entry, uint8_t encoding, void* pointer) n
     store_ptr(entry_value_at(entry), pointer)
 
 cdef inline char* string_value_bytes(StringValue* value) noexcept nogil:
+    """Where the bytes of a long string begin; borrowed from the block, which has value.capacity bytes of room there."""
     return <char*>value + sizeof(StringValue)
 
 cdef inline Slice entry_bytes(const Entry* entry, char* scratch) noexcept nogil:
@@ -145,18 +151,19 @@ cdef inline Slice entry_bytes(const Entry* entry, char* scratch) noexcept nogil:
 cdef Value value_of_bytes(Slice bytes) noexcept nogil
 """A string value from bytes a client sent: an integer when it spells one, else a text."""
 cdef Value value_of_integer(int64_t integer) noexcept nogil
+"""A string value that is stored as a number. Nothing is owned."""
 cdef Value value_of_text(Slice bytes) noexcept nogil
 """A string value that is never an integer, even when it looks like one (INCRBYFLOAT)."""
 cdef Value value_of_raw(Slice bytes) noexcept nogil
 """A string value that OBJECT ENCODING shall call raw (APPEND, SETRANGE, ...)."""
 cdef Value value_of_pointer(uint8_t type, uint8_t encoding, void* pointer) noexcept nogil
-"""Ownership of the pointer goes along."""
+"""A value that owns the pointer, which was the caller's."""
 
 cdef Entry* entry_new(Heap* heap, Slice key, Value value, bint with_deadline) noexcept nogil
 """A new entry, deadline node unlinked, access 0. NULL when memory for key or value was refused (then an
 owned pointer stays the caller's). O(bytes copied)."""
 cdef void entry_free_shell(Heap* heap, Entry* entry) noexcept nogil
-"""The block only: the value went elsewhere."""
+"""Free the entry's block only: its value went elsewhere."""
 cdef Value entry_value(const Entry* entry) noexcept nogil
 """The entry's value, to be put into another entry. Big ones are owned by the Value from now on; small ones are
 borrowed from this entry, which must live (entry_free_shell later) until they are copied."""
@@ -171,7 +178,8 @@ points to it from inside its value is the caller's to mend."""
 cdef void entry_choose_text_encoding(Entry* entry) noexcept nogil
 """Name an embedded text anew by its size (string_encoding); other values stay as they are. O(1)."""
 cdef StringValue* string_value_new(Heap* heap, Slice bytes, size_t capacity) noexcept nogil
-"""NULL when refused."""
+"""Make a long string, a copy of the bytes with room for `capacity`; the caller owns it. NULL when refused. O(length)."""
 cdef void string_value_free(Heap* heap, StringValue* value) noexcept nogil
+"""Free a long string. NULL is allowed."""
 cdef size_t entry_block_bytes(const Entry* entry) noexcept nogil
 """What the entry's own block takes, without a value that lies outside. O(1)."""

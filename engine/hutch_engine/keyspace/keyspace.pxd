@@ -142,11 +142,15 @@ cdef struct Keyspace:
     uint32_t chores              # CHORE_ bits: new work for housekeeping
 
 cdef inline void keyspace_guarded(const Keyspace* keyspace) noexcept nogil:
-    """The caller holds the lock (builds with checks)."""
+    """In builds with checks, verify that the caller holds the lock."""
     if HUTCH_CHECKS:
         invariant(keyspace.guard == NULL or lock_is_mine(keyspace.guard), b"the keyspace is used without its lock")
 cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* random, int32_t database_count) noexcept nogil
+"""Make empty databases, with Redis's default limits and a random hash key. heap, clock and random are borrowed and must
+outlive the keyspace. False when memory was refused."""
 cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil
+"""Free all databases with their keys, and what waits to be freed lazily. O(keys and elements). The keyspace needs
+keyspace_init before it is used again."""
 cdef inline int64_t keyspace_now(Keyspace* keyspace) noexcept nogil:
     """Unix time in ms, the same throughout one command, script or EXEC (the executor sets now_ms to 0 before each)."""
     if keyspace.now_ms == 0:
@@ -160,9 +164,11 @@ cdef inline ValueMaker keyspace_maker(const Keyspace* keyspace) noexcept nogil:
     maker.limits = &keyspace.limits
     return maker
 cdef inline int64_t keyspace_now_us(Keyspace* keyspace) noexcept nogil:
+    """As keyspace_now, in microseconds."""
     keyspace_now(keyspace)
     return keyspace.now_us
 cdef void _keyspace_read_clock(Keyspace* keyspace) noexcept nogil
+"""The slow half of keyspace_now and keyspace_now_us: sets now_us and now_ms from the clock."""
 
 # ---- finding
 cdef Entry* keyspace_find(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags) noexcept nogil
@@ -173,14 +179,18 @@ cdef inline uint64_t keyspace_hash(const Keyspace* keyspace, Slice key) noexcept
     """Any thread, without the lock: it hangs on the seed alone."""
     return hash_bytes(&keyspace.hash_key, key.data, key.length)
 cdef void keyspace_touch_access(Keyspace* keyspace, Entry* entry) noexcept nogil
+"""Note that the entry was used now: its LRU time, or under an LFU policy its counter."""
 cdef uint32_t keyspace_first_access(Keyspace* keyspace) noexcept nogil
-"""The `access` of an entry that is made now."""
+"""What the `access` field of an entry that is made now is to be."""
 cdef uint32_t entry_idle_seconds(Keyspace* keyspace, const Entry* entry) noexcept nogil
+"""For how many seconds nobody has used the entry. Requires that the policy is no LFU one."""
 cdef uint32_t entry_frequency(Keyspace* keyspace, const Entry* entry) noexcept nogil
-"""LFU counter, decayed to now."""
+"""The entry's LFU counter, lowered for the time without access."""
 
 # ---- how large values are
 cdef inline uint8_t size_class(uint8_t type, uint64_t size) noexcept nogil:
+    """Where INFO keysizes counts a value of this type and size (Database.sizes); SIZE_NOT_COUNTED for types without a line
+    there."""
     cdef int bits = 64 - clz64(size) if size else 0
     if unlikely(type >= SIZE_TYPES):
         return SIZE_NOT_COUNTED
@@ -219,6 +229,8 @@ cdef Entry* keyspace_change_value(Keyspace* keyspace, Database* database, TableS
 cdef Entry* keyspace_set_deadline(Keyspace* keyspace, Database* database, TableSlot slot, int64_t deadline_ms) noexcept nogil
 """Give the entry this deadline (any int64 >= 0 in the future or past), replacing an earlier one."""
 cdef Entry* keyspace_clear_deadline(Keyspace* keyspace, Database* database, TableSlot slot) noexcept nogil
+"""Take the key's deadline away, if it has one. Returns the entry, whose address may be new; its slot has it already. When
+memory for that is refused, which can happen to keys of more than 2 KiB, the deadline becomes the latest there is instead."""
 cdef void keyspace_open_hash(Keyspace* keyspace, const Entry* entry, Hash* hash_out) noexcept nogil
 """A handle on the entry's hash. Requires TYPE_HASH."""
 cdef void keyspace_close_hash(Keyspace* keyspace, Database* database, Entry* entry, const Hash* hash) noexcept nogil
@@ -233,10 +245,12 @@ the answer is the same, and nobody waits."""
 cdef bint keyspace_delete_key(Keyspace* keyspace, Database* database, Slice key, bint lazy) noexcept nogil
 """Find and delete, a due key counting as absent (it expires). Records nothing else."""
 cdef void keyspace_dispose(Keyspace* keyspace, uint8_t type, uint8_t encoding, void* pointer, bint lazy) noexcept nogil
-"""Free a value that belongs to no entry any more."""
+"""Free a value that belongs to no entry any more. What takes many steps is left to housekeeping."""
 cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) noexcept nogil
 """Empty a database; returns how many keys went. Watchers hear of it by keyspace_touch_all before."""
 cdef void keyspace_swap(Keyspace* keyspace, int32_t first, int32_t second) noexcept nogil
+"""Swap the contents of two databases. O(1). Watchers and waiting clients are told by keyspace_touch_all and
+keyspace_ready_all."""
 
 # ---- expiry and lazy freeing, called by housekeeping in slices
 cdef void keyspace_expire_entry(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash) noexcept nogil
@@ -248,6 +262,8 @@ when the hash lost its last field and the key went with it."""
 cdef bint keyspace_expire_due(Keyspace* keyspace, int64_t budget) noexcept nogil
 """Up to `budget` steps of due deadlines over all databases; True when more is due right now."""
 cdef int64_t keyspace_next_deadline_ms(Keyspace* keyspace) noexcept nogil
+"""The earliest deadline of any key or field, as a Unix time; INT64_MAX when there is none or nothing may be expired now.
+O(databases)."""
 cdef bint keyspace_free_some(Keyspace* keyspace, uint64_t steps) noexcept nogil
 """Free up to some `steps` entries of what waits in the lazy lists; True when more waits."""
 cdef bint keyspace_resize_some(Keyspace* keyspace, uint64_t buckets) noexcept nogil
@@ -262,6 +278,7 @@ cdef void _record_effect(Keyspace* keyspace, uint8_t kind, int32_t database, Sli
                          const char* event) noexcept nogil
 """When memory is refused for it, it becomes CHORE_EFFECTS_LOST; a keyspace event is dropped."""
 cdef void keyspace_effects_clear(Keyspace* keyspace) noexcept nogil
+"""Forget all effects, once they have been acted on. Their memory is kept for the next ones. O(1)."""
 
 cdef inline void keyspace_touched(Keyspace* keyspace, Database* database, Slice key) noexcept nogil:
     """A key's value changed (Redis: signalModifiedKey)."""

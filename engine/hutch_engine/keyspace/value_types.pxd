@@ -25,14 +25,16 @@ cdef int value_type_named(Slice name) noexcept nogil
 """The number of the type that TYPE calls so, in any case of letters; TYPE_NONE if there is none."""
 
 cdef inline const char* type_name(uint8_t type) noexcept nogil:
-    """"none" of TYPE_NONE."""
+    """The type's name as TYPE tells it ("none" for TYPE_NONE); static text."""
     return value_types[type].name
 
 cdef inline const char* encoding_name(const Entry* entry) noexcept nogil:
+    """The encoding's name, as OBJECT ENCODING tells it; static text."""
     return value_types[entry_type(entry)].encodings[entry_encoding(entry)].name
 
 # ---- values that belong to no entry; a NULL pointer is allowed where it is freed
 cdef inline void value_free(Heap* heap, uint8_t type, uint8_t encoding, void* pointer) noexcept nogil:
+    """Free a value that no entry owns any more, whole and at once. NULL is allowed. O(elements)."""
     if pointer == NULL:
         return
     if likely(type == TYPE_STRING):

@@ -12,6 +12,7 @@ cdef inline SortedSet zset_for_reading(const Entry* entry) noexcept nogil:
     return sorted_set_of(NULL, NULL, entry_pointer(entry), entry_encoding(entry) == ZSET_LISTPACK)
 
 cdef inline int zset_encoding(const SortedSet* set) noexcept nogil:
+    """The encoding that the set's present form has in an entry."""
     return ZSET_LISTPACK if set.pack != NULL else ZSET_SKIPLIST
 
 cdef inline Value zset_value(const SortedSet* set) noexcept nogil:

@@ -6,9 +6,12 @@ from libc.stdint cimport uint64_t
 from hutch_engine.state.engine cimport Engine, Session
 
 cdef void client_weigh(Session* session, uint64_t bytes) noexcept nogil
-"""What this socket's client takes by now goes into Engine.net.socket_bytes. Requires the lock."""
+"""Note that this socket's client takes so many bytes by now, in the session and in Engine.net.socket_bytes. Requires the lock.
+O(1)."""
 cdef void clients_evict(Engine* engine) noexcept nogil
-"""End clients, those of the biggest size class first, until the rest is below maxmemory-clients. CLIENT NO-EVICT keeps
-one from it. Their sessions are marked and noticed, the listener closes them. Requires the lock."""
+"""End clients, those of the biggest size class first, until the rest is below maxmemory-clients. CLIENT NO-EVICT protects one
+from it. Their sessions are marked and woken, and the listener closes them. Requires the lock. O(clients) for each size
+class."""
 cdef void clients_reweigh(Engine* engine) noexcept nogil
-"""maxmemory-clients, or the maxmemory it is a part of, has changed: weigh all of them, or none any more; then evict."""
+"""Weigh all clients, or none any more, after maxmemory-clients or the maxmemory it is a part of has changed; then evict.
+Requires the lock. O(clients)."""

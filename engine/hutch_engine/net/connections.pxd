@@ -90,7 +90,8 @@ cdef struct Listener:
     Poller poller
     ListeningSocket[LISTENER_SOCKETS_MAX] sockets
     uint32_t socket_count
-    ListeningSocket[LISTENER_SOCKETS_MAX] adopted   # with LISTENER_ADOPTS, under the engine's lock: all TCP sockets it is to have ...
+    # With LISTENER_ADOPTS, under the engine's lock: all TCP sockets it is to have ...
+    ListeningSocket[LISTENER_SOCKETS_MAX] adopted
     uint32_t adopted_count              # ... those that it keeps among them
     bint any_port                       # set before listener_open: take a free TCP port, whatever config.port says
     char[112] unix_path                 # of the bound Unix socket, for its removal; "" = none
@@ -132,48 +133,58 @@ cdef struct Listener:
     uint64_t thread                     # pthread_t
 
 cdef bint connections_grow_list(Connection*** list, uint32_t capacity) noexcept nogil
-"""Room for so many in one of the listener's lists; False when memory was refused."""
+"""Make room for so many connections in one of the listener's lists; False, and the list stays as it was, when memory was
+refused."""
 cdef bint connections_reserve(Listener* listener) noexcept nogil
-"""Room for one more connection in every list, so that listing one never fails."""
+"""Make room for one more connection in every list, so that listing one never fails. False when memory was refused."""
 cdef void connections_release(Listener* listener) noexcept nogil
-"""Free the listener and its arrays; its connections and sockets are gone."""
+"""Free the listener and its arrays, after its connections and sockets were closed."""
 cdef bint connections_open(Listener* listener, char* error_out, size_t error_size) noexcept nogil
-"""listener_open."""
+"""What listener_open does: bind and listen. False with the reason in error_out."""
 cdef bint connections_rebind(Engine* engine, Buffer* error_out) noexcept nogil
-"""CONFIG SET port and bind, in any thread, with the engine's lock, while Engine.net.listening is set: sockets for the present configuration
-are opened here, the listener's thread takes them at the end of its batch and closes those it had. So a failure changes nothing."""
+"""Open sockets for the present configuration (CONFIG SET port and bind); the listener's thread takes them at the end of its
+batch and closes those it had. On failure False with the reason in error_out, and nothing has changed. From any thread, with
+the engine's lock, while Engine.net.listening is set."""
 cdef void connections_close_sockets(Listener* listener) noexcept nogil
-"""Listen no longer, and remove the Unix socket's file."""
+"""Close the sockets that listen, and remove the Unix socket's file."""
 cdef void connections_do_chores(Listener* listener) noexcept nogil
-"""Engine.net.chores, at the end of a batch: weigh its clients and end the biggest beyond maxmemory-clients, listen
-elsewhere, or nowhere. Requires the lock."""
+"""Do what Engine.net.chores asks for, at the end of a batch: weigh its clients and end the biggest beyond maxmemory-clients,
+listen elsewhere, or nowhere. Requires the lock."""
 cdef void connections_weigh(Connection* connection) noexcept nogil
-"""For maxmemory-clients. Requires the lock."""
+"""Note how much memory the connection takes, for maxmemory-clients. Requires the lock."""
 cdef void connections_forget_adopted(Listener* listener) noexcept nogil
-"""Close what was opened for it and not taken yet. Requires the lock."""
+"""Close the sockets that were opened for the listener (connections_rebind) and that it has not taken yet. Requires the lock."""
 cdef void connections_listen_for(Listener* listener, uint32_t interest) noexcept nogil
-"""POLL_READ: accept; 0: leave new clients waiting."""
+"""With POLL_READ accept new clients from now on; with 0 leave them waiting."""
 cdef void connections_accept(Listener* listener, ListeningSocket* where) noexcept nogil
+"""Accept the clients that wait at one socket, Listener.accepts_per_turn at most. When the process has no descriptor left,
+accepting pauses until the next tick."""
 cdef void connections_close(Listener* listener, Connection* connection) noexcept nogil
-"""Close it. The struct stays until the turn is over: lists and events may still name it."""
+"""Close the connection. Its struct stays until the turn is over: lists and events may still name it."""
 cdef void connections_free_closed(Listener* listener) noexcept nogil
+"""Free the connections that were closed in this turn, with their sessions and descriptors; those that a list or request still
+names are kept for the next call. O(closed). Takes the lock for a moment."""
 cdef void connections_watch_for(Listener* listener, Connection* connection, uint32_t interest) noexcept nogil
+"""Tell the poller what to wait for at this connection, POLL_ bits, if that has changed. A closed connection is left alone."""
 cdef void connections_resume(Listener* listener, Connection* connection) noexcept nogil
-"""Its kept requests may run again, at the beginning of the next turn."""
+"""Let the connection's kept requests run again, at the beginning of the next turn."""
 cdef void connections_copy_limits(Listener* listener) noexcept nogil
-"""What of the configuration is needed without the lock. Requires the lock."""
+"""Copy what of the configuration is needed without the lock. Requires the lock."""
 
 cdef inline void connections_join_round(Listener* listener, Connection* connection) noexcept nogil:
+    """List the connection among those with something to do under the lock, once. connections_reserve has made the room."""
     if not connection.in_round:
         connection.in_round = True
         listener.round[listener.round_count] = connection
         listener.round_count += 1
 
 cdef inline void connections_hold(Listener* listener, Connection* connection, uint8_t why) noexcept nogil:
+    """Note why the connection's requests wait, a HELD_ value; HELD_NOT ends the waiting. Keeps count of the postponed ones."""
     listener.postponed_count += (why == HELD_POSTPONED) - <int>(connection.held == HELD_POSTPONED)
     connection.held = why
 
 cdef inline void connections_count_bytes(Engine* engine, Connection* connection) noexcept nogil:
+    """Add the bytes that came in to the session's and the engine's counters. Requires the lock."""
     connection.session.bytes_in += connection.received
     engine.statistics.bytes_in += connection.received
     connection.received = 0

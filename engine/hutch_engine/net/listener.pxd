@@ -10,17 +10,19 @@ from hutch_engine.net.connections cimport Connection, Listener
 from hutch_engine.state.engine cimport Engine
 
 cdef Listener* listener_new(Engine* engine, bint portable_poller) noexcept nogil
-"""NULL when memory or descriptors were refused. portable_poller: poll() even where epoll exists."""
+"""Make a listener for an engine, which is borrowed; the caller frees it with listener_free. NULL when memory or descriptors
+were refused. portable_poller: poll() even where epoll exists."""
 cdef bint listener_open(Listener* listener, char* error_out, size_t error_size) noexcept nogil
 """Bind and listen on every address of config.bind and on config.unixsocket. config.port 0 means no TCP,
 unless any_port asks for an ephemeral one. On failure False, a message in error_out, and nothing is left
 open. engine.net.tcp_port tells the port that was bound. Takes the engine's lock for a moment."""
 cdef bint listener_start(Listener* listener) noexcept nogil
-"""Run the loop in a thread of its own. False when there is none to be had."""
+"""Run the loop in a thread of its own. False when the system refuses one."""
 cdef void listener_run(Listener* listener) noexcept nogil
-"""The loop itself; returns after listener_stop. Takes the engine's lock again and again."""
+"""Run the loop in the caller's thread; returns after listener_stop. Takes the engine's lock again and again."""
 cdef void listener_stop(Listener* listener) noexcept nogil
-"""Any thread but the loop's own, without the engine's lock: end the loop and, if it is a thread, join it."""
+"""End the loop and, if it runs in a thread of its own, join that. From any thread but the loop's own, without the engine's
+lock."""
 cdef void listener_free(Listener* listener) noexcept nogil
-"""Stop, close every connection and socket, remove the Unix socket's file, free the sessions. Takes the
+"""Stop, close every connection and socket, remove the Unix socket's file, free the sessions and the listener. Takes the
 engine's lock."""

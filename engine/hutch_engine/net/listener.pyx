@@ -150,7 +150,8 @@ cdef void _read(Listener* listener, Connection* connection) noexcept nogil:
         if not buffer_reserve(query, room):
             connections_close(listener, connection)
             return
-        # It may lie elsewhere now, whether or not there is anything to read: others were served meanwhile, and what was there is taken.
+        # It may lie elsewhere now, whether or not there is anything to read: others were served meanwhile, and what was there is
+        # taken.
         parser_moved(&connection.parser, query.data, query.length, connection.parser.start)
         room = query.capacity - query.length
         if missing <= READ_BYTES and room > READ_BYTES:

@@ -31,13 +31,19 @@ cdef struct Poller:
     uint32_t fd_capacity
 
 cdef bint poller_init(Poller* poller, bint portable) noexcept nogil
-"""False when the system refused descriptors."""
+"""Make a poller with its waking descriptors, which it owns: epoll, or poll() where there is none or where `portable` asks for
+it. False when the system refused descriptors."""
 cdef void poller_clear(Poller* poller) noexcept nogil
+"""Close the poller's own descriptors and free its memory. The sockets it watched are their owners' to close."""
 cdef bint poller_add(Poller* poller, int fd, uint32_t interest, void* owner) noexcept nogil
+"""Watch a descriptor that is not watched yet; `owner` is borrowed and comes back with its events. False when memory was
+refused, or the system declined."""
 cdef bint poller_change(Poller* poller, int fd, uint32_t interest, void* owner) noexcept nogil
+"""Watch a descriptor for something else from now on, with this owner. False when it is not watched. O(1)."""
 cdef void poller_remove(Poller* poller, int fd) noexcept nogil
-"""Before the descriptor is closed."""
+"""Watch a descriptor no longer. To be called before it is closed."""
 cdef int poller_wait(Poller* poller, int timeout_ms) noexcept nogil
-"""Wait, and fill poller.events; returns how many. An interrupted or timed-out wait answers 0."""
+"""Wait until something is ready, for timeout_ms at most, and fill poller.events; returns how many. An interrupted or timed-out
+wait answers 0."""
 cdef void poller_wake(Poller* poller) noexcept nogil
-"""Any thread: the present or next poller_wait returns at once, with `woken` set."""
+"""Let the present or next poller_wait return at once, with `woken` set. From any thread."""

@@ -50,25 +50,31 @@ cdef struct RespParser:
     char[64] error                  # "ERR Protocol error: ..."
 
 cdef void words_init(Words* words, uint64_t* account) noexcept nogil
+"""Make an empty list; nothing is allocated yet. `account` is borrowed and counts the memory of the scratch buffer, or it is
+NULL."""
 cdef void words_clear(Words* words) noexcept nogil
+"""Free the list's memory; it is empty then, and usable."""
 cdef void words_reset(Words* words) noexcept nogil
-"""Forget the words. Memory beyond what most batches need is given back."""
+"""Forget the words, whose slices are void then. Memory beyond what most batches need is given back."""
 
 cdef void parser_init(RespParser* parser, uint64_t* account) noexcept nogil
+"""Make a parser without a window; nothing is allocated yet. `account` is borrowed and counts the memory of `places`, or it is
+NULL."""
 cdef void parser_clear(RespParser* parser) noexcept nogil
+"""Free the parser's memory and forget the window, which is its owner's to free. The parser is as new then."""
 cdef ParseOutcome parser_next(RespParser* parser, Words* words, const ParseLimits* limits, bint authenticated) noexcept nogil
 """The next request of the window. O(bytes looked at); each byte of a multibulk is looked at once,
 however the bytes arrive. Empty requests ("*0", blank lines) are passed over.
 
 Words claimed by a header cost nothing before their bytes are there."""
 cdef void parser_moved(RespParser* parser, char* data, size_t length, size_t start) noexcept nogil
-"""The window is elsewhere: the unfinished request, or the first byte not yet taken, begins at
-data[start], and `length` bytes are there. A finished request's slices are void."""
+"""Tell the parser that the window is elsewhere: the unfinished request, or the first byte not yet taken, begins at
+data[start], and `length` bytes are there. The bytes are borrowed. A finished request's slices are void."""
 cdef void parser_rewind(RespParser* parser, size_t start) noexcept nogil
-"""Parse again from window offset `start`, the beginning of a request."""
+"""Let the parser begin again at window offset `start`, the beginning of a request."""
 cdef size_t parser_missing(const RespParser* parser) noexcept nogil
 """How many bytes the word under way still lacks, its line end included; 0 when that is not known."""
 
 cdef inline bint parser_is_between(const RespParser* parser) noexcept nogil:
-    """No byte of an unfinished request is in the window."""
+    """Is no byte of an unfinished request in the window?"""
     return parser.start == parser.length

@@ -20,23 +20,27 @@ cdef enum SocketOutcome:
 
 cdef int socket_listen_tcp(const char* host, int32_t port, int backlog, bint optional, bint shared, char* problem_out,
                            size_t problem_size) noexcept nogil
-"""A listening socket on one address: a name or number, "*" for all of IPv4, "::*" for all of IPv6. -1 with
-a message, or -1 with an empty message when the system lacks this kind of address, or (with `optional`)
+"""Make a listening socket on one address, a name or number, "*" for all of IPv4, "::*" for all of IPv6; the caller owns the
+descriptor. -1 with a message, or -1 with an empty message when the system lacks this kind of address, or (with `optional`)
 this address. `shared`: beside another socket on the same port that was made to share it."""
 cdef void socket_share_port(int fd, bint shared) noexcept nogil
-"""Whether one more listening socket may be bound to its port, by the same user."""
+"""Say whether one more listening socket may be bound to this one's port, by the same user."""
 cdef int socket_listen_unix(Slice path, int64_t permissions, int backlog, char* problem_out, size_t problem_size) noexcept nogil
-"""permissions 0: as the umask says. A socket file that is there already is replaced, anything else is not."""
+"""Make a listening Unix socket; the caller owns the descriptor. -1 with a message on failure. permissions 0: as the umask
+says. A socket file that is there already is replaced, anything else is not."""
 cdef int32_t socket_port(int fd) noexcept nogil
-"""The port a TCP socket is bound to."""
+"""The port that a TCP socket is bound to."""
 cdef AcceptOutcome socket_accept(int listening_fd, int* fd_out) noexcept nogil
+"""Accept one client of a listening socket; with ACCEPTED, *fd_out is its descriptor, which the caller owns. Never waits."""
 cdef void socket_tune(int fd, int64_t keepalive_seconds) noexcept nogil
-"""TCP_NODELAY, and with keepalive_seconds > 0 keep-alive probes at that interval."""
+"""Set TCP_NODELAY, and with keepalive_seconds > 0 keep-alive probes at that interval."""
 cdef size_t socket_address(int fd, bint peer, char* text_out) noexcept nogil
-"""The address of either end as "ip:port" into ADDRESS_TEXT_MAX bytes; returns its length."""
+"""Write the address of either end as "ip:port" into ADDRESS_TEXT_MAX bytes; returns its length."""
 cdef bint socket_peer_is_loopback(int fd) noexcept nogil
+"""Does the client sit on this machine: 127.0.0.0/8, ::1 or a Unix socket? True also when it is gone already."""
 cdef ssize_t socket_read(int fd, char* data, size_t length) noexcept nogil
-"""Bytes read; 0 at the end of the stream; SOCKET_WAIT or SOCKET_FAILED."""
+"""Read up to `length` bytes without waiting: how many came; 0 at the end of the stream; SOCKET_WAIT or SOCKET_FAILED."""
 cdef ssize_t socket_write(int fd, const char* data, size_t length) noexcept nogil
-"""Bytes written, SOCKET_WAIT or SOCKET_FAILED. Raises no SIGPIPE."""
+"""Write up to `length` bytes without waiting: how many went; SOCKET_WAIT or SOCKET_FAILED. Raises no SIGPIPE."""
 cdef void socket_close(int fd) noexcept nogil
+"""Close the descriptor."""

@@ -71,7 +71,8 @@ cdef bint _slice(Engine* engine) noexcept nogil:
     if engine.pause.kind != PAUSE_NONE and clock_now_ms(&engine.clock) >= engine.pause.end_ms:
         engine_end_pause(engine)
         more = True                      # what came due meanwhile
-    if aftermath_is_due(engine) or engine.waiting.ready_first != NULL:       # those whom a pause has kept waiting are in that chain
+    # Those whom a pause has kept waiting are in the chain that begins at ready_first.
+    if aftermath_is_due(engine) or engine.waiting.ready_first != NULL:
         aftermath(engine)
     return more or (engine.housekeeping.chores & CHORE_LAZY_FREE and not engine.housekeeping.cron_paused)
 

@@ -11,6 +11,7 @@ cdef void conversion_push_error(lua_State* L, Slice text, bint counted) noexcept
 """Push {err = ...}: `text` as Redis puts errors together, with or without a code (which then is ERR) behind a '-'.
 `counted`: with ignore_error_stats_update. May raise."""
 cdef void conversion_push_error_text(lua_State* L, const char* text, bint counted) noexcept nogil
+"""As conversion_push_error, for a text that ends with NUL. May raise."""
 cdef void conversion_write_reply(lua_State* L, Reply* reply, int script_resp, bint* counted_out) noexcept nogil
 """Write the value on the top of the stack as RESP and pop it. `script_resp`: what the script said with
 setresp, which decides about booleans. *counted_out is set when the reply is an error whose statistics were

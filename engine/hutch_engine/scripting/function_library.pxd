@@ -15,11 +15,12 @@ cdef bint function_library_add(Interpreter* interpreter, Library* libraries, int
 """Take a list of such libraries in, all or none; False with the error's text, and they are freed. With RESTORE_REPLACE
 libraries of the same name go, with RESTORE_FLUSH all that were there."""
 cdef void function_library_free(Interpreter* interpreter, Library* library) noexcept nogil
-"""One that nothing knows."""
+"""Free a library that stands in no table, with its functions."""
 cdef bint function_library_remove(Scripting* scripting, Slice name) noexcept nogil
-"""False when there is none of this name."""
+"""Take out and free the library of this name; False when there is none. O(its functions)."""
 cdef void function_library_flush(Scripting* scripting) noexcept nogil
-"""All of them, and the interpreter."""
+"""Free all libraries, and close the interpreter in which their functions ran."""
 cdef Library* function_library_find(Scripting* scripting, Slice name) noexcept nogil
+"""The library of this name, borrowed, or NULL. O(1)."""
 cdef Function* function_library_find_function(Scripting* scripting, Slice name) noexcept nogil
-"""In any case."""
+"""The function of this name in any case, borrowed, or NULL. O(1)."""

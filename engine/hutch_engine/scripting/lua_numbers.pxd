@@ -4,14 +4,14 @@ from libc.stdint cimport INT32_MIN, INT64_MIN, int32_t, int64_t, uint64_t
 
 
 cdef inline int64_t lua_as_int64(double number) noexcept nogil:
-    """Truncated; out of range and NaN: INT64_MIN."""
+    """A number of Lua's as a whole one, truncated; out of range and NaN: INT64_MIN."""
     if -9223372036854775808.0 <= number < 9223372036854775808.0:
         return <int64_t>number
     return INT64_MIN
 
 
 cdef inline int32_t lua_as_int32(double number) noexcept nogil:
-    """Truncated; out of range and NaN: INT32_MIN."""
+    """A number of Lua's as a whole one, truncated; out of range and NaN: INT32_MIN."""
     if -2147483649.0 < number < 2147483648.0:
         return <int32_t>number
     return INT32_MIN

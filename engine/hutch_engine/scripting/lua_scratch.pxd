@@ -32,11 +32,13 @@ cdef inline char* lua_scratch_room(lua_State* L, LuaScratch* scratch, size_t ext
 
 
 cdef inline void lua_scratch_put(lua_State* L, LuaScratch* scratch, const char* data, size_t length) noexcept nogil:
+    """Append a copy of `length` bytes. May raise. O(length), amortized."""
     memcpy(lua_scratch_room(L, scratch, length), data, length)
     scratch.length += length
 
 
 cdef inline void lua_scratch_put_char(lua_State* L, LuaScratch* scratch, char c) noexcept nogil:
+    """Append one byte. May raise."""
     lua_scratch_room(L, scratch, 1)[0] = c
     scratch.length += 1
 

@@ -14,11 +14,11 @@ cdef void sandbox_close(Interpreter* interpreter) noexcept nogil
 """All globals are there: drop what is not allowed and put proxies in front. From now on LUA_GLOBALSINDEX is what
 scripts see, and `interpreter.globals` refers to the real table."""
 cdef void sandbox_push_proxy(lua_State* L, Interpreter* interpreter, int index) noexcept nogil
-"""Push a proxy of the table at `index`."""
+"""Push a new proxy of the table at `index`. May raise: there are PROXIES_MAX at most."""
 cdef void sandbox_refuse_unknown(lua_State* L) noexcept nogil
 """From now on a field that the table on the top lacks is an error, as of the globals. May raise."""
 cdef bint sandbox_is_proxy(lua_State* L, int index) noexcept nogil
-"""May raise when the stack is full."""
+"""Is the value at `index` a proxy? May raise when the stack is full."""
 cdef int sandbox_compile(lua_State* L, Slice text, const char* name) noexcept nogil
 """Push the function that `text` compiles to, or an error's text; answers as luaL_loadbuffer. Never reads bytecode."""
 cdef void sandbox_forget(lua_State* L, int reference) noexcept nogil

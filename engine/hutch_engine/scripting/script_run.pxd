@@ -12,22 +12,25 @@ from hutch_engine.scripting.state cimport Interpreter, ScriptRun, Scripting
 from hutch_engine.state.engine cimport Engine, Session
 
 cdef bint script_may_run(Session* caller, uint64_t flags, bint read_only) noexcept nogil
-"""What a shebang line's flags forbid right now; then the error is written."""
+"""Do a shebang line's flags allow the script to run right now? If not, the error is written, and the answer is False."""
 cdef void script_run(ScriptRun* run, int reference, Slice* keys, size_t key_count, Slice* arguments,
                      size_t argument_count) noexcept nogil
 """Run the function that `reference` keeps and write its reply, or its error. `run` holds interpreter, caller,
 flags, is_function, read_only, name, argv and argc."""
 cdef void script_collect(Interpreter* interpreter) noexcept nogil
-"""After each run, and after each try to compile: a step of the collector now and then, and all of its work when Lua holds
-much or the system refuses memory. It never collects by itself when it has come to its bound, so what one script left would fail the next."""
+"""Let the collector work, after each run and after each try to compile: a step now and then, and all of it when Lua holds much
+or the system refuses memory. Lua never collects by itself when it has come to its bound, so that what one script left would
+fail the next."""
 cdef int script_runner(lua_State* L) noexcept nogil
-"""What lies at the bottom of an interpreter's stack; script_run calls it."""
+"""The C function at the bottom of an interpreter's stack; script_run calls it."""
 cdef int script_command(lua_State* L, bint raises) noexcept nogil
-"""redis.call and redis.pcall: the arguments on the stack become a command, its reply a Lua value. May raise."""
+"""Do what redis.call and redis.pcall do: the arguments on the stack become a command, its reply a Lua value. May raise."""
 cdef int script_may_user_run(lua_State* L) noexcept nogil
-"""redis.acl_check_cmd. May raise."""
+"""Do what redis.acl_check_cmd does. May raise."""
 cdef void script_hook(lua_State* L, lua_Debug* record) noexcept nogil
+"""Called by Lua now and then while a script runs: looks at the time and at whether the script is to be stopped, and lets
+others have the lock once it overruns its time. Raises to stop a script."""
 cdef bint script_is_of_this_thread(Engine* engine) noexcept nogil
-"""Does one run, and on the caller's own thread (in a signal's handler)?"""
+"""Does a script run, and on the caller's own thread (in a signal's handler)?"""
 cdef void script_kill(Session* session, bint of_function) noexcept nogil
-"""SCRIPT KILL and FUNCTION KILL, with their reply."""
+"""Stop a script (SCRIPT KILL) or a function (FUNCTION KILL), and write the reply."""

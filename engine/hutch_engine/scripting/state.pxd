@@ -60,6 +60,7 @@ cdef struct Script:                     # of EVAL and SCRIPT LOAD; one heap bloc
     Script* older
 
 cdef inline const char* script_text(const Script* script) noexcept nogil:
+    """The script's text, script.text_length bytes behind the struct; borrowed from it."""
     return <const char*>script + sizeof(Script)
 
 cdef struct Library
@@ -126,11 +127,11 @@ cdef struct ScriptRun:
     uint64_t thread                     # who runs it
 
 cdef inline Interpreter* interpreter_of(lua_State* L) noexcept nogil:
-    """In a C function called by Lua."""
+    """The interpreter of a C function that Lua called; borrowed."""
     cdef void* context
     lua_getallocf(L, &context)
     return <Interpreter*>context
 
 cdef inline Scripting* scripting_of(Engine* engine) noexcept nogil:
-    """NULL before the first script."""
+    """What scripting keeps for this engine, borrowed; NULL before the first script."""
     return <Scripting*>engine.scripts.interpreters

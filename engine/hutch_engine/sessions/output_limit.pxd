@@ -10,17 +10,19 @@ cdef enum:
     OUTPUT_PUBSUB = 2
 
 cdef inline const OutputLimit* output_limit_of(const Config* config, uint32_t session_flags) noexcept nogil:
-    """An embedded session's inbox has nothing but messages in it."""
+    """The limit for a client of these flags; borrowed from the config. An embedded session's inbox has nothing but messages in
+    it, so that it counts as a subscriber."""
     if session_flags & SESSION_REPLICA:
         return &config.output_limits[OUTPUT_REPLICA]
     return &config.output_limits[OUTPUT_PUBSUB if session_flags & (SESSION_SUBSCRIBED | SESSION_EMBEDDED) else OUTPUT_NORMAL]
 
 cdef inline bint output_limit_is_over_hard(const OutputLimit* limit, uint64_t waiting_bytes) noexcept nogil:
+    """Do so many unsent bytes exceed the hard limit? Never without one."""
     return limit.hard_bytes != 0 and waiting_bytes > limit.hard_bytes + OUTPUT_NOT_COUNTED_BYTES
 
 cdef inline bint output_limit_is_over(const OutputLimit* limit, uint64_t waiting_bytes, int64_t now_us, int64_t* soft_since_us) noexcept nogil:
-    """Beyond the hard limit, or beyond the soft one for too long. *soft_since_us remembers since when, 0: it is below; now_us is
-    monotonic and not 0."""
+    """Are so many unsent bytes beyond the hard limit, or have they been beyond the soft one for too long? *soft_since_us, the
+    caller's, remembers since when they are, 0: they are not; now_us is monotonic and not 0."""
     if output_limit_is_over_hard(limit, waiting_bytes):
         return True
     if limit.soft_bytes == 0 or waiting_bytes <= limit.soft_bytes + OUTPUT_NOT_COUNTED_BYTES:

@@ -34,32 +34,38 @@ cdef enum Subscribed:
     SUBSCRIBED_NOT = 2                   # memory was refused
 
 cdef void pubsub_check() noexcept nogil
-"""Builds with checks: tables find the names of topics and subscriptions where they are."""
+"""Verify that tables find the names of topics and subscriptions where these structs have them; panics in checks builds."""
 cdef Topic* topic_find(Engine* engine, uint32_t kind, Slice name) noexcept nogil
+"""The topic of this name, borrowed, or NULL when nobody subscribes to it. O(1)."""
 cdef Slice topic_name(const Topic* topic) noexcept nogil
+"""The topic's name; borrowed from it."""
 cdef Subscribed topic_subscribe(Session* session, uint32_t kind, Slice name) noexcept nogil
-"""O(1)."""
+"""Subscribe the session to the topic of this name and kind, which is made if need be. SUBSCRIBED_NOT: memory was refused, and
+nothing has changed. The name is copied. O(1)."""
 cdef bint topic_unsubscribe(Session* session, uint32_t kind, Slice name) noexcept nogil
-"""False when it was not subscribed. O(1)."""
+"""End the session's subscription to the topic of this name and kind; False when there is none. O(1)."""
 cdef void topic_leave(Subscription* subscription) noexcept nogil
-"""End it; a topic without subscriptions goes."""
+"""End a subscription and free it; a topic without subscriptions is freed, too. O(1)."""
 cdef void topic_drop(Engine* engine, Topic* topic) noexcept nogil
-"""End all of its subscriptions, and the topic."""
+"""End all subscriptions of a topic, and free them and it. O(subscriptions)."""
 cdef void topics_leave_all(Session* session, uint32_t kind) noexcept nogil
-"""All of this session's subscriptions of a kind. O(its subscriptions)."""
+"""End all of this session's subscriptions of a kind. O(its subscriptions of all kinds)."""
 
 cdef int64_t pubsub_publish(Engine* engine, uint32_t kind, Slice channel, Slice message) noexcept nogil
-"""Send to a channel's (and fitting patterns') or a shard channel's subscribers; returns to how many.
-O(subscribers + patterns)."""
+"""Send a message to the subscribers of a channel and of the patterns that fit it (TOPIC_CHANNEL), or of a shard channel
+(TOPIC_SHARD); returns to how many. When memory is refused the message reaches nobody. O(subscribers + patterns)."""
 cdef bint pubsub_has_listeners(const Engine* engine) noexcept nogil
-"""Does anybody listen to any channel or pattern?"""
+"""Does anybody listen to any channel or pattern? O(1)."""
 cdef void pubsub_deliver(Session* session, Slice message, bint as_it_is) noexcept nogil
-"""Send a message that is RESP2 already, '*' in front; RESP3 sessions get it with '>', unless `as_it_is`. One who does not take his
-messages is cut off at his limit (client-output-buffer-limit)."""
+"""Send a message to one session, a copy: RESP2 already, '*' in front; RESP3 sessions get it with '>', unless `as_it_is`. A
+session that does not take its messages is cut off at its limit (client-output-buffer-limit), and so is one for whose
+message memory was refused. O(length)."""
 cdef void pubsub_cut_off(Session* session) noexcept nogil
-"""Nothing is sent to it any more, and it is closed: it is at its limit, or memory was refused for a message that it must not miss."""
+"""Mark the session to be closed, since it is at its limit or memory was refused for a message that it must not miss; nothing
+is sent to it any more."""
 cdef void pubsub_write_message(Engine* engine, Slice channel, Slice message) noexcept nogil
-"""Into engine.pubsub.message, as pubsub_deliver wants it."""
+"""Write a message of this channel into engine.pubsub.message, as pubsub_deliver wants it. When memory was refused, that
+buffer's `failed` is set."""
 cdef inline int64_t session_channels(const Session* session) noexcept nogil:
     """What SUBSCRIBE and PSUBSCRIBE answer: channels and patterns together."""
     return <int64_t>session.topic_counts[0] + session.topic_counts[1]

@@ -3,8 +3,8 @@
     Engine.waiting.keys    table: database and key -> BlockedKey, the queue of its Waiters, first come first
     Blocked           one a waiting session: its words, its place in the wheel, its Waiters, one a key
 
-A BlockedKey exists while somebody waits for it. Those that became ready are chained from Engine.waiting.ready_first on, and served by
-executor/serving. Everything here requires the engine's lock.
+A BlockedKey exists while somebody waits for it. Those that became ready are chained from Engine.waiting.ready_first on, and
+served by executor/serving. Everything here requires the engine's lock.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from hutch_engine.base.slice cimport Slice
@@ -42,29 +42,33 @@ cdef struct Blocked:                     # one block, with the waiters, the word
     bint until_gone
 
 cdef bint waiting_begin(Session* session) noexcept nogil
-"""The session waits as its call asked for with call_block; a copy of its words is kept. False when memory was refused: it does
-not wait. O(keys)"""
+"""Let the session wait as its call asked for with call_block; a copy of its words is kept. False when memory was refused: it
+does not wait. O(keys and bytes of the words)."""
 cdef void waiting_decline(Session* session) noexcept nogil
-"""The session does not wait, though its call asked for it: what the call has made for that is freed."""
+"""Free what a call has made for a wait that it asked for, and that does not begin."""
 cdef Blocked* waiting_end(Session* session) noexcept nogil
-"""The session stands in no queue and in no wheel any more. What it waited with is returned: the caller frees it, with
-waiting_free. O(keys)"""
+"""Take the session out of all queues and out of the wheel. Returns what it waited with, which the caller frees by
+waiting_free. O(keys)."""
 cdef void waiting_free(Engine* engine, Blocked* blocked) noexcept nogil
+"""Free what waiting_end returned. Not NULL."""
 cdef void waiting_forget(Session* session) noexcept nogil
-"""It waits no more, and gets no reply: interrupted, disconnected. A session that does not wait is left alone."""
+"""End the wait of a session that is interrupted or disconnected, without a reply, and wake it. A session that does not wait is
+left alone. O(keys)."""
 cdef Slice waiting_key_name(const BlockedKey* key) noexcept nogil
-"""Four bytes of database index, and the key; borrowed from it."""
+"""The name of a key that is waited for (sessions/key_name); borrowed from it."""
 cdef void waiting_drop_if_unwanted(Engine* engine, BlockedKey* key) noexcept nogil
-"""Free it if nobody waits for it and it is not in the chain of ready keys."""
+"""Free a BlockedKey if nobody waits for it and it is not in the chain of ready keys. O(1)."""
 cdef void waiting_note_ready(Engine* engine, int32_t database_index, Slice key) noexcept nogil
-"""The key has appeared, or is gone: those who wait for it are served when the running command is over. O(1)"""
+"""Note that a key has appeared, or is gone: those who wait for it are served when the running command is over. O(1); O(keys
+waited for) when memory is refused, since all keys of the database count as ready then."""
 cdef void waiting_mark_ready(Engine* engine, BlockedKey* key) noexcept nogil
-"""Put it at the end of the chain of ready keys, if it is not there."""
+"""Put a BlockedKey at the end of the chain of ready keys, if it is not there yet. O(1)."""
 cdef void waiting_note_ready_all(Engine* engine, int32_t database_index) noexcept nogil
-"""The database has become another one (SWAPDB), or nobody knows what has changed. O(keys waited for)"""
+"""Note that any key of the database may be ready, since it has become another one (SWAPDB) or nobody knows what has changed.
+O(keys waited for)."""
 cdef int64_t waiting_next_ms(const Engine* engine) noexcept nogil
-"""When the next time-out is; INT64_MAX without one."""
+"""When the next time-out is, as a Unix time; INT64_MAX without one."""
 cdef int64_t waiting_keys_until_gone(Engine* engine) noexcept nogil
-"""How many keys somebody waits for who also wants to hear that one is gone (XREADGROUP). O(keys waited for)"""
+"""How many keys have a waiter who also wants to hear that the key is gone (XREADGROUP). O(keys waited for)."""
 cdef void waiting_check() noexcept nogil
-"""Builds with checks: the table finds a key's name where it is."""
+"""Verify that the table finds a key's name where a BlockedKey has it; panics in checks builds."""

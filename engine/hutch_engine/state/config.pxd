@@ -22,8 +22,9 @@ from hutch_engine.state.config_table cimport (CHANGED_CLIENT_MEMORY, CHANGED_CLI
     OutputLimit, Parameter, Config)
 
 cdef void config_init(Config* config) noexcept nogil
-"""Every value at its default."""
+"""Set every value to its default."""
 cdef void config_clear(Config* config) noexcept nogil
+"""Free the texts of all values. The config needs config_init before it is used again."""
 cdef void config_text(const Config* config, const Parameter* parameter, Buffer* out) noexcept nogil
 """Append the value as CONFIG GET spells it."""
 cdef bint config_set(Config* config, const Parameter* parameter, Slice value, uint32_t flags, uint64_t* changed_out,

@@ -189,6 +189,8 @@ cdef enum:                       # Parameter.kind
     KIND_OOM_VALUES = 20
 
 cdef uint32_t config_count() noexcept nogil
+"""How many parameters there are."""
 cdef const Parameter* config_parameter(uint32_t index) noexcept nogil
+"""The row at this index, below config_count(); borrowed, and constant."""
 cdef const Parameter* config_find(Slice name) noexcept nogil
 """By name or alias, any case; NULL when there is none. O(parameters)."""

@@ -355,41 +355,44 @@ cdef struct Engine:
     Replication replication
 
 cdef inline Session* session_of(Call* call) noexcept nogil:
+    """The session whose call this is; borrowed."""
     return <Session*>call.session
 
 cdef inline Engine* engine_of(Call* call) noexcept nogil:
+    """The engine in which the call runs; borrowed."""
     return (<Session*>call.session).engine
 
 cdef void engine_wake_housekeeping(Engine* engine) noexcept nogil
-"""There are chores, or a deadline earlier than housekeeping plans to wake for: start or wake it."""
+"""Wake housekeeping, or start it: there are chores, or a deadline earlier than it plans to wake for."""
 cdef inline uint64_t engine_used_memory(const Engine* engine) noexcept nogil:
-    """used_memory: the heap and the clients' buffers. Lua's own memory is not the data set's: as in Redis it neither counts nor evicts."""
+    """What INFO calls used_memory: the heap and the clients' buffers. Lua's own memory is not the data set's: as in Redis it
+    neither counts nor evicts."""
     return (engine.heap.used_bytes - engine.scripts.figures.eval_vm_bytes - engine.scripts.figures.functions_vm_bytes
             + atomic_load64(&engine.client_bytes))
 cdef inline void engine_observe(Engine* engine) noexcept nogil:
-    """Somebody began or ceased to observe commands: Engine.execution.observers follows."""
+    """Set Engine.execution.observers anew, after somebody began or ceased to observe commands."""
     engine.execution.observers = ((OBSERVED_BY_MONITORS if engine.sessions.monitors else 0)
                         | (OBSERVED_BY_TRACKING if engine.tracking.sessions else 0)
                         | (OBSERVED_BY_TRIAL if engine.execution.trial != NULL else 0))
 cdef inline void engine_set_busy(Engine* engine, uint8_t busy) noexcept nogil:
-    """BUSY_: a script overruns its time, or does no more."""
+    """Note that a script overruns its time (a BUSY_ value), or does so no more (BUSY_NOT)."""
     engine.scripts.busy = busy
     engine.execution.gate = engine.execution.gate & ~<uint32_t>GATE_BUSY | (GATE_BUSY if busy else 0)
 cdef inline bint session_is_authenticated(const Session* session) noexcept nogil:
     """May it send commands? (A password keeps out those who have not given it.)"""
     return session.flags & SESSION_AUTHENTICATED or session.engine.config.requirepass.length == 0
 cdef inline bint engine_is_ours(const Engine* engine) noexcept nogil:
-    """False in a child that was forked after the engine was made: it must not be touched."""
+    """Was the engine made in this process? False in a child that was forked afterwards: it must not be touched there."""
     return engine.fork_generation == engine.forks[0]
 cdef inline void engine_guarded(const Engine* engine) noexcept nogil:
-    """The caller holds the lock (builds with checks)."""
+    """In builds with checks, verify that the caller holds the lock."""
     if HUTCH_CHECKS:
         invariant(engine.keyspace.guard == NULL or lock_is_mine(&engine.lock), b"the engine is used without its lock")
 cdef void engine_wake_listener(Engine* engine) noexcept nogil
-"""Any thread. The listener looks soon at what was noticed, and at pauses."""
+"""Wake the listener, if there is one: it looks soon at sessions that were woken, and at pauses. From any thread."""
 cdef void engine_pause(Engine* engine, uint8_t kind, int64_t end_ms) noexcept nogil
-"""CLIENT PAUSE: from now on nothing expires either; what is due looks gone, and goes when the pause is over."""
+"""Begin CLIENT PAUSE, until end_ms. Nothing expires meanwhile either: what is due looks gone, and goes when the pause is over."""
 cdef void engine_end_pause(Engine* engine) noexcept nogil
-"""Whoever waits for it hears of it."""
+"""End CLIENT PAUSE, and wake all who wait for that."""
 cdef void engine_sample(Engine* engine) noexcept nogil
-"""Ten times a second: instantaneous figures of INFO."""
+"""Take a sample of the instantaneous figures of INFO. To be called ten times a second."""

@@ -9,4 +9,5 @@ from hutch_engine.base.slice cimport Slice
 from hutch_engine.state.engine cimport Engine
 
 cdef void log_write(Engine* engine, int64_t level, Slice text) noexcept nogil
-"""`level` is LOG_DEBUG to LOG_WARNING; below `loglevel` nothing happens. Text past 1,023 bytes is cut off, as in Redis."""
+"""Write one line. `level` is LOG_DEBUG to LOG_WARNING; below `loglevel` nothing happens. Text past 1,023 bytes is cut off, as
+in Redis. When memory or the file is refused, the line is lost."""

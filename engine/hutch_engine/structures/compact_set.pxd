@@ -31,19 +31,22 @@ cdef struct CompactSet:
 cdef CompactSet* compact_set_new(Heap* heap, uint32_t members, uint32_t member_bytes) noexcept nogil
 """Empty, with room for so many members of so many bytes together; NULL when refused."""
 cdef void compact_set_free(Heap* heap, CompactSet* compact) noexcept nogil
+"""Free the block. Not NULL."""
 cdef CompactSet* compact_set_copy(Heap* heap, const CompactSet* compact) noexcept nogil
-"""NULL when refused."""
+"""Make a copy, which the caller owns; NULL when refused. O(bytes)."""
 cdef int32_t compact_set_find(const CompactSet* compact, Slice member) noexcept nogil
 """The index of a member, or -1. O(n / 16)."""
 cdef Slice compact_set_get(const CompactSet* compact, uint32_t index) noexcept nogil
-"""Borrowed; the block of a table's member begins before it. index < count."""
+"""The member at this index, which is below the count; borrowed. The block of a table's member begins before it."""
 cdef bint compact_set_has_room(const CompactSet* compact, size_t length) noexcept nogil
 """May a member of this length be added, as far as the two limits go?"""
 cdef CompactSet* compact_set_add(Heap* heap, CompactSet* compact, Slice member) noexcept nogil
-"""A member known to be absent, for which there is room. O(its length), amortized."""
+"""Add a member known to be absent, for which there is room. O(its length), amortized."""
 cdef CompactSet* compact_set_remove(Heap* heap, CompactSet* compact, uint32_t index) noexcept nogil
-"""The last member takes the index. Never NULL."""
+"""Remove the member at this index, which the last member takes over. Never NULL."""
 cdef void compact_set_check(const CompactSet* compact) noexcept nogil
+"""Walk everything and verify the invariants; panics in checks builds. O(n * n / 16)."""
 
 cdef inline uint32_t compact_set_length(const CompactSet* compact) noexcept nogil:
+    """How many members it has."""
     return compact.count

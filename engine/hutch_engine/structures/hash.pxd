@@ -65,16 +65,17 @@ cdef struct Hash:
 ctypedef bint (*HashVisitor)(void* context, Slice field, Slice value) noexcept nogil
 
 cdef void* hash_new(Heap* heap) noexcept nogil
-"""An empty HASH_PACKED one; never NULL."""
+"""Make an empty HASH_PACKED hash, which the caller owns; never NULL."""
 cdef void hash_free(Heap* heap, int form, void* pointer) noexcept nogil
+"""Free a hash of this form whole, with its fields. O(fields)."""
 cdef bint hash_free_some(Heap* heap, int form, void* pointer, uint64_t steps) noexcept nogil
 """Free about so many fields; True while more is left, after which only this function may be called."""
 cdef uint64_t hash_effort(int form, const void* pointer) noexcept nogil
-"""How many blocks freeing it touches."""
+"""How many blocks freeing the hash touches. O(1)."""
 cdef bint hash_copy(const Hash* source, Hash* copy_out) noexcept nogil
 """A deep copy with its deadlines, in no wheel; False when refused. O(n)."""
 cdef uint64_t hash_memory(int form, const void* pointer, uint64_t samples) noexcept nogil
-"""Bytes, estimated from so many fields (0 = all)."""
+"""How many bytes the hash takes, estimated from so many fields (0 = all)."""
 
 cdef uint64_t hash_length(const Hash* hash) noexcept nogil
 """O(1), and O(k) for k fields that are due and still to be removed."""
@@ -90,7 +91,7 @@ longer arrays. O(1)."""
 cdef int hash_set(Hash* hash, Slice field, Slice value, bint keep_deadline) noexcept nogil
 """HASH_ADDED, HASH_CHANGED or HASH_REFUSED. O(1), packed O(n). `field` and `value` must not lie in the hash."""
 cdef bint hash_delete(Hash* hash, Slice field) noexcept nogil
-"""Was it there? The hash may be empty afterwards."""
+"""Delete a field; was it there? The hash may be empty afterwards. O(1), packed O(n)."""
 
 cdef bint hash_deadline(const Hash* hash, Slice field, int64_t* deadline_ms_out) noexcept nogil
 """Is the field there, and its deadline (-1: none)?"""
@@ -100,21 +101,21 @@ cdef bint hash_set_deadline(Hash* hash, Slice field, int64_t deadline_ms) noexce
 """Requires: the field is there; deadline_ms > 0. False when refused. O(log n), packed O(n). `field` must not lie
 in the hash."""
 cdef bint hash_clear_deadline(Hash* hash, Slice field) noexcept nogil
-"""Did the field have one? Refused memory leaves it and answers False."""
+"""Take a field's deadline away; did it have one? Refused memory leaves it and answers False."""
 cdef int64_t hash_earliest_ms(int form, const void* pointer) noexcept nogil
 """The first deadline, INT64_MAX if there is none. O(1)."""
 cdef uint64_t hash_take_due(Hash* hash, uint64_t budget) noexcept nogil
 """Remove up to so many due fields; returns how many. The hash may be empty afterwards."""
 
 cdef bint hash_each(const Hash* hash, HashVisitor visit, void* context) noexcept nogil
-"""Every field once; False if the visitor stopped it."""
+"""Visit every field once; False if the visitor stopped it. O(n)."""
 cdef uint64_t hash_scan(const Hash* hash, uint64_t cursor, HashVisitor visit, void* context) noexcept nogil
 """SCAN's next step and cursor; a packed hash comes whole. The visitor's answer is ignored."""
 cdef bint hash_random(const Hash* hash, Random* random, char* field_scratch, char* value_scratch,
                       Slice* field_out, Slice* value_out) noexcept nogil
-"""A uniformly random field; False when there is none."""
+"""Find a uniformly random field; False when there is none. Field and value are borrowed from the hash or from the scratch."""
 cdef void hash_sample(const Hash* hash, Random* random, uint64_t count, HashVisitor visit, void* context) noexcept nogil
-"""`count` different fields, every choice of them equally likely; all of them when there are no more."""
+"""Visit `count` different fields, every choice of them equally likely; all of them when there are no more."""
 cdef void hash_check(const Hash* hash) noexcept nogil
 """Walk everything and verify the invariants; panics in checks builds."""
 

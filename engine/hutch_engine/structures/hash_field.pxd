@@ -23,22 +23,27 @@ cdef enum:
     PLACE_BYTES = 4
 
 cdef inline bint field_has_deadline(const char* field) noexcept nogil:
+    """Has the field a deadline, and so a place in front of its flags?"""
     return field[0] & FIELD_HAS_DEADLINE
 
 
 cdef inline uint32_t field_place(const char* field) noexcept nogil:
+    """Where the field stands in the heap of deadlines. Requires FIELD_HAS_DEADLINE."""
     return load_u32(field - PLACE_BYTES)
 
 
 cdef inline void field_set_place(char* field, uint32_t place) noexcept nogil:
+    """Note where the field stands in the heap of deadlines. Requires FIELD_HAS_DEADLINE."""
     memcpy(field - PLACE_BYTES, &place, PLACE_BYTES)
 
 
 cdef inline Slice field_name(const char* field) noexcept nogil:
+    """The field's name; borrowed from its block."""
     return leb128_slice(field + FIELD_KEY_OFFSET)
 
 
 cdef inline Slice field_value(const char* field) noexcept nogil:
+    """The field's value; borrowed from its block."""
     cdef Slice name = field_name(field)
     return leb128_slice(name.data + name.length)
 
@@ -50,15 +55,17 @@ cdef inline size_t field_block_bytes(size_t name, size_t value, bint with_deadli
 
 
 cdef inline size_t field_block_bytes_of(const char* field) noexcept nogil:
+    """The rounded size of the field's block, as field_block_bytes tells it."""
     return field_block_bytes(field_name(field).length, field_value(field).length, field_has_deadline(field))
 
 
 cdef inline void field_write_value(char* at, Slice value) noexcept nogil:
+    """Write a value with its length to `at`, behind a field's name, where there must be room for both."""
     leb128_write_slice(at, value)
 
 
 cdef inline char* field_new(Heap* heap, Slice name, Slice value, bint with_deadline) noexcept nogil:
-    """NULL when refused."""
+    """Make a field's block, with copies of name and value; NULL when refused. O(bytes)."""
     cdef char* field = <char*>heap_try_alloc(heap, field_block_bytes(name.length, value.length, with_deadline))
     cdef char* at
     if unlikely(field == NULL):
@@ -72,4 +79,5 @@ cdef inline char* field_new(Heap* heap, Slice name, Slice value, bint with_deadl
 
 
 cdef inline void field_free(Heap* heap, char* field) noexcept nogil:
+    """Free the field's block."""
     heap_free(heap, field - (PLACE_BYTES if field_has_deadline(field) else 0), field_block_bytes_of(field))

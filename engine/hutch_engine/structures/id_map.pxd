@@ -44,24 +44,27 @@ cdef struct IdPlace:                 # valid until the map changes
     uint32_t index
 
 cdef size_t id_text(StreamId id, char* out) noexcept nogil
-"""ms-seq; ID_TEXT_MAX bytes at `out`, no terminator. Returns how many."""
+"""Write an ID as "ms-seq" to `out`, which has room for ID_TEXT_MAX bytes, no terminator. Returns how many bytes."""
 
 cdef inline int id_compare(StreamId a, StreamId b) noexcept nogil:
+    """Negative, 0 or positive, as `a` is lower than `b`, the same, or higher."""
     if a.ms != b.ms:
         return -1 if a.ms < b.ms else 1
     return 0 if a.seq == b.seq else (-1 if a.seq < b.seq else 1)
 
 cdef inline StreamId id_of(uint64_t ms, uint64_t seq) noexcept nogil:
+    """The ID ms-seq."""
     cdef StreamId id
     id.ms = ms
     id.seq = seq
     return id
 
 cdef inline bint id_is_zero(StreamId id) noexcept nogil:
+    """Is it 0-0?"""
     return id.ms == 0 and id.seq == 0
 
 cdef inline bint id_increment(StreamId* id) noexcept nogil:
-    """False, and 0-0, behind the last ID there is."""
+    """Go on to the next higher ID; False, and 0-0, behind the last ID there is."""
     id.seq += 1
     if id.seq == 0:
         id.ms += 1
@@ -69,7 +72,7 @@ cdef inline bint id_increment(StreamId* id) noexcept nogil:
     return True
 
 cdef inline bint id_decrement(StreamId* id) noexcept nogil:
-    """False, and the last ID there is, before 0-0."""
+    """Go back to the next lower ID; False, and the last ID there is, before 0-0."""
     if id.seq == 0:
         id.ms -= 1
         id.seq = UINT64_MAX
@@ -78,6 +81,7 @@ cdef inline bint id_decrement(StreamId* id) noexcept nogil:
     return True
 
 cdef inline IdItem* id_chunk_items(const IdChunk* chunk) noexcept nogil:
+    """The chunk's items, behind its header; borrowed from it."""
     return <IdItem*>(<char*>chunk + sizeof(IdChunk))
 
 cdef inline IdItem* id_map_at(const IdMap* map, IdPlace place) noexcept nogil:
@@ -94,6 +98,7 @@ cdef inline bint id_map_next(const IdMap* map, IdPlace* place) noexcept nogil:
     return place.chunk < map.chunk_count
 
 cdef inline bint id_map_previous(const IdMap* map, IdPlace* place) noexcept nogil:
+    """On to the preceding item; False, with the place unchanged, at the first one. O(1)."""
     if place.index == 0:
         if place.chunk == 0:
             return False
@@ -103,18 +108,19 @@ cdef inline bint id_map_previous(const IdMap* map, IdPlace* place) noexcept nogi
     return True
 
 cdef void id_map_init(IdMap* map) noexcept nogil
+"""Make an empty map; nothing is allocated yet."""
 cdef void id_map_clear(Heap* heap, IdMap* map) noexcept nogil
 """Free chunks and directory; the map is empty then."""
 cdef bint id_map_seek(const IdMap* map, StreamId id, IdPlace* place_out) noexcept nogil
-"""The first item with this ID or a later one; False when there is none. O(log n), O(1) behind the last."""
+"""Stand on the first item with this ID or a later one; False when there is none. O(log n), O(1) behind the last."""
 cdef bint id_map_seek_last(const IdMap* map, StreamId id, IdPlace* place_out) noexcept nogil
-"""The last item with this ID or an earlier one."""
+"""Stand on the last item with this ID or an earlier one; False when there is none. O(log n)."""
 cdef bint id_map_end(const IdMap* map, IdPlace* place_out) noexcept nogil
-"""The last item; False when empty."""
+"""Stand on the last item; False when the map is empty. O(1)."""
 cdef void* id_map_get(const IdMap* map, StreamId id) noexcept nogil
-"""The value, or NULL."""
+"""The value of this ID, or NULL if absent. O(log n)."""
 cdef bint id_map_put(Heap* heap, IdMap* map, StreamId id, void* value) noexcept nogil
-"""An ID known to be absent. False when memory for a longer directory was refused (nothing changed)."""
+"""Add a value under an ID known to be absent. False when memory was refused (nothing changed). O(log n), O(1) behind the last."""
 cdef void* id_map_remove_at(Heap* heap, IdMap* map, IdPlace place) noexcept nogil
 """Take an item out; its value. The place then is that of the following item, or of none if it was the last
 of its chunk: seek again."""

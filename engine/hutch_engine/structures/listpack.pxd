@@ -39,48 +39,61 @@ cdef struct ListpackValue:
     int64_t integer
 
 cdef Listpack* listpack_new(Heap* heap) noexcept nogil
-"""Empty; never NULL."""
+"""Make an empty listpack, which the caller owns; never NULL."""
 cdef void listpack_free(Heap* heap, Listpack* pack) noexcept nogil
+"""Free the block. NULL is allowed."""
 cdef size_t listpack_bytes(const Listpack* pack) noexcept nogil
+"""The size of the block in bytes. O(1)."""
 cdef uint64_t listpack_length(const Listpack* pack) noexcept nogil
-"""O(1) below 65535 elements, else O(n)."""
+"""How many elements it has. O(1) below 65535 elements, else O(n)."""
 cdef uint8_t* listpack_first(const Listpack* pack) noexcept nogil
+"""The first element, or NULL when there is none. O(1)."""
 cdef uint8_t* listpack_last(const Listpack* pack) noexcept nogil
+"""The last element, or NULL when there is none. O(1)."""
 cdef uint8_t* listpack_next(const Listpack* pack, const uint8_t* at) noexcept nogil
+"""The element behind this one, or NULL. O(1)."""
 cdef uint8_t* listpack_previous(const Listpack* pack, const uint8_t* at) noexcept nogil
+"""The element before this one, or NULL. O(1)."""
 cdef uint8_t* listpack_seek(const Listpack* pack, int64_t index) noexcept nogil
 """The element at index, negative from the end; NULL out of range. O(n), from the nearer end."""
 cdef ListpackValue listpack_get(const uint8_t* at) noexcept nogil
+"""What the element holds: a string, borrowed from the listpack, or a number (then bytes.data is NULL)."""
 cdef Slice listpack_text(const uint8_t* at, char* scratch) noexcept nogil
 """The element's bytes; an integer's digits are written to scratch (INTEGER_TEXT_MAX)."""
 cdef bint listpack_is(const uint8_t* at, Slice text) noexcept nogil
-"""Does the element spell `text`?"""
+"""Does the element spell `text`? O(its length)."""
 cdef uint8_t* listpack_find(const Listpack* pack, uint8_t* start, Slice text, uint32_t skip) noexcept nogil
 """The first element from `start` on that spells text, comparing one and skipping `skip` in turn (1 for
 fields with values between them). NULL if none. O(n)."""
 cdef Listpack* listpack_insert(Heap* heap, Listpack* pack, Slice text, uint8_t* at, int where, uint8_t** new_at_out) noexcept nogil
-"""Put text before or after the element `at` (LISTPACK_BEFORE / AFTER)."""
+"""Put text before or after the element `at` (LISTPACK_BEFORE / AFTER). O(bytes of the block)."""
 cdef Listpack* listpack_append(Heap* heap, Listpack* pack, Slice text) noexcept nogil
+"""Put text behind the last element. Returns the new address; NULL, and nothing is changed, when refused. O(its length), and
+the block's when it is moved."""
 cdef Listpack* listpack_prepend(Heap* heap, Listpack* pack, Slice text) noexcept nogil
+"""Put text before the first element. Returns the new address; NULL, and nothing is changed, when refused. O(bytes of the
+block)."""
 cdef Listpack* listpack_replace(Heap* heap, Listpack* pack, uint8_t** at, Slice text) noexcept nogil
-"""*at points at the element's new place afterwards."""
+"""Put text in the place of the element *at, which points at its new place afterwards. O(bytes of the block)."""
 cdef Listpack* listpack_delete(Heap* heap, Listpack* pack, uint8_t* at, uint8_t** next_out) noexcept nogil
-"""Never NULL. *next_out (if given) is the element that followed, or NULL."""
+"""Delete the element `at`. Never NULL. *next_out (if given) is the element that followed, or NULL. O(bytes of the block)."""
 cdef Listpack* listpack_delete_range(Heap* heap, Listpack* pack, int64_t index, uint64_t count) noexcept nogil
+"""Delete up to `count` elements from this index on, negative from the end; an index out of range deletes nothing. Returns the
+new address, never NULL. O(n)."""
 cdef Listpack* listpack_delete_run(Heap* heap, Listpack* pack, uint8_t** at, uint64_t count) noexcept nogil
 """`count` elements from *at on; *at is then what followed, or NULL."""
 cdef Listpack* listpack_append_pack(Heap* heap, Listpack* pack, const Listpack* other) noexcept nogil
 """All elements of other behind those of pack (merging nodes)."""
 cdef Listpack* listpack_copy(Heap* heap, const Listpack* pack) noexcept nogil
-"""NULL when refused."""
+"""Make a copy, which the caller owns; NULL when refused. O(bytes)."""
 cdef size_t listpack_element_bytes(Slice text) noexcept nogil
-"""What text would take as an element."""
+"""How many bytes text would take as an element. O(its length)."""
 cdef size_t listpack_write(uint8_t* out, Slice text) noexcept nogil
 """The element that text would be, to `out`, which has room for text and LISTPACK_ELEMENT_EXTRA bytes; its size. For whoever
 writes a listpack somewhere else than in the heap."""
 cdef size_t listpack_write_integer(uint8_t* out, int64_t value) noexcept nogil
-"""The same for a number."""
+"""Write the element that a number would be, as listpack_write does; returns its size."""
 cdef bint listpack_is_valid(const uint8_t* bytes, size_t size, bint deep) noexcept nogil
 """Bytes from a file or peer: is this a listpack? With deep every element is walked, both ways."""
 cdef void listpack_check(const Listpack* pack) noexcept nogil
-"""The same for our own; panics in checks builds."""
+"""Verify that a listpack of our own is one (listpack_is_valid); panics in checks builds. O(n)."""

@@ -32,18 +32,19 @@ cdef struct QuicklistItem:
     int64_t start                    # position of the first element
 
 cdef inline bint quicklist_is_plain(const QuicklistItem* item) noexcept nogil:
-    """One big element, and no listpack?"""
+    """Is the node one big element, and no listpack?"""
     return item.tagged & 1
 
 cdef inline Listpack* quicklist_pack(const QuicklistItem* item) noexcept nogil:
-    """The listpack of a node that is none of one big element."""
+    """The listpack of a node that is none of one big element; borrowed from it."""
     return <Listpack*>item.tagged
 
 cdef inline PlainNode* quicklist_plain(const QuicklistItem* item) noexcept nogil:
+    """The one big element of a node that is no listpack; borrowed from it."""
     return <PlainNode*>(item.tagged & ~<size_t>1)
 
 cdef inline Slice quicklist_plain_text(const QuicklistItem* item) noexcept nogil:
-    """Borrowed from the node."""
+    """The bytes of a node's one big element; borrowed from it."""
     cdef PlainNode* node = quicklist_plain(item)
     return slice_of(<char*>node + sizeof(PlainNode), node.length)
 
@@ -70,9 +71,9 @@ cdef bint quicklist_is_plain_size(int64_t fill, size_t bytes) noexcept nogil
 
 # ---- life
 cdef Quicklist* quicklist_new(Heap* heap, int64_t fill) noexcept nogil
-"""Empty; never NULL."""
+"""Make an empty list, which the caller owns; never NULL. `fill` is list-max-listpack-size."""
 cdef void quicklist_free(Heap* heap, Quicklist* list) noexcept nogil
-"""NULL is allowed. O(nodes)."""
+"""Free the list with its nodes. NULL is allowed. O(nodes)."""
 cdef bint quicklist_free_some(Heap* heap, Quicklist* list, uint64_t steps) noexcept nogil
 """Free up to `steps` nodes; True when more are left, else the list is gone altogether."""
 cdef Quicklist* quicklist_of_pack(Heap* heap, Listpack* pack, int64_t fill) noexcept nogil
@@ -84,44 +85,51 @@ cdef bint quicklist_is_short(const Quicklist* list, int64_t fill) noexcept nogil
 cdef bint quicklist_fits_pack(const Quicklist* list, int64_t fill) noexcept nogil
 """Has a list that shrank become one listpack of at most half the limit?"""
 cdef Quicklist* quicklist_copy(Heap* heap, const Quicklist* list) noexcept nogil
-"""NULL when refused."""
+"""Make a deep copy, which the caller owns; NULL when refused. O(bytes)."""
 cdef void quicklist_view(Quicklist* view, Listpack* pack) noexcept nogil
 """Make *view show a borrowed listpack, so that what reads lists reads both kinds. Nothing to give back; the pack
 must not change meanwhile."""
 
 # ---- reading
 cdef inline int64_t quicklist_length(const Quicklist* list) noexcept nogil:
+    """How many elements it has. O(1)."""
     return list.end - list.items[list.first].start if list.count else 0
 
 cdef bint quicklist_seek(Quicklist* list, int64_t index, QuicklistCursor* cursor_out) noexcept nogil
 """Go to an element, negative from the end; False out of range. O(log nodes + elements of one node)."""
 cdef bint quicklist_next(QuicklistCursor* cursor) noexcept nogil
-"""False, with the cursor unchanged, at the last element. O(1)."""
+"""On to the following element; False, with the cursor unchanged, at the last one. O(1)."""
 cdef bint quicklist_previous(QuicklistCursor* cursor) noexcept nogil
+"""On to the preceding element; False, with the cursor unchanged, at the first one. O(1)."""
 cdef Slice quicklist_text(const QuicklistCursor* cursor, char* scratch) noexcept nogil
 """The element's bytes; the digits of one that is stored as a number go to scratch (INTEGER_TEXT_MAX)."""
 cdef bint quicklist_is_integer(const QuicklistCursor* cursor) noexcept nogil
+"""Is the cursor's element stored as a number?"""
 cdef bint quicklist_is(const QuicklistCursor* cursor, Slice text) noexcept nogil
+"""Does the cursor's element spell `text`? O(its length)."""
 cdef bint quicklist_find(QuicklistCursor* cursor, Slice text, bint backwards, int64_t* limit) noexcept nogil
 """From the cursor's element on, itself included, go to the first that spells text. Each element looked at costs
 one of *limit; False when none is left of either. O(elements)."""
 cdef uint64_t quicklist_memory(const Quicklist* list) noexcept nogil
-"""Bytes of the heap. O(nodes)."""
+"""How many bytes of the heap the list takes. O(nodes)."""
 
 # ---- changing
 cdef bint quicklist_push(Heap* heap, Quicklist* list, Slice text, bint at_head) noexcept nogil
-"""O(1), and the bytes of one node at most."""
+"""Put text before the first element or behind the last. O(1), and the bytes of one node at most."""
 cdef bint quicklist_append_pack(Heap* heap, Quicklist* list, Listpack* pack) noexcept nogil
 """A node behind the last one, whatever the limits say; the list owns the pack, which is not empty. For readers of files."""
 cdef bint quicklist_append_plain(Heap* heap, Quicklist* list, Slice text) noexcept nogil
-"""The same, a node of this one element."""
+"""Put a node of this one element behind the last one, whatever the limits say; the bytes are copied. For readers of files."""
 cdef void quicklist_delete(Heap* heap, Quicklist* list, int64_t index, uint64_t count) noexcept nogil
-"""Elements [index, index + count), both in range. O(nodes touched)."""
+"""Delete the elements [index, index + count), which are all there. O(nodes touched)."""
 cdef bint quicklist_insert(Heap* heap, Quicklist* list, const QuicklistCursor* cursor, Slice text, bint after) noexcept nogil
-"""Next to the cursor's element."""
+"""Put text before or after the cursor's element; the cursor is not valid afterwards. O(bytes of one node, and nodes when it is
+split)."""
 cdef bint quicklist_replace(Heap* heap, Quicklist* list, const QuicklistCursor* cursor, Slice text) noexcept nogil
+"""Put another text in the place of the cursor's element; the cursor is not valid afterwards. O(bytes of one node, and nodes
+when it is split)."""
 cdef uint64_t quicklist_remove(Heap* heap, Quicklist* list, Slice text, uint64_t most, bint backwards) noexcept nogil
-"""Up to `most` elements that spell text, from one end on; returns how many. O(elements)."""
+"""Remove up to `most` elements that spell text, from one end on; returns how many. O(elements)."""
 cdef uint64_t listpack_remove(Heap* heap, Listpack** pack, Slice text, uint64_t most, bint backwards) noexcept nogil
 """The same for one listpack; *pack is its new address."""
 cdef void quicklist_check(const Quicklist* list) noexcept nogil

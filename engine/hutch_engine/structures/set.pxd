@@ -55,10 +55,11 @@ cdef inline bint set_has_blocks(Set set) noexcept nogil:
 
 # ---- a member as a block of a table
 cdef inline size_t set_member_bytes(size_t length) noexcept nogil:
+    """How many bytes a member of this length takes as a block, with its LEB128 length."""
     return leb128_bytes(length) + length
 
 cdef inline void set_member_write(void* block, Slice member) noexcept nogil:
-    """Into set_member_bytes bytes of room."""
+    """Write a member's block into set_member_bytes bytes of room."""
     leb128_write_slice(<char*>block, member)
 
 # ---- life
@@ -67,16 +68,17 @@ cdef Set set_new(Heap* heap, const HashKey* hash_key, uint8_t form) noexcept nog
 cdef Set set_new_for(Heap* heap, const HashKey* hash_key, Slice first, uint64_t expected, const SetLimits* limits) noexcept nogil
 """Empty, in the form that suits `expected` members like `first`."""
 cdef void set_free(Heap* heap, Set set) noexcept nogil
+"""Free the set whole, with its members. O(n) for a table, else O(1)."""
 cdef bint set_free_some(Heap* heap, Set set, uint64_t steps) noexcept nogil
 """Free about `steps` members of a set that nobody uses any more; False when it is gone altogether."""
 cdef bint set_copy(Heap* heap, Set set, Set* copy_out) noexcept nogil
-"""A deep copy; False when refused."""
+"""Make a deep copy, which the caller owns; False when refused. O(n)."""
 
 # ---- reading
 cdef uint64_t set_length(Set set) noexcept nogil
-"""O(1) (a listpack of 65535 members and more: O(n))."""
+"""How many members it has. O(1) (a listpack of 65535 members and more: O(n))."""
 cdef bint set_contains(Set set, Slice member) noexcept nogil
-"""O(1) expected; an intset O(log n), a listpack O(n), a compact set O(n / 16)."""
+"""Is the member in the set? O(1) expected; an intset O(log n), a listpack O(n), a compact set O(n / 16)."""
 cdef bint set_each(Set set, SetVisitor visit, void* context) noexcept nogil
 """Visit every member once (integers ascending; a listpack in its order); the set must not change meanwhile.
 False if the visitor stopped it. O(n)."""
@@ -99,9 +101,10 @@ cdef bint set_draw_again(Heap* heap, Set set, uint64_t count, Random* random, Se
 
 # ---- changing
 cdef Outcome set_add(Heap* heap, const HashKey* hash_key, Set* set, Slice member, const SetLimits* limits) noexcept nogil
-"""OK, EXISTS, or NO_MEMORY (the members are as before). O(1) expected, besides the change of form."""
+"""Add a member, of which a copy is kept: OK, EXISTS, or NO_MEMORY (the members are as before). O(1) expected, besides the
+change of form."""
 cdef bint set_remove(Heap* heap, Set* set, Slice member) noexcept nogil
-"""Was it there? The pointer of a packed set may change, the form does not."""
+"""Remove a member; was it there? The pointer of a packed set may change, the form does not."""
 cdef bint set_expect(Heap* heap, const HashKey* hash_key, Set* set, uint64_t more, const SetLimits* limits) noexcept nogil
 """`more` members may come at once: a packed set that they would not fit becomes hashed right away.
 False when memory was refused (unchanged)."""
@@ -111,14 +114,16 @@ memory was refused. Answers whether it is an intset now."""
 
 # ---- for memory accounting
 cdef uint64_t set_effort(Set set) noexcept nogil
-"""How many blocks freeing it touches."""
+"""How many blocks freeing the set touches."""
 cdef uint64_t set_memory(Set set, uint64_t samples) noexcept nogil
 """Bytes of it all; a table's members are estimated from `samples` of them (0: all)."""
 cdef bint set_is_resizing(Set set) noexcept nogil
+"""Is it a table whose members are being moved to more or fewer buckets?"""
 cdef void set_check(Set set) noexcept nogil
 """Walk everything and verify the invariants; panics in checks builds."""
 
 cdef inline Set set_of(uint8_t form, void* pointer) noexcept nogil:
+    """The view of an existing set; whoever had the pointer goes on owning it."""
     cdef Set set
     set.form = form
     set.pointer = pointer

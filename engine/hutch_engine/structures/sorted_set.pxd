@@ -52,17 +52,19 @@ cdef struct TextRange:           # of BYLEX
 cdef SortedSet sorted_set_of(Heap* heap, const HashKey* hash_key, void* pointer, bint packed) noexcept nogil
 """The handle of an existing value; limits 0."""
 cdef uint64_t sorted_set_count(const SortedSet* set) noexcept nogil
+"""How many members it has. O(1)."""
 cdef bint sorted_set_score(const SortedSet* set, Slice member, double* score_out) noexcept nogil
-"""False if absent. O(1), packed O(n)."""
+"""Find a member's score; False if absent. O(1), packed O(n)."""
 cdef bint sorted_set_at(const SortedSet* set, uint64_t rank, SortedCursor* cursor) noexcept nogil
 """Stand on the member of this rank; False beyond the end. O(log n), packed O(n)."""
 cdef bint sorted_set_next(SortedCursor* cursor) noexcept nogil
 """On to the following member; False at the end. O(1)."""
 cdef bint sorted_set_previous(SortedCursor* cursor) noexcept nogil
+"""On to the preceding member; False at the beginning. O(1)."""
 
 # ---- ranks
 cdef bint sorted_set_rank(const SortedSet* set, Slice member, bint reverse, uint64_t* rank_out, double* score_out) noexcept nogil
-"""False if absent."""
+"""Find a member's rank, from the end with `reverse`, and its score; False if absent. O(log n), packed O(n)."""
 cdef void sorted_set_score_ranks(const SortedSet* set, const ScoreRange* range, uint64_t* start_out, uint64_t* count_out) noexcept nogil
 """The ranks that a range of scores takes. O(log n), packed O(n)."""
 cdef void sorted_set_text_ranks(const SortedSet* set, const TextRange* range, bint reverse, uint64_t* start_out, uint64_t* count_out) noexcept nogil
@@ -74,26 +76,29 @@ cdef void sorted_set_new(SortedSet* set, Heap* heap, const HashKey* hash_key, ui
                          uint64_t entries, uint64_t bytes) noexcept nogil
 """Empty, in the form for so many entries of at most so many bytes."""
 cdef void sorted_set_free(SortedSet* set) noexcept nogil
+"""Free the value whole, with its members; the handle has none then. O(n) for a tree."""
 cdef Outcome sorted_set_add(SortedSet* set, Slice member, double score) noexcept nogil
-"""A member known to be absent; the form changes where the limits say so. OK or NO_MEMORY (unchanged)."""
+"""Add a member known to be absent; the form changes where the limits say so. OK or NO_MEMORY (unchanged). O(log n), packed
+O(n)."""
 cdef Outcome sorted_set_change(SortedSet* set, Slice member, double score) noexcept nogil
-"""Another score for a member known to be there. OK or NO_MEMORY (unchanged)."""
+"""Give another score to a member known to be there. OK or NO_MEMORY (unchanged). O(log n), packed O(n)."""
 cdef bint sorted_set_remove(SortedSet* set, Slice member) noexcept nogil
-"""False if absent."""
+"""Remove a member; False if absent. O(log n), packed O(n)."""
 cdef void sorted_set_prefetch_end(const SortedSet* set, bint highest) noexcept nogil
 """Members may soon be taken from this end, one after the other: fetch what the next ones need."""
 cdef void sorted_set_remove_ranks(SortedSet* set, uint64_t start, uint64_t count) noexcept nogil
-"""The members of these ranks, which exist."""
+"""Remove the members of these ranks, which exist. O(log n + count), packed O(n)."""
 cdef bint sorted_set_copy(const SortedSet* set, SortedSet* copy_out) noexcept nogil
-"""A deep copy; False when refused."""
+"""Make a deep copy, which the caller owns; False when refused. O(n)."""
 cdef uint64_t sorted_set_growth_bytes(const SortedSet* set) noexcept nogil
 """At most what the set itself needs, beside what is for the members that come, to become a tree. O(1)."""
 cdef bint sorted_set_to_tree(SortedSet* set) noexcept nogil
-"""False when refused (unchanged)."""
+"""Change the form to a tree; False when refused (unchanged). O(n log n)."""
 cdef bint sorted_set_to_pack(SortedSet* set) noexcept nogil
-"""False when refused (unchanged)."""
+"""Change the form to a listpack; False when refused (unchanged). O(n)."""
 cdef bint sorted_set_random(const SortedSet* set, Random* random, SortedCursor* cursor) noexcept nogil
 """Stand on a uniformly random member; False when empty."""
 cdef uint64_t sorted_set_memory(const SortedSet* set) noexcept nogil
+"""Bytes of everything. O(1)."""
 cdef size_t sorted_score_text(double score, char* out) noexcept nogil
 """A score as the packed form spells it (DOUBLE_TEXT_MAX bytes)."""

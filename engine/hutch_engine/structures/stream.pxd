@@ -32,19 +32,22 @@ cdef struct StreamTrim:
     StreamId min_id
 
 cdef Stream* stream_new(Heap* heap) noexcept nogil
-"""Empty; never NULL."""
+"""Make an empty stream, which the caller owns; never NULL."""
 cdef void stream_free(Heap* heap, Stream* stream) noexcept nogil
+"""Free the stream whole, with its groups. O(blocks, consumers and pending entries)."""
 cdef bint stream_free_some(Heap* heap, Stream* stream, uint64_t steps) noexcept nogil
 """Free about `steps` blocks of it; False when it is gone. Nothing else may be done with it after the first."""
 cdef uint64_t stream_effort(const Stream* stream) noexcept nogil
-"""How many blocks freeing it touches. O(groups)."""
+"""How many blocks freeing the stream touches. O(groups)."""
 cdef Stream* stream_copy(Heap* heap, const Stream* stream) noexcept nogil
-"""NULL when refused."""
+"""Make a deep copy, which the caller owns; NULL when refused. O(bytes)."""
 cdef uint64_t stream_memory(const Stream* stream) noexcept nogil
+"""Bytes of everything. O(consumers)."""
 cdef void stream_check(const Stream* stream) noexcept nogil
+"""Walk everything and verify the invariants; panics in checks builds."""
 
 cdef uint64_t stream_trim(Heap* heap, Stream* stream, const StreamTrim* trim) noexcept nogil
-"""Delete from the front; how many entries went."""
+"""Delete entries from the front as `trim` says; returns how many went. O(entries that are looked at)."""
 cdef bint stream_delete(Heap* heap, Stream* stream, StreamId id) noexcept nogil
 """Delete one entry, as XDEL does: groups keep what they know. False if there is none."""
 cdef bint stream_has_tombstones_after(const Stream* stream, StreamId id) noexcept nogil

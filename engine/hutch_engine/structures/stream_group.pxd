@@ -45,48 +45,57 @@ cdef struct StreamGroups:
     uint32_t capacity
 
 cdef inline Slice stream_group_name(const StreamGroup* group) noexcept nogil:
+    """The group's name; borrowed from its block."""
     return slice_of(<const char*>group + sizeof(StreamGroup), group.name_length)
 
 cdef inline Slice stream_consumer_name(const StreamConsumer* consumer) noexcept nogil:
+    """The consumer's name; borrowed from its block."""
     return slice_of(<const char*>consumer + sizeof(StreamConsumer), consumer.name_length)
 
 cdef void stream_groups_init(StreamGroups* groups) noexcept nogil
+"""Make it hold no group; nothing is allocated yet."""
 cdef void stream_groups_clear(Heap* heap, StreamGroups* groups) noexcept nogil
+"""Free all groups, with their consumers and all that is pending. O(blocks)."""
 cdef bint stream_groups_clear_some(Heap* heap, StreamGroups* groups, uint64_t* steps) noexcept nogil
 """Free at most *steps blocks, from which they are taken; False when nothing is left."""
 cdef bint stream_groups_copy(Heap* heap, const StreamGroups* groups, StreamGroups* copy_out) noexcept nogil
+"""Make a deep copy, which the caller owns; False, and the copy is empty, when memory was refused. O(consumers and pending
+entries)."""
 cdef uint64_t stream_groups_memory(const StreamGroups* groups) noexcept nogil
-"""O(consumers)."""
+"""How many bytes groups and consumers take. O(consumers)."""
 cdef uint64_t stream_groups_blocks(const StreamGroups* groups) noexcept nogil
 """How many blocks freeing them touches. O(groups)."""
 cdef void stream_groups_check(const StreamGroups* groups) noexcept nogil
+"""Walk everything and verify the invariants; panics in checks builds."""
 
 cdef StreamGroup* stream_group_find(const StreamGroups* groups, Slice name) noexcept nogil
-"""NULL if absent. O(log groups)."""
+"""The group of this name, borrowed; NULL if absent. O(log groups)."""
 cdef StreamGroup* stream_group_add(Heap* heap, StreamGroups* groups, Slice name, StreamId last_id, int64_t entries_read) noexcept nogil
-"""A name known to be absent."""
+"""Add a group, whose name, known to be absent, is copied; borrowed from `groups`. O(groups)."""
 cdef void stream_group_remove(Heap* heap, StreamGroups* groups, StreamGroup* group) noexcept nogil
-"""With its consumers and all that is pending."""
+"""Remove and free a group with its consumers and all that is pending. O(those)."""
 cdef StreamConsumer* stream_consumer_find(const StreamGroup* group, Slice name) noexcept nogil
+"""The group's consumer of this name, borrowed; NULL if absent. O(log consumers)."""
 cdef StreamConsumer* stream_consumer_add(Heap* heap, StreamGroup* group, Slice name, int64_t now_ms) noexcept nogil
-"""A name known to be absent."""
+"""Add a consumer, whose name, known to be absent, is copied; borrowed from the group. O(consumers)."""
 cdef void stream_consumer_remove(Heap* heap, StreamGroup* group, StreamConsumer* consumer) noexcept nogil
-"""With what is pending for it."""
+"""Remove and free a consumer with what is pending for it. O(n log n) for n pending entries."""
 
 cdef Pending* stream_pending_find(const StreamGroup* group, StreamId id) noexcept nogil
-"""NULL if it is not pending. O(log n)."""
+"""The pending entry of this ID, borrowed from the group; NULL if it is not pending. O(log n)."""
 cdef Pending* stream_pending_add(Heap* heap, StreamGroup* group, StreamConsumer* consumer, StreamId id, int64_t now_ms) noexcept nogil
-"""Delivered once, now. An ID known not to be pending."""
+"""Note that an entry, known not to be pending, was delivered to the consumer, once, now. Returns what is kept of it, borrowed
+from the group."""
 cdef Pending* stream_pending_load(Heap* heap, StreamGroup* group, StreamId id) noexcept nogil
 """An ID known not to be pending, which is nobody's yet: the caller sets the figures, and has stream_pending_own called
 before anything else is done with the group (but for freeing it). For readers of files."""
 cdef bint stream_pending_own(Heap* heap, Pending* pending, StreamId id, StreamConsumer* consumer) noexcept nogil
-"""Nobody's becomes this consumer's."""
+"""Give a pending entry that is nobody's (stream_pending_load) to this consumer."""
 cdef bint stream_pending_give(Heap* heap, Pending* pending, StreamId id, StreamConsumer* consumer) noexcept nogil
-"""It is somebody else's from now on (or the same one's still)."""
+"""Give a pending entry to this consumer, whose it may be already."""
 cdef bint stream_pending_remove(Heap* heap, StreamGroup* group, StreamId id) noexcept nogil
-"""False if it was not pending."""
+"""Forget a pending entry; False if it was not pending. O(log n)."""
 cdef bint stream_groups_want(const StreamGroups* groups, StreamId id) noexcept nogil
 """Is there a group that has still to read this entry, or to acknowledge it? O(groups * log n)."""
 cdef void stream_groups_forget(Heap* heap, StreamGroups* groups, StreamId id) noexcept nogil
-"""It is not pending anywhere any more."""
+"""Forget a pending entry in all groups. O(groups * log n)."""

@@ -71,12 +71,13 @@ cdef struct StreamPairs:         # walks the fields of one entry; must not be co
     char[INTEGER_TEXT_MAX] digits
 
 cdef void stream_log_init(StreamLog* log) noexcept nogil
+"""Make an empty log; nothing is allocated yet."""
 cdef void stream_log_clear(Heap* heap, StreamLog* log) noexcept nogil
 """Free all blocks. O(blocks)."""
 cdef bint stream_log_clear_some(Heap* heap, StreamLog* log, uint64_t* steps) noexcept nogil
 """Free blocks from the end, at most *steps, from which they are taken; False when none is left."""
 cdef bint stream_log_copy(Heap* heap, const StreamLog* log, StreamLog* copy_out) noexcept nogil
-"""False when refused."""
+"""Make a deep copy, which the caller owns; False when refused. O(bytes)."""
 
 cdef Outcome stream_log_append(Heap* heap, StreamLog* log, StreamId id, const Slice* pairs, uint64_t count,
                                uint64_t max_bytes, uint64_t max_entries) noexcept nogil
@@ -98,10 +99,11 @@ cdef bint stream_block_next(StreamCursor* cursor) noexcept nogil
 cdef bint stream_log_first(const StreamLog* log, StreamId start, StreamCursor* cursor) noexcept nogil
 """Stand on the first entry with this ID or a later one; False when there is none."""
 cdef bint stream_log_last(const StreamLog* log, StreamId end, StreamCursor* cursor) noexcept nogil
-"""Stand on the last entry with this ID or an earlier one."""
+"""Stand on the last entry with this ID or an earlier one; False when there is none."""
 cdef bint stream_log_next(StreamCursor* cursor) noexcept nogil
 """On to the following entry; False at the end."""
 cdef bint stream_log_previous(StreamCursor* cursor) noexcept nogil
+"""On to the preceding entry; False at the beginning."""
 cdef bint stream_log_find(const StreamLog* log, StreamId id, StreamCursor* cursor) noexcept nogil
 """Stand on the entry of this ID; False when there is none."""
 cdef void stream_log_delete_at(Heap* heap, StreamLog* log, StreamCursor* cursor) noexcept nogil
@@ -112,17 +114,19 @@ when its block went with the entry, and it is spent."""
 cdef uint64_t stream_log_drop_first(Heap* heap, StreamLog* log) noexcept nogil
 """Free the first block whole (there is one); how many entries went."""
 cdef StreamBlock* stream_log_first_block(const StreamLog* log) noexcept nogil
-"""NULL when there is none."""
+"""The first block, borrowed from the log; NULL when there is none."""
 cdef StreamId stream_block_last_id(const StreamBlock* block) noexcept nogil
-"""Of its last record, deleted or not."""
+"""The ID of the block's last record, deleted or not."""
 cdef void stream_log_find_first_id(StreamLog* log) noexcept nogil
 """Set first_id anew, after entries were trimmed at the front."""
 
 cdef void stream_pairs(const StreamCursor* cursor, StreamPairs* pairs_out) noexcept nogil
+"""Begin to walk the fields of the entry that the cursor stands on. The log is borrowed: it must not change meanwhile."""
 cdef void stream_pairs_next(StreamPairs* pairs, Slice* name_out, Slice* value_out) noexcept nogil
-"""Requires pairs.count. The bytes are borrowed from the log; a value's from `pairs` where it is a number."""
+"""Read the next name and value. Requires pairs.count. The bytes are borrowed from the log; a value's from `pairs` where it is
+a number."""
 cdef uint64_t stream_log_memory(const StreamLog* log) noexcept nogil
-"""Bytes of blocks and directory. O(1)."""
+"""How many bytes blocks and directory take. O(1)."""
 cdef uint64_t stream_log_tree_nodes(const StreamLog* log) noexcept nogil
 """How many nodes Redis's radix tree of the same blocks would have (XINFO tells it). O(blocks)."""
 cdef void stream_log_check(const StreamLog* log) noexcept nogil

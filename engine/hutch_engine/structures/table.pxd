@@ -59,9 +59,11 @@ ctypedef void** TableSlot
 ctypedef bint (*TableVisitor)(void* context, void* entry) noexcept nogil
 
 cdef void table_init(Table* table, Heap* heap, const HashKey* hash_key, uint32_t key_offset) noexcept nogil
+"""Make an empty table; nothing is allocated yet. heap and hash_key are borrowed and must outlive it."""
 cdef void table_clear(Table* table) noexcept nogil
 """Free the buckets; the entries are the caller's."""
 cdef uint64_t table_hash(const Table* table, Slice key) noexcept nogil
+"""The hash by which this table finds a key. O(length)."""
 cdef TableSlot table_find(Table* table, Slice key, uint64_t hash) noexcept nogil
 """The slot of the entry with this key, or NULL. O(1) expected. Moves no buckets."""
 cdef void table_insert(Table* table, void* entry, uint64_t hash) noexcept nogil
@@ -71,7 +73,7 @@ cdef void table_remove(Table* table, TableSlot slot, uint64_t hash) noexcept nog
 """Take the entry at `slot` (found with this hash) out. Fills the hole from the end of the chain, may
 start shrinking, moves a bounded number of buckets."""
 cdef void table_replace(Table* table, TableSlot slot, void* entry) noexcept nogil
-"""The same key's entry has a new address."""
+"""Put another address into the slot: the same key's entry has moved."""
 cdef bint table_reserve(Table* table, uint64_t entries) noexcept nogil
 """Start growing for so many entries at once; an empty table has the room at once. False, and nothing is
 changed, when memory was refused, resizing is not allowed now, or a resize to less is under way (the
@@ -96,11 +98,13 @@ cdef uint64_t table_drain(Table* table, uint64_t* position, TableVisitor visit, 
 *position (0 at first); returns the entries still in the table. A visitor that answers False ends the slice
 after the chain at hand. No other call may be made in between except table_clear."""
 cdef void table_prefetch_bucket(const Table* table, uint64_t hash) noexcept nogil
+"""Have the bucket where a key of this hash would be found fetched into the cache."""
 cdef void table_prefetch_entries(const Table* table, uint64_t hash) noexcept nogil
 """Prefetch the entries whose fingerprint fits (their bucket should be in the cache by now)."""
 cdef uint64_t table_memory(const Table* table) noexcept nogil
-"""Bytes of the bucket arrays and children."""
+"""How many bytes the bucket arrays and child buckets take. O(1)."""
 cdef uint64_t table_buckets(const Table* table) noexcept nogil
+"""How many buckets both arrays have together, child buckets left out. O(1)."""
 cdef void table_check(Table* table) noexcept nogil
 """Walk everything and verify the invariants; panics in checks builds."""
 
@@ -110,8 +114,10 @@ cdef inline Slice table_key(const Table* table, const void* entry) noexcept nogi
 
 
 cdef inline uint64_t table_count(const Table* table) noexcept nogil:
+    """How many entries it has. O(1)."""
     return table.halves[0].count + table.halves[1].count
 
 
 cdef inline bint table_is_resizing(const Table* table) noexcept nogil:
+    """Are entries being moved to a larger or smaller array?"""
     return table.moved >= 0

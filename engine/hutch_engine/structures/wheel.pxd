@@ -35,9 +35,10 @@ cdef struct Wheel:
 cdef void wheel_init(Wheel* wheel, int64_t now_ms) noexcept nogil
 """An empty wheel; touches none of the slots. Nothing to give back at the end."""
 cdef void wheel_add(Wheel* wheel, WheelNode* node, int64_t deadline_ms) noexcept nogil
-"""O(1). The deadline may be in the past (due at once); any int64 is accepted. Requires: node in no wheel."""
+"""Put a node that is in no wheel in, which stays its owner's. The deadline may be in the past (due at once); any int64 is
+accepted. O(1)."""
 cdef void wheel_cancel(Wheel* wheel, WheelNode* node) noexcept nogil
-"""O(1). The node must be in this wheel."""
+"""Take a node out of the wheel, in which it must be. O(1)."""
 cdef WheelNode* wheel_take(Wheel* wheel, int64_t now_ms, int64_t* budget) noexcept nogil
 """A node whose deadline is <= now_ms, removed from the wheel; NULL when none is left or when `budget`
 is used up (each node moved or taken costs 1; *budget <= 0 afterwards means: call again later).
