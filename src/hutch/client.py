@@ -123,7 +123,10 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
             pool.release(connection)
 
     def execute_command(self, *args, **options):
-        """Run a command and return its reply, shaped as redis-py shapes it."""
+        """Run a command and return its reply, shaped as redis-py shapes it. Error replies are raised as redis-py's
+        ResponseError and its subclasses; StoreClosedError and ForkedError, both a ConnectionError, when the store is closed or
+        another process's; TimeoutError at once where CLIENT REPLY lets no reply come; DataError for an argument that is not
+        bytes, str or a number."""
         if self._hot_stale:
             self._hot_reconsider()
         if not self._plain or NEVER_DECODE in options:
@@ -183,7 +186,8 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
             return connection.retry.call_with_retry(attempt, lambda error: connection.disconnect())
 
     def close(self):
-        """Disconnect; a store that the client has to itself, or the last of the store's name, ends unless it is kept."""
+        """Disconnect; a store that the client has to itself, or the last of the store's name, ends unless it is kept. May be
+        called again."""
         super().close()
         if getattr(self, "auto_close_connection_pool", False):
             self.connection_pool.close()         # older redis-py only disconnects
@@ -193,13 +197,13 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
         return self.exists(name) != 0
 
     def lock(self, name, *args, lock_class=None, **options):
-        """A lock on ``name``, to be held by one thread at a time; see redis.Redis.lock."""
+        """A lock on ``name``, to be held by one thread at a time; see redis.Redis.lock. Nothing is sent before it is acquired."""
         if lock_class is None and len(args) < 5:
             lock_class = Lock
         return super().lock(name, *args, **({} if lock_class is None else {"lock_class": lock_class}), **options)
 
     def pipeline(self, transaction=True, shard_hint=None):
-        """Commands that are gathered and run together; with `transaction` (the default), atomically."""
+        """A Pipeline, whose commands are gathered and run together; with `transaction` (the default), atomically."""
         pipeline = Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
         if self._hot_stale:
             self._hot_reconsider()
@@ -326,5 +330,5 @@ StrictRedis = Redis              # as redis-py still calls it, too
 
 
 def from_url(url, **kwargs):
-    """A client for a hutch:// URL; see Redis.from_url."""
+    """A client for a hutch:// URL; see Redis.from_url. ValueError for a URL that is not one."""
     return Redis.from_url(url, **kwargs)

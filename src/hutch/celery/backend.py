@@ -11,7 +11,7 @@ _WAYS = frozenset({"host", "port", "socket_timeout", "socket_connect_timeout", "
 
 
 class HutchBackend(RedisBackend):
-    """Of result_backend URLs hutch://name/database."""
+    """The result backend of URLs hutch://name/database: Celery's RedisBackend on a store of this process."""
 
     def _params_from_url(self, url, defaults):
         name, options = options_of(url)
@@ -25,5 +25,6 @@ class HutchBackend(RedisBackend):
         return pool_for(**params)
 
     def ensure(self, fun, args, **policy):
+        """Call ``fun(*args)`` once and return what it returns; what it raises is passed on. RedisBackend's would try again."""
         # A server may come back, so RedisBackend tries for twenty seconds. A store that is closed, or another process's, does not.
         return fun(*args)
