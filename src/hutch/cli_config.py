@@ -65,7 +65,7 @@ HEX = set("0123456789abcdefABCDEF")
 def split_words(line: str) -> list[str] | None:
     r"""The words of a line, with Redis's quoting; None when its quotes do not balance.
 
-    >>> split_words(r'save "" requirepass "two words\x21" \'it\\\'s\'')
+    >>> split_words(r'save "" requirepass "two words\x21" ' + r"'it\'s'")
     ['save', '', 'requirepass', 'two words!', "it's"]
     >>> split_words('bind "127.0.0.1') is None
     True
