@@ -107,7 +107,7 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
         except Exception:
             pass
 
-    def _lend_scripts_a_session(self):
+    def _attach_script_session(self):
         """The compiled eval and evalsha get a connection to themselves: others are let in while a script runs."""
         pool = self.connection_pool
         others = []
@@ -118,7 +118,7 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
                 connection = pool.get_connection()
             self._hot_attach_scripts(connection.session)
         except redis.ConnectionError:
-            pass                         # max_connections: scripts go the general way
+            pass                         # max_connections: scripts go the slow path
         for connection in others:
             pool.release(connection)
 
@@ -147,7 +147,7 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
             if self._scripts_pending and args[0] in ("EVAL", "EVALSHA"):
                 self._scripts_pending = False
                 if not single:
-                    self._lend_scripts_a_session()
+                    self._attach_script_session()
             try:
                 if args[0] in _CONFIRMED and connection.protocol not in (3, "3"):
                     connection.send_command(*args)

@@ -412,7 +412,7 @@ class EmbeddedConnection(AbstractConnection):
         return replies
 
 
-# What may be replaced on a pool, so that its clients' compiled methods have to step aside.
+# What may be replaced on a pool, so that its clients' compiled methods have to fall back.
 POOL_DECISIVE = frozenset({"get_connection", "release", "make_connection", "connection_class", "cache"})
 
 

@@ -77,7 +77,7 @@ class EmbeddedClient:
     _pool_class = None               # of the pool that a client makes for itself
     _connection_class = None         # of that pool's connections
     _options_known = frozenset()     # options of a connection
-    _decisive_methods = frozenset()  # a client in which one of these was replaced takes the general way
+    _decisive_methods = frozenset()  # a client in which one of these was replaced takes the slow path
     _class_is_pristine = None        # Pristine, for the client's class and for the other two
     _pool_is_pristine = None
     _connection_is_pristine = None

@@ -36,7 +36,7 @@ cdef class CompiledClient:
 
     def _hot_enable(self, tuple kinds not None, tuple numbers not None, bint on):
         """Three classes (the client's, its pool's, the connections') were looked at; the numbers are those that class_number
-        gave before. On: the short way is open as long as they keep them. Off: every call takes the general way."""
+        gave before. On: the fast path is open as long as they keep them. Off: every call takes the slow path."""
         with cython.critical_section(self):
             self.hot_looked.own = 0
             self.hot_kinds = kinds
@@ -46,13 +46,13 @@ cdef class CompiledClient:
             self._hot_decide()
 
     def _hot_disable(self):
-        """Every call takes the general way."""
+        """Every call takes the slow path."""
         with cython.critical_section(self):
             self.hot_enabled = False
             self.hot_looked.own = 0
 
     cdef int _hot_decide(self) except -1:
-        """Open the short way, if it may be. Requires the object's critical section."""
+        """Open the fast path, if it may be. Requires the object's critical section."""
         if self.hot_enabled and self._hot_has_session():
             looked_set(&self.hot_looked, self.hot_kinds, self.hot_numbers)
         return 0
@@ -69,7 +69,7 @@ cdef class CompiledClient:
 
     @property
     def _hot(self):
-        """Would a plain call take the short way?"""
+        """Would a plain call take the fast path?"""
         return looked_still_true(&self.hot_looked, self)
 
 

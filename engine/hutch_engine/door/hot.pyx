@@ -128,7 +128,7 @@ cdef class HotMethods:
         return super(HotMethods, self).get(name)
 
     cdef bint _set_plainly(self, object name, object value) except -1:
-        """SET without options; False: nothing happened, the general way may."""
+        """SET without options; False: nothing happened, the slow path may."""
         cdef SessionStruct* core
         cdef Slice[2] words              # key and value
         cdef char[INTEGER_TEXT_MAX] digits
@@ -146,7 +146,7 @@ cdef class HotMethods:
         return done
 
     cdef object _set_with(self, PyObject* const* args, tuple options):
-        """SET of args[0] to args[1] with these options, whose values follow; NotImplemented: the general way may."""
+        """SET of args[0] to args[1] with these options, whose values follow; NotImplemented: the slow path may."""
         return NotImplemented
 
     cdef object _add(self, object name, int64_t amount, const Command* command):
@@ -171,7 +171,7 @@ cdef class HotMethods:
         return total if outcome == STRING_ADDED else None
 
     cdef object _amount(self, object amount):
-        """What the short way can add, or None."""
+        """What the fast path can add, or None."""
         if PyLong_CheckExact(amount) and -(1 << 62) < amount < 1 << 62:
             return amount
         return None
@@ -201,7 +201,7 @@ cdef class HotMethods:
     decr = decrby
 
     cdef bint _name_keys(self, tuple names, Slice* keys, uint64_t* hashes) except -1:
-        """Up to HASHED_KEYS words and their hashes; False where there are more, or none, or the general way is to look at them."""
+        """Up to HASHED_KEYS words and their hashes; False where there are more, or none, or the slow path is to look at them."""
         cdef Py_ssize_t i
         if not hot_is_on(self) or not 0 < len(names) <= HASHED_KEYS:
             return False

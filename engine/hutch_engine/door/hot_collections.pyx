@@ -36,7 +36,7 @@ cdef const Command* EVALSHA = command_table_find(slice_of_text(b"evalsha"))
 
 cdef frozenset _SET_OPTIONS = frozenset(("ex", "px", "nx", "xx", "keepttl", "get", "exat", "pxat"))
 
-# Where a function here answers NotImplemented, nothing happened and the general way may.
+# Where a function here answers NotImplemented, nothing happened and the slow path may.
 
 
 # ---- words

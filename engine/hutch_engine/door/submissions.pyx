@@ -311,7 +311,7 @@ cdef class Submission:
 
 def run_now(Session session not None, tuple words not None, decode=None):
     """Run one command, given as redis-py gives it, and return its reply; an error reply is raised. For sessions whose
-    messages nobody receives: they are let go.
+    messages nobody receives: they are dropped.
 
     WAITING, and nothing happened: it is a blocking command that would wait. LATER, and nothing happened: it cannot run
     now.
@@ -324,7 +324,7 @@ def run_now(Session session not None, tuple words not None, decode=None):
     taken_init(&taken)
     try:
         arguments_add_command(&arguments, session.codec, words, True)
-        # Messages that nobody asks for here, of CLIENT TRACKING say, are let go: over a socket, too, they would be read
+        # Messages that nobody asks for here, of CLIENT TRACKING say, are dropped: over a socket, too, they would be read
         # before the reply.
         session.attempt(arguments.argv, &arguments.count, 1, True, &taken)
         if taken.entered == ENTER_TURN:

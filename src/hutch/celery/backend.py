@@ -6,8 +6,8 @@ import hutch
 from .connection import WatchedConnection
 from .stores import options_of, pool_for
 
-# What RedisBackend knows of ways to a server.
-_WAYS = frozenset({"host", "port", "socket_timeout", "socket_connect_timeout", "socket_keepalive", "retry_on_timeout"})
+# Options of RedisBackend that say how to reach a server.
+_ADDRESS_OPTIONS = frozenset({"host", "port", "socket_timeout", "socket_connect_timeout", "socket_keepalive", "retry_on_timeout"})
 
 
 class HutchBackend(RedisBackend):
@@ -15,7 +15,7 @@ class HutchBackend(RedisBackend):
 
     def _params_from_url(self, url, defaults):
         name, options = options_of(url)
-        kept = {key: value for key, value in defaults.items() if key not in _WAYS}
+        kept = {key: value for key, value in defaults.items() if key not in _ADDRESS_OPTIONS}
         return {**kept, **options, "name": name, "connection_class": WatchedConnection}
 
     def _get_client(self):
