@@ -20,7 +20,8 @@ cdef int looked_set(Looked* looked, tuple kinds, tuple numbers) except -1:
 
 
 def class_number(kind):
-    """The number that is this class's as long as nobody changes its attributes or those of its bases. 0: it has none."""
+    """The number that is this class's as long as nobody changes its attributes or those of its bases; 0: it has none. TypeError
+    for what is no class."""
     if not isinstance(kind, type):
         raise TypeError("a class is needed")
     # To look something up is what makes CPython give a number to a class that has none.
@@ -30,6 +31,8 @@ def class_number(kind):
 
 @cython.auto_pickle(False)
 cdef class CompiledClient:
+    """What clients with compiled methods share: whether those may answer, or every call takes the slow path to redis-py's own
+    methods."""
     cdef bint _hot_has_session(self):
         """Is there a session for the compiled methods? Subclasses know."""
         return False
@@ -76,7 +79,8 @@ cdef class CompiledClient:
 @cython.auto_pickle(False)
 @cython.final
 cdef class Noticed:
-    """A method of `base` in a class derived from it, which calls `notice(instance)` when it is replaced on an instance."""
+    """A method of `base` in a class derived from it, which calls `notice(instance)` when it is replaced on an instance, or put
+    back."""
     cdef object base
     cdef str name
     cdef object notice

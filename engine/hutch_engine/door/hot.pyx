@@ -68,7 +68,12 @@ cdef object _decoded(Codec codec, Slice value, char* owned):
 
 @cython.auto_pickle(False)
 cdef class HotMethods:
-    """Base of hutch.Redis, before redis.Redis: compiled methods with redis-py's signatures."""
+    """Base of hutch.Redis, before redis.Redis: compiled methods with redis-py's signatures, results and exceptions.
+
+    They run where the store can answer at once, and leave all else to the slow path. An error reply is raised as a
+    ResponseError, a closed store as a StoreClosedError, a word that cannot be sent as a DataError; MemoryError when there is no
+    memory for the reply.
+    """
 
     def _hot_attach(self, Session session not None, int database):
         """From now on the hot methods run in this session, while that database is selected. Only the
@@ -90,7 +95,7 @@ cdef class HotMethods:
 
     def get(self, name):
         """
-        Return the value at key ``name``, or None if the key doesn't exist. O(1)
+        Return the value at key ``name``, or None if the key doesn't exist. ResponseError where it is no string. O(1)
         """
         cdef Session session
         cdef SessionStruct* core
@@ -178,7 +183,8 @@ cdef class HotMethods:
 
     def incrby(self, name, amount=1):
         """
-        Increment the value of ``name`` by ``amount``; a key that does not exist counts as 0. O(1)
+        Increment the value of ``name`` by ``amount`` and return the sum; a key that does not exist counts as 0.
+        ResponseError where the value is no integer, or the sum is past 64 bits. O(1)
         """
         if hot_is_on(self) and self._amount(amount) is not None:
             total = self._add(name, amount, INCRBY)
@@ -190,7 +196,8 @@ cdef class HotMethods:
 
     def decrby(self, name, amount=1):
         """
-        Decrement the value of ``name`` by ``amount``; a key that does not exist counts as 0. O(1)
+        Decrement the value of ``name`` by ``amount`` and return the result; a key that does not exist counts as 0.
+        ResponseError where the value is no integer, or the result is past 64 bits. O(1)
         """
         if hot_is_on(self) and self._amount(amount) is not None:
             total = self._add(name, -<int64_t>amount, DECRBY)
@@ -239,7 +246,8 @@ cdef class HotMethods:
 
     def unlink(self, *names):
         """
-        Unlink one or more keys specified by ``names``; big values are freed in the background. O(names)
+        Unlink one or more keys specified by ``names``; returns how many there were. Big values are freed in the background.
+        O(names)
         """
         removed = self._remove(names, UNLINK)
         if removed is not None:
@@ -248,7 +256,7 @@ cdef class HotMethods:
 
     def exists(self, *names):
         """
-        Return the number of ``names`` that exist. O(names)
+        Return how many of ``names`` exist; one that is given twice counts twice. O(names)
         """
         cdef SessionStruct* core
         cdef Slice[HASHED_KEYS] keys
@@ -325,5 +333,6 @@ descriptor_add(HotMethods, b"set", _set, (
 
 
 def quick_methods(cls):
-    """The compiled methods for `cls`, a subclass of HotMethods, to put among its own: see door/descriptors."""
+    """The compiled methods for `cls`, by name, to be put among its own: see door/descriptors. TypeError unless `cls` is a
+    subclass of HotMethods. O(methods)"""
     return descriptors_for(cls, HotMethods)

@@ -105,7 +105,8 @@ cdef class HotAsync:
 @cython.final
 @cython.freelist(256)
 cdef class Call:
-    """One call of a compiled method, to be awaited once."""
+    """One call of a compiled method, to be awaited once: a coroutine, but not of type coroutine. Its class cannot be called:
+    TypeError."""
 
     def __init__(self):
         raise TypeError("a Call is made by a method of hutch.asyncio.Redis")
@@ -128,7 +129,8 @@ cdef class Call:
         return self.send(None)           # never called: the slot is replaced below
 
     def send(self, value):
-        """As a coroutine's."""
+        """Run the command, or go on with it, as a coroutine's send does. StopIteration brings the result; errors of the command
+        are raised."""
         cdef PyObject* found = NULL
         cdef PySendResult result = _send(<PyObject*>self, <PyObject*>value, &found)
         cdef object answer = <object>found
@@ -138,7 +140,7 @@ cdef class Call:
         return answer
 
     def throw(self, kind, value=None, trace=None):
-        """As a coroutine's."""
+        """Raise an exception where the call waits, as a coroutine's throw does."""
         if self.state == CALL_DELEGATED:
             try:
                 if value is None and trace is None:
@@ -153,7 +155,7 @@ cdef class Call:
         raise kind.with_traceback(trace) if trace is not None else kind
 
     def close(self):
-        """As a coroutine's."""
+        """End the call, and what it waits for, as a coroutine's close does."""
         if self.state == CALL_DELEGATED:
             self.delegate.close()
         self._end()
@@ -173,14 +175,17 @@ cdef class Call:
 
     @property
     def cr_running(self):
+        """False: nobody can ask while the call runs."""
         return False
 
     @property
     def cr_frame(self):
+        """None: there is no frame of Python's."""
         return None
 
     @property
     def cr_code(self):
+        """The code object of redis-py's method of the same name."""
         return self.method.general.__code__
 
     cdef void _end(self) noexcept:
@@ -400,7 +405,7 @@ FastPath = type("FastPath", (HotCollections, type("Fallback", (), dict.fromkeys(
 
 
 def async_methods(cls):
-    """The compiled methods for `cls`, a subclass of HotAsync, to put among its own."""
+    """The compiled methods for `cls`, a subclass of HotAsync, by name, to be put among its own. O(methods)"""
     from hutch_engine.door.hot import quick_methods
     compiled = quick_methods(FastPath)
     for name in _hot_names():
