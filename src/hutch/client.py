@@ -65,6 +65,9 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
     ends when it is closed itself. A closed client may be used again as long as there is its store.
 
     Safe to be used by many threads at once. Options are redis.Redis's, except those that say where a server is.
+
+    TypeError for an unknown option, for one that says where a server is, and for a name and a store at once; ValueError for a
+    name that is empty or a path.
     """
 
     _pool_class = EmbeddedConnectionPool

@@ -491,7 +491,8 @@ class EmbeddedPool:
 class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
     """Connections to one store: a private one, the one of a `name`, or `store`.
 
-    `keep` keeps a store that would end with its last pool: see hutch.Redis.
+    `keep` keeps a store that would end with its last pool: see hutch.Redis. TypeError for a name and a store at once,
+    ValueError for a name that is empty or a path.
     """
 
     _retry_class = Retry

@@ -36,6 +36,9 @@ class Server:
     The listener runs in a native thread that does not need the GIL. It ends with `stop`, with the `with`
     block, or when the Server object goes; the store and its data stay as long as anybody uses them, and
     `start` serves them again. A parameter is one of the store, so it stays, too.
+
+    ValueError for a parameter or a value that cannot be; TypeError for `databases` together with a store, and for a `store`
+    that is none.
     """
 
     def __init__(self, store: Any = None, *, host: str | Iterable[str] = "127.0.0.1", port: int | None = 6379,

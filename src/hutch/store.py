@@ -30,12 +30,13 @@ class Store:
 
     Keyword arguments are parameters as CONFIG SET knows them, with underscores:
     ``Store(maxmemory="100mb", maxmemory_policy="allkeys-lru")``. `seed` makes random choices repeatable.
+    ValueError for a parameter or a value that cannot be, MemoryError when there is no memory.
     """
 
     def __init__(self, *, databases: int = 16, seed: int = 0, **parameters):
         self.name = None
         self.engine = Engine(databases, seed, closed_error=StoreClosedError, forked_error=ForkedError)
-        self._pools = None       # of clients that made this store, and that it ends with; see `lend`
+        self._pools = None       # of clients that made this store, and that it ends with; see `attach`
         self._ended_with_clients = False
         self._pid = os.getpid()
         for parameter, value in parameters.items():

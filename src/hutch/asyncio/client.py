@@ -49,6 +49,9 @@ class Redis(EmbeddedClient, HotAsync, redis.asyncio.Redis):
     A plain command never suspends its task. A blocking one waits without a thread; when its task is cancelled, it leaves
     the queue, and an element that it was given in that very moment goes back to where it was. Clients may be used by
     several event loops in several threads. Options are redis.asyncio.Redis's, except those that say where a server is.
+
+    TypeError for an unknown option, for one that says where a server is, and for a name and a store at once; ValueError for a
+    name that is empty or a path.
     """
 
     _pool_class = EmbeddedConnectionPool
