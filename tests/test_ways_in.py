@@ -214,7 +214,7 @@ COMPANIES = {"nobody looks on": (), "all look on": OBSERVERS, **{f"{name} alone"
 
 
 def companies_of(way, case):
-    """Who looks on. What is compiled may step aside for any of them, so it meets each alone, too."""
+    """Who looks on. What is compiled may fall back for any of them, so it meets each alone, too."""
     chosen = ["nobody looks on", "all look on"]
     if way in COMPILED:
         chosen += [f"{name} alone" for name in OBSERVERS if name != "waiter" or case.waits]

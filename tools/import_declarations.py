@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Asks a running Redis what it knows of some commands and prints their declarations as TOML.
 
-    tools/import_declarations.py --port 6379 --module commands.lists LPUSH LPOP LLEN > commands/lists.toml
-    tools/import_declarations.py --port 6379 --module commands.hashes --group hash
+    tools/import_declarations.py --port 6379 --module commands.list LPUSH LPOP LLEN > commands/list.toml
+    tools/import_declarations.py --port 6379 --module commands.hash --group hash
 
 Subcommands come along with their container. Facts come from COMMAND INFO and COMMAND DOCS; the summary (in our own
 words, so it is not printed) and the shape of the reply (the server does not know it) are left empty for a
@@ -178,7 +178,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=6379)
-    parser.add_argument("--module", required=True, help="where the handlers live, for example commands.lists")
+    parser.add_argument("--module", required=True, help="where the handlers live, for example commands.list")
     parser.add_argument("--group", help="all commands of this group")
     parser.add_argument("commands", nargs="*", metavar="COMMAND")
     options = parser.parse_args()

@@ -29,6 +29,10 @@ def _version() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command `hutch` with these words, those of the command line if None; returns the exit code.
+
+    argparse ends the process with SystemExit where the words are not understood, and for --help and --version.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] == ["serve"]:
         return server_main(arguments[1:])
@@ -46,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def server_main(arguments: Sequence[str] | None = None) -> int:
-    """`hutch-server`, which takes what redis-server takes."""
+    """Run the command `hutch-server`, which takes redis-server's options; returns the exit code (see cli_server.main)."""
     from . import cli_server
     return cli_server.main(sys.argv[1:] if arguments is None else arguments)
 

@@ -40,6 +40,7 @@ class ConfigFileMissing(Exception):
 
 @dataclass(frozen=True)
 class Directive:
+    """One directive of a configuration: where it stands, its text, and its words."""
     line: int                    # in its own file
     text: str                    # as written, trimmed
     name: str                    # lower case
@@ -48,9 +49,11 @@ class Directive:
 
     @property
     def value(self) -> str:
+        """All values as one text, a space between two."""
         return " ".join(self.values)
 
     def error(self, reason: str) -> ConfigError:
+        """The ConfigError that says what is wrong with this directive; it is returned, not raised."""
         return ConfigError(self.line, self.text, reason)
 
 
@@ -62,7 +65,7 @@ HEX = set("0123456789abcdefABCDEF")
 def split_words(line: str) -> list[str] | None:
     r"""The words of a line, with Redis's quoting; None when its quotes do not balance.
 
-    >>> split_words(r'save "" requirepass "two words\x21" \'it\\\'s\'')
+    >>> split_words(r'save "" requirepass "two words\x21" ' + r"'it\'s'")
     ['save', '', 'requirepass', 'two words!', "it's"]
     >>> split_words('bind "127.0.0.1') is None
     True
@@ -112,7 +115,7 @@ def split_words(line: str) -> list[str] | None:
 
 
 def quoted(word: str) -> str:
-    """The word as a configuration file would have it; split_words reads it back."""
+    """The word as a configuration file would have it, in double quotes; split_words reads it back. O(length)"""
     out = []
     for c in word:
         if c in '\\"':
@@ -154,6 +157,7 @@ def arguments_text(arguments: Sequence[str]) -> str:
 
 
 def read_file(path: str) -> str:
+    """The text of a configuration file; bytes that are not UTF-8 become surrogates. ConfigFileMissing when it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             return file.read()
@@ -162,9 +166,11 @@ def read_file(path: str) -> str:
 
 
 def read_directives(text: str, chdir: Callable[[str], None] = os.chdir, depth: int = 0) -> Iterator[Directive]:
-    """The directives of a configuration, those of included files in their place.
+    """Yield the directives of a configuration, those of included files in their place.
 
-    `dir` changes the working directory on the way, so that what follows is relative to it, as in Redis.
+    `dir` changes the working directory on the way, so that what follows is relative to it, as in Redis. ConfigError where
+    quotes do not balance, where files include each other too deeply (`depth` counts), and where `dir` cannot be entered;
+    ConfigFileMissing where an included file cannot be read.
     """
     for number, raw in enumerate(text.split("\n"), 1):
         line = raw.strip(" \t\r\n")
@@ -201,7 +207,8 @@ def _included(pattern: str) -> Iterable[str]:
 
 
 def prepare(directives: Iterable[Directive], engine: Engine) -> list[Directive]:
-    """Give the engine its configuration, one directive after the other; returns them."""
+    """Give the engine its configuration, one directive after the other; returns them. ConfigError for the first that it
+    refuses."""
     prepared = []
     for directive in directives:
         try:
@@ -218,7 +225,7 @@ def databases_of(directives: Sequence[Directive]) -> int:
 
 
 def report(error: ConfigError, redis_version: str, file=None) -> None:
-    """Say it in the form that redis-server uses, for the tools that look for it."""
+    """Write the error to `file` (standard error if None) in the form that redis-server uses, for the tools that look for it."""
     print(f"\n*** FATAL CONFIG FILE ERROR (Redis {redis_version}) ***\n"
           f"Reading the configuration file, at line {error.line}\n"
           f">>> '{error.text}'\n"

@@ -65,7 +65,7 @@ class Log:
         self.role = "C"          # while it starts; M, a master, once it serves
 
     def check(self) -> None:
-        """OSError when the file cannot be written."""
+        """Try whether the file can be written; OSError when it cannot."""
         if self.path:
             open(self.path, "a").close()
 
@@ -77,6 +77,7 @@ class Log:
                                f"{MARKS[level]} ", time.localtime(now)) + text + "\n")
 
     def raw(self, text: str) -> None:
+        """Write text as it is, without time or level. A file that cannot be written is passed over in silence."""
         # Opened anew for every line, as Redis does: logs can be rotated by renaming.
         try:
             if self.path:
@@ -93,12 +94,13 @@ class Stop(BaseException):
 
 
 def version_line() -> str:
+    """What `hutch-server --version` prints: the Redis version first, then Hutch's own."""
     # Tools that look for the first version number want to know what the server speaks.
     return f"Hutch server v={REDIS_VERSION} hutch={__version__} bits={BITS}"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve until told to stop; the process's exit code."""
+    """Serve until told to stop; returns the process's exit code. Errors are printed or logged, not raised."""
     first = arguments[0] if arguments else ""
     if first in ("-v", "--version"):
         print(version_line())
@@ -323,7 +325,7 @@ class _Signals:
 
 
 def build_information() -> dict[str, str]:
-    """What to put into a bug report."""
+    """Versions, interpreter and platform for a bug report: what each is called, and its value as text."""
     import hutch_engine
     import redis
     return {

@@ -65,6 +65,9 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
     ends when it is closed itself. A closed client may be used again as long as there is its store.
 
     Safe to be used by many threads at once. Options are redis.Redis's, except those that say where a server is.
+
+    TypeError for an unknown option, for one that says where a server is, and for a name and a store at once; ValueError for a
+    name that is empty or a path.
     """
 
     _pool_class = EmbeddedConnectionPool
@@ -107,7 +110,7 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
         except Exception:
             pass
 
-    def _lend_scripts_a_session(self):
+    def _attach_script_session(self):
         """The compiled eval and evalsha get a connection to themselves: others are let in while a script runs."""
         pool = self.connection_pool
         others = []
@@ -118,12 +121,15 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
                 connection = pool.get_connection()
             self._hot_attach_scripts(connection.session)
         except redis.ConnectionError:
-            pass                         # max_connections: scripts go the general way
+            pass                         # max_connections: scripts go the slow path
         for connection in others:
             pool.release(connection)
 
     def execute_command(self, *args, **options):
-        """Run a command and return its reply, shaped as redis-py shapes it."""
+        """Run a command and return its reply, shaped as redis-py shapes it. Error replies are raised as redis-py's
+        ResponseError and its subclasses; StoreClosedError and ForkedError, both a ConnectionError, when the store is closed or
+        another process's; TimeoutError at once where CLIENT REPLY lets no reply come; DataError for an argument that is not
+        bytes, str or a number."""
         if self._hot_stale:
             self._hot_reconsider()
         if not self._plain or NEVER_DECODE in options:
@@ -144,7 +150,7 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
             if self._scripts_pending and args[0] in ("EVAL", "EVALSHA"):
                 self._scripts_pending = False
                 if not single:
-                    self._lend_scripts_a_session()
+                    self._attach_script_session()
             try:
                 if args[0] in _CONFIRMED and connection.protocol not in (3, "3"):
                     connection.send_command(*args)
@@ -183,7 +189,8 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
             return connection.retry.call_with_retry(attempt, lambda error: connection.disconnect())
 
     def close(self):
-        """Disconnect; a store that the client has to itself, or the last of the store's name, ends unless it is kept."""
+        """Disconnect; a store that the client has to itself, or the last of the store's name, ends unless it is kept. May be
+        called again."""
         super().close()
         if getattr(self, "auto_close_connection_pool", False):
             self.connection_pool.close()         # older redis-py only disconnects
@@ -193,13 +200,13 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
         return self.exists(name) != 0
 
     def lock(self, name, *args, lock_class=None, **options):
-        """A lock on ``name``, to be held by one thread at a time; see redis.Redis.lock."""
+        """A lock on ``name``, to be held by one thread at a time; see redis.Redis.lock. Nothing is sent before it is acquired."""
         if lock_class is None and len(args) < 5:
             lock_class = Lock
         return super().lock(name, *args, **({} if lock_class is None else {"lock_class": lock_class}), **options)
 
     def pipeline(self, transaction=True, shard_hint=None):
-        """Commands that are gathered and run together; with `transaction` (the default), atomically."""
+        """A Pipeline, whose commands are gathered and run together; with `transaction` (the default), atomically."""
         pipeline = Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
         if self._hot_stale:
             self._hot_reconsider()
@@ -326,5 +333,5 @@ StrictRedis = Redis              # as redis-py still calls it, too
 
 
 def from_url(url, **kwargs):
-    """A client for a hutch:// URL; see Redis.from_url."""
+    """A client for a hutch:// URL; see Redis.from_url. ValueError for a URL that is not one."""
     return Redis.from_url(url, **kwargs)

@@ -52,7 +52,7 @@ def meaningful(options: dict) -> dict:
 
 
 def database_number(connection) -> int:
-    """The database that a connection selects when it connects, which it did."""
+    """The database that a connection selects when it connects, which it did; -1 when it is not a number."""
     try:
         return int(connection.db or 0)
     except (TypeError, ValueError):
@@ -80,6 +80,7 @@ class Packer:
     """A command packer that leaves the words to the session."""
 
     def pack(self, *words):
+        """The words as one command, unchanged: a list of one tuple."""
         return [words]
 
 
@@ -90,15 +91,19 @@ class Line:
         self._session = session
 
     def shutdown(self, how=None):
+        """Does nothing: nobody is at the other end."""
         pass
 
     def close(self):
+        """End the session. May be called again."""
         self._session.close()
 
     def settimeout(self, timeout):
+        """Does nothing: time-outs are given to each call that waits."""
         pass
 
     def getsockname(self):
+        """The address as pair: "embedded" and the session's CLIENT ID. StoreClosedError when the session has ended."""
         return ("embedded", self._session.id)
 
     getpeername = getsockname
@@ -114,27 +119,38 @@ class Parser(BaseParser):
         self.invalidation_push_handler_func = None
 
     def on_connect(self, connection):
+        """From now on read from this connection."""
         self._connection = connection
 
     def on_disconnect(self):
+        """Let go of the connection."""
         self._connection = None
 
     def can_read(self, timeout=0):
+        """Is there a reply or a message? Waits at most `timeout` seconds. See EmbeddedConnection.can_read for what it raises."""
         return self._connection is not None and self._connection.can_read(timeout)
 
     def read_response(self, disable_decoding=False, **ignored):
+        """The next reply, as EmbeddedConnection.read_response gives it, and with its errors; the connection stays open after
+        one."""
         return self._connection.read_response(disable_decoding, disconnect_on_error=False)
 
     # ---- RESP3's push messages
 
     def set_pubsub_push_handler(self, handler):
+        """From now on RESP3's pub/sub messages go to ``handler(message)``; None: they are returned as they are read."""
         self.pubsub_push_handler_func = handler
 
     def set_invalidation_push_handler(self, handler):
+        """From now on RESP3's invalidation messages go to ``handler(message)``; None: they are dropped."""
         self.invalidation_push_handler_func = handler
 
     def handle_push(self, message):
-        """What becomes of a message: its handler's answer, or the message itself where there is no handler."""
+        """Give a message to its handler. Returns the handler's answer, or the message itself where a pub/sub message has no
+        handler.
+
+        What the handler of invalidation messages raises is logged; what that of pub/sub raises is passed on.
+        """
         if message[0] in ("invalidate", b"invalidate"):
             handler = self.invalidation_push_handler_func
             try:
@@ -163,11 +179,13 @@ class EmbeddedConnection(AbstractConnection):
         super().__init__(**_NO_MAINTENANCE, **kwargs)
 
     def set_parser(self, parser_class):
+        """As redis-py's, but the parser stays: it reads both protocols, and keeps its handlers."""
         # redis-py changes the parser with the protocol. Ours reads both, and keeps its handlers.
         if not isinstance(getattr(self, "_parser", None), Parser):
             self._parser = Parser()
 
     def repr_pieces(self):
+        """As redis-py's: (name, value) pairs for the connection's repr, here the store, the database and the client's name."""
         pieces = [("store", self.store.name or hex(id(self.store))), ("db", self.db)]
         if self.client_name:
             pieces.append(("client_name", self.client_name))
@@ -191,6 +209,7 @@ class EmbeddedConnection(AbstractConnection):
         return str(exception)
 
     def disconnect(self, *args, **kwargs):
+        """As redis-py's: end the session. Replies that nobody read are dropped. The store stays."""
         self._incoming.clear()
         super().disconnect(*args, **kwargs)
 
@@ -208,8 +227,9 @@ class EmbeddedConnection(AbstractConnection):
             return False
 
     def heard_all(self):
-        """Messages that nobody reads here, left over or in between: RESP3's go to their handlers, if there are any, as they
-        would while a reply is read. False if there is more, of which a client of a server would mistake the first for its next reply."""
+        """Handle messages that nobody reads here, left over or in between: RESP3's go to their handlers, if there are any, as
+        they would while a reply is read. False if there is more, of which a client of a server would mistake the first for its
+        next reply. StoreClosedError when the session has ended. O(messages)"""
         while self._collect():
             if self._incoming[0][0] is REPLY or self.protocol not in (3, "3"):
                 return False
@@ -222,6 +242,11 @@ class EmbeddedConnection(AbstractConnection):
     # ---- sending
 
     def send_packed_command(self, command, check_health=True):
+        """As redis-py's, with a list of commands, each a tuple of words: they run here, and their replies wait to be read.
+
+        ConnectionError when the store is closed; DataError or UnicodeError for a word that cannot be sent, and then nothing
+        ran. After any other error the connection is closed. O(commands), besides what they cost.
+        """
         if self._sock is None:
             self.connect_check_health(check_health=False)
         if check_health and self.health_check_interval:
@@ -241,12 +266,15 @@ class EmbeddedConnection(AbstractConnection):
             raise
 
     def send_command(self, *args, **kwargs):
+        """Run one command, given as its words; its reply waits to be read. Raises what send_packed_command does."""
         self.send_packed_command([args], check_health=kwargs.get("check_health", True))
 
     def pack_command(self, *args):
+        """The words as a list of one command, for send_packed_command."""
         return [args]
 
     def pack_commands(self, commands):
+        """The commands as a list, for send_packed_command. O(commands)"""
         return list(commands)
 
     # ---- reading
@@ -299,6 +327,8 @@ class EmbeddedConnection(AbstractConnection):
             raise ConnectionError(str(error)) from None
 
     def can_read(self, timeout=0):
+        """Is there a reply or a message to read? Connects if need be, and waits at most `timeout` seconds (None: without end).
+        ConnectionError when the store is closed, or is closed meanwhile."""
         if self._sock is None:
             self.connect()
         return self._await(timeout)
@@ -331,6 +361,13 @@ class EmbeddedConnection(AbstractConnection):
                 raise TimeoutError(f"Timeout reading from {self._host_error()}: no reply is due")
 
     def read_response(self, disable_decoding=False, *, timeout=_DEFAULT, disconnect_on_error=True, push_request=False):
+        """As redis-py's: the next reply or message. `timeout` is in seconds (None: without end); without one, reading waits
+        only where messages are expected.
+
+        An error reply is raised as a ResponseError. TimeoutError when nothing has come in time, ConnectionError when the
+        session has ended: after these the connection is closed, unless `disconnect_on_error` is false. With `push_request`,
+        None instead of TimeoutError.
+        """
         try:
             response = self._next_response(disable_decoding, timeout, push_request)
             if isinstance(response, ConnectionError):
@@ -347,7 +384,11 @@ class EmbeddedConnection(AbstractConnection):
         return response
 
     def execute_many(self, commands):
-        """A pipeline's commands at once, replies as a list: errors are exception instances."""
+        """Run a pipeline's commands at once; returns the list of replies, error replies as exception instances. O(commands)
+
+        Connects if need be. ConnectionError when the store is closed or a command ended the session (QUIT), TimeoutError where
+        CLIENT REPLY lets replies not come, DataError or UnicodeError for a word that cannot be sent.
+        """
         if self._sock is None:
             self.connect()
         try:
@@ -371,7 +412,7 @@ class EmbeddedConnection(AbstractConnection):
         return replies
 
 
-# What may be replaced on a pool, so that its clients' compiled methods have to step aside.
+# What may be replaced on a pool, so that its clients' compiled methods have to fall back.
 POOL_DECISIVE = frozenset({"get_connection", "release", "make_connection", "connection_class", "cache"})
 
 
@@ -392,7 +433,7 @@ class EmbeddedPool:
 
     @classmethod
     def from_url(cls, url, **kwargs):
-        """A pool for hutch://, hutch://name, hutch://name/2, with options in the query."""
+        """A pool for hutch://, hutch://name, hutch://name/2, with options in the query. ValueError for a URL that is not one."""
         from .url import parse_url
         kwargs.update(parse_url(url))
         return cls(kwargs.pop("name", None), **kwargs)
@@ -429,7 +470,7 @@ class EmbeddedPool:
         return any(issubclass(kind, ResponseError) or issubclass(ResponseError, kind) for kind in errors)
 
     def set_retry(self, retry):
-        """From now on this retries, in all connections; see redis.ConnectionPool.set_retry."""
+        """From now on this retries, in all connections; see redis.ConnectionPool.set_retry. O(connections)"""
         self.connection_kwargs["retry"] = retry
         super().set_retry(retry)
         self._tell_clients()
@@ -450,7 +491,8 @@ class EmbeddedPool:
 class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
     """Connections to one store: a private one, the one of a `name`, or `store`.
 
-    `keep` keeps a store that would end with its last pool: see hutch.Redis.
+    `keep` keeps a store that would end with its last pool: see hutch.Redis. TypeError for a name and a store at once,
+    ValueError for a name that is empty or a path.
     """
 
     _retry_class = Retry
@@ -462,7 +504,11 @@ class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
         self.store.attach(self)
 
     def get_connection(self, command_name=None, *keys, **options):
-        """An open connection. The last one that was released comes first."""
+        """An open connection. The last one that was released comes first.
+
+        redis-py's MaxConnectionsError (a ConnectionError) when `max_connections` are in use; StoreClosedError or ForkedError
+        when the store is closed or another process's. `command_name` and `keys` are not used.
+        """
         if self.pid != os.getpid():
             self._checkpid()
         try:
@@ -483,6 +529,7 @@ class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
         return connection
 
     def release(self, connection):
+        """Give back a connection that get_connection gave. One that is not in use here is ignored."""
         if self.pid != os.getpid():
             self._checkpid()
         try:
@@ -497,6 +544,8 @@ class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
         self._available_connections.append(connection)
 
     def disconnect(self, inuse_connections=True):
+        """Disconnect the idle connections, and with `inuse_connections` (the default) those in use. The store stays.
+        O(connections)"""
         self._checkpid()
         with self._lock:
             connections = list(self._available_connections)
@@ -506,7 +555,8 @@ class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
             connection.disconnect()
 
     def close(self):
-        """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
+        """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept.
+        O(connections)"""
         self.disconnect()
         self.store.detach(self)
 
@@ -526,11 +576,12 @@ class EmbeddedBlockingConnectionPool(EmbeddedPool, BlockingConnectionPool):
         return () if queue is None else list(queue.queue)
 
     def get_connection(self, command_name=None, *keys, **options):
-        """A connection, when one is free."""
+        """A connection, when one is free. ConnectionError when none is within the pool's `timeout`, or the store is closed."""
         self.store.attach(self)
         return super().get_connection()
 
     def close(self):
-        """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
+        """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept.
+        O(connections)"""
         self.disconnect()
         self.store.detach(self)

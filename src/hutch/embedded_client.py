@@ -56,25 +56,28 @@ class Callbacks(CaseInsensitiveDict):
         super().__delitem__(name)
 
     def update(self, callbacks):
+        """Take over all callbacks of a dict; command names count in any case. O(callbacks)"""
         self._changed()
         super().update(callbacks)
 
     def pop(self, *args):
+        """Remove the callback of a command and return it; KeyError when there is none and no default was given."""
         self._changed()
         return super().pop(*args)
 
     def clear(self):
+        """Remove all callbacks."""
         self._changed()
         super().clear()
 
 
 class EmbeddedClient:
-    """A client of a store. Before redis-py's client, whose methods it completes; subclasses say:"""
+    """What both clients share. It stands before redis-py's client, whose methods it completes; subclasses say:"""
 
     _pool_class = None               # of the pool that a client makes for itself
     _connection_class = None         # of that pool's connections
     _options_known = frozenset()     # options of a connection
-    _decisive_methods = frozenset()  # a client in which one of these was replaced takes the general way
+    _decisive_methods = frozenset()  # a client in which one of these was replaced takes the slow path
     _class_is_pristine = None        # Pristine, for the client's class and for the other two
     _pool_is_pristine = None
     _connection_is_pristine = None
@@ -130,14 +133,15 @@ class EmbeddedClient:
 
     @classmethod
     def from_url(cls, url, **kwargs):
-        """A client for hutch:// (a store of its own), hutch://name or hutch://name/2; options in the query."""
+        """A client for hutch:// (a store of its own), hutch://name or hutch://name/2; options in the query. ValueError for
+        another URL; TypeError for an option that a client does not have."""
         from .url import parse_url
         kwargs.update(parse_url(url))
         return cls(kwargs.pop("name", None), **kwargs)
 
     @property
     def store(self):
-        """The hutch.Store this client works on."""
+        """The hutch.Store this client works on. AttributeError when its pool is one of redis-py's."""
         return self.connection_pool.store
 
     def __setattr__(self, name, value):

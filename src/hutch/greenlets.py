@@ -126,7 +126,8 @@ def _known(hub, kind):
 
 
 def rest(session, seconds, ticket):
-    """Let this greenlet wait until there is something for the session; False where there are no greenlets."""
+    """Let this greenlet wait until there is something for the session, at most `seconds` (None: without end) and not at all
+    when `ticket` is due. Returns False, without waiting, where there are no greenlets."""
     hub = _hub_here()
     if hub is None:
         return False
@@ -138,7 +139,7 @@ def rest(session, seconds, ticket):
 
 
 def sleep(seconds):
-    """Let other greenlets go on for a while; False where there are none."""
+    """Let other greenlets go on for so many seconds; returns False, without waiting, where there are none."""
     hub = _hub_here()
     if hub is None:
         return False

@@ -30,7 +30,8 @@ class Lock(RedisLock):
     """A redis.lock.Lock: the same rules, scripts and errors."""
 
     def acquire(self, sleep=None, blocking=None, blocking_timeout=None, token=None):
-        """Take the lock; see redis.lock.Lock.acquire. Returns whether it was taken."""
+        """Take the lock; see redis.lock.Lock.acquire. Returns whether it was taken. `sleep` and `blocking_timeout` are in
+        seconds."""
         if token is None:
             # Most locks are free: one try before redis-py sorts out how to wait.
             token = new_token()

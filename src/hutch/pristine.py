@@ -9,17 +9,17 @@ from types import FunctionType, MethodDescriptorType
 
 from hutch_engine.door.classes import class_number
 
-_HOUSES = frozenset({"redis", "hutch", "hutch_engine"})
+_OWN_PACKAGES = frozenset({"redis", "hutch", "hutch_engine"})
 
 
 def is_own(attribute) -> bool:
     """Was this attribute of a class written in redis-py or here?"""
     kind = type(attribute)
     if kind is FunctionType:
-        return str(attribute.__globals__.get("__name__", "")).partition(".")[0] in _HOUSES
+        return str(attribute.__globals__.get("__name__", "")).partition(".")[0] in _OWN_PACKAGES
     # Compiled methods, and descriptors of ours.
-    return kind is MethodDescriptorType or kind.__module__.partition(".")[0] in _HOUSES or (
-        kind.__name__ == "cython_function_or_method" and str(attribute.__module__).partition(".")[0] in _HOUSES)
+    return kind is MethodDescriptorType or kind.__module__.partition(".")[0] in _OWN_PACKAGES or (
+        kind.__name__ == "cython_function_or_method" and str(attribute.__module__).partition(".")[0] in _OWN_PACKAGES)
 
 
 class Pristine:

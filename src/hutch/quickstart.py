@@ -26,7 +26,7 @@ def _show(code: str, names: dict, shown: bool = True) -> object:
 
 
 def tour() -> None:
-    """The quick start itself; raises when something is not as it should be."""
+    """Run the quick start and print each step. SystemExit when a key outlives its deadline; other errors are passed on."""
     names: dict = {"hutch": hutch, "redis": redis, "time": time}
 
     _say("Redis in this very process: no server, no socket, no configuration")
@@ -107,6 +107,10 @@ def _speed(r: "hutch.Redis") -> None:
 
 
 def main(port: int = 6379, once: bool = False) -> int:
+    """Show the tour, then serve on `port`, or the next of a hundred that is free, until Ctrl-C; returns the exit code.
+
+    With `once` it does not serve. Whatever the tour raises is passed on.
+    """
     print(f"Hutch {hutch.__version__}")
     tour()
     if once:

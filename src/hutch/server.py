@@ -36,6 +36,9 @@ class Server:
     The listener runs in a native thread that does not need the GIL. It ends with `stop`, with the `with`
     block, or when the Server object goes; the store and its data stay as long as anybody uses them, and
     `start` serves them again. A parameter is one of the store, so it stays, too.
+
+    ValueError for a parameter or a value that cannot be; TypeError for `databases` together with a store, and for a `store`
+    that is none.
     """
 
     def __init__(self, store: Any = None, *, host: str | Iterable[str] = "127.0.0.1", port: int | None = 6379,
@@ -70,7 +73,11 @@ class Server:
     # ---- start and stop
 
     def start(self) -> "Server":
-        """Listen; nothing happens while it does already. OSError when an address or port cannot be had."""
+        """Begin to listen, and return the server itself; nothing happens while it listens already.
+
+        OSError when an address or port cannot be had; StoreClosedError or ForkedError when the store is closed or another
+        process's.
+        """
         with self._lock:
             if self.running:
                 return self
@@ -85,7 +92,7 @@ class Server:
         return self
 
     def stop(self) -> None:
-        """Close every connection and stop listening. The store stays. May be called again."""
+        """Close every connection and stop listening. The store stays. May be called again. O(connections)"""
         with self._lock:
             self._running = False
             if self._finalizer is not None:
@@ -101,10 +108,12 @@ class Server:
 
     @property
     def running(self) -> bool:
+        """Does it listen? False, too, when the store was closed."""
         return self._running and not self._engine.is_closed
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Sleep until a client says SHUTDOWN, at most `timeout` seconds; did one?"""
+        """Sleep until a client says SHUTDOWN, at most `timeout` seconds (None: without end). Returns whether one did.
+        StoreClosedError when the store is closed."""
         return self._engine.wait_shutdown(timeout)
 
     # ---- where it is
@@ -126,11 +135,12 @@ class Server:
 
     @property
     def unix_socket(self) -> str | None:
+        """The path of the Unix socket as it was given; None without one."""
         return self._unix_socket
 
     @property
     def url(self) -> str:
-        """What redis.Redis.from_url takes; the Unix socket's only where there is no TCP."""
+        """A URL that redis.Redis.from_url takes; the Unix socket's only where there is no TCP."""
         user = f":{quote(self._password, safe='')}@" if self._password else ""
         if self.port:
             host = f"[{self.host}]" if ":" in self.host else self.host
@@ -138,7 +148,8 @@ class Server:
         return f"unix://{user}{self._unix_socket or ''}"
 
     def client(self, **options: Any) -> "Redis":
-        """A hutch.Redis on the served store: no socket, no password. Takes hutch.Redis's options."""
+        """A hutch.Redis on the served store: no socket, no password. Takes hutch.Redis's options, and raises what it does for
+        them."""
         from .client import Redis
         return Redis(store=self.store, **options)
 

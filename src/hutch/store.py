@@ -30,12 +30,13 @@ class Store:
 
     Keyword arguments are parameters as CONFIG SET knows them, with underscores:
     ``Store(maxmemory="100mb", maxmemory_policy="allkeys-lru")``. `seed` makes random choices repeatable.
+    ValueError for a parameter or a value that cannot be, MemoryError when there is no memory.
     """
 
     def __init__(self, *, databases: int = 16, seed: int = 0, **parameters):
         self.name = None
         self.engine = Engine(databases, seed, closed_error=StoreClosedError, forked_error=ForkedError)
-        self._pools = None       # of clients that made this store, and that it ends with; see `lend`
+        self._pools = None       # of clients that made this store, and that it ends with; see `attach`
         self._ended_with_clients = False
         self._pid = os.getpid()
         for parameter, value in parameters.items():
@@ -46,10 +47,14 @@ class Store:
 
     @property
     def closed(self) -> bool:
+        """Was the store closed, by `close` or with its last client?"""
         return self.engine.is_closed
 
     def close(self) -> None:
-        """End all clients and free everything."""
+        """End all clients and free everything. May be called again. O(keys)
+
+        RuntimeError when a script of this thread is still running in the store. In a forked child nothing happens.
+        """
         _kept.discard(self)
         self.engine.close()
 
@@ -67,19 +72,20 @@ class Store:
                 _kept.add(self)
 
     def check_open(self) -> None:
-        """Say why the store is closed, if it is."""
+        """Raise StoreClosedError, and say why, if the store ended with its last client; otherwise nothing happens."""
         if self._ended_with_clients and self._pid == os.getpid() and self.engine.is_closed:
             raise StoreClosedError(
                 "the store is closed: it ended when its last client was closed. Give clients a hutch.Store of yours, or say "
                 "keep=True, to keep a store without clients")
 
     def attach(self, pool) -> None:
-        """A store that clients made for themselves ends with the last pool that uses it."""
+        """Note that this pool uses the store: one that clients made for themselves ends with the last of its pools."""
         with _lock:
             if self._pools is not None:
                 self._pools.add(pool)
 
     def detach(self, pool) -> None:
+        """The pool does not use the store any more. Closes a store that clients made for themselves when it was the last."""
         with _lock:
             if self._pools is None or pool not in self._pools:
                 return
@@ -99,14 +105,17 @@ def _text(value):
 
 
 def private_store() -> Store:
-    """A store for one client."""
+    """A new store for one client, which ends with it."""
     store = Store()
     store._pools = weakref.WeakSet()
     return store
 
 
 def named_store(name) -> Store:
-    """The store of that name in this process, made when there is none. It ends with its last client, unless it is kept."""
+    """The store of that name in this process, made when there is none. It ends with its last client, unless it is kept.
+
+    ValueError for an empty name and for a path.
+    """
     if isinstance(name, os.PathLike) or os.sep in name or (os.altsep and os.altsep in name):
         raise ValueError(
             f"{os.fspath(name)!r} is a path: a store in a directory, shared between processes, comes with persistence. "
@@ -124,7 +133,8 @@ def named_store(name) -> Store:
 
 
 def store_of(value) -> Store:
-    """The store behind what a client was given: a Store, or a Server over one."""
+    """The store behind what a client was given: a Store, or an object with one as its `store`, as a Server. TypeError for all
+    else."""
     store = value if isinstance(value, Store) else getattr(value, "store", None)
     if not isinstance(store, Store):
         raise TypeError(f"store must be a hutch.Store or a hutch.Server, not {type(value).__name__}")

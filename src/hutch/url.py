@@ -14,7 +14,8 @@ def parse_url(url: str) -> dict:
         >>> parse_url("hutch://")
         {}
 
-    A database in the query wins over one in the path.
+    A database in the query wins over one in the path. ValueError for another scheme, a path that is no number, and a value in
+    the query that is not of its option's type.
     """
     parts = urlsplit(url)
     if parts.scheme != "hutch":

@@ -254,7 +254,7 @@ WAYS_OF_SEVERAL = {
     by_socket_pipeline: by_socket_pipeline, by_pipeline: by_socket_pipeline, by_asyncio_pipeline: by_socket_pipeline,
     by_exec: by_exec, by_transaction: by_exec, by_asyncio_transaction: by_exec,
 }
-# What is compiled is tried beside each kind of observer alone, too, as any of them might make it step aside.
+# What is compiled is tried beside each kind of observer alone, too, as any of them might make it fall back.
 COMPILED = {by_method, by_pipeline, by_transaction, by_asyncio_method, by_embedded_script}
 
 

@@ -73,7 +73,7 @@ def test_same_results_in_a_pipeline(subject, protocol, transaction):
 
 
 class General(hutch.asyncio.Redis):
-    """The same client on the general way."""
+    """The same client on the slow path."""
 
     async def execute_command(self, *args, **options):
         return await super().execute_command(*args, **options)

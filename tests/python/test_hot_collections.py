@@ -1,4 +1,4 @@
-"""The compiled methods of the collections: redis-py's signatures, the general way's results."""
+"""The compiled methods of the collections: redis-py's signatures, the slow path's results."""
 import inspect
 import threading
 
@@ -14,7 +14,7 @@ METHODS = ["hset", "hget", "hgetall", "hmget", "lpush", "rpush", "lpop", "rpop",
 
 
 class General(hutch.Redis):
-    """The same client on the general way."""
+    """The same client on the slow path."""
 
     def execute_command(self, *args, **options):
         return super().execute_command(*args, **options)

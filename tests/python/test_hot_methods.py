@@ -1,4 +1,4 @@
-"""The compiled methods: redis-py's signatures, the general way's results, and out of the way when asked."""
+"""The compiled methods: redis-py's signatures, the slow path's results, and out of the way when asked."""
 import inspect
 
 import pytest
@@ -13,7 +13,7 @@ METHODS = ["get", "set", "incr", "incrby", "decr", "decrby", "delete", "unlink",
 
 
 class General(hutch.Redis):
-    """The same client on the general way: whoever overrides execute_command must see every command."""
+    """The same client on the slow path: whoever overrides execute_command must see every command."""
 
     def execute_command(self, *args, **options):
         return super().execute_command(*args, **options)

@@ -16,7 +16,7 @@ METHODS = ["set", "get", "incr", "incrby", "decr", "decrby", "delete", "expire",
 
 
 class General(hutch.Redis):
-    """The same client on the general way, its pipelines too."""
+    """The same client on the slow path, its pipelines too."""
 
     def execute_command(self, *args, **options):
         return super().execute_command(*args, **options)

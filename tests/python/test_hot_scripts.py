@@ -1,4 +1,4 @@
-"""Compiled eval and evalsha: the general way's results, a session of their own, others let in."""
+"""Compiled eval and evalsha: the slow path's results, a session of their own, others let in."""
 import os
 import signal
 import threading
@@ -13,7 +13,7 @@ INCREMENT = "return redis.call('INCRBY', KEYS[1], ARGV[1])"
 
 
 class General(hutch.Redis):
-    """The same client on the general way."""
+    """The same client on the slow path."""
 
     def execute_command(self, *args, **options):
         return super().execute_command(*args, **options)

@@ -14,7 +14,7 @@ import hutch
 import hutch.asyncio
 from kit.waiting import wait_until
 
-# Each tells how often it ran, and fails: through the general way, and through compiled methods.
+# Each tells how often it ran, and fails: through the slow path, and through compiled methods.
 FAILING = {
     "general": lambda r: r.execute_command("EVAL", "redis.call('incr', 'ran') return redis.error_reply('READONLY no')", 0),
     "compiled script": lambda r: r.eval("redis.call('incr', 'ran') return redis.error_reply('READONLY no')", 0),

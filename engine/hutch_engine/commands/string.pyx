@@ -99,7 +99,7 @@ cdef Outcome string_get_fast(Keyspace* keyspace, Database* database, Slice key, 
                              char* scratch) noexcept nogil:
     cdef Outcome outcome = _get(keyspace, database, key, hash_bytes(&keyspace.hash_key, key.data, key.length), 0, value_out, scratch)
     if unlikely(outcome == INVALID):
-        keyspace.hits -= 1               # the general way, which writes the error, looks it up again
+        keyspace.hits -= 1               # the slow path, which writes the error, looks it up again
     return outcome
 
 

@@ -7,7 +7,7 @@ of the class or of a base changes. So the classes are looked at once, thoroughly
 numbers are kept: three comparisons a call.
 
 A class that was changed very often (a thousand times, CPython 3.12) gets no number any more: its objects take the
-general way, which looks at them each time.
+slow path, which looks at them each time.
 """
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t

@@ -20,7 +20,8 @@ cdef int looked_set(Looked* looked, tuple kinds, tuple numbers) except -1:
 
 
 def class_number(kind):
-    """The number that is this class's as long as nobody changes its attributes or those of its bases. 0: it has none."""
+    """The number that is this class's as long as nobody changes its attributes or those of its bases; 0: it has none. TypeError
+    for what is no class."""
     if not isinstance(kind, type):
         raise TypeError("a class is needed")
     # To look something up is what makes CPython give a number to a class that has none.
@@ -30,13 +31,15 @@ def class_number(kind):
 
 @cython.auto_pickle(False)
 cdef class CompiledClient:
+    """What clients with compiled methods share: whether those may answer, or every call takes the slow path to redis-py's own
+    methods."""
     cdef bint _hot_has_session(self):
         """Is there a session for the compiled methods? Subclasses know."""
         return False
 
     def _hot_enable(self, tuple kinds not None, tuple numbers not None, bint on):
         """Three classes (the client's, its pool's, the connections') were looked at; the numbers are those that class_number
-        gave before. On: the short way is open as long as they keep them. Off: every call takes the general way."""
+        gave before. On: the fast path is open as long as they keep them. Off: every call takes the slow path."""
         with cython.critical_section(self):
             self.hot_looked.own = 0
             self.hot_kinds = kinds
@@ -46,13 +49,13 @@ cdef class CompiledClient:
             self._hot_decide()
 
     def _hot_disable(self):
-        """Every call takes the general way."""
+        """Every call takes the slow path."""
         with cython.critical_section(self):
             self.hot_enabled = False
             self.hot_looked.own = 0
 
     cdef int _hot_decide(self) except -1:
-        """Open the short way, if it may be. Requires the object's critical section."""
+        """Open the fast path, if it may be. Requires the object's critical section."""
         if self.hot_enabled and self._hot_has_session():
             looked_set(&self.hot_looked, self.hot_kinds, self.hot_numbers)
         return 0
@@ -69,14 +72,15 @@ cdef class CompiledClient:
 
     @property
     def _hot(self):
-        """Would a plain call take the short way?"""
+        """Would a plain call take the fast path?"""
         return looked_still_true(&self.hot_looked, self)
 
 
 @cython.auto_pickle(False)
 @cython.final
 cdef class Noticed:
-    """A method of `base` in a class derived from it, which calls `notice(instance)` when it is replaced on an instance."""
+    """A method of `base` in a class derived from it, which calls `notice(instance)` when it is replaced on an instance, or put
+    back."""
     cdef object base
     cdef str name
     cdef object notice

@@ -34,6 +34,12 @@ class ReplyError(Exception):
 
 @cython.auto_pickle(False)
 cdef class Codec:
+    """How a session makes words of arguments, and Python objects of replies.
+
+    `decode`: bulk strings become str, by `encoding` and `errors`. `error_factory(message)` makes the exceptions of error
+    replies (ReplyError if None), `data_error` is raised for an argument that is no word, `silence_error` where no reply comes.
+    LookupError for an encoding that Python does not know.
+    """
     def __init__(self, bint decode=False, str encoding="utf-8", str errors="strict", error_factory=None,
                  data_error=TypeError, silence_error=None):
         self.decode = decode
@@ -45,6 +51,7 @@ cdef class Codec:
 
     @property
     def encoding(self):
+        """The name of the encoding. To set one that Python does not know is a LookupError."""
         return self._encoding
 
     @encoding.setter
@@ -55,6 +62,7 @@ cdef class Codec:
 
     @property
     def errors(self):
+        """How bytes that cannot be decoded are handled, as in bytes.decode: "strict", "replace" and so on."""
         return self._errors
 
     @errors.setter

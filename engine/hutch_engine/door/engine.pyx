@@ -29,19 +29,26 @@ cdef enum:
 cdef class Engine(EngineHandle):
     """One store: databases, configuration, sessions, and a listener when asked for.
 
-    `seed` other than 0 makes random choices and hashing repeatable. The exception classes are raised by
-    sessions of a closed engine and of an engine that a fork left in the parent process.
+    `seed` other than 0 makes random choices and hashing repeatable. The exception classes are raised by methods of a closed
+    engine and of its sessions (`closed_error`), and in a process that was forked from the one that made it (`forked_error`).
+    ValueError for fewer databases than one, MemoryError when there is no memory.
     """
 
     def session(self, error_factory=None, *, bint decode=False, str encoding="utf-8", str errors="strict",
                 data_error=TypeError, silence_error=None):
-        """A new client of this engine. `error_factory(message)` makes the exceptions of error replies; `silence_error` is
-        raised where CLIENT REPLY lets none come."""
+        """A new Session, a client of this engine.
+
+        `error_factory(message)` makes the exceptions of error replies; `data_error` is raised for an argument that is no word;
+        `silence_error` where CLIENT REPLY lets no reply come. `decode`, `encoding` and `errors` are redis-py's. Raises the
+        engine's closed_error or forked_error, and LookupError for an encoding that Python does not know.
+        """
         return Session(self, Codec(decode, encoding, errors, error_factory, data_error, silence_error))
 
     def configure(self, str name, value):
-        """Set a parameter as a line of a redis.conf does, also those that CONFIG SET may not change.
-        ValueError with Redis's message when that cannot be."""
+        """Set a parameter as a line of a redis.conf does, also those that CONFIG SET may not change. `value` is str or bytes.
+
+        ValueError with Redis's message when that cannot be; the engine's closed_error or forked_error.
+        """
         cdef bytes spelled = name.encode()
         cdef bytes text = value.encode() if isinstance(value, str) else bytes(value)
         cdef Slice name_word = slice_of(PyBytes_AS_STRING(spelled), PyBytes_GET_SIZE(spelled))
@@ -49,12 +56,14 @@ cdef class Engine(EngineHandle):
         self._configured(name_word, value_word, False)
 
     def configure_line(self, str line):
-        """A whole line of a redis.conf, quotes and all; a blank one or a comment does nothing."""
+        """Apply a whole line of a redis.conf, quotes and all; a blank one or a comment does nothing. Raises what configure
+        does."""
         cdef bytes text = line.encode("utf-8", "surrogateescape")      # a file's bytes, whatever they are
         self._configured(slice_of(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)), slice_of(NULL, 0), True)
 
     def use_config_file(self, path):
-        """The absolute path of the redis.conf that the configuration came from, for INFO and CONFIG REWRITE."""
+        """Set the absolute path of the redis.conf that the configuration came from, for INFO and CONFIG REWRITE. Raises the
+        engine's closed_error or forked_error."""
         cdef bytes name = os.fsencode(path)
         cdef Slice word = slice_of(PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
         self.do(_name_config_file, &word)
@@ -76,15 +85,17 @@ cdef class Engine(EngineHandle):
     # ---- the clock, for tests
 
     def set_clock_ms(self, ms):
-        """Hold the engine's clock at this Unix time; fractions are microseconds."""
+        """Hold the engine's clock at this Unix time in milliseconds; fractions are microseconds. What is due by then expires at
+        once. Raises the engine's closed_error or forked_error. O(keys that expire)"""
         self._move_clock(CLOCK_HOLD, round(ms * 1000))
 
     def advance_clock_ms(self, ms):
-        """Move the clock, held or running."""
+        """Move the clock, held or running, by so many milliseconds. What is due by then expires at once. Raises the engine's
+        closed_error or forked_error. O(keys that expire)"""
         self._move_clock(CLOCK_ADVANCE, round(ms * 1000))
 
     def release_clock(self):
-        """Let the clock run again, from the system's time."""
+        """Let the clock run again, from the system's time. Raises the engine's closed_error or forked_error."""
         self._move_clock(CLOCK_RELEASE, 0)
 
     cdef int _move_clock(self, int kind, int64_t us) except -1:
@@ -95,7 +106,7 @@ cdef class Engine(EngineHandle):
 
     @property
     def clock_ms(self):
-        """The engine's Unix time in milliseconds."""
+        """The engine's Unix time in milliseconds. Raises the engine's closed_error or forked_error."""
         cdef int64_t now_us = 0
         self.do(_read_clock, &now_us)
         return now_us // 1000
@@ -103,8 +114,11 @@ cdef class Engine(EngineHandle):
     # ---- the listener
 
     def start_listener(self, *, bint any_port=False, bint portable_poller=False):
-        """Serve on the addresses of the configuration (port, bind, unixsocket), in a native thread.
-        `any_port` takes a free TCP port, to be read from `port`. OSError when that cannot be."""
+        """Serve on the addresses of the configuration (port, bind, unixsocket), in a native thread. `any_port` takes a free TCP
+        port, to be read from `port`; `portable_poller` does without epoll.
+
+        OSError when an address cannot be had or a listener runs already; the engine's closed_error or forked_error.
+        """
         cdef char[256] error
         cdef Started outcome
         self.check_ours()
@@ -119,8 +133,8 @@ cdef class Engine(EngineHandle):
                           "no memory, descriptor or thread for the listener")
 
     def stop_listener(self):
-        """Close its sockets and connections. The engine goes on. Nothing happens without one, nor in a
-        child of the process that started it."""
+        """Close the listener's sockets and connections. The engine goes on. Nothing happens without a listener, nor in a child
+        of the process that started it. O(connections)"""
         if not engine_is_ours(self.core):
             return
         with nogil:
@@ -128,13 +142,14 @@ cdef class Engine(EngineHandle):
 
     @property
     def port(self):
-        """The TCP port that is bound; 0 without one."""
+        """The TCP port that is bound; 0 without one. Raises the engine's closed_error or forked_error."""
         cdef int32_t port = 0
         self.do(_read_port, &port)
         return port
 
     def wait_shutdown(self, timeout=None):
-        """Wait until a client says SHUTDOWN, at most `timeout` seconds. Returns whether one did."""
+        """Wait until a client says SHUTDOWN, at most `timeout` seconds (None: without end). Returns whether one did. Waits
+        without the GIL; what a signal handler raises ends the wait. Raises the engine's closed_error or forked_error."""
         cdef int64_t end_us = -1 if timeout is None else monotonic_us() + <int64_t>(<double>timeout * 1e6)
         cdef int64_t left_us
         cdef Asked asked
@@ -153,12 +168,14 @@ cdef class Engine(EngineHandle):
             PyErr_CheckSignals()
 
     def log_to_output(self):
-        """Lines for the log go to standard output where `logfile` is empty: for processes that are servers."""
+        """Write lines for the log to standard output where `logfile` is empty: for processes that are servers. Raises the
+        engine's closed_error or forked_error."""
         self.do(_log_to_output, NULL)
 
     @property
     def used_memory(self):
-        """Bytes: the keyspace and the clients' buffers, as INFO's used_memory."""
+        """Bytes that the keyspace and the clients' buffers take, as INFO's used_memory. Raises the engine's closed_error or
+        forked_error."""
         cdef uint64_t used = 0
         self.do(_read_used_memory, &used)
         return used

@@ -43,7 +43,7 @@ class ForkedError(ConnectionError):
 @cython.auto_pickle(False)
 @cython.no_gc_clear
 cdef class EngineHandle:
-    """Owns an engine: see Engine."""
+    """Owns an engine's struct: see Engine."""
 
     def __cinit__(self, int32_t databases=16, uint64_t seed=0, *, closed_error=ClosedError, forked_error=ForkedError):
         global _lua_path, _lua_file
@@ -94,7 +94,10 @@ cdef class EngineHandle:
         return 0
 
     def close(self):
-        """Stop the listener, end all sessions, free everything. May be called again. O(keys)."""
+        """Stop the listener, end all sessions, free everything. May be called again; nothing happens in a forked child. O(keys)
+
+        RuntimeError when a script of this thread is still running in the engine.
+        """
         cdef bint done
         if not engine_is_ours(self.core):
             return
@@ -105,6 +108,7 @@ cdef class EngineHandle:
 
     @property
     def is_closed(self):
+        """Was the engine closed?"""
         return self.core.closed
 
 

@@ -2,7 +2,7 @@
 
 A hot method runs only when nothing is out of the ordinary: an open session outside MULTI, memory to be had, no
 pause, an engine that nobody else is at for more than a microsecond, names and values that are words as they are. Everything
-else takes the general way, the next class's method of the same name. What changes keys is the command's own inner function,
+else takes the slow path, the next class's method of the same name. What changes keys is the command's own inner function,
 which records its effects; hot_end acts on them.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -58,7 +58,7 @@ cdef inline bint hot_is_on(HotMethods self) noexcept:
 
 
 cdef inline bint hot_word(object value, Codec codec, Slice* word) noexcept:
-    """A word whose bytes lie ready in the object. The general way takes the others."""
+    """A word whose bytes lie ready in the object. The slow path takes the others."""
     if PyUnicode_Check(value):
         if likely(codec.utf8) and likely(PyUnicode_IS_COMPACT_ASCII(value)):
             word.data = <const char*>PyUnicode_DATA(value)
@@ -80,7 +80,7 @@ cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Com
     if unlikely(not engine_is_ours(engine)):
         return NULL
     if unlikely(not lock_try(&engine.lock)) and not lock_try_briefly(&engine.lock):
-        return NULL                      # the general way waits for it, without the GIL
+        return NULL                      # the slow path waits for it, without the GIL
     core = session.core
     engine.keyspace.now_ms = 0
     if unlikely(engine.closed or core == NULL

@@ -68,7 +68,12 @@ cdef object _decoded(Codec codec, Slice value, char* owned):
 
 @cython.auto_pickle(False)
 cdef class HotMethods:
-    """Base of hutch.Redis, before redis.Redis: compiled methods with redis-py's signatures."""
+    """Base of hutch.Redis, before redis.Redis: compiled methods with redis-py's signatures, results and exceptions.
+
+    They run where the store can answer at once, and leave all else to the slow path. An error reply is raised as a
+    ResponseError, a closed store as a StoreClosedError, a word that cannot be sent as a DataError; MemoryError when there is no
+    memory for the reply.
+    """
 
     def _hot_attach(self, Session session not None, int database):
         """From now on the hot methods run in this session, while that database is selected. Only the
@@ -90,7 +95,7 @@ cdef class HotMethods:
 
     def get(self, name):
         """
-        Return the value at key ``name``, or None if the key doesn't exist. O(1)
+        Return the value at key ``name``, or None if the key doesn't exist. ResponseError where it is no string. O(1)
         """
         cdef Session session
         cdef SessionStruct* core
@@ -128,7 +133,7 @@ cdef class HotMethods:
         return super(HotMethods, self).get(name)
 
     cdef bint _set_plainly(self, object name, object value) except -1:
-        """SET without options; False: nothing happened, the general way may."""
+        """SET without options; False: nothing happened, the slow path may."""
         cdef SessionStruct* core
         cdef Slice[2] words              # key and value
         cdef char[INTEGER_TEXT_MAX] digits
@@ -146,7 +151,7 @@ cdef class HotMethods:
         return done
 
     cdef object _set_with(self, PyObject* const* args, tuple options):
-        """SET of args[0] to args[1] with these options, whose values follow; NotImplemented: the general way may."""
+        """SET of args[0] to args[1] with these options, whose values follow; NotImplemented: the slow path may."""
         return NotImplemented
 
     cdef object _add(self, object name, int64_t amount, const Command* command):
@@ -171,14 +176,15 @@ cdef class HotMethods:
         return total if outcome == STRING_ADDED else None
 
     cdef object _amount(self, object amount):
-        """What the short way can add, or None."""
+        """What the fast path can add, or None."""
         if PyLong_CheckExact(amount) and -(1 << 62) < amount < 1 << 62:
             return amount
         return None
 
     def incrby(self, name, amount=1):
         """
-        Increment the value of ``name`` by ``amount``; a key that does not exist counts as 0. O(1)
+        Increment the value of ``name`` by ``amount`` and return the sum; a key that does not exist counts as 0.
+        ResponseError where the value is no integer, or the sum is past 64 bits. O(1)
         """
         if hot_is_on(self) and self._amount(amount) is not None:
             total = self._add(name, amount, INCRBY)
@@ -190,7 +196,8 @@ cdef class HotMethods:
 
     def decrby(self, name, amount=1):
         """
-        Decrement the value of ``name`` by ``amount``; a key that does not exist counts as 0. O(1)
+        Decrement the value of ``name`` by ``amount`` and return the result; a key that does not exist counts as 0.
+        ResponseError where the value is no integer, or the result is past 64 bits. O(1)
         """
         if hot_is_on(self) and self._amount(amount) is not None:
             total = self._add(name, -<int64_t>amount, DECRBY)
@@ -201,8 +208,7 @@ cdef class HotMethods:
     decr = decrby
 
     cdef bint _name_keys(self, tuple names, Slice* keys, uint64_t* hashes) except -1:
-        """Up to HASHED_KEYS words and their hashes; False where there are more, or none, or the general way is to look at
-        them."""
+        """Up to HASHED_KEYS words and their hashes; False where there are more, or none, or the slow path is to look at them."""
         cdef Py_ssize_t i
         if not hot_is_on(self) or not 0 < len(names) <= HASHED_KEYS:
             return False
@@ -240,7 +246,8 @@ cdef class HotMethods:
 
     def unlink(self, *names):
         """
-        Unlink one or more keys specified by ``names``; big values are freed in the background. O(names)
+        Unlink one or more keys specified by ``names``; returns how many there were. Big values are freed in the background.
+        O(names)
         """
         removed = self._remove(names, UNLINK)
         if removed is not None:
@@ -249,7 +256,7 @@ cdef class HotMethods:
 
     def exists(self, *names):
         """
-        Return the number of ``names`` that exist. O(names)
+        Return how many of ``names`` exist; one that is given twice counts twice. O(names)
         """
         cdef SessionStruct* core
         cdef Slice[HASHED_KEYS] keys
@@ -326,5 +333,6 @@ descriptor_add(HotMethods, b"set", _set, (
 
 
 def quick_methods(cls):
-    """The compiled methods for `cls`, a subclass of HotMethods, to put among its own: see door/descriptors."""
+    """The compiled methods for `cls`, by name, to be put among its own: see door/descriptors. TypeError unless `cls` is a
+    subclass of HotMethods. O(methods)"""
     return descriptors_for(cls, HotMethods)

@@ -2,7 +2,7 @@
 
 A coroutine of Python's costs as much as the command. A Call is a coroutine in all but name: it does nothing until it is
 awaited, is awaited once, can be given to create_task, gather and wait_for, and warns when it was forgotten. It asks the
-compiled method of the same name (door/hot, door/hot_collections) and, when that one steps aside, becomes redis-py's own
+compiled method of the same name (door/hot, door/hot_collections) and, when that one falls back, becomes redis-py's own
 coroutine. Arguments that do not fit are refused when the method is called, as by any function.
 """
 from cpython.object cimport PyObject
@@ -21,7 +21,7 @@ cdef enum CallState:
     CALL_OVER
 
 cdef class HotAsync(CompiledClient):
-    cdef HotCollections short_way    # None until the first connection
+    cdef HotCollections fast_path    # None until the first connection
 
 cdef class AsyncMethod:
     cdef VectorCall vectorcall

@@ -75,7 +75,7 @@ cdef extern from *:
 cdef enum:
     WORDS_SMALL = 15                 # arguments without a block of their own
 
-cdef object GENERAL = object()       # a compiled method stepped aside: nothing happened
+cdef object FALL_BACK = object()     # a compiled method fell back: nothing happened
 
 
 @cython.auto_pickle(False)
@@ -84,28 +84,29 @@ cdef class HotAsync:
 
     def _hot_attach(self, Session session not None, int database):
         """From now on the hot methods run in this session, while that database is selected."""
-        short = ShortWay()
-        short._hot_attach(session, database)
-        short._hot_enable((ShortWay, ShortWay, ShortWay), (class_number(ShortWay),) * 3, True)
+        fast = FastPath()
+        fast._hot_attach(session, database)
+        fast._hot_enable((FastPath, FastPath, FastPath), (class_number(FastPath),) * 3, True)
         with cython.critical_section(self):
-            if self.short_way is None:
-                self.short_way = short
+            if self.fast_path is None:
+                self.fast_path = fast
                 self._hot_decide()
 
     def _hot_attach_scripts(self, Session session not None):
         """From now on compiled eval and evalsha run in this session, where only scripts run."""
-        if self.short_way is not None:
-            self.short_way._hot_attach_scripts(session)
+        if self.fast_path is not None:
+            self.fast_path._hot_attach_scripts(session)
 
     cdef bint _hot_has_session(self):
-        return self.short_way is not None
+        return self.fast_path is not None
 
 
 @cython.auto_pickle(False)
 @cython.final
 @cython.freelist(256)
 cdef class Call:
-    """One call of a compiled method, to be awaited once."""
+    """One call of a compiled method, to be awaited once: a coroutine, but not of type coroutine. Its class cannot be called:
+    TypeError."""
 
     def __init__(self):
         raise TypeError("a Call is made by a method of hutch.asyncio.Redis")
@@ -128,7 +129,8 @@ cdef class Call:
         return self.send(None)           # never called: the slot is replaced below
 
     def send(self, value):
-        """As a coroutine's."""
+        """Run the command, or go on with it, as a coroutine's send does. StopIteration brings the result; errors of the command
+        are raised."""
         cdef PyObject* found = NULL
         cdef PySendResult result = _send(<PyObject*>self, <PyObject*>value, &found)
         cdef object answer = <object>found
@@ -138,7 +140,7 @@ cdef class Call:
         return answer
 
     def throw(self, kind, value=None, trace=None):
-        """As a coroutine's."""
+        """Raise an exception where the call waits, as a coroutine's throw does."""
         if self.state == CALL_DELEGATED:
             try:
                 if value is None and trace is None:
@@ -153,7 +155,7 @@ cdef class Call:
         raise kind.with_traceback(trace) if trace is not None else kind
 
     def close(self):
-        """As a coroutine's."""
+        """End the call, and what it waits for, as a coroutine's close does."""
         if self.state == CALL_DELEGATED:
             self.delegate.close()
         self._end()
@@ -173,14 +175,17 @@ cdef class Call:
 
     @property
     def cr_running(self):
+        """False: nobody can ask while the call runs."""
         return False
 
     @property
     def cr_frame(self):
+        """None: there is no frame of Python's."""
         return None
 
     @property
     def cr_code(self):
+        """The code object of redis-py's method of the same name."""
         return self.method.general.__code__
 
     cdef void _end(self) noexcept:
@@ -216,14 +221,14 @@ cdef object _call_with(PyObject* function, PyObject* first, Call words):
 
 
 cdef inline object _quickly(Call self, AsyncMethod method):
-    """The compiled method's answer, or GENERAL."""
+    """The compiled method's answer, or FALL_BACK."""
     cdef PyObject* words[CALL_FEW]
     if likely(self.count >= 0 and method.quick != NULL):
         words[0] = <PyObject*>self.few0
         words[1] = <PyObject*>self.few1
         words[2] = <PyObject*>self.few2
-        return method.quick(<PyObject*>self.client.short_way, words, self.count, NULL)
-    return _call_with(<PyObject*>method.compiled, <PyObject*>self.client.short_way, self)
+        return method.quick(<PyObject*>self.client.fast_path, words, self.count, NULL)
+    return _call_with(<PyObject*>method.compiled, <PyObject*>self.client.fast_path, self)
 
 
 cdef object _generally(Call self):
@@ -248,7 +253,7 @@ cdef PySendResult _send(PyObject* this, PyObject* value, PyObject** found) excep
         self.state = CALL_OVER
         if likely(looked_still_true(&self.client.hot_looked, self.client)):
             answer = _quickly(self, self.method)
-            if likely(answer is not GENERAL):
+            if likely(answer is not FALL_BACK):
                 Py_INCREF(answer)
                 found[0] = <PyObject*>answer
                 return PYGEN_RETURN
@@ -385,8 +390,8 @@ cdef class AsyncMethod:
 hutch_set_method_slots(AsyncMethod, vectorcall_offset)
 
 
-def _stand_aside(*ignored, **options):
-    return GENERAL
+def _fall_back(*ignored, **options):
+    return FALL_BACK
 
 
 def _hot_names():
@@ -394,15 +399,15 @@ def _hot_names():
             if not name.startswith("_") and callable(getattr(base, name))]
 
 
-# What the compiled methods find behind them when they step aside.
-ShortWay = type("ShortWay", (HotCollections, type("Aside", (), dict.fromkeys(_hot_names(), _stand_aside))),
+# What the compiled methods find behind them when they fall back.
+FastPath = type("FastPath", (HotCollections, type("Fallback", (), dict.fromkeys(_hot_names(), _fall_back))),
                 {"__doc__": "The compiled methods, in the service of a client for asyncio."})
 
 
 def async_methods(cls):
-    """The compiled methods for `cls`, a subclass of HotAsync, to put among its own."""
+    """The compiled methods for `cls`, a subclass of HotAsync, by name, to be put among its own. O(methods)"""
     from hutch_engine.door.hot import quick_methods
-    compiled = quick_methods(ShortWay)
+    compiled = quick_methods(FastPath)
     for name in _hot_names():
         compiled.setdefault(name, getattr(HotCollections, name))
     return {name: AsyncMethod(cls.__qualname__, name, method, getattr(cls, name)) for name, method in compiled.items()}

@@ -2,7 +2,7 @@
 
 Which there are and what their words are is in door/method_table. They run the handler through `run_command`, and decode its
 reply into what redis-py's response callback would have made of it, in one go. As in door/hot, everything out of the ordinary
-(options that the table does not know, values that are no words, a session inside MULTI) takes the general way.
+(options that the table does not know, values that are no words, a session inside MULTI) takes the slow path.
 """
 from cpython.object cimport PyObject
 from hutch_engine.commands.command cimport Command

@@ -36,7 +36,7 @@ cdef const Command* EVALSHA = command_table_find(slice_of_text(b"evalsha"))
 
 cdef frozenset _SET_OPTIONS = frozenset(("ex", "px", "nx", "xx", "keepttl", "get", "exat", "pxat"))
 
-# Where a function here answers NotImplemented, nothing happened and the general way may.
+# Where a function here answers NotImplemented, nothing happened and the slow path may.
 
 
 # ---- words
@@ -68,7 +68,8 @@ cdef inline object _shaped(const HotReply* reply, Shape shape, Codec codec):
 
 @cython.auto_pickle(False)
 cdef class HotCollections(HotMethods):
-    """Base of hutch.Redis, before redis.Redis: compiled methods with redis-py's signatures."""
+    """Base of hutch.Redis, before redis.Redis: compiled methods with redis-py's signatures, results and exceptions (see
+    HotMethods)."""
 
     cdef object _run(self, const Command* command, Shape shape, Arguments* words):
         """Run the command on these words, its name not yet among them; or NotImplemented."""
@@ -197,14 +198,15 @@ cdef class HotCollections(HotMethods):
     def eval(self, script, numkeys, *keys_and_args):
         """
         Run the Lua ``script``; the first ``numkeys`` words behind it are its KEYS, the others its ARGV. Returns what the
-        script returns.
+        script returns. ResponseError for an error in the script. O(1), besides what the script does.
         """
         answer = self._run_script(EVAL, script, numkeys, keys_and_args)
         return super(HotCollections, self).eval(script, numkeys, *keys_and_args) if answer is NotImplemented else answer
 
     def evalsha(self, sha, numkeys, *keys_and_args):
         """
-        Run a script that EVAL or SCRIPT LOAD brought, by the SHA-1 of its text. See eval.
+        Run a script that EVAL or SCRIPT LOAD brought, by the SHA-1 of its text. See eval. NoScriptError where there is no
+        such script.
         """
         answer = self._run_script(EVALSHA, sha, numkeys, keys_and_args)
         return super(HotCollections, self).evalsha(sha, numkeys, *keys_and_args) if answer is NotImplemented else answer

@@ -105,14 +105,15 @@ cdef inline bint _is_pristine(HotPipeline pipeline) noexcept:
 
 
 def pipelines_are_pristine(number):
-    """The class of pipelines, looked at after door/classes.class_number gave this number, is redis-py's and our own."""
+    """Note that the class of pipelines is redis-py's and our own, as it was when door/classes.class_number gave this number; 0:
+    it is not."""
     global _pristine
     _pristine = <uint64_t>number + 1 if number else 0
 
 
 @cython.auto_pickle(False)
 cdef class HotPipeline:
-    """Base of hutch's Pipeline, before redis-py's: compiled methods with redis-py's signatures."""
+    """Base of hutch's Pipeline, before redis-py's: compiled methods with redis-py's signatures, results and exceptions."""
 
     def __cinit__(self):
         self.stack = []
@@ -127,7 +128,8 @@ cdef class HotPipeline:
 
     @property
     def command_stack(self):
-        """What was gathered, in redis-py's form: pairs of words and options."""
+        """What was gathered, in redis-py's form: a list of pairs of words and options. May be replaced by another such list.
+        O(commands)"""
         if self.staged:
             self.stack.extend([(words, {}) for words in self.staged])
             self.staged = []
@@ -143,8 +145,9 @@ cdef class HotPipeline:
 
     def execute(self, raise_on_error=True):
         """
-        Run what was gathered; returns the list of replies. With ``raise_on_error`` the first error reply is raised, else
-        each stands in the list. O(commands)
+        Run what was gathered; returns the list of replies. With ``raise_on_error`` the first error reply is raised as a
+        ResponseError, else each stands in the list. WatchError where a watched key was changed, StoreClosedError when the store
+        is closed. O(commands)
         """
         if (not self.staged or not _is_pristine(self) or self.stack or self.watching or self.client is None or self.scripts
                 or self.connection is not None or len(self.staged) > PIPELINE_MAX):
@@ -331,5 +334,6 @@ descriptor_add(HotPipeline, b"set", _set, (
 
 
 def quick_pipeline_methods(cls):
-    """Compiled methods for `cls`, a subclass of HotPipeline, to put among its own: see door/descriptors."""
+    """The compiled methods for `cls`, by name, to be put among its own: see door/descriptors. TypeError unless `cls` is a
+    subclass of HotPipeline. O(methods)"""
     return descriptors_for(cls, HotPipeline)

@@ -152,7 +152,11 @@ cdef class Replies:
         return self.offset < self.buffer.length
 
     def read(self, decode=None):
-        """The next reply; error replies are returned as exception instances. EOFError past the last."""
+        """The next reply; error replies are returned as exception instances. `decode`: do strings become str; None: as the
+        session has it.
+
+        EOFError past the last; UnicodeDecodeError for a reply that is no text, and then the next one may be read. O(bytes)
+        """
         cdef Cursor cursor
         cdef bint text = self.codec.decode if decode is None else decode
         with cython.critical_section(self):
@@ -175,7 +179,12 @@ cdef class Replies:
 @cython.auto_pickle(False)
 @cython.no_gc_clear
 cdef class Session:
-    """One client of an engine. Any thread may use it; commands of several threads take turns."""
+    """One client of an engine. Any thread may use it; commands of several threads take turns.
+
+    Where nothing else is said, methods raise the engine's closed_error when the engine or the session has ended, its
+    forked_error in a child of the process that made the engine, and RuntimeError while a script of the session still runs in
+    the calling thread.
+    """
 
     def __cinit__(self, EngineHandle engine not None, Codec codec not None):
         self.engine = engine
@@ -260,7 +269,7 @@ cdef class Session:
         return 0
 
     def open(self):
-        """Begin anew after close, as a fresh connection; nothing happens while open."""
+        """Begin anew after close, as a fresh connection; nothing happens while open. MemoryError when there is no memory."""
         cdef Visit visit
         self.engine.check_ours()
         visit.flag = False
@@ -271,14 +280,15 @@ cdef class Session:
             raise self.engine.closed_error("the store is closed")
 
     def close(self):
-        """End this client: watches, a transaction and its name are gone. May be called again."""
+        """End this client: watches, a transaction and its name are gone. May be called again; nothing happens in a forked
+        child."""
         cdef Visit visit
         if engine_is_ours(self.engine.core):
             self.visit_always(_close_session, &visit)
 
     @property
     def is_open(self):
-        """False after close, after the engine's end, and when the session was killed."""
+        """Is there a client? False after close, after the engine's end, when the session was killed, and in a forked child."""
         cdef Visit visit
         if not engine_is_ours(self.engine.core):
             return False
@@ -409,22 +419,28 @@ cdef class Session:
     def execute(self, args, decode=None):
         """Run one command and return its reply; an error reply is raised, as error_factory made it.
 
-        `args` is a sequence of bytes, str, int, float, bytearray or memoryview."""
+        `args` is a sequence of bytes, str, int, float, bytearray or memoryview. `decode`: do strings become str; None: as the
+        session has it. Raises the codec's data_error for an argument that is no word and its silence_error where no reply
+        comes; MemoryError.
+        """
         return self.call(tuple(args), False, -1 if decode is None else decode is not False)
 
     def execute_split(self, args, decode=None):
-        """The same for words as redis-py gives them: "CONFIG GET" in front becomes two words."""
+        """The same as execute, for words as redis-py gives them: "CONFIG GET" in front becomes two words."""
         return self.call(tuple(args), True, -1 if decode is None else decode is not False)
 
     def execute_raw(self, args):
-        """Run one command and return the RESP bytes of its reply."""
+        """Run one command and return the RESP bytes of its reply, none where no reply comes. O(bytes)"""
         cdef Replies replies = self.submit((args,), False)
         return PyBytes_FromStringAndSize(replies.buffer.data, <Py_ssize_t>replies.buffer.length)
 
     def execute_many(self, commands, decode=None, bint split=False):
-        """Run commands one after the other, most often in one round under the lock; returns the list of
-        their replies, error replies as exception instances. Other clients' commands may come in between,
-        unless MULTI and EXEC are among them."""
+        """Run commands one after the other, most often in one round under the lock; returns the list of their replies, error
+        replies as exception instances. Other clients' commands may come in between, unless MULTI and EXEC are among them.
+
+        `split` as execute_split does. Raises the codec's data_error for an argument that is no word, and then nothing ran;
+        MemoryError. O(commands), besides what they cost.
+        """
         cdef Replies replies = self.submit(commands, split)
         cdef list found = []
         while replies.offset < replies.buffer.length:
@@ -432,7 +448,7 @@ cdef class Session:
         return found
 
     def submit(self, commands, bint split=False):
-        """Run commands and return their replies undecoded, as a Replies."""
+        """Run commands, as execute_many does, and return their replies undecoded, as a Replies."""
         cdef Arguments arguments
         cdef Taken taken
         cdef size_t* counts = NULL
@@ -470,12 +486,12 @@ cdef class Session:
 
     @property
     def ticket(self):
-        """Moves on whenever there may be something new for this session; see `await_messages`."""
+        """A number that changes whenever there may be something new for this session; see `await_messages`. Raises nothing."""
         return signal_prepare(&self.deferred_free.served)
 
     @property
     def has_messages(self):
-        """Have messages come that nobody has received? None when the session is not open."""
+        """Have messages come that nobody has received? None when the session is not open; raises nothing."""
         cdef Visit visit
         visit.id = 0
         if not engine_is_ours(self.engine.core) or self.try_visit(_look_for_messages, &visit) != ENTERED:
@@ -505,7 +521,7 @@ cdef class Session:
 
     def await_messages(self, timeout, since):
         """Wait as `receive` does and take nothing: several readers may wait, and all are to look for themselves. `since`: the
-        ticket taken before the last look. False when the time is over."""
+        ticket taken before the last look. Returns False when `timeout` seconds have passed (None: without end)."""
         cdef int64_t end_us = -1 if timeout is None else monotonic_us() + <int64_t>(<double>timeout * 1e6)
         cdef int64_t left_us
         cdef Visit visit
@@ -541,7 +557,7 @@ cdef class Session:
 
     @property
     def protocol(self):
-        """2 or 3; setting it does what HELLO does to it."""
+        """2 or 3; setting it does what HELLO does to it, and is a ValueError for other numbers."""
         cdef Visit visit
         visit.id = 0
         self.visit(_read_protocol, &visit)
@@ -567,6 +583,7 @@ cdef class Session:
 
     @property
     def encoding(self):
+        """The name of the encoding of text. To set one that Python does not know is a LookupError."""
         return self.codec.encoding
 
     @encoding.setter
@@ -575,6 +592,7 @@ cdef class Session:
 
     @property
     def errors(self):
+        """How bytes that cannot be decoded are handled, as in bytes.decode: "strict", "replace" and so on."""
         return self.codec.errors
 
     @errors.setter

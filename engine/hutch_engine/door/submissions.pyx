@@ -43,7 +43,8 @@ cdef void _clone_settings(Session session, Visit* visit) noexcept nogil:
 cdef class Doorbell:
     """Completes the futures of sessions that have something to take.
 
-    The loop is to call `answer` in its own thread whenever `fileno` is readable.
+    The loop is to call `answer` in its own thread whenever `fileno` is readable. `portable` does without eventfd. OSError when
+    no descriptor is left.
     """
 
     def __cinit__(self, *, bint portable=False):
@@ -58,6 +59,7 @@ cdef class Doorbell:
             bell_drop(self.core)
 
     def fileno(self):
+        """The descriptor to watch; it is the bell's own and ends with it."""
         return self.core.read_fd
 
     @property
@@ -67,11 +69,11 @@ cdef class Doorbell:
 
     @property
     def waits(self):
-        """How many futures are pending."""
+        """How many futures are pending. O(futures)"""
         return sum([len(found) if type(found) is list else 1 for found in self.waiting.values()])
 
     def answer(self):
-        """Complete the futures of those that rang. O(sessions that rang)"""
+        """Complete the futures of those that rang; nothing happens in a forked child. O(sessions that rang)"""
         cdef uint64_t* ringing
         cdef size_t count
         cdef size_t i
@@ -112,7 +114,8 @@ cdef class Doorbell:
             bell_ring(self.core, 0, &round_seen)
 
     def unpark(self, number, future):
-        """The future is not to be completed any more."""
+        """Forget a future that was given under this number: it is not to be completed any more. One that was completed is
+        ignored."""
         cdef object found = self.waiting.get(number)
         if found is future:
             del self.waiting[number]
@@ -128,8 +131,9 @@ cdef class Doorbell:
 cdef class Submission:
     """Commands that run one after the other in a session, without ever waiting in this thread.
 
-    Call `step` until it answers DONE. WAITING: the session waits in a blocking command; `park` a future. LATER: nothing
-    can be done now; try again soon. Then `read` the replies.
+    Call `step` until it answers DONE. WAITING: the session waits in a blocking command; `park` a future. LATER: nothing can be
+    done now; try again soon. Then `read` the replies. To make one raises the codec's data_error for an argument that is no
+    word, and MemoryError. `split` is as in Session.execute_split. O(words)
     """
 
     def __cinit__(self, Session session not None, commands, bint split=False):
@@ -201,7 +205,9 @@ cdef class Submission:
         return True
 
     def step(self):
-        """Go on as far as it goes: DONE, WAITING or LATER."""
+        """Go on as far as it goes. Returns DONE when all have run, WAITING when a command waits (see park), LATER when the next
+        one cannot run now and is to be tried again. Raises the engine's closed_error or forked_error. O(commands), besides what
+        they cost."""
         cdef Session session = self.session
         cdef Taken taken
         cdef size_t i
@@ -238,7 +244,8 @@ cdef class Submission:
         return DONE
 
     def park(self, Doorbell bell not None, future):
-        """The bell is to complete this future when the wait is over. Returns a number for Doorbell.unpark; 0: it is over."""
+        """The bell is to complete this future when the wait is over. Returns a number for Doorbell.unpark; 0: it is over.
+        Raises the engine's forked_error."""
         cdef Visit visit
         visit.id = self.blocked
         visit.bell = bell.core
@@ -267,7 +274,8 @@ cdef class Submission:
         return self.commands[self.at]
 
     def last_reply(self):
-        """What the last wait was answered, its strings as bytes, left to be read; an error as an exception instance."""
+        """What the last wait was answered, its strings as bytes, left to be read; an error as an exception instance; None for
+        nothing."""
         cdef Cursor cursor
         cursor.at = self.buffer.data + self.last
         cursor.end = self.buffer.data + self.buffer.length
@@ -281,10 +289,12 @@ cdef class Submission:
 
     @property
     def is_done(self):
+        """Have all commands run? Replies may be left to be read."""
         return self.ran == self.total and self.blocked == 0
 
     def read(self, decode=None):
-        """The next reply; error replies are returned as exception instances. EOFError past the last."""
+        """The next reply; error replies are returned as exception instances. EOFError past the last, UnicodeDecodeError for one
+        that is no text. O(bytes)"""
         cdef Cursor cursor
         if self.offset >= self.buffer.length:
             raise EOFError("no reply is left")
@@ -295,7 +305,7 @@ cdef class Submission:
         return found
 
     def read_all(self):
-        """The replies that were not read yet, as a list."""
+        """The replies that were not read yet, as a list; see read. O(bytes)"""
         cdef list found = []
         while self.offset < self.buffer.length:
             found.append(self.read())
@@ -303,11 +313,11 @@ cdef class Submission:
 
 
 def run_now(Session session not None, tuple words not None, decode=None):
-    """Run one command, given as redis-py gives it, and return its reply; an error reply is raised. For sessions whose
-    messages nobody receives: they are let go.
+    """Run one command, given as redis-py gives it, and return its reply; an error reply is raised. For sessions whose messages
+    nobody receives: they are dropped.
 
-    WAITING, and nothing happened: it is a blocking command that would wait. LATER, and nothing happened: it cannot run
-    now.
+    WAITING, and nothing happened: it is a blocking command that would wait. LATER, and nothing happened: it cannot run now.
+    Raises what Session.execute does.
     """
     cdef Arguments arguments
     cdef Taken taken
@@ -316,7 +326,7 @@ def run_now(Session session not None, tuple words not None, decode=None):
     taken_init(&taken)
     try:
         arguments_add_command(&arguments, session.codec, words, True)
-        # Messages that nobody asks for here, of CLIENT TRACKING say, are let go: over a socket, too, they would be read
+        # Messages that nobody asks for here, of CLIENT TRACKING say, are dropped: over a socket, too, they would be read
         # before the reply.
         session.attempt(arguments.argv, &arguments.count, 1, True, &taken)
         if taken.entered == ENTER_TURN:
@@ -344,7 +354,8 @@ def run_now(Session session not None, tuple words not None, decode=None):
 
 def listen(Session session not None, Doorbell bell not None, future):
     """The bell is to complete this future as soon as there is anything for the session to see. Returns a number for
-    Doorbell.unpark. What is there already does not ring: listen first, and look then."""
+    Doorbell.unpark. What is there already does not ring: listen first, and look then. Raises the engine's closed_error or
+    forked_error."""
     cdef Visit visit
     visit.id = 0
     visit.bell = bell.core
@@ -354,7 +365,8 @@ def listen(Session session not None, Doorbell bell not None, future):
 
 
 def clone_session(Session session not None, Session found=None):
-    """A session with the same database, protocol and names: a new one, or `found`, one made so before."""
+    """A session with the same database, protocol and names: a new one, or `found`, one made so before. Raises the engine's
+    closed_error or forked_error."""
     cdef Session other = found if found is not None else Session(session.engine, session.codec)
     cdef Visit visit
     other.open()

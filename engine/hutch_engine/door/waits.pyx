@@ -67,14 +67,14 @@ def use_greenlets(rest, sleep):
 @cython.auto_pickle(False)
 @cython.final
 cdef class Ticket:
-    """Of a session's signal, taken before a look at what it is about."""
+    """The state of a session's signal, taken before a look at what the signal is about."""
     cdef object session                  # keeps the signal
     cdef Signal* signal
     cdef uint32_t number
 
     @property
     def is_due(self):
-        """Was the signal raised since?"""
+        """Was the signal raised since the ticket was taken?"""
         return signal_prepare(self.signal) != self.number
 
 

@@ -49,6 +49,9 @@ class Redis(EmbeddedClient, HotAsync, redis.asyncio.Redis):
     A plain command never suspends its task. A blocking one waits without a thread; when its task is cancelled, it leaves
     the queue, and an element that it was given in that very moment goes back to where it was. Clients may be used by
     several event loops in several threads. Options are redis.asyncio.Redis's, except those that say where a server is.
+
+    TypeError for an unknown option, for one that says where a server is, and for a name and a store at once; ValueError for a
+    name that is empty or a path.
     """
 
     _pool_class = EmbeddedConnectionPool
@@ -78,7 +81,10 @@ class Redis(EmbeddedClient, HotAsync, redis.asyncio.Redis):
         return not self.single_connection_client and self.connection is None
 
     async def execute_command(self, *args, **options):
-        """Run a command and return its reply, shaped as redis-py shapes it."""
+        """Run a command and return its reply, shaped as redis-py shapes it. Error replies are raised as redis-py's
+        ResponseError and its subclasses; StoreClosedError and ForkedError, both a ConnectionError, when the store is closed or
+        another process's; TimeoutError at once where CLIENT REPLY lets no reply come; MaxConnectionsError when no session is
+        free for a wait."""
         if self._hot_stale:
             self._hot_reconsider()
         if not self._plain or NEVER_DECODE in options:
@@ -166,26 +172,27 @@ class Redis(EmbeddedClient, HotAsync, redis.asyncio.Redis):
         return response
 
     async def aclose(self, close_connection_pool=None):
-        """End this client; and its store, if it has one to itself or was the last of the store's name."""
+        """End this client; and its store, if it has one to itself or was the last of the store's name. May be called again."""
         await super().aclose(close_connection_pool)
         if close_connection_pool or (close_connection_pool is None and self.auto_close_connection_pool):
             await self.connection_pool.aclose()      # older redis-py only disconnects
 
     def lock(self, name, *args, lock_class=None, **options):
-        """A lock on ``name``, to be held by one task at a time; see redis.asyncio.Redis.lock."""
+        """A lock on ``name``, to be held by one task at a time; see redis.asyncio.Redis.lock. Nothing is sent before it is
+        acquired."""
         if lock_class is None and len(args) < 5:
             lock_class = Lock
         return super().lock(name, *args, **({} if lock_class is None else {"lock_class": lock_class}), **options)
 
     def pubsub(self, **options):
-        """Something to subscribe with, and to hear from; see redis.asyncio.Redis.pubsub."""
+        """A PubSub, to subscribe with and to hear messages from; see redis.asyncio.Redis.pubsub."""
         dispatcher = getattr(self, "_event_dispatcher", None)
         if dispatcher is not None:
             options.setdefault("event_dispatcher", dispatcher)
         return PubSub(self.connection_pool, **options)
 
     def pipeline(self, transaction=True, shard_hint=None):
-        """Commands that are gathered and run together; with `transaction` (the default), atomically."""
+        """A Pipeline, whose commands are gathered and run together; with `transaction` (the default), atomically."""
         return Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 
@@ -208,6 +215,7 @@ class Pipeline(RedisPipeline):
         return True
 
     def set(self, name, value, *args, **options):
+        """As redis-py's: SET, with the same options and the same DataError for those that do not go together."""
         if args or options:
             return super().set(name, value, *args, **options)
         return self.execute_command("SET", name, value)     # without redis-py's sorting out of options
@@ -281,5 +289,5 @@ StrictRedis = Redis              # as redis-py still calls it, too
 
 
 def from_url(url, **kwargs):
-    """A client for a hutch:// URL; see Redis.from_url."""
+    """A client for a hutch:// URL; see Redis.from_url. ValueError for a URL that is not one."""
     return Redis.from_url(url, **kwargs)

@@ -43,30 +43,42 @@ class Parser(AsyncBaseParser):
         self.invalidation_push_handler_func = None
 
     def on_connect(self, connection):
+        """From now on read from this connection."""
         self._connection = connection
 
     def on_disconnect(self):
+        """Let go of the connection."""
         self._connection = None
 
     async def can_read(self):
+        """Is a reply there, or will one come?"""
         return self._connection is not None and self._connection.has_replies()
 
     async def can_read_destructive(self):
+        """The same as can_read: here, to look takes nothing."""
         return await self.can_read()
 
     async def read_response(self, disable_decoding=False, **ignored):
+        """The next reply, as EmbeddedConnection.next_reply gives it, and with its errors; an error reply is returned, not
+        raised."""
         return await self._connection.next_reply(disable_decoding)
 
     # ---- RESP3's push messages
 
     def set_pubsub_push_handler(self, handler):
+        """From now on RESP3's pub/sub messages go to ``handler(message)``; None: they are returned as they are read."""
         self.pubsub_push_handler_func = handler
 
     def set_invalidation_push_handler(self, handler):
+        """From now on RESP3's invalidation messages go to ``handler(message)``; None: they are dropped."""
         self.invalidation_push_handler_func = handler
 
     async def handle_push(self, message):
-        """What becomes of a message: its handler's answer, or the message itself where there is no handler."""
+        """Give a message to its handler, and await what that returns if need be.
+
+        Returns the handler's answer, or the message itself where a pub/sub message has no handler. What the handler of
+        invalidation messages raises is logged; what that of pub/sub raises is passed on.
+        """
         if message[0] in ("invalidate", b"invalidate"):
             try:
                 return await _called(self.invalidation_push_handler_func, message)
@@ -101,11 +113,13 @@ class EmbeddedConnection(AbstractConnection):
         super().__init__(**{**_NO_MAINTENANCE, **kwargs})
 
     def set_parser(self, parser_class):
+        """As redis-py's, but the parser stays: it reads both protocols, and keeps its handlers."""
         # redis-py changes the parser with the protocol. Ours reads both, and keeps its handlers.
         if not isinstance(getattr(self, "_parser", None), Parser):
             self._parser = Parser()
 
     def repr_pieces(self):
+        """As redis-py's: (name, value) pairs for the connection's repr, here the store, the database and the client's name."""
         pieces = [("store", self.store.name or hex(id(self.store))), ("db", self.db)]
         if self.client_name:
             pieces.append(("client_name", self.client_name))
@@ -118,12 +132,14 @@ class EmbeddedConnection(AbstractConnection):
         return str(exception)
 
     def getpeername(self):
+        """"embedded" while connected, otherwise None."""
         return "embedded" if self._live else None
 
     # ---- beginning and ending
 
     @property
     def is_connected(self):
+        """Is there a session? It may have been killed: see is_usable."""
         return self._live
 
     @property
@@ -132,9 +148,9 @@ class EmbeddedConnection(AbstractConnection):
         return self._live and self.session.is_open and not (self._incoming and self.has_replies())
 
     async def heard_all(self):
-        """Messages that nobody reads here, left over or in between: RESP3's go to their handlers, if there are any, as they
-        would while a reply is read. False if there is more, of which a client of a server would mistake the first for its
-        next reply."""
+        """Handle messages that nobody reads here, left over or in between: RESP3's go to their handlers, if there are any, as
+        they would while a reply is read. False if there is more, of which a client of a server would mistake the first for its
+        next reply. StoreClosedError when the session has ended. O(messages)"""
         while self.has_messages():
             if self.protocol not in (3, "3") or not isinstance(message := self._incoming[0][1].read(), list):
                 return False
@@ -142,6 +158,7 @@ class EmbeddedConnection(AbstractConnection):
         return True
 
     async def connect_check_health(self, check_health=True, retry_socket_connect=True):
+        """As redis-py's: connect if need be. StoreClosedError or ForkedError when the store is closed or another process's."""
         if not self._live:
             self._open()         # here, where redis-py does not wrap what is wrong with the store in another error
             await super().connect_check_health(check_health, retry_socket_connect)
@@ -160,7 +177,7 @@ class EmbeddedConnection(AbstractConnection):
             self.session.open()
 
     def drop(self):
-        """Disconnect. Nothing in it waits for anybody."""
+        """Disconnect, without waiting for anything: a coroutine is not needed for it. Replies that nobody read are dropped."""
         for kind, source in self._incoming:
             if kind is REPLY:
                 source.withdraw()
@@ -174,11 +191,18 @@ class EmbeddedConnection(AbstractConnection):
     _close = drop
 
     async def disconnect(self, nowait=False, error=None, failure_count=None, health_check_failed=False):
+        """As redis-py's: end the session. Replies that nobody read are dropped. The store stays."""
         self.drop()
 
     # ---- sending
 
     async def send_packed_command(self, command, check_health=True):
+        """As redis-py's, with a list of commands, each a tuple of words: they run here until one has to wait; the rest runs
+        when the replies are read.
+
+        ConnectionError when the store is closed; DataError or UnicodeError for a word that cannot be sent, and then nothing
+        ran. After any other error the connection is closed. O(commands), besides what they cost.
+        """
         if not self._live:
             await self.connect_check_health(check_health=False)
         if check_health and self.health_check_interval:
@@ -200,12 +224,15 @@ class EmbeddedConnection(AbstractConnection):
             complete(future)     # the reply is theirs, as on a socket
 
     async def send_command(self, *args, **kwargs):
+        """Run one command, given as its words; its reply waits to be read. Raises what send_packed_command does."""
         await self.send_packed_command([args], check_health=kwargs.get("check_health", True))
 
     def pack_command(self, *args):
+        """The words as a list of one command, for send_packed_command."""
         return [args]
 
     def pack_commands(self, commands):
+        """The commands as a list, for send_packed_command. O(commands)"""
         return list(commands)
 
     # ---- reading
@@ -234,10 +261,15 @@ class EmbeddedConnection(AbstractConnection):
         return None
 
     def has_replies(self):
+        """Is a reply there, or will one come?"""
         return self._due() is not None
 
     async def next_reply(self, disable_decoding=False):
-        """The next reply, when it is there; an error reply as an exception instance."""
+        """The next reply, when it is there; an error reply as an exception instance.
+
+        TimeoutError when no reply is due, ConnectionError when the session has ended, StoreClosedError when it ends in the
+        meantime.
+        """
         submission = self._due()
         if submission is not None and not submission:
             await finish(submission)
@@ -249,7 +281,7 @@ class EmbeddedConnection(AbstractConnection):
         return submission.read(False if disable_decoding else None)
 
     def has_messages(self):
-        """Is a message next: of pub/sub, invalidation, MONITOR?"""
+        """Is a message next: of pub/sub, invalidation, MONITOR? StoreClosedError when the session has ended."""
         return self._has_anything() and self._incoming[0][0] is MESSAGE
 
     def _has_anything(self):
@@ -258,6 +290,7 @@ class EmbeddedConnection(AbstractConnection):
         return bool(self._incoming)
 
     async def can_read(self):
+        """Is there a reply or a message to read? True, too, when the store is closed: reading then says so."""
         try:
             return self._live and self._has_anything()
         except StoreClosedError:
@@ -331,6 +364,12 @@ class EmbeddedConnection(AbstractConnection):
                 timeout = end - asyncio.get_running_loop().time()
 
     async def read_response(self, disable_decoding=False, timeout=None, *, disconnect_on_error=True, push_request=False):
+        """As redis-py's: the next reply or message; None when there is none within `timeout` seconds (None: without end).
+
+        An error reply is raised as a ResponseError. TimeoutError when no reply is due and no message is expected,
+        ConnectionError when the session has ended: after these the connection is closed, unless `disconnect_on_error` is false.
+        A task that is cancelled while it waits for a reply closes the connection, too; one that waits for a message does not.
+        """
         if not self._live:
             raise ConnectionError(CLOSED_BY_SERVER)
         due = True
@@ -364,7 +403,11 @@ class EmbeddedConnection(AbstractConnection):
         return response
 
     async def execute_many(self, commands):
-        """A pipeline's commands at once, replies as a list: errors are exception instances."""
+        """Run a pipeline's commands at once; returns the list of replies, error replies as exception instances. O(commands)
+
+        Connects if need be. ConnectionError when the store is closed or a command ended the session (QUIT), TimeoutError where
+        CLIENT REPLY lets replies not come, DataError or UnicodeError for a word that cannot be sent.
+        """
         if not self._live:
             await self.connect()
         submission = Submission(self.session, commands, True)
@@ -407,6 +450,7 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
         self.store.attach(self)
 
     def can_get_connection(self):
+        """Is a connection idle, or may another be made?"""
         return bool(self._available_connections) or not self._is_full()
 
     def _is_full(self):
@@ -415,7 +459,8 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
     # ---- connections
 
     async def shared_connection(self):
-        """The one for commands that do not wait. Nobody owns it."""
+        """The connection for commands that do not wait, open. Nobody owns it, and it is not released. StoreClosedError or
+        ForkedError when the store is closed or another process's."""
         connection = self._shared
         if connection is None:
             connection = self.make_connection()
@@ -437,7 +482,11 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
             await connection.connect()
 
     async def get_connection(self, command_name=None, *keys, **options):
-        """An open connection. The last one that was released comes first."""
+        """An open connection. The last one that was released comes first.
+
+        MaxConnectionsError when `max_connections` are in use; StoreClosedError or ForkedError when the store is closed or
+        another process's. `command_name` and `keys` are not used.
+        """
         try:
             connection = self._available_connections.pop()
         except IndexError:
@@ -453,6 +502,7 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
         return connection
 
     async def release(self, connection):
+        """Give back a connection that get_connection gave. One that is not in use here is ignored."""
         try:
             self._in_use_connections.remove(connection)
         except KeyError:
@@ -471,7 +521,8 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
     # ---- sessions that wait
 
     def lend_session(self, model):
-        """A session like `model`, for one wait."""
+        """A session like `model`, for one wait; to be given to return_session. MaxConnectionsError when `max_connections` are
+        in use."""
         if self._is_full():
             raise MaxConnectionsError("Too many connections")
         try:
@@ -483,6 +534,7 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
         return session
 
     def return_session(self, session):
+        """Take back what lend_session lent."""
         self._waiting.discard(session)
         if len(self._idle_sessions) < IDLE_SESSIONS_MAX:
             self._idle_sessions.append(session)
@@ -492,6 +544,8 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
     # ---- ending
 
     async def disconnect(self, inuse_connections=True):
+        """Disconnect what is idle, the shared connection and the scripts' session; with `inuse_connections` (the default) also
+        what is in use, and sessions that wait. The store stays. O(connections)"""
         connections = list(self._available_connections)
         sessions, self._idle_sessions = self._idle_sessions, []
         if self._shared is not None:
@@ -507,7 +561,8 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
             await connection.disconnect()
 
     async def aclose(self):
-        """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
+        """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept.
+        O(connections)"""
         await self.disconnect()
         self.store.detach(self)
 
@@ -523,11 +578,12 @@ class EmbeddedBlockingConnectionPool(EmbeddedPool, BlockingConnectionPool):
         self.store.attach(self)
 
     async def get_connection(self, command_name=None, *keys, **options):
-        """A connection, when one is free."""
+        """A connection, when one is free. ConnectionError when none is within the pool's `timeout`, or the store is closed."""
         self.store.attach(self)
         return await super().get_connection()
 
     async def aclose(self):
-        """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept."""
+        """Disconnect. A store that was made for this pool, or by name, ends with its last pool, unless it is kept.
+        O(connections)"""
         await self.disconnect()
         self.store.detach(self)

@@ -8,7 +8,7 @@ class Lock(RedisLock):
     """A redis.asyncio.lock.Lock: the same rules, scripts and errors."""
 
     async def acquire(self, blocking=None, blocking_timeout=None, token=None):
-        """Take the lock; see redis.asyncio.lock.Lock.acquire. Returns whether it was taken."""
+        """Take the lock; see redis.asyncio.lock.Lock.acquire. Returns whether it was taken. `blocking_timeout` is in seconds."""
         if token is None:
             # Most locks are free: one try before redis-py sorts out how to wait.
             token = new_token()

@@ -14,7 +14,11 @@ class PubSub(RedisPubSub):
     """
 
     async def parse_response(self, block=True, timeout=0):
-        """The next message as it came; see redis.asyncio.client.PubSub.parse_response."""
+        """The next message as it came; see redis.asyncio.client.PubSub.parse_response. With `block` false, None when there is
+        none within `timeout` seconds.
+
+        RuntimeError before the first subscription; ConnectionError when it is closed while it waits.
+        """
         conn = self.connection
         if type(conn) is EmbeddedConnection:
             message = conn.message_at_hand()

@@ -9,13 +9,16 @@ from hutch_engine.door.submissions import LATER, WAITING, run_now
 
 
 class CannotUndo(Exception):
-    """The key is something else by now, or memory is short."""
+    """What a command took cannot go back: the key is something else by now, or the command that would do it cannot run at once.
+    """
 
 
 def undo_pop(session, words, reply) -> bool:
-    """Put back what `words` was answered. False if that cannot be: then the answer must be delivered after all.
+    """Put back what `words`, a blocking command, was answered. False if that cannot be: then the answer must be delivered after
+    all.
 
-    Reading takes nothing, and XREADGROUP's entries stay pending for their consumer, so there is nothing to put back.
+    `reply` is the answer undecoded, an error as an exception instance. Reading takes nothing, and XREADGROUP's entries stay
+    pending for their consumer, so there is nothing to put back. O(elements that were taken)
     """
     if reply is None or isinstance(reply, Exception):
         return True                      # timed out, or unblocked with an error

@@ -13,7 +13,7 @@ _bells = weakref.WeakKeyDictionary()      # loop -> its bell, which the loop hol
 
 
 def doorbell(loop) -> Doorbell:
-    """The bell of this loop, whose thread is ours."""
+    """The bell of this loop, whose thread is ours; made when there is none. OSError when no descriptor is left for it."""
     known = _bells.get(loop)
     bell = known() if known is not None else None
     if bell is None or not bell.is_ours:
@@ -56,11 +56,11 @@ class _Relay(threading.Thread):
 
 
 async def finish(submission) -> bool:
-    """Let all commands of a submission run, waiting where they wait.
+    """Let all commands of a submission run, waiting where they wait. Returns nothing; the replies are then in the submission.
 
-    A cancelled wait is withdrawn from the store. If the command was answered before the cancellation was, what it took is
-    put back and the cancellation goes on; only where that cannot be (the key has become something else), the
-    answer is delivered and the cancellation is not.
+    A cancelled wait is withdrawn from the store. If the command was answered before the cancellation was, what it took is put
+    back and the cancellation goes on; only where that cannot be (the key has become something else), the answer is delivered
+    and the cancellation is not. StoreClosedError when the store is closed or the session ends.
     """
     while True:
         state = submission.step()
@@ -89,11 +89,11 @@ async def finish(submission) -> bool:
 
 
 async def noticed(session, look, timeout=None, among=None):
-    """Wait until `look` finds something, and return it; or what it found last, `timeout` seconds later.
+    """Wait until `look` finds something, and return it; or what it found last, `timeout` seconds later (None: without end).
 
-    It is asked whenever there is something new for the session: a message, or its end (then it raises, as every call
-    of a session does). What it found is returned at once: a task that is cancelled has found nothing. While the task
-    waits, its future is in the set `among`: to complete it lets `look` be asked again.
+    `look` is called whenever there is something new for the session: a message, or its end (then it raises StoreClosedError, as
+    every call of a session does). What it found is returned at once: a task that is cancelled has found nothing. While the task
+    waits, its future is in the set `among`: to complete it lets `look` be called again.
     """
     loop = asyncio.get_running_loop()
     bell = doorbell(loop)
@@ -120,6 +120,7 @@ async def noticed(session, look, timeout=None, among=None):
 
 
 def complete(future):
+    """Complete the future, with None, unless it is done already."""
     if not future.done():
         future.set_result(None)
 

@@ -25,7 +25,7 @@ TRANSPORT = hutch_kombu.TRANSPORT
 BACKEND = "hutch.celery.backend:HutchBackend"
 
 
-def _know_backend() -> None:
+def _register_backend() -> None:
     # Without the distribution's entry points: a source tree on the path.
     try:
         from celery.app.backends import BACKEND_ALIASES
@@ -34,4 +34,4 @@ def _know_backend() -> None:
     BACKEND_ALIASES.setdefault("hutch", BACKEND)
 
 
-_know_backend()
+_register_backend()

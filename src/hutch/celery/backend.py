@@ -6,16 +6,16 @@ import hutch
 from .connection import WatchedConnection
 from .stores import options_of, pool_for
 
-# What RedisBackend knows of ways to a server.
-_WAYS = frozenset({"host", "port", "socket_timeout", "socket_connect_timeout", "socket_keepalive", "retry_on_timeout"})
+# Options of RedisBackend that say how to reach a server.
+_ADDRESS_OPTIONS = frozenset({"host", "port", "socket_timeout", "socket_connect_timeout", "socket_keepalive", "retry_on_timeout"})
 
 
 class HutchBackend(RedisBackend):
-    """Of result_backend URLs hutch://name/database."""
+    """The result backend of URLs hutch://name/database: Celery's RedisBackend on a store of this process."""
 
     def _params_from_url(self, url, defaults):
         name, options = options_of(url)
-        kept = {key: value for key, value in defaults.items() if key not in _WAYS}
+        kept = {key: value for key, value in defaults.items() if key not in _ADDRESS_OPTIONS}
         return {**kept, **options, "name": name, "connection_class": WatchedConnection}
 
     def _get_client(self):
@@ -25,5 +25,6 @@ class HutchBackend(RedisBackend):
         return pool_for(**params)
 
     def ensure(self, fun, args, **policy):
+        """Call ``fun(*args)`` once and return what it returns; what it raises is passed on. RedisBackend's would try again."""
         # A server may come back, so RedisBackend tries for twenty seconds. A store that is closed, or another process's, does not.
         return fun(*args)

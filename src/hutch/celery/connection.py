@@ -35,6 +35,8 @@ class WatchedLine(Line):
         self.bell = None         # made when somebody wants to wait
 
     def fileno(self):
+        """The descriptor of the bell, which is made at the first call; -1 when the line is closed. OSError when no descriptor
+        is left."""
         if self._session is None:
             return -1
         if self.bell is None:
@@ -43,6 +45,7 @@ class WatchedLine(Line):
         return self.bell.fileno()
 
     def close(self):
+        """End the session and the descriptor. May be called again."""
         session, self._session = self._session, None
         if session is not None:
             session.close()
@@ -105,6 +108,8 @@ class WatchedConnection(EmbeddedConnection):
     # ---- sending
 
     def send_packed_command(self, command, check_health=True):
+        """As EmbeddedConnection's, with the same errors; a blocking command that comes alone is submitted, and waits without a
+        thread."""
         if len(command) == 1 and str(command[0][0]).upper() in _WAIT:
             self._submit(command, check_health)
         else:
@@ -134,6 +139,8 @@ class WatchedConnection(EmbeddedConnection):
             raise
 
     def can_read(self, timeout=0):
+        """As EmbeddedConnection's, with the same errors; it waits for the descriptor, at most `timeout` seconds (None: without
+        end)."""
         if self._sock is None:
             self.connect()
         found = self._has_anything()
@@ -156,6 +163,7 @@ class WatchedConnection(EmbeddedConnection):
         return super()._next_response(*args)
 
     def read_response(self, *args, **kwargs):
+        """As EmbeddedConnection's, with the same errors; the descriptor is silent after the last reply."""
         try:
             return super().read_response(*args, **kwargs)
         finally:

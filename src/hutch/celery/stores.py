@@ -13,13 +13,13 @@ _kept = {}
 
 
 def options_of(url):
-    """(name, options for a pool) of a hutch:// URL."""
+    """The name of the store, and the options for a pool, of a hutch:// URL, as a pair. ValueError for a URL that is not one."""
     options = parse_url(url)
     return options.pop("name", DEFAULT_NAME), options
 
 
 def store_for(name):
-    """The store of that name, which lives as long as this process."""
+    """The store of that name, which lives as long as this process. ForkedError in a child of the process that made it."""
     store = _kept.get(name)
     if store is None or store.closed:
         store = _kept[name] = named_store(name)
@@ -32,6 +32,6 @@ def store_for(name):
 
 
 def pool_for(name, connection_class, **options):
-    """A pool of connections of that class to that store."""
+    """A pool of connections of that class to that store; options that are None are left out. Raises what store_for does."""
     return EmbeddedConnectionPool(store=store_for(name), connection_class=connection_class,
                                   **{key: value for key, value in options.items() if value is not None})

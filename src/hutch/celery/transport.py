@@ -9,6 +9,7 @@ from .stores import options_of, pool_for
 
 
 class Channel(kombu_redis.Channel):
+    """kombu's Redis channel, whose connections lead to a store of this process."""
     connection_class = WatchedConnection
 
     def _connparams(self, asynchronous=False):
@@ -42,7 +43,7 @@ class Channel(kombu_redis.Channel):
 
 
 class Transport(kombu_redis.Transport):
-    """Of broker URLs hutch://name/database."""
+    """The transport of broker URLs hutch://name/database: kombu's Redis transport on a store of this process."""
 
     Channel = Channel
     can_parse_url = True                 # a store's name is not a host's: capitals count
@@ -51,12 +52,15 @@ class Transport(kombu_redis.Transport):
 
     @property
     def supports_batch_publish(self):
+        """True: several messages may be published at once."""
         return True
 
     def driver_version(self):
+        """Hutch's version."""
         return hutch.__version__
 
     def as_uri(self, uri, include_password=False, mask="**"):
+        """The URL with its password replaced by `mask`, unless `include_password` asks for it."""
         if include_password or "@" not in uri:
             return uri
         scheme, _, rest = uri.partition("://")

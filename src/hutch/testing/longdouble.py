@@ -57,11 +57,12 @@ def parse_long_double(word: bytes) -> Fraction | str | None:
 
 
 def add_long_doubles(one: Fraction, two: Fraction) -> Fraction | str:
+    """The sum as a long double; INFINITY where it does not fit."""
     return rounded(one + two)
 
 
 def print_long_double(value: Fraction) -> bytes:
-    """`%.17Lf`, rounded half to even as glibc does, without trailing zeros; never `-0`."""
+    """The number as `%.17Lf` prints it, rounded half to even as glibc does, without trailing zeros; never `-0`. O(digits)"""
     scaled = abs(value) * 10**17
     whole, rest = scaled.numerator // scaled.denominator, scaled - scaled.numerator // scaled.denominator
     if rest > Fraction(1, 2) or (rest == Fraction(1, 2) and whole & 1):

@@ -58,7 +58,8 @@ class Item:
 
 
 def integer(word: bytes) -> int | None:
-    """A canonical int64: no sign but a minus, no leading zeros, no spaces."""
+    """The number that a word spells as Redis keeps integers, or None: an int64, no sign but a minus, no leading zeros, no
+    spaces."""
     if len(word) > 20 or not CANONICAL_INTEGER.match(word) or word == b"-0":
         return None
     number = int(word)
@@ -66,6 +67,7 @@ def integer(word: bytes) -> int | None:
 
 
 def need_integer(word: bytes, text: str = NOT_AN_INTEGER) -> int:
+    """The int64 that the word spells. Refused, with `text`, where it spells none."""
     number = integer(word)
     if number is None:
         raise Refused(text)
@@ -73,7 +75,7 @@ def need_integer(word: bytes, text: str = NOT_AN_INTEGER) -> int:
 
 
 def need_c_int(word: bytes, text: str | None = None) -> int:
-    """An int of 32 bits; `text` replaces both of the usual errors."""
+    """The int of 32 bits that the word spells. Refused where it spells none; `text` replaces both of the usual errors."""
     number = need_integer(word, text or NOT_AN_INTEGER)
     if not -2**31 <= number < 2**31:
         raise Refused(text or OUT_OF_INT)
@@ -81,7 +83,7 @@ def need_c_int(word: bytes, text: str | None = None) -> int:
 
 
 def clean(text: bytes) -> bytes:
-    """Error texts are one line."""
+    """The text on one line, as error texts are: line ends become spaces. O(length)"""
     return text.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
@@ -94,13 +96,15 @@ class Model:
         self._default = self.session()
 
     def session(self) -> "ModelSession":
+        """A new ModelSession on database 0 of this store."""
         return ModelSession(self)
 
     def execute(self, *argv) -> Any:
+        """Run one command on the default session; see ModelSession.execute."""
         return self._default.execute(*argv)
 
     def purge(self) -> None:
-        """Drop every key whose deadline has come."""
+        """Drop every key whose deadline has come, and every field of a hash. O(keys)"""
         now = self.clock_ms()
         for database in self.databases:
             for key in [key for key, item in database.items() if item.deadline_ms is not None and item.deadline_ms < now]:
@@ -113,15 +117,18 @@ class Model:
 
 
 class ModelSession:
+    """A client of a Model: it has a database selected, and runs commands. Command handlers get it as their first argument."""
     def __init__(self, model: Model):
         self.model, self.database = model, 0
 
     @property
     def data(self) -> dict[bytes, Item]:
+        """The selected database: each key, as bytes, with its Item."""
         return self.model.databases[self.database]
 
     def execute(self, *argv) -> Any:
-        """Run one command; words may be bytes, str or int."""
+        """Run one command and return its reply, an error as an Error value; words may be bytes, str or int. O(keys), besides
+        the command."""
         words = [word if isinstance(word, bytes) else str(word).encode() for word in argv]
         command = COMMANDS.get(words[0].lower().decode("latin-1"))
         try:
@@ -148,7 +155,7 @@ class ModelSession:
         return b"ERR unknown command '%b', with args beginning with: %b" % (name, shown)
 
     def string(self, key: bytes) -> bytes | None:
-        """The value, or None; refuses another type."""
+        """The value of a key, or None. Refused where it is of another type."""
         item = self.data.get(key)
         if item is None:
             return None
@@ -157,28 +164,30 @@ class ModelSession:
         return item.value
 
     def collection(self, key: bytes, *kinds: type) -> Any:
-        """The value, or None; refuses a value of another kind."""
+        """The value of a key, or None. Refused where it is not an instance of one of these classes."""
         item = self.data.get(key)
         if item is not None and not isinstance(item.value, kinds):
             raise Refused(WRONG_TYPE)
         return item.value if item is not None else None
 
     def new(self, key: bytes, value: Any) -> Any:
-        """A key that was not there, with this collection."""
+        """Make a key with this collection, in the place of what was there; returns the collection."""
         self.data[key] = Item(value)
         return value
 
     def drop_if_empty(self, key: bytes) -> None:
+        """Remove the key if its collection has no element left."""
         if key in self.data and not self.data[key].value:
             del self.data[key]
 
     def put(self, key: bytes, value: bytes, **how) -> None:
-        """Change the value in place: the deadline stays."""
+        """Change the value in place: the deadline stays. `how` is `raw` or `text` of Item."""
         old = self.data.get(key)
         self.data[key] = Item(value, old.deadline_ms if old else None, **how)
 
     def deadline(self, word: bytes, unit_ms: int, relative: bool, name: str) -> int:
-        """The Unix time in ms that a deadline in seconds (unit_ms 1000) or milliseconds stands for."""
+        """The Unix time in ms that a deadline in seconds (unit_ms 1000) or milliseconds (1) stands for. Refused where the word
+        is no integer, or the time no int64; `name` is the command's, for the error."""
         number = need_integer(word)
         at_ms = number * unit_ms
         if INT64_MIN <= at_ms <= INT64_MAX and relative:
@@ -188,12 +197,14 @@ class ModelSession:
         return at_ms
 
     def positive_deadline(self, option: bytes, word: bytes, name: str) -> int:
-        """SET's and GETEX's rule: a deadline in the past is fine, a number that is not positive is not."""
+        """SET's and GETEX's rule: the Unix time in ms, where a deadline in the past is fine. Refused for a number that is not
+        positive."""
         if need_integer(word) <= 0:
             raise Refused(f"ERR invalid expire time in '{name}' command")
         return self.deadline(word, 1000 if option in (b"EX", b"EXAT") else 1, option in (b"EX", b"PX"), name)
 
     def put_with_deadline(self, key: bytes, value: bytes, at_ms: int) -> None:
+        """Set a string with a deadline (Unix time in ms); a deadline that has passed removes the key."""
         if at_ms < self.now:     # a key lives through the millisecond of its deadline
             self.data.pop(key, None)
         else:
@@ -205,6 +216,11 @@ COMMANDS: dict[str, tuple[Callable, int, str]] = {}
 
 
 def command(*names: str, arity: int):
+    """A decorator that enters a handler into COMMANDS under these names; `arity` is as COMMAND tells it.
+
+    A handler is called with the session, the command's name and the words after it, as bytes. It returns the reply or raises
+    Refused: always where a key holds a value of another type than the handler's, and where its docstring says so.
+    """
     def add(function):
         for name in names:
             COMMANDS[name] = (function, arity, name)        # the name goes into error texts

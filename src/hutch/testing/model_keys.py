@@ -9,6 +9,7 @@ from .model import (BAD_DATABASE, DATABASES, NO_KEY, NO_LFU, OK, SAME_OBJECT, SY
 
 
 def database_index(word: bytes) -> int:
+    """The number of a database that a word names. Refused where it names none."""
     index = need_c_int(word)
     if not 0 <= index < DATABASES:
         raise Refused(BAD_DATABASE)
@@ -17,20 +18,24 @@ def database_index(word: bytes) -> int:
 
 @command("del", "unlink", arity=-2)
 def delete(self: ModelSession, name, args):
+    """DEL and UNLINK: remove keys; returns how many there were. O(keys given)"""
     return sum(self.data.pop(key, None) is not None for key in args)
 
 
 @command("exists", "touch", arity=-2)
 def exists(self, name, args):
+    """EXISTS and TOUCH: how many of the keys exist, each counted as often as it is given. O(keys given)"""
     return sum(key in self.data for key in args)
 
 
 @command("type", arity=2)
 def type_(self, name, args):
+    """TYPE: the name of a value's type as a Simple."""
     return Simple(type_name(self, args[0]))
 
 
 def type_name(self: ModelSession, key: bytes) -> bytes:
+    """The name of the type of a key's value; b"none" without a key."""
     if key not in self.data:
         return b"none"
     return getattr(self.data[key].value, "name", b"string")
@@ -38,6 +43,8 @@ def type_name(self: ModelSession, key: bytes) -> bytes:
 
 @command("copy", arity=-3)
 def copy(self, name, args):
+    """COPY, with DB and REPLACE: copy a value and its deadline; returns 1, or 0 when nothing was copied. Refused for a bad
+    option or database, and for a copy onto itself. O(elements)"""
     source, target, rest = args[0], args[1], list(args[2:])
     replace, index = False, self.database
     while rest:
@@ -59,6 +66,8 @@ def copy(self, name, args):
 
 @command("move", arity=3)
 def move(self, name, args):
+    """MOVE: take a key to another database; returns 1, or 0 when it is not here or is there already. Refused for a bad
+    database."""
     there = self.model.databases[database_index(args[1])]
     if there is self.data:
         raise Refused(SAME_OBJECT)
@@ -70,6 +79,7 @@ def move(self, name, args):
 
 @command("rename", arity=3)
 def rename(self, name, args):
+    """RENAME: the target is replaced. Refused without a source."""
     source, target = args
     if source not in self.data:
         raise Refused(NO_KEY)
@@ -79,6 +89,7 @@ def rename(self, name, args):
 
 @command("renamenx", arity=3)
 def renamenx(self, name, args):
+    """RENAMENX: RENAME, unless there is a target; returns 1 or 0. Refused without a source."""
     if args[0] in self.data and args[1] in self.data:
         return 0
     rename(self, name, args)
@@ -87,6 +98,8 @@ def renamenx(self, name, args):
 
 @command("expire", "pexpire", "expireat", "pexpireat", arity=-3)
 def expire(self, name, args):
+    """EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT: returns 1, or 0 without a key or where a condition does not hold. A deadline
+    that has passed removes the key. Refused for bad options and times."""
     found = set()
     for word in args[2:]:
         if word.upper() not in (b"NX", b"XX", b"GT", b"LT"):
@@ -115,6 +128,7 @@ def expire(self, name, args):
 
 @command("ttl", "pttl", "expiretime", "pexpiretime", arity=2)
 def ttl(self, name, args):
+    """TTL, PTTL, EXPIRETIME and PEXPIRETIME: seconds or ms; -1 without a deadline, -2 without a key."""
     item = self.data.get(args[0])
     if item is None:
         return -2
@@ -126,6 +140,7 @@ def ttl(self, name, args):
 
 @command("persist", arity=2)
 def persist(self, name, args):
+    """PERSIST: remove a deadline; returns 1, or 0 where there is none."""
     item = self.data.get(args[0])
     if item is None or item.deadline_ms is None:
         return 0
@@ -135,12 +150,14 @@ def persist(self, name, args):
 
 @command("keys", arity=2)
 def keys(self, name, args):
+    """KEYS: the keys that match a pattern, sorted. O(keys)"""
     return sorted(key for key in self.data if matches(args[0], key))
 
 
 @command("scan", arity=-2)
 def scan(self, name, args):
-    """The whole iteration in one reply: every key is brought once, whatever COUNT says."""
+    """SCAN, the whole iteration in one reply: cursor 0 and every key once, sorted, whatever COUNT says. Refused for a bad
+    cursor or option. O(keys)"""
     cursor, rest = args[0], list(args[1:])
     if not is_cursor(cursor):
         raise Refused("ERR invalid cursor")
@@ -161,7 +178,8 @@ def scan(self, name, args):
 
 
 def is_cursor(word: bytes) -> bool:
-    """What strtoull takes as a whole: spaces and a sign may lead, as long as a plain number is not negative. A zero byte ends it."""
+    """Is the word what strtoull takes as a whole? Spaces and a sign may lead, as long as a plain number is not negative. A zero
+    byte ends it."""
     word = word.split(b"\0")[0]
     number = integer(word)
     if number is not None:
@@ -173,22 +191,26 @@ def is_cursor(word: bytes) -> bool:
 
 @command("randomkey", arity=1)
 def randomkey(self, name, args):
+    """RANDOMKEY: a key by chance, or None. O(keys)"""
     return random.choice(sorted(self.data)) if self.data else None
 
 
 @command("dbsize", arity=1)
 def dbsize(self, name, args):
+    """DBSIZE: the number of keys."""
     return len(self.data)
 
 
 @command("select", arity=2)
 def select(self, name, args):
+    """SELECT: use another database. Refused where there is no such one."""
     self.database = database_index(args[0])
     return OK
 
 
 @command("swapdb", arity=3)
 def swapdb(self, name, args):
+    """SWAPDB: exchange two databases. Refused where there is no such one."""
     one, two = need_c_int(args[0], "ERR invalid first DB index"), need_c_int(args[1], "ERR invalid second DB index")
     if not (0 <= one < DATABASES and 0 <= two < DATABASES):
         raise Refused(BAD_DATABASE)
@@ -199,6 +221,7 @@ def swapdb(self, name, args):
 
 @command("flushdb", "flushall", arity=-1)
 def flush(self, name, args):
+    """FLUSHDB and FLUSHALL: remove all keys of the selected database, or of all. Refused for a bad option."""
     if len(args) > 1 or (args and args[0].upper() not in (b"SYNC", b"ASYNC")):
         raise Refused(SYNTAX)
     for database in self.model.databases if name == "flushall" else [self.data]:
@@ -208,6 +231,8 @@ def flush(self, name, args):
 
 @command("object", arity=-2)
 def object_(self, name, args):
+    """OBJECT ENCODING, REFCOUNT, FREQ and IDLETIME: None without a key. UNMODELLED for the encoding of a collection; Refused
+    for FREQ, and for other subcommands."""
     sub = args[0].lower()
     if sub not in (b"encoding", b"refcount", b"freq", b"idletime"):
         raise Refused(b"ERR unknown subcommand '%b'. Try OBJECT HELP." % args[0].split(b"\0")[0][:128])
@@ -230,12 +255,14 @@ def object_(self, name, args):
 
 
 def matches(pattern: bytes, key: bytes) -> bool:
+    """Does a key match a pattern, as KEYS and SCAN ask? See glob."""
     # Redis asks its glob function only of other patterns than `*`: it is the one that matches an empty key.
     return pattern == b"*" or glob(pattern, key)
 
 
 def glob(pattern: bytes, text: bytes) -> bool:
-    """Redis's glob: `*`, `?`, classes with ranges and `^`, backslash escapes. The end of the pattern closes a class.
+    """Does the text match Redis's glob? It has `*`, `?`, classes with ranges and `^`, backslash escapes. The end of the pattern
+    closes a class. Exponential in the number of `*` at worst.
 
     An oddity that programs can see: nothing but the empty pattern matches an empty text, not even `**`.
     """

@@ -6,17 +6,19 @@ from .replies import NULL_ARRAY
 
 
 class List(list):
+    """The value of a list: its elements as bytes."""
     name = b"list"
 
 
 def side(word: bytes) -> bytes:
+    """The word in capitals, LEFT or RIGHT. Refused for any other."""
     if word.upper() not in (b"LEFT", b"RIGHT"):
         raise Refused(SYNTAX)
     return word.upper()
 
 
 def span(value: list, start: int, end: int) -> slice:
-    """LRANGE's: negative from the end, cut to what is there."""
+    """LRANGE's part of a list as a slice: both ends count, negative ones from the end, and it is cut to what is there."""
     start = max(start + len(value), 0) if start < 0 else start
     end = end + len(value) if end < 0 else end
     return slice(start, max(end + 1, start))
@@ -24,6 +26,7 @@ def span(value: list, start: int, end: int) -> slice:
 
 @command("lpush", "rpush", "lpushx", "rpushx", arity=-3)
 def push(self: ModelSession, name, args):
+    """LPUSH, RPUSH, LPUSHX and RPUSHX: add elements, the last two only to a list that exists; returns the length."""
     value = self.collection(args[0], List)
     if value is None:
         if name.endswith("x"):
@@ -36,6 +39,8 @@ def push(self: ModelSession, name, args):
 
 @command("lpop", "rpop", arity=-2)
 def pop(self, name, args):
+    """LPOP and RPOP: an element or None; with a count a list, or NULL_ARRAY without a key. Refused for a count that is
+    negative."""
     if len(args) > 2:
         raise Refused(f"ERR wrong number of arguments for '{name}' command")
     count = need_integer(args[1], OUT_OF_INT64_POSITIVE) if len(args) == 2 else None
@@ -49,6 +54,7 @@ def pop(self, name, args):
 
 
 def take(self, key, value, end, count):
+    """Remove and return up to `count` elements from one end of a list, the outermost first; an empty list's key goes, too."""
     taken = value[:count] if end == b"LEFT" else value[::-1][:count]
     if end == b"LEFT":
         del value[:count]
@@ -60,11 +66,13 @@ def take(self, key, value, end, count):
 
 @command("llen", arity=2)
 def llen(self, name, args):
+    """LLEN: the number of elements."""
     return len(self.collection(args[0], List) or ())
 
 
 @command("lrange", arity=4)
 def lrange(self, name, args):
+    """LRANGE: the elements from start to end, both included. Refused where an index is no int64. O(elements)"""
     start, end = need_integer(args[1]), need_integer(args[2])
     value = self.collection(args[0], List) or []
     return list(value[span(value, start, end)])
@@ -72,6 +80,7 @@ def lrange(self, name, args):
 
 @command("lindex", arity=3)
 def lindex(self, name, args):
+    """LINDEX: the element at an index, negative from the end, or None. Refused where the index is no int64."""
     value = self.collection(args[0], List)
     if value is None:
         return None
@@ -81,6 +90,7 @@ def lindex(self, name, args):
 
 @command("lset", arity=4)
 def lset(self, name, args):
+    """LSET: replace an element. Refused without a key, and for an index out of range."""
     value = self.collection(args[0], List)
     if value is None:
         raise Refused(NO_KEY)
@@ -93,6 +103,7 @@ def lset(self, name, args):
 
 @command("linsert", arity=5)
 def linsert(self, name, args):
+    """LINSERT: put an element before or after another; returns the length, -1 without that one, 0 without a key. O(elements)"""
     where = args[1].upper()
     if where not in (b"BEFORE", b"AFTER"):
         raise Refused(SYNTAX)
@@ -107,6 +118,8 @@ def linsert(self, name, args):
 
 @command("lrem", arity=4)
 def lrem(self, name, args):
+    """LREM: remove equal elements, so many from the start, or from the end if negative, or all if 0; returns how many.
+    O(elements)"""
     count = need_integer(args[1])
     value = self.collection(args[0], List)
     if value is None:
@@ -121,6 +134,7 @@ def lrem(self, name, args):
 
 @command("ltrim", arity=4)
 def ltrim(self, name, args):
+    """LTRIM: keep the elements from start to end, both included. Refused where an index is no int64. O(elements)"""
     start, end = need_integer(args[1]), need_integer(args[2])
     value = self.collection(args[0], List)
     if value is not None:
@@ -131,15 +145,19 @@ def ltrim(self, name, args):
 
 @command("lmove", arity=5)
 def lmove(self, name, args):
+    """LMOVE: see move. Refused for a side that is neither LEFT nor RIGHT."""
     return move(self, args[0], args[1], side(args[2]), side(args[3]))
 
 
 @command("rpoplpush", arity=3)
 def rpoplpush(self, name, args):
+    """RPOPLPUSH: move from the right end to the left."""
     return move(self, args[0], args[1], b"RIGHT", b"LEFT")
 
 
 def move(self, source, target, from_, to):
+    """Move one element between ends of two lists, or of one; returns it, or None without a source. Refused where the target has
+    another type."""
     value = self.collection(source, List)
     if value is None:
         return None
@@ -155,7 +173,10 @@ def move(self, source, target, from_, to):
 
 @command("lpos", arity=-3)
 def lpos(self, name, args):
-    """With its options in any order; the machine gives well-formed ones."""
+    """LPOS, with its options in any order: an index or None, with COUNT a list. Refused for a RANK of 0. O(elements)
+
+    The options are taken to be well formed, as the tests' random commands give them.
+    """
     words = dict(zip([word.upper() for word in args[2::2]], map(need_integer, args[3::2])))
     rank, count, most = words.get(b"RANK", 1), words.get(b"COUNT"), words.get(b"MAXLEN", 0)
     if rank == 0:
@@ -172,6 +193,7 @@ def lpos(self, name, args):
 
 @command("lmpop", arity=-4)
 def lmpop(self, name, args):
+    """LMPOP, well formed: the first key that has a list, and what was taken from it; NULL_ARRAY where none has."""
     number = need_integer(args[0])
     keys, rest = args[1:1 + number], args[1 + number:]
     end, count = side(rest[0]), need_integer(rest[2]) if len(rest) > 1 else 1

@@ -5,11 +5,13 @@ from .model import ModelSession, Refused, command, need_integer
 
 
 class Members(set):
+    """The value of a set: its members as bytes."""
     name = b"set"
 
 
 @command("sadd", arity=-3)
 def sadd(self: ModelSession, name, args):
+    """SADD: add members; returns how many are new."""
     value = self.collection(args[0], Members)
     value = self.new(args[0], Members()) if value is None else value
     before = len(value)
@@ -19,6 +21,7 @@ def sadd(self: ModelSession, name, args):
 
 @command("srem", arity=-3)
 def srem(self, name, args):
+    """SREM: remove members; returns how many there were."""
     value = self.collection(args[0], Members)
     if value is None:
         return 0
@@ -30,27 +33,32 @@ def srem(self, name, args):
 
 @command("smembers", arity=2)
 def smembers(self, name, args):
+    """SMEMBERS: the members, sorted. O(n log n)"""
     return sorted(self.collection(args[0], Members) or ())
 
 
 @command("scard", arity=2)
 def scard(self, name, args):
+    """SCARD: the number of members."""
     return len(self.collection(args[0], Members) or ())
 
 
 @command("sismember", arity=3)
 def sismember(self, name, args):
+    """SISMEMBER: 1 if it is a member, otherwise 0."""
     return int(args[1] in (self.collection(args[0], Members) or ()))
 
 
 @command("smismember", arity=-3)
 def smismember(self, name, args):
+    """SMISMEMBER: a list of 1 and 0, one for each word. O(words)"""
     value = self.collection(args[0], Members) or ()
     return [int(member in value) for member in args[1:]]
 
 
 @command("smove", arity=4)
 def smove(self, name, args):
+    """SMOVE: move a member to another set; returns 1, or 0 where it was none. Refused where one of the keys has another type."""
     source, target, member = args
     value = self.collection(source, Members)
     if value is None:
@@ -67,7 +75,8 @@ def smove(self, name, args):
 
 
 def combined(self, operation, keys):
-    """All keys are looked at before anything is answered: one of another type refuses the command."""
+    """The intersection ("inter"), union ("union") or difference ("diff") of the sets of these keys. All keys are looked at
+    before anything is answered: Refused where one has another type. O(members)"""
     sets = [self.collection(key, Members) or set() for key in keys]
     if operation == "inter":
         return set.intersection(*map(set, sets))
@@ -76,11 +85,13 @@ def combined(self, operation, keys):
 
 @command("sinter", "sunion", "sdiff", arity=-2)
 def combine(self, name, args):
+    """SINTER, SUNION and SDIFF: the members, sorted. O(n log n)"""
     return sorted(combined(self, name[1:], args))
 
 
 @command("sinterstore", "sunionstore", "sdiffstore", arity=-3)
 def store(self, name, args):
+    """SINTERSTORE, SUNIONSTORE and SDIFFSTORE: replace the target; returns how many members it has. O(members)"""
     result = combined(self, name[1:-5], args[1:])
     self.data.pop(args[0], None)
     if result:
@@ -90,6 +101,7 @@ def store(self, name, args):
 
 @command("sintercard", arity=-3)
 def sintercard(self, name, args):
+    """SINTERCARD, well formed: how many members the intersection has, at most LIMIT. Refused for a negative limit. O(members)"""
     number = need_integer(args[0])
     keys, rest = args[1:1 + number], args[1 + number:]
     limit = need_integer(rest[1]) if rest else 0
@@ -101,7 +113,8 @@ def sintercard(self, name, args):
 
 @command("spop", arity=3)
 def spop(self, name, args):
-    """Only for as many as there are: which members go is chance otherwise."""
+    """SPOP with a count, only for as many as there are: the members, sorted. NotImplementedError for fewer, since which of them
+    go is chance. O(n log n)"""
     value = self.collection(args[0], Members) or set()
     if need_integer(args[1]) < len(value):
         raise NotImplementedError("a random choice")

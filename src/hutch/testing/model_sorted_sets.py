@@ -13,7 +13,10 @@ NOT_A_NUMBER = "ERR resulting score is not a number (NaN)"
 
 
 class Scores(dict):
-    """member -> score; `order` has the same in order. Change it through put and forget."""
+    """The value of a sorted set: each member with its score; `order` has the same in order. Change it through put and forget.
+
+    ImportError without the package `sortedcontainers`.
+    """
     name = b"zset"
 
     def __init__(self, pairs=()):
@@ -27,11 +30,13 @@ class Scores(dict):
         return Scores(self)
 
     def put(self, member, score):
+        """Give a member this score, whether it is new or not. O(log n)"""
         self.forget(member)
         self[member] = score
         self.order.add((score, member))
 
     def forget(self, member):
+        """Remove a member; returns whether there was one. O(log n)"""
         if member not in self:
             return False
         self.order.remove((self.pop(member), member))
@@ -39,13 +44,14 @@ class Scores(dict):
 
 
 def text(score: float) -> bytes:
-    """As Redis writes it: the shortest that reads back the same."""
+    """A score as Redis writes it: the shortest that reads back the same."""
     if math.isinf(score):
         return b"inf" if score > 0 else b"-inf"
     return b"%d" % score if score == int(score) and abs(score) < 1e15 else repr(score).encode()
 
 
 def need_float(word: bytes, error: str = "ERR value is not a valid float", parse=parse_double) -> float:
+    """The number that a word spells, as `parse` reads it. Refused, with `error`, where it spells none."""
     number = parse(word)
     if number is None:
         raise Refused(error)
@@ -53,12 +59,14 @@ def need_float(word: bytes, error: str = "ERR value is not a valid float", parse
 
 
 def shown(pairs, with_scores: bool) -> list:
-    """(score, member) pairs as RESP2 lists them."""
+    """(score, member) pairs as RESP2 lists them: one flat list of members, each followed by its score if asked for. O(pairs)"""
     return [word for score, member in pairs for word in ((member, text(score)) if with_scores else (member,))]
 
 
 @command("zadd", arity=-4)
 def zadd(self: ModelSession, name, args):
+    """ZADD with all its options: how many are new, with CH how many changed, with INCR the score or None. Refused for options
+    that do not go together, for a score that is no number, and for a sum that is none. O(log n) a member"""
     options, at = set(), 1
     while at < len(args) and args[at].upper() in (b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"):
         options.add(args[at].upper())
@@ -102,28 +110,33 @@ def zadd(self: ModelSession, name, args):
 
 @command("zincrby", arity=4)
 def zincrby(self, name, args):
+    """ZINCRBY: add to a score; returns the new one. Refused as zadd is."""
     return zadd(self, name, [args[0], b"INCR", args[1], args[2]])
 
 
 @command("zcard", arity=2)
 def zcard(self, name, args):
+    """ZCARD: the number of members."""
     return len(self.collection(args[0], Scores) or ())
 
 
 @command("zscore", arity=3)
 def zscore(self, name, args):
+    """ZSCORE: a member's score as text, or None."""
     score = (self.collection(args[0], Scores) or {}).get(args[1])
     return None if score is None else text(score)
 
 
 @command("zmscore", arity=-3)
 def zmscore(self, name, args):
+    """ZMSCORE: the scores of members as a list, None where there is none. O(members given)"""
     value = self.collection(args[0], Scores) or {}
     return [text(value[member]) if member in value else None for member in args[1:]]
 
 
 @command("zrank", "zrevrank", arity=-3)
 def zrank(self, name, args):
+    """ZRANK and ZREVRANK: a member's rank from 0, or None; with WITHSCORE a list of rank and score, or NULL_ARRAY. O(log n)"""
     value = self.collection(args[0], Scores)
     with_score = len(args) == 3
     if value is None or args[1] not in value:
@@ -135,6 +148,7 @@ def zrank(self, name, args):
 
 @command("zrem", arity=-3)
 def zrem(self, name, args):
+    """ZREM: remove members; returns how many there were. O(log n) a member"""
     value = self.collection(args[0], Scores)
     if value is None:
         return 0
@@ -144,11 +158,14 @@ def zrem(self, name, args):
 
 
 def score_end(word: bytes) -> tuple[float, bool]:
+    """One end of a range of scores: the score, and whether the end itself is left out. Refused where it is no number."""
     number = need_float(word.removeprefix(b"("), "ERR min or max is not a float", parse_decimal)
     return number, word.startswith(b"(")
 
 
 def text_end(word: bytes):
+    """One end of a range of members: the text, and whether the end itself is left out. Refused where it does not begin with `[`
+    or `(`, and is neither `-` nor `+`."""
     if word in (b"-", b"+"):
         return word, False
     if word[:1] not in (b"[", b"("):
@@ -157,7 +174,7 @@ def text_end(word: bytes):
 
 
 def within(value: Scores, by: bytes, low: bytes, high: bytes) -> list[tuple[float, bytes]]:
-    """The pairs of a range, ascending."""
+    """The pairs of a range, ascending: by BYSCORE, by BYLEX, or by rank if `by` is neither. Refused for a bad end. O(n)"""
     if by == b"BYSCORE":
         (least, least_open), (most, most_open) = score_end(low), score_end(high)
         return [pair for pair in value.order if (least < pair[0] or (least == pair[0] and not least_open))
@@ -175,7 +192,8 @@ def within(value: Scores, by: bytes, low: bytes, high: bytes) -> list[tuple[floa
 
 
 def select(self, key, words) -> tuple[list, bool]:
-    """ZRANGE's words behind its key: the pairs, and whether scores are wanted."""
+    """ZRANGE's words behind its key: the pairs, and whether scores are wanted. Refused for bad ends, and for options that do
+    not go together. O(n)"""
     low, high, rest = words[0], words[1], [word.upper() for word in words[2:]]
     by = next((word for word in rest if word in (b"BYSCORE", b"BYLEX")), b"")
     limit = rest.index(b"LIMIT") if b"LIMIT" in rest else None
@@ -209,16 +227,20 @@ def select(self, key, words) -> tuple[list, bool]:
 
 @command("zrange", arity=-4)
 def zrange(self, name, args):
+    """ZRANGE with all its options; see select."""
     return shown(*select(self, args[0], args[1:]))
 
 
 @command("zrangestore", arity=-5)
 def zrangestore(self, name, args):
+    """ZRANGESTORE: replace the target by a range; returns how many members it has. Refused as select is."""
     pairs, _ = select(self, args[1], args[2:])
     return keep(self, args[0], {member: score for score, member in pairs})
 
 
 def keep(self, key, pairs: dict) -> int:
+    """Replace the key by a sorted set of these members and scores, or by nothing where there are none; returns how many. O(n
+    log n)"""
     self.data.pop(key, None)
     if pairs:
         self.new(key, Scores(pairs))
@@ -227,6 +249,7 @@ def keep(self, key, pairs: dict) -> int:
 
 @command("zcount", "zlexcount", arity=4)
 def zcount(self, name, args):
+    """ZCOUNT and ZLEXCOUNT: how many members a range has. Refused for a bad end. O(n)"""
     by = b"BYSCORE" if name == "zcount" else b"BYLEX"
     for end in args[1:]:
         score_end(end) if by == b"BYSCORE" else text_end(end)
@@ -236,6 +259,8 @@ def zcount(self, name, args):
 
 @command("zremrangebyscore", "zremrangebylex", "zremrangebyrank", arity=4)
 def zremrange(self, name, args):
+    """ZREMRANGEBYSCORE, ZREMRANGEBYLEX and ZREMRANGEBYRANK: remove a range; returns how many there were. Refused for a bad end.
+    O(n)"""
     by = {"e": b"BYSCORE", "x": b"BYLEX"}.get(name[-1], b"")
     for end in args[1:]:
         score_end(end) if by == b"BYSCORE" else text_end(end) if by else need_integer(end)
@@ -251,6 +276,8 @@ def zremrange(self, name, args):
 
 @command("zpopmin", "zpopmax", arity=-2)
 def zpop(self, name, args):
+    """ZPOPMIN and ZPOPMAX: remove the first or last members and return them with their scores. Refused for a negative count.
+    O(n)"""
     count = need_integer(args[1], "ERR value is out of range, must be positive") if len(args) == 2 else 1
     if count < 0:
         raise Refused("ERR value is out of range, must be positive")
@@ -259,6 +286,7 @@ def zpop(self, name, args):
 
 
 def taken(self, key, value, highest: bool, count: int) -> list:
+    """Remove up to `count` pairs from one end of a sorted set and return them; an empty one's key goes, too. O(n)"""
     order = list(value.order)
     pairs = (order[::-1] if highest else order)[:count]
     for _, member in pairs:
@@ -269,6 +297,7 @@ def taken(self, key, value, highest: bool, count: int) -> list:
 
 @command("zmpop", arity=-4)
 def zmpop(self, name, args):
+    """ZMPOP, well formed: the first key that has a sorted set, and the pairs taken from it; NULL_ARRAY where none has. O(n)"""
     number = need_integer(args[0])
     keys, rest = args[1:1 + number], args[1 + number:]
     count = need_integer(rest[2]) if len(rest) > 1 else 1
@@ -281,7 +310,10 @@ def zmpop(self, name, args):
 
 @command("zunion", "zinter", "zdiff", "zunionstore", "zinterstore", "zdiffstore", arity=-3)
 def combine(self, name, args):
-    """Sets count with a score of 1 a member."""
+    """ZUNION, ZINTER, ZDIFF and their STORE forms, well formed: the members, with scores if asked for, or how many were stored.
+
+    In a set each member counts with a score of 1. Refused for a weight that is no number. O(n log n)
+    """
     stored = name.endswith("store")
     words = args[1:] if stored else args
     number = need_integer(words[0])
@@ -310,6 +342,7 @@ def combine(self, name, args):
 
 
 def together(how: bytes, one: float, two: float) -> float:
+    """The score of a member that two sources have, by SUM, MIN or MAX; a sum that is no number is 0."""
     if how == b"SUM":
         return 0.0 if math.isnan(one + two) else one + two
     return min(one, two) if how == b"MIN" else max(one, two)
@@ -317,6 +350,7 @@ def together(how: bytes, one: float, two: float) -> float:
 
 @command("zintercard", arity=-3)
 def zintercard(self, name, args):
+    """ZINTERCARD, well formed: how many members the intersection has, at most LIMIT. Refused for a negative limit. O(members)"""
     number = need_integer(args[0])
     keys, rest = args[1:1 + number], args[1 + number:]
     limit = need_integer(rest[1]) if rest else 0

@@ -9,7 +9,8 @@ EXPIRY = (b"EX", b"PX", b"EXAT", b"PXAT")
 
 
 def parse_options(words: list[bytes], allowed: tuple[bytes, ...]) -> tuple[set[bytes], tuple[bytes, bytes] | None]:
-    """SET's and GETEX's options: the plain words found, and the expiry option with its argument (the last one wins)."""
+    """SET's and GETEX's options: the plain words found, and the expiry option with its argument (the last one wins), or None.
+    Refused for a word that is not `allowed`, and for options that do not go together."""
     found: set[bytes] = set()
     expiry = None
     rest = list(words)
@@ -28,6 +29,8 @@ def parse_options(words: list[bytes], allowed: tuple[bytes, ...]) -> tuple[set[b
 
 @command("set", arity=-3)
 def set_(self: ModelSession, name, args):
+    """SET with all its options of Redis 8.2: OK, or None where a condition does not hold; with GET the old value. Refused for
+    bad options and deadlines."""
     key, value = args[:2]
     found, expiry = parse_options(args[2:], (b"NX", b"XX", b"GET", b"KEEPTTL"))
     at_ms = self.positive_deadline(*expiry, name) if expiry else None
@@ -44,6 +47,7 @@ def set_(self: ModelSession, name, args):
 
 @command("setex", "psetex", arity=4)
 def setex(self, name, args):
+    """SETEX and PSETEX: set with a deadline from now. Refused where that is not positive."""
     key, word, value = args
     self.put_with_deadline(key, value, self.positive_deadline(b"PX" if name == "psetex" else b"EX", word, name))
     return OK
@@ -51,6 +55,7 @@ def setex(self, name, args):
 
 @command("setnx", arity=3)
 def setnx(self, name, args):
+    """SETNX: set a key that does not exist; returns whether it did, as 1 or 0."""
     if args[0] in self.data:
         return 0
     self.data[args[0]] = Item(args[1])
@@ -59,11 +64,13 @@ def setnx(self, name, args):
 
 @command("get", arity=2)
 def get(self, name, args):
+    """GET: the value, or None."""
     return self.string(args[0])
 
 
 @command("getset", arity=3)
 def getset(self, name, args):
+    """GETSET: set a value, without a deadline; returns the old one, or None."""
     old = self.string(args[0])
     self.data[args[0]] = Item(args[1])
     return old
@@ -71,6 +78,7 @@ def getset(self, name, args):
 
 @command("getdel", arity=2)
 def getdel(self, name, args):
+    """GETDEL: remove a key and return its value, or None."""
     value = self.string(args[0])
     self.data.pop(args[0], None)
     return value
@@ -78,6 +86,7 @@ def getdel(self, name, args):
 
 @command("getex", arity=-2)
 def getex(self, name, args):
+    """GETEX: the value, or None, after a change of its deadline. One that has passed removes the key. Refused for bad options."""
     key = args[0]
     found, expiry = parse_options(args[1:], (b"PERSIST",))
     value = self.string(key)
@@ -96,12 +105,14 @@ def getex(self, name, args):
 
 @command("mget", arity=-2)
 def mget(self, name, args):
+    """MGET: the values as a list, None where there is none or it has another type. O(keys given)"""
     items = [self.data.get(key) for key in args]
     return [item.value if item and isinstance(item.value, bytes) else None for item in items]
 
 
 @command("mset", arity=-3)
 def mset(self, name, args):
+    """MSET: set several keys. Refused for an odd number of words. O(keys given)"""
     if len(args) % 2:
         raise Refused(f"ERR wrong number of arguments for '{name}' command")
     for key, value in zip(args[::2], args[1::2]):
@@ -111,6 +122,8 @@ def mset(self, name, args):
 
 @command("msetnx", arity=-3)
 def msetnx(self, name, args):
+    """MSETNX: set several keys, or none if one of them exists; returns 1 or 0. Refused for an odd number of words. O(keys
+    given)"""
     if len(args) % 2:
         raise Refused(f"ERR wrong number of arguments for '{name}' command")
     if any(key in self.data for key in args[::2]):
@@ -121,6 +134,7 @@ def msetnx(self, name, args):
 
 @command("append", arity=3)
 def append(self, name, args):
+    """APPEND: add to the end; returns the length in bytes. Refused past MAX_STRING. O(length)"""
     key, tail = args
     old = self.string(key)
     if old is None:
@@ -134,11 +148,13 @@ def append(self, name, args):
 
 @command("strlen", arity=2)
 def strlen(self, name, args):
+    """STRLEN: the length in bytes; 0 without a key."""
     return len(self.string(args[0]) or b"")
 
 
 @command("getrange", "substr", arity=4)
 def getrange(self, name, args):
+    """GETRANGE and SUBSTR: the bytes from start to end, both included, negative from the end. O(length)"""
     start, end = need_integer(args[1]), need_integer(args[2])
     value = self.string(args[0]) or b""
     if start < 0 and end < 0 and start > end:
@@ -150,6 +166,8 @@ def getrange(self, name, args):
 
 @command("setrange", arity=4)
 def setrange(self, name, args):
+    """SETRANGE: overwrite from an offset on, zero bytes before it; returns the length in bytes. Refused for a negative offset,
+    and past MAX_STRING. O(length)"""
     key, offset, piece = args[0], need_integer(args[1]), args[2]
     if offset < 0:
         raise Refused("ERR offset is out of range")
@@ -163,6 +181,7 @@ def setrange(self, name, args):
 
 
 def increment(self: ModelSession, key: bytes, by: int) -> int:
+    """Add to the integer of a key, whose deadline stays; returns the sum. Refused where there is no int64, or the sum is none."""
     value = self.string(key)
     number = (need_integer(value) if value is not None else 0) + by
     if not INT64_MIN <= number <= INT64_MAX:
@@ -173,21 +192,25 @@ def increment(self: ModelSession, key: bytes, by: int) -> int:
 
 @command("incr", arity=2)
 def incr(self, name, args):
+    """INCR: see increment."""
     return increment(self, args[0], 1)
 
 
 @command("decr", arity=2)
 def decr(self, name, args):
+    """DECR: see increment."""
     return increment(self, args[0], -1)
 
 
 @command("incrby", arity=3)
 def incrby(self, name, args):
+    """INCRBY: see increment. Refused where the word is no int64, too."""
     return increment(self, args[0], need_integer(args[1]))
 
 
 @command("decrby", arity=3)
 def decrby(self, name, args):
+    """DECRBY: see increment. Refused where the word is no int64 or cannot be negated, too."""
     by = need_integer(args[1])
     if by == INT64_MIN:
         raise Refused("ERR decrement would overflow")
@@ -196,6 +219,8 @@ def decrby(self, name, args):
 
 @command("incrbyfloat", arity=3)
 def incrbyfloat(self, name, args):
+    """INCRBYFLOAT: add as C's long double does; returns the sum as text. Refused where there is no number, and for an infinite
+    sum."""
     old = self.string(args[0])
     one = parse_long_double(old if old is not None else b"0")
     two = parse_long_double(args[1]) if one is not None else None
@@ -211,6 +236,8 @@ def incrbyfloat(self, name, args):
 
 @command("lcs", arity=-3)
 def lcs(self, name, args):
+    """LCS with all its options: the longest common subsequence, its length (LEN) or a Map of its matches (IDX). Refused for bad
+    options and for values that are no strings. O(product of both lengths)"""
     texts = []
     for key in args[:2]:
         item = self.data.get(key)
@@ -239,10 +266,11 @@ def lcs(self, name, args):
 
 
 def longest_common(one: bytes, two: bytes) -> tuple[bytes, list[tuple[int, int, int]]]:
-    """The subsequence and its runs (start in one, start in two, length) from the end of the texts to their start.
+    """The longest common subsequence, and its runs (start in one, start in two, length) from the end of the texts to their
+    start. O(product of both lengths)
 
-    Of several longest ones Redis takes the one found by walking back from the ends, giving up a byte of `two`
-    first where both ways are as long.
+    Of several longest ones Redis takes the one found by walking back from the ends, giving up a byte of `two` first where both
+    ways are as long.
     """
     lengths = [[0] * (len(two) + 1)]
     for a in one:

@@ -85,10 +85,13 @@ class BadReply(Exception):
 
 
 def decode(buffer, start: int = 0) -> tuple[Any, int]:
-    """Decode one reply; answer it and the position behind it.
+    """Decode the reply that begins at `start`; returns it, and the position behind it. O(bytes)
 
-    >>> decode(b"*2\\r\\n:1\\r\\n$1\\r\\na\\r\\n")
-    ([1, b'a'], 15)
+    Incomplete when the buffer ends inside the reply; BadReply for bytes that are not RESP, ValueError for a length or an
+    integer that is no number.
+
+        >>> decode(b"*2\\r\\n:1\\r\\n$1\\r\\na\\r\\n")
+        ([1, b'a'], 15)
     """
     end = buffer.find(b"\r\n", start)
     if end < 0:
@@ -135,12 +138,13 @@ def decode(buffer, start: int = 0) -> tuple[Any, int]:
 
 
 def encode(value: Any, protocol: int = 2) -> bytes:
-    """The bytes with which Redis would send `value` to a client of that protocol version.
+    """The bytes with which Redis would send `value` to a client of that protocol version, 2 or 3. O(bytes)
 
-    Maps, sets, doubles, booleans and nulls turn into their RESP2 forms where the protocol is 2.
+    Maps, sets, doubles, booleans and nulls turn into their RESP2 forms where the protocol is 2. TypeError for a value that has
+    no form in RESP.
 
-    >>> encode([1, None, Simple(b"OK")])
-    b'*3\\r\\n:1\\r\\n$-1\\r\\n+OK\\r\\n'
+        >>> encode([1, None, Simple(b"OK")])
+        b'*3\\r\\n:1\\r\\n$-1\\r\\n+OK\\r\\n'
     """
     if isinstance(value, (bytes, str)):
         data = value.encode() if isinstance(value, str) else value
