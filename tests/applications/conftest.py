@@ -2,12 +2,18 @@
 
 Every test runs on a real Redis and on `hutch serve`: the first says that the test is right, the second that Hutch is.
 """
+import sys
+from pathlib import Path
+
 import pytest
 import redis
 
 from kit.application_servers import PASSWORD, ApplicationServer, Processes
 from kit.launch import serve
 from kit.oracle import MISSING, RedisServer, find_oracle
+
+# The applications are modules beside the tests, for worker processes, too; not every way of importing tests puts them on the path.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 def _run(kind, directory):
