@@ -1,6 +1,6 @@
 """What a call costs in process while other things go on: ns a call, less the loop, beside the same call on a store where nothing does.
 
-    python bench/everyday.py [--seconds 0.05] [--rounds 7] [--only get,set] [--asyncio]
+    python bench/everyday.py [--seconds 0.05] [--rounds 7] [--only get,set] [--conditions waiter,monitor] [--asyncio]
 
 Conditions: a memory limit that is far away (with and without an eviction policy), a thread that waits in BLPOP for another key, a subscriber to
 another channel, somebody's WATCH on another key, keyspace events (with and without somebody who listens), a client that tracks another key,
@@ -17,6 +17,7 @@ import timeit
 import redis
 
 import hutch
+import hutch.asyncio
 
 CALLS = {
     "get": ('x.get("foo")', 'x.set("foo", "bar")'),
@@ -35,12 +36,14 @@ class Condition:
         self.name = name
         self.store = hutch.Store(**(settings or {}))
         self.client = hutch.Redis(store=self.store)
+        self.task_client = hutch.asyncio.Redis(store=self.store)
         self.ends = start(self.store) if start else []
 
     def end(self):
         for end in self.ends:
             end()
         self.client.close()
+        asyncio.run(self.task_client.aclose())
         self.store.close()
 
 
@@ -121,11 +124,31 @@ CONDITIONS = {
 }
 
 
-def timed(client, call, seconds):
+class TaskTimer:
+    """timeit.Timer for what is awaited in a task; a statement without an await takes the loop's own time."""
+
+    def __init__(self, statement, client):
+        space = {"x": client}
+        exec(f"async def loop(count):\n    for _ in range(count):\n        {statement}", space)
+        self.loop = space["loop"]
+
+    def timeit(self, number):
+        async def main():
+            await self.loop(1)
+            started = time.perf_counter()
+            await self.loop(number)
+            return time.perf_counter() - started
+        return asyncio.run(main())
+
+
+def timed(condition, call, seconds, in_tasks):
     """Nanoseconds a call, less what the loop itself takes."""
     statement, setup = CALLS[call]
+    client = condition.client
     exec(setup, {"x": client})
     timer = timeit.Timer(statement, globals={"x": client})
+    if in_tasks:
+        timer = TaskTimer(f"await {statement}", condition.task_client)
     count, elapsed = 100, 0.0
     if call == "rpop":
         count = 20000
@@ -137,22 +160,23 @@ def timed(client, call, seconds):
                 break
             count = int(count * max(2.0, min(10.0, seconds / max(elapsed, 1e-9))))
     client.delete("list")
-    return (elapsed - timeit.timeit("pass", number=count)) / count * 1e9
+    empty = TaskTimer("pass", client) if in_tasks else timeit.Timer("pass")
+    return (elapsed - empty.timeit(count)) / count * 1e9
 
 
-def compare(calls, conditions, seconds, rounds):
+def compare(calls, conditions, seconds, rounds, in_tasks):
     plain = Condition("plain")
     print(f"{'':16s}" + "".join(f"{call:>18s}" for call in calls))
     for name in conditions:
         condition = Condition(name, **CONDITIONS[name])
         row = []
         for call in calls:
-            pairs = [(timed(plain.client, call, seconds), timed(condition.client, call, seconds)) for _ in range(rounds)]
+            pairs = [(timed(plain, call, seconds, in_tasks), timed(condition, call, seconds, in_tasks)) for _ in range(rounds)]
             ratio = statistics.median(two / one for one, two in pairs)
             row.append(f"{min(two for _, two in pairs):9.0f} ({ratio:5.2f})")
         print(f"{name:16s}" + "".join(f"{cell:>18s}" for cell in row), flush=True)
         condition.end()
-    row = [f"{min(timed(plain.client, call, seconds) for _ in range(rounds)):9.0f}" for call in calls]
+    row = [f"{min(timed(plain, call, seconds, in_tasks) for _ in range(rounds)):9.0f}" for call in calls]
     print(f"{'plain':16s}" + "".join(f"{cell:>18s}" for cell in row))
 
 
@@ -162,8 +186,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default=",".join(CALLS))
     parser.add_argument("--conditions", default=",".join(CONDITIONS))
+    parser.add_argument("--asyncio", action="store_true", help="await the same calls in a task")
     options = parser.parse_args()
-    compare(options.only.split(","), options.conditions.split(","), options.seconds, options.rounds)
+    compare(options.only.split(","), options.conditions.split(","), options.seconds, options.rounds, options.asyncio)
 
 
 if __name__ == "__main__":
