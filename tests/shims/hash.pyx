@@ -94,7 +94,7 @@ cdef class FieldHash:
         return hash_earliest_ms(self.hash.form, self.hash.pointer)
 
     def take_due(self, uint64_t budget):
-        return hash_take_due(&self.hash, budget)
+        return hash_take_due(&self.hash, budget, NULL, NULL)
 
     def __len__(self):
         return hash_length(&self.hash)

@@ -5,10 +5,12 @@ Exactly one complete reply must be written. argv[0] is the command's name; words
 the handler returns, and may be the very bytes of the client's query buffer.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport Reply
 from hutch_engine.keyspace.entry cimport TYPE_NONE, Entry
+from hutch_engine.keyspace.journal cimport Journal
 from hutch_engine.keyspace.keyspace cimport Database, Keyspace
 from hutch_engine.structures.table cimport TableSlot
 
@@ -70,6 +72,13 @@ cdef inline Entry* slot_entry(TableSlot slot) noexcept nogil:
     """The entry in a slot of a database's table of keys; the table owns it. Requires that the slot is not NULL."""
     return <Entry*>slot[0]
 
+cdef inline void call_keep(Call* call, size_t index) noexcept nogil:
+    """The value of key argv[index], which was looked up as for reading, is about to be changed: a snapshot that is being taken
+    has it first."""
+    if unlikely(call.keyspace.taken != NULL):
+        _call_keep(call, index)
+cdef void _call_keep(Call* call, size_t index) noexcept nogil
+"""The half of call_keep that looks the key up."""
 cdef bint call_integer(Call* call, size_t index, int64_t* value_out) noexcept nogil
 """argv[index] as an integer; else "ERR value is not an integer or out of range" is written, and False."""
 cdef bint call_integer_or(Call* call, size_t index, int64_t* value_out, const char* error) noexcept nogil
@@ -112,6 +121,20 @@ heap_promise_end, so that the command is not refused in the middle. False: the O
 changed. For one element there is no need: it is put, or it is not."""
 cdef void call_changed(Call* call, size_t index, uint32_t event_class, const char* event) noexcept nogil
 """The usual end of a write to key argv[index]: touched, event (static text), one more dirty."""
+# ---- the log. A command that changes something stands there as it came, unless it says here what it did: where what it did hangs
+# on the time, on chance, or on who waited. What is logged so must have the same effect whenever it is run.
+cdef Journal* call_log(Call* call, size_t words) noexcept nogil
+"""Begin a command of so many words (journal_word) that stands in the log instead of the one that runs; several may. NULL when
+nothing is logged."""
+cdef void call_log_deadline(Call* call, const char* name, size_t at, const char* unit, int64_t deadline_ms) noexcept nogil
+"""Log the command with argv[at] as this Unix time in ms; `name` in place of its name, `unit` of the word before that time; NULL
+for either: as it is."""
+cdef void call_log_key(Call* call, const char* name, size_t index) noexcept nogil
+"""Log "name argv[index]"."""
+cdef void call_log_fields(Call* call, const char* name, int64_t deadline_ms, size_t first) noexcept nogil
+"""Log "name argv[1] [deadline_ms] FIELDS n argv[first] ..."; deadline_ms -1: without it."""
+cdef void call_log_nothing(Call* call) noexcept nogil
+"""The command is not to be logged, though it counts as a change."""
 cdef inline bint call_word(Call* call, size_t index, const char* text) noexcept nogil:
     """Is argv[index] this option word (any case)?"""
     return slice_is_word(call.argv[index], text)

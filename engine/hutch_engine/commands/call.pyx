@@ -9,9 +9,10 @@ from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.reply cimport reply_array, reply_error, reply_error_parts, reply_simple
 from hutch_engine.keyspace.entry cimport Entry, entry_type
 from hutch_engine.keyspace.keyspace cimport (
-    FIND_NO_TOUCH, FIND_WRITE, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_hash, keyspace_now_us,
-    keyspace_touched)
-from hutch_engine.structures.table cimport TableSlot, table_prefetch_bucket, table_prefetch_entries
+    FIND_NO_TOUCH, FIND_WRITE, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_hash, keyspace_keep,
+    keyspace_now_us, keyspace_touched)
+from hutch_engine.structures.table cimport TableSlot, table_find, table_prefetch_bucket, table_prefetch_entries
+from hutch_engine.keyspace.journal cimport Journal, journal_begin, journal_integer, journal_text, journal_word
 
 cdef extern from "<math.h>" nogil:
     long double ceill(long double value) noexcept
@@ -71,6 +72,12 @@ cdef TableSlot call_find_write_type(Call* call, size_t index, int type, bint* wr
         error_wrong_type(call)
         return NULL
     return slot
+
+
+cdef void _call_keep(Call* call, size_t index) noexcept nogil:
+    cdef TableSlot slot = table_find(&call.database.keys, call.argv[index], call_hash(call, index))
+    if slot != NULL:
+        keyspace_keep(call.keyspace, call.database, slot_entry(slot))
 
 
 cdef bint call_integer_or(Call* call, size_t index, int64_t* value_out, const char* error) noexcept nogil:
@@ -146,6 +153,58 @@ cdef void call_changed(Call* call, size_t index, uint32_t event_class, const cha
     keyspace_touched(call.keyspace, call.database, call.argv[index])
     keyspace_event(call.keyspace, call.database, event_class, event, call.argv[index])
     call.keyspace.dirty += 1
+
+
+cdef Journal* call_log(Call* call, size_t words) noexcept nogil:
+    cdef Journal* journal = call.keyspace.journal
+    if unlikely(journal != NULL):
+        journal.replaced = True
+        journal_begin(journal, call.database.index, words)
+    return journal
+
+
+cdef void call_log_nothing(Call* call) noexcept nogil:
+    if unlikely(call.keyspace.journal != NULL):
+        call.keyspace.journal.replaced = True
+
+
+cdef void call_log_deadline(Call* call, const char* name, size_t at, const char* unit, int64_t deadline_ms) noexcept nogil:
+    cdef Journal* journal = call_log(call, call.argc)
+    cdef size_t i
+    if likely(journal == NULL):
+        return
+    for i in range(call.argc):
+        if i == at:
+            journal_integer(journal, deadline_ms)
+        elif i == 0 and name != NULL:
+            journal_text(journal, name)
+        elif i + 1 == at and unit != NULL:
+            journal_text(journal, unit)
+        else:
+            journal_word(journal, call.argv[i])
+
+
+cdef void call_log_key(Call* call, const char* name, size_t index) noexcept nogil:
+    cdef Journal* journal = call_log(call, 2)
+    if unlikely(journal != NULL):
+        journal_text(journal, name)
+        journal_word(journal, call.argv[index])
+
+
+cdef void call_log_fields(Call* call, const char* name, int64_t deadline_ms, size_t first) noexcept nogil:
+    cdef bint timed = deadline_ms != -1
+    cdef Journal* journal = call_log(call, 4 + timed + call.argc - first)
+    cdef size_t i
+    if likely(journal == NULL):
+        return
+    journal_text(journal, name)
+    journal_word(journal, call.argv[1])
+    if timed:
+        journal_integer(journal, deadline_ms)
+    journal_text(journal, b"FIELDS")
+    journal_integer(journal, <int64_t>(call.argc - first))
+    for i in range(first, call.argc):
+        journal_word(journal, call.argv[i])
 
 
 cdef bint slice_is_word(Slice word, const char* text) noexcept nogil:

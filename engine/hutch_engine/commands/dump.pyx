@@ -1,9 +1,11 @@
 """See dump.pxd."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
+from hutch_engine.base.compiler cimport likely
 from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport (
-    CALL_REPLAYED, Call, call_find_read, call_hash, call_integer, call_word, error_memory, error_syntax, slot_entry)
+    CALL_REPLAYED, Call, call_find_read, call_hash, call_integer, call_log, call_log_key, call_word, error_memory,
+    error_syntax, slot_entry)
 from hutch_engine.commands.keys cimport key_put
 from hutch_engine.commands.reply cimport reply_bulk, reply_error, reply_null, reply_ok
 from hutch_engine.keyspace.entry cimport Entry, Value, entry_type
@@ -14,6 +16,7 @@ from hutch_engine.keyspace.value_types cimport value_free
 from hutch_engine.formats.rdb cimport RdbReader, rdb_reader_of, rdb_verify_footer, rdb_write_footer
 from hutch_engine.formats.rdb_values cimport rdb_read_value, rdb_write_value
 from hutch_engine.structures.table cimport TableSlot
+from hutch_engine.keyspace.journal cimport Journal, journal_integer, journal_text, journal_word
 
 
 cdef void cmd_dump(Call* call) noexcept nogil:
@@ -111,7 +114,23 @@ cdef void _drop(Call* call, TableSlot slot) noexcept nogil:
         keyspace_touched(keyspace, call.database, call.argv[1])
         keyspace_event(keyspace, call.database, EVENT_GENERIC, b"del", call.argv[1])
         keyspace.dirty += 1
+        call_log_key(call, b"DEL", 1)
     reply_ok(call.reply)
+
+
+cdef void _log(Call* call, const Restoring* options) noexcept nogil:
+    """Its deadline as it is on the clock."""
+    cdef Journal* journal = call_log(call, call.argc + (not options.absolute))
+    cdef size_t i
+    if likely(journal == NULL):
+        return
+    for i in range(call.argc):
+        if i == 2:
+            journal_integer(journal, options.deadline_ms)
+        else:
+            journal_word(journal, call.argv[i])
+    if not options.absolute:
+        journal_text(journal, b"ABSTTL")
 
 
 cdef void _set_access(Keyspace* keyspace, Entry* entry, const Restoring* options) noexcept nogil:
@@ -142,6 +161,8 @@ cdef void _restore(Call* call, const Restoring* options, TableSlot slot, Value v
     if present:
         keyspace_overwritten(keyspace, call.database, key, old_type, value.type)
     keyspace.dirty += 1
+    if options.deadline_ms != -1:
+        _log(call, options)
     reply_ok(call.reply)
 
 

@@ -25,3 +25,5 @@ cdef void cmd_pexpireat(Call* call) noexcept nogil
 cdef void cmd_pexpiretime(Call* call) noexcept nogil
 cdef void cmd_pttl(Call* call) noexcept nogil
 cdef void cmd_ttl(Call* call) noexcept nogil
+cdef void expiry_log(Call* call, int64_t deadline_ms) noexcept nogil
+"""In the log, the command is that key argv[1] has this deadline from now on (PEXPIREAT)."""

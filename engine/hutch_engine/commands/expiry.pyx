@@ -1,15 +1,17 @@
 """See expiry.pxd."""
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.call cimport (
-    CALL_REPLAYED, Call, call_changed, call_find_write, call_hash, call_integer, error_expire, error_memory,
-    slot_entry)
+    CALL_REPLAYED, Call, call_changed, call_find_write, call_hash, call_integer, call_log, call_log_deadline, call_log_key,
+    error_expire, error_memory, slot_entry)
 from hutch_engine.commands.reply cimport reply_error, reply_error_parts, reply_integer, reply_one, reply_zero
 from hutch_engine.keyspace.entry cimport Entry, entry_deadline_ms, entry_has_deadline
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, FIND_NO_TOUCH, Database, Keyspace, keyspace_clear_deadline, keyspace_delete, keyspace_find,
     keyspace_now, keyspace_set_deadline)
 from hutch_engine.structures.table cimport TableSlot
+from hutch_engine.keyspace.journal cimport Journal, journal_integer, journal_text, journal_word
 
 cdef extern from "string.h" nogil:
     size_t strnlen(const char* text, size_t limit)
@@ -31,6 +33,14 @@ cdef bint expiry_persist(Keyspace* keyspace, Database* database, TableSlot slot)
         return False
     keyspace_clear_deadline(keyspace, database, slot)
     return True
+
+
+cdef void expiry_log(Call* call, int64_t deadline_ms) noexcept nogil:
+    cdef Journal* journal = call_log(call, 3)
+    if unlikely(journal != NULL):
+        journal_text(journal, b"PEXPIREAT")
+        journal_word(journal, call.argv[1])
+        journal_integer(journal, deadline_ms)
 
 
 cdef bint _options(Call* call, uint32_t* options_out) noexcept nogil:
@@ -97,11 +107,13 @@ cdef void _expire(Call* call, int64_t base_ms, bint seconds) noexcept nogil:
     if expiry_is_past(call, deadline_ms):
         keyspace_delete(call.keyspace, call.database, slot, call_hash(call, 1), call.keyspace.lazy_expire)
         call_changed(call, 1, EVENT_GENERIC, b"del")
+        call_log_key(call, b"UNLINK" if call.keyspace.lazy_expire else b"DEL", 1)
     elif keyspace_set_deadline(call.keyspace, call.database, slot, deadline_ms) == NULL:
         error_memory(call)
         return
     else:
         call_changed(call, 1, EVENT_GENERIC, b"expire")
+        expiry_log(call, deadline_ms)
     reply_one(call.reply)
 
 

@@ -7,8 +7,8 @@ from hutch_engine.base.numbers cimport (
     INTEGER_TEXT_MAX, LONG_DOUBLE_TEXT_MAX, format_integer, format_long_double, parse_integer, parse_long_double)
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport (
-    Call, call_changed, call_find_read_type, call_find_write_type, call_hash, call_integer, call_promise, call_word, error_arity,
-    error_memory, error_not_float, error_syntax, slot_entry)
+    Call, call_changed, call_find_read_type, call_find_write_type, call_hash, call_integer, call_log, call_log_fields,
+    call_promise, call_word, error_arity, error_memory, error_not_float, error_syntax, slot_entry)
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_bulk, reply_error, reply_integer, reply_map, reply_mark, reply_null,
     reply_ok, reply_one, reply_zero)
@@ -17,8 +17,9 @@ from hutch_engine.keyspace.entry cimport TYPE_HASH, Entry, value_of_pointer
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_GENERIC, EVENT_HASH, keyspace_add, keyspace_close_hash, keyspace_delete, keyspace_event, keyspace_open_hash)
 from hutch_engine.structures.hash cimport (
-    HASH_ADDED, HASH_PACKED, HASH_REFUSED, Hash, hash_delete, hash_each, hash_free, hash_get, hash_growth_bytes,
+    HASH_ADDED, HASH_PACKED, HASH_REFUSED, Hash, hash_deadline, hash_delete, hash_each, hash_free, hash_get, hash_growth_bytes,
     hash_length, hash_new, hash_prepare, hash_random, hash_sample, hash_scan, hash_set, hash_stored)
+from hutch_engine.keyspace.journal cimport Journal, journal_integer, journal_text, journal_word
 
 
 # ---- opening and closing
@@ -177,6 +178,26 @@ cdef void cmd_hincrby(Call* call) noexcept nogil:
         reply_integer(call.reply, value)
 
 
+cdef void _log_field(Call* call, Writing* writing, Slice value) noexcept nogil:
+    """The sum itself, since other machines have other long doubles; and the deadline that it kept."""
+    cdef Journal* journal = call_log(call, 4)
+    cdef int64_t deadline_ms
+    if likely(journal == NULL):
+        return
+    journal_text(journal, b"HSET")
+    journal_word(journal, call.argv[1])
+    journal_word(journal, call.argv[2])
+    journal_word(journal, value)
+    if hash_deadline(&writing.hash, call.argv[2], &deadline_ms) and deadline_ms != -1:
+        call_log(call, 6)
+        journal_text(journal, b"HPEXPIREAT")
+        journal_word(journal, call.argv[1])
+        journal_integer(journal, deadline_ms)
+        journal_text(journal, b"FIELDS")
+        journal_integer(journal, 1)
+        journal_word(journal, call.argv[2])
+
+
 cdef void cmd_hincrbyfloat(Call* call) noexcept nogil:
     """Sums are made in the long doubles of the machine, as Redis's are: 80 bits on x86."""
     cdef Writing writing
@@ -202,6 +223,7 @@ cdef void cmd_hincrbyfloat(Call* call) noexcept nogil:
         return
     text = slice_of(digits, format_long_double(value, digits))
     if _set_one(call, &writing, text, True, b"hincrbyfloat"):
+        _log_field(call, &writing, text)
         reply_bulk(call.reply, text)
 
 

@@ -1,12 +1,13 @@
 """See hash_expire.pxd. The order of the checks is Redis's, which differs from command to command here."""
 from libc.stdint cimport INT32_MAX, int64_t, uint64_t
 from hutch_engine.base.buffer cimport buffer_reserve
-from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport heap_promise_end
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport (
-    Call, call_changed, call_integer, call_promise, call_word, error_arity, error_expire, error_memory)
+    Call, call_changed, call_integer, call_log, call_log_deadline, call_log_fields, call_promise, call_word, error_arity,
+    error_expire, error_memory)
 from hutch_engine.commands.expiry cimport expiry_is_past
 from hutch_engine.commands.hash cimport (
     Writing, hash_open_read, writing_begin, writing_begin_present, writing_finish, writing_promise, writing_delete_if_empty)
@@ -18,6 +19,7 @@ from hutch_engine.keyspace.keyspace cimport (
 from hutch_engine.structures.hash cimport (
     HASH_REFUSED, Hash, hash_clear_deadline, hash_deadline, hash_delete, hash_expect_deadlines, hash_free, hash_get,
     hash_growth_bytes, hash_prepare, hash_set, hash_set_deadline)
+from hutch_engine.keyspace.journal cimport Journal, journal_integer, journal_text, journal_word
 
 cdef extern from "string.h" nogil:
     size_t strnlen(const char* text, size_t limit)
@@ -135,6 +137,18 @@ cdef void _end(Call* call, Writing* writing, size_t mark, int64_t changed, int64
         error_memory(call)
 
 
+cdef void _log_deletion(Call* call, size_t first, size_t end) noexcept nogil:
+    """Their deadline had passed: HDEL of the fields argv[first] ... argv[end - 1]."""
+    cdef Journal* journal = call_log(call, 2 + end - first)
+    cdef size_t i
+    if likely(journal == NULL):
+        return
+    journal_text(journal, b"HDEL")
+    journal_word(journal, call.argv[1])
+    for i in range(first, end):
+        journal_word(journal, call.argv[i])
+
+
 cdef bint _may_rewrite(Call* call, Writing* writing, size_t first) noexcept nogil:
     """Memory for new blocks of the fields argv[first] ... is promised till _end; False after the OOM error. One alone is
     changed or is not."""
@@ -206,6 +220,7 @@ cdef void _expire(Call* call, bint seconds, bint absolute) noexcept nogil:
         elif past:
             hash_delete(&writing.hash, call.argv[i])
             deleted += 1
+            _log_deletion(call, i, i + 1)
             reply_integer(call.reply, FIELD_DELETED)
         elif hash_set_deadline(&writing.hash, call.argv[i], deadline_ms):
             changed += 1
@@ -214,6 +229,8 @@ cdef void _expire(Call* call, bint seconds, bint absolute) noexcept nogil:
             refused = True
             break
     _end(call, &writing, mark, changed, deleted, b"hexpire", refused)
+    if changed:
+        call_log_deadline(call, b"HPEXPIREAT", 2, NULL, deadline_ms)
 
 
 cdef void cmd_hexpire(Call* call) noexcept nogil:
@@ -391,6 +408,12 @@ cdef void cmd_hgetex(Call* call) noexcept nogil:
             break
     if present:
         _end(call, &writing, mark, changed, deleted, b"hpersist" if persist else b"hexpire", refused)
+        if deleted:
+            _log_deletion(call, at + 2, call.argc)
+        elif changed and persist:
+            call_log_fields(call, b"HPERSIST", -1, at + 2)
+        elif changed:
+            call_log_fields(call, b"HPEXPIREAT", deadline_ms, at + 2)
 
 
 cdef struct SetOptions:          # of HSETEX
@@ -468,6 +491,24 @@ cdef bint _forbidden(Call* call, const Writing* writing, const SetOptions* optio
     return False
 
 
+cdef void _log_set(Call* call, const SetOptions* options, uint64_t done, bint past) noexcept nogil:
+    """Its fields and values, and their deadline as it is on the clock; or their end, where that has passed."""
+    cdef Journal* journal = call_log(call, <size_t>(2 + done if past else 6 + 2 * done))
+    cdef size_t i
+    if likely(journal == NULL):
+        return
+    journal_text(journal, b"HDEL" if past else b"HSETEX")
+    journal_word(journal, call.argv[1])
+    if not past:
+        journal_text(journal, b"PXAT")
+        journal_integer(journal, options.deadline_ms)
+        journal_text(journal, b"FIELDS")
+        journal_integer(journal, <int64_t>done)
+    for i in range(options.first, options.first + 2 * <size_t>done):
+        if not past or (i - options.first) % 2 == 0:
+            journal_word(journal, call.argv[i])
+
+
 cdef void cmd_hsetex(Call* call) noexcept nogil:
     cdef Writing writing
     cdef SetOptions options
@@ -509,6 +550,8 @@ cdef void cmd_hsetex(Call* call) noexcept nogil:
     if done:
         call_changed(call, 1, EVENT_HASH, b"hset")
         call.keyspace.dirty += done - 1
+    if done and options.with_deadline:
+        _log_set(call, &options, done, past)
     if past and done:
         _delete_past(call, &options)
     elif options.with_deadline and done:

@@ -7,8 +7,8 @@ from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_integer
 from hutch_engine.base.outcome cimport NO_MEMORY, OK, Outcome
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport (
-    Call, call_changed, call_find_read_type, call_find_write, call_find_write_type, call_hash, call_integer, error_memory,
-    error_syntax, error_wrong_type, slot_entry)
+    Call, call_changed, call_find_read_type, call_find_write, call_find_write_type, call_hash, call_integer, call_log,
+    call_log_key, error_memory, error_syntax, error_wrong_type, slot_entry)
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_bulk, reply_error, reply_integer, reply_mark, reply_null, reply_one,
     reply_rewind, reply_set, reply_zero)
@@ -22,8 +22,10 @@ from hutch_engine.structures.set cimport (
     SET_INTSET, SET_LISTPACK, Set, SetLimits, set_add, set_contains, set_draw, set_draw_again, set_each,
     set_each_sampled, set_expect, set_free, set_length, set_new, set_new_for, set_random, set_random_ahead, set_remove, set_scan)
 from hutch_engine.structures.table cimport TableSlot, table_find
+from hutch_engine.keyspace.journal cimport Journal, journal_begin, journal_text, journal_word
 
 cdef enum:
+    POPPED_A_COMMAND = 1024      # members in one SREM of the log
     POP_KEEP_FACTOR = 5          # SPOP: from five popped for each that stays on, the few that stay move out instead
     ADDED_WORDS = 16             # bits of what SADD has added so far, on the stack
 
@@ -337,10 +339,43 @@ cdef void _put_back(Call* call, Set* set, size_t first, uint64_t count) noexcept
         at += length + 4
 
 
+cdef void _log_popped(Call* call, size_t first, uint64_t count, bint emptied) noexcept nogil:
+    """SREM of those that chance has chosen: their bulk strings lie in the reply from `first` on. Of all, DEL."""
+    cdef Journal* journal = call.keyspace.journal
+    cdef const char* at
+    cdef size_t length, batch
+    if likely(journal == NULL):
+        return
+    if emptied:
+        call_log_key(call, b"DEL", 1)
+        return
+    at = call.reply.buffer.data + first
+    if at[0] != 36:                              # an array's header
+        while at[0] != 10:
+            at += 1
+        at += 1
+    while count:
+        batch = <size_t>count if count < POPPED_A_COMMAND else POPPED_A_COMMAND
+        count -= batch
+        call_log(call, 2 + batch)
+        journal_text(journal, b"SREM")
+        journal_word(journal, call.argv[1])
+        while batch:
+            batch -= 1
+            length = 0
+            at += 1                              # $
+            while at[0] != 13:
+                length = length * 10 + <size_t>(at[0] - 48)
+                at += 1
+            journal_word(journal, slice_of(at + 2, length))
+            at += length + 4
+
+
 cdef void _pop_count(Call* call) noexcept nogil:
     cdef Keyspace* keyspace = call.keyspace
     cdef int64_t wanted
     cdef uint64_t count, length, i
+    cdef size_t mark = reply_mark(call.reply)
     cdef size_t first
     cdef TableSlot slot
     cdef Set set
@@ -378,6 +413,8 @@ cdef void _pop_count(Call* call) noexcept nogil:
     keyspace_touched(keyspace, call.database, call.argv[1])
     keyspace_event(keyspace, call.database, EVENT_SET, b"spop", call.argv[1])
     keyspace.dirty += count
+    if call.keyspace.journal != NULL:
+        _log_popped(call, mark, count, count == length)
     if count == length:
         _remove_emptied(call, 1, slot)
 
@@ -385,6 +422,7 @@ cdef void _pop_count(Call* call) noexcept nogil:
 cdef void cmd_spop(Call* call) noexcept nogil:
     cdef TableSlot slot
     cdef Set set
+    cdef size_t mark
     cdef bint wrong
     if call.argc == 3:
         _pop_count(call)
@@ -399,10 +437,12 @@ cdef void cmd_spop(Call* call) noexcept nogil:
         reply_null(call.reply)
         return
     set = entry_set(slot_entry(slot))
+    mark = reply_mark(call.reply)
     if unlikely(not _pop_one(call, &set)):
         return
     entry_store_set(call.database, slot_entry(slot), set)
     call_changed(call, 1, EVENT_SET, b"spop")
+    _log_popped(call, mark, 1, set_length(set) == 0)
     if set_length(set) == 0:
         _remove_emptied(call, 1, slot)
 

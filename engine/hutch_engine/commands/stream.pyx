@@ -4,10 +4,10 @@ from libc.string cimport memset
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.outcome cimport OK, OVERFLOW, Outcome
-from hutch_engine.base.slice cimport Slice
+from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport (
-    CALL_REPLAYED, Call, call_changed, call_find_write_type, call_hash, call_integer, call_word, error_arity, error_memory,
-    error_no_key, error_syntax, slot_entry)
+    CALL_REPLAYED, Call, call_changed, call_find_write_type, call_hash, call_integer, call_log, call_word, error_arity,
+    error_memory, error_no_key, error_syntax, slot_entry)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_error, reply_integer, reply_null, reply_null_array, reply_ok, reply_zero)
 from hutch_engine.commands.stream_words cimport (
@@ -17,13 +17,14 @@ from hutch_engine.keyspace.entry cimport TYPE_STREAM, entry_pointer, value_of_po
 from hutch_engine.keyspace.keyspace cimport (
     EVENT_STREAM, Keyspace, keyspace_add, keyspace_event, keyspace_now, keyspace_touched)
 from hutch_engine.keyspace.stream_type cimport STREAM_LOG
-from hutch_engine.structures.id_map cimport StreamId, id_compare, id_increment, id_is_zero, id_of
+from hutch_engine.structures.id_map cimport ID_TEXT_MAX, StreamId, id_compare, id_increment, id_is_zero, id_of, id_text
 from hutch_engine.structures.stream cimport (
     REFS_ACKED, REFS_DELETE, REFS_KEEP, TRIM_MAXLEN, TRIM_MINID, TRIM_NONE, Stream, StreamTrim, stream_delete,
     stream_free, stream_new, stream_trim)
 from hutch_engine.structures.stream_group cimport stream_groups_forget, stream_groups_want
 from hutch_engine.structures.stream_log cimport StreamCursor, stream_log_append, stream_log_last
 from hutch_engine.structures.table cimport TableSlot
+from hutch_engine.keyspace.journal cimport Journal, journal_integer, journal_text, journal_word
 
 cdef enum:
     TRIMMED_BLOCKS = 100         # without LIMIT, approximate trimming stops after so many ...
@@ -228,6 +229,38 @@ cdef bint _append(Call* call, Stream* stream, const Adding* adding, size_t first
     return False
 
 
+cdef void _log_added(Call* call, const Adding* adding, size_t first, StreamId id) noexcept nogil:
+    """With the ID that the clock gave it, and without trimming, which hangs on where blocks end."""
+    cdef Journal* journal
+    cdef char[ID_TEXT_MAX] text
+    cdef size_t i
+    if adding.trim.strategy == TRIM_NONE and adding.id_given and adding.seq_given:
+        return
+    journal = call_log(call, 3 + call.argc - first)
+    if likely(journal == NULL):
+        return
+    journal_text(journal, b"XADD")
+    journal_word(journal, call.argv[1])
+    journal_word(journal, slice_of(text, id_text(id, text)))
+    for i in range(first, call.argc):
+        journal_word(journal, call.argv[i])
+
+
+cdef void _log_trimmed(Call* call, const Adding* adding, const Stream* stream) noexcept nogil:
+    """To the length that it came to."""
+    cdef bint with_refs = adding.trim.refs == REFS_DELETE or adding.trim.refs == REFS_ACKED
+    cdef Journal* journal = call_log(call, 5 + with_refs)
+    if likely(journal == NULL):
+        return
+    journal_text(journal, b"XTRIM")
+    journal_word(journal, call.argv[1])
+    journal_text(journal, b"MAXLEN")
+    journal_text(journal, b"=")
+    journal_integer(journal, <int64_t>stream.log.length)
+    if with_refs:
+        journal_text(journal, b"DELREF" if adding.trim.refs == REFS_DELETE else b"ACKED")
+
+
 cdef void cmd_xadd(Call* call) noexcept nogil:
     cdef Keyspace* keyspace = call.keyspace
     cdef Adding adding
@@ -268,7 +301,9 @@ cdef void cmd_xadd(Call* call) noexcept nogil:
             error_memory(call)
             return
     call_changed(call, 1, EVENT_STREAM, b"xadd")
+    _log_added(call, &adding, first, id)
     if adding.trim.strategy != TRIM_NONE and stream_trim(keyspace.heap, stream, &adding.trim):
+        _log_trimmed(call, &adding, stream)
         keyspace_event(keyspace, call.database, EVENT_STREAM, b"xtrim", call.argv[1])
     stream_wait_over(call, 1)
     reply_id(call.reply, id)
@@ -399,6 +434,7 @@ cdef void cmd_xtrim(Call* call) noexcept nogil:
         keyspace_event(call.keyspace, call.database, EVENT_STREAM, b"xtrim", call.argv[1])
         keyspace_touched(call.keyspace, call.database, call.argv[1])
         call.keyspace.dirty += deleted
+        _log_trimmed(call, &adding, stream)
     reply_integer(call.reply, <int64_t>deleted)
 
 

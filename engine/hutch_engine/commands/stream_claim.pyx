@@ -6,7 +6,8 @@ from hutch_engine.commands.call cimport Call, call_find_read, call_integer_or, c
 from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_array_at, reply_error, reply_error_parts, reply_mark)
 from hutch_engine.commands.stream_words cimport (
-    c_string, call_id, call_range_start, id_parse, reply_entry, reply_id, stream_find_group, stream_open_consumer)
+    c_string, call_id, call_range_start, id_parse, reply_entry, reply_id, stream_find_group, stream_log_group, stream_log_pending,
+    stream_open_consumer)
 from hutch_engine.keyspace.keyspace cimport keyspace_now
 from hutch_engine.structures.id_map cimport IdPlace, StreamId, id_compare, id_map_at, id_map_next, id_map_seek, id_of
 from hutch_engine.structures.stream cimport Stream
@@ -91,6 +92,7 @@ cdef bint _claim_one(Call* call, const Claiming* claiming, Stream* stream, Strea
     cdef StreamCursor cursor
     if not stream_log_find(&stream.log, id, &cursor):
         if pending != NULL:                  # it was deleted: nobody has to care for it any more
+            stream_log_pending(call, 1, group, call.argv[3], id, pending)
             stream_pending_remove(call.keyspace.heap, group, id)
             call.keyspace.dirty += 1
         return False
@@ -113,6 +115,7 @@ cdef bint _claim_one(Call* call, const Claiming* claiming, Stream* stream, Strea
         pending.deliveries += 1
     consumer.active_ms = now_ms
     call.keyspace.dirty += 1
+    stream_log_pending(call, 1, group, call.argv[3], id, pending)
     if claiming.only_ids:
         reply_id(call.reply, id)
     else:
@@ -137,6 +140,7 @@ cdef void cmd_xclaim(Call* call) noexcept nogil:
     if id_compare(claiming.last_id, group.last_id) > 0:
         group.last_id = claiming.last_id
         call.keyspace.dirty += 1
+        stream_log_group(call, 1, group)
     mark = reply_mark(call.reply)
     for i in range(5, claiming.ids_end):
         id_parse(call.argv[i], 0, &id)
@@ -221,6 +225,7 @@ cdef void _autoclaim(Call* call, Stream* stream, StreamGroup* group, StreamConsu
         id = id_map_at(&group.pending, place).id
         pending = <Pending*>id_map_at(&group.pending, place).value
         if not stream_log_find(&stream.log, id, &cursor):
+            stream_log_pending(call, 1, group, call.argv[3], id, pending)
             stream_pending_remove(call.keyspace.heap, group, id)
             buffer_append(&deleted, <const char*>&id, sizeof(StreamId))
             call.keyspace.dirty += 1
@@ -242,6 +247,7 @@ cdef void _autoclaim(Call* call, Stream* stream, StreamGroup* group, StreamConsu
             pending.deliveries += 1
         consumer.active_ms = now_ms
         call.keyspace.dirty += 1
+        stream_log_pending(call, 1, group, call.argv[3], id, pending)
         count -= 1
         written += 1
         if only_ids:

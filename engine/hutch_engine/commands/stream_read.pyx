@@ -5,20 +5,22 @@ from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport (
-    Call, call_block, call_block_words, call_deadline, call_integer, call_may_block, call_word, error_memory, error_syntax)
+    Call, call_block, call_block_words, call_deadline, call_integer, call_keep, call_may_block, call_word, error_memory,
+    error_syntax)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_array_at, reply_bulk, reply_error, reply_error_parts, reply_map_at, reply_mark, reply_null_array,
     reply_rewind)
 from hutch_engine.commands.stream_words cimport (
-    ID_TEXT_MAX, call_id, error_no_group, id_text, reply_entry, reply_id, reply_range, stream_find_read,
-    stream_open_consumer)
+    ID_TEXT_MAX, call_id, error_no_group, id_text, reply_entry, reply_id, reply_range, stream_find_read, stream_log_group,
+    stream_log_pending, stream_open_consumer)
 from hutch_engine.keyspace.entry cimport TYPE_STREAM, Entry, entry_pointer
 from hutch_engine.keyspace.keyspace cimport FIND_NO_STATS, FIND_NO_TOUCH, keyspace_find, keyspace_hash, keyspace_now
 from hutch_engine.structures.id_map cimport (
     IdItem, IdPlace, StreamId, id_compare, id_decrement, id_increment, id_map_at, id_map_next, id_map_seek, id_of)
 from hutch_engine.structures.stream cimport Stream, stream_group_read
 from hutch_engine.structures.stream_group cimport (
-    Pending, StreamConsumer, StreamGroup, stream_group_find, stream_pending_add, stream_pending_find, stream_pending_give)
+    Pending, StreamConsumer, StreamGroup, stream_consumer_name, stream_group_find, stream_pending_add, stream_pending_find,
+    stream_pending_give)
 from hutch_engine.structures.stream_log cimport StreamCursor, stream_log_find, stream_log_first, stream_log_last, stream_log_next
 
 cdef enum:
@@ -214,7 +216,7 @@ cdef bint _deliver_again(Call* call, StreamGroup* group, StreamConsumer* consume
     return True
 
 
-cdef bint _read_new(Call* call, const Reading* reading, Stream* stream, StreamGroup* group, StreamConsumer* consumer) noexcept nogil:
+cdef bint _read_new(Call* call, const Reading* reading, size_t index, Stream* stream, StreamGroup* group, StreamConsumer* consumer) noexcept nogil:
     """An array of the entries behind the group's last ID, which moves on; False when memory was refused for the first."""
     cdef size_t mark = reply_mark(call.reply)
     cdef size_t before
@@ -243,10 +245,13 @@ cdef bint _read_new(Call* call, const Reading* reading, Stream* stream, StreamGr
                 return False
             break
         stream_group_read(stream, group, cursor.id)
+        if unlikely(call.keyspace.journal != NULL) and not reading.no_ack:
+            stream_log_pending(call, index, group, stream_consumer_name(consumer), cursor.id, stream_pending_find(group, cursor.id))
         written += 1
         if written == reading.count:
             break
         more = stream_log_next(&cursor)
+    stream_log_group(call, index, group)
     reply_array_at(call.reply, mark, written)
     return True
 
@@ -291,8 +296,10 @@ cdef bint _serve_group(Call* call, const Reading* reading, size_t index, Stream*
     """Write what the consumer gets of one stream; False if that is nothing. When that is for want of memory, failed_out
     says so, and what was written is not to stand."""
     cdef StreamGroup* group = stream_group_find(&stream.groups, reading.group)
-    cdef StreamConsumer* consumer = stream_open_consumer(call, index, group, reading.consumer)
+    cdef StreamConsumer* consumer
     cdef StreamId after
+    call_keep(call, index)
+    consumer = stream_open_consumer(call, index, group, reading.consumer)
     failed_out[0] = consumer == NULL
     if consumer == NULL:
         return False
@@ -304,7 +311,7 @@ cdef bint _serve_group(Call* call, const Reading* reading, size_t index, Stream*
         if stream.log.length == 0 or id_compare(_last_entry_id(stream), group.last_id) <= 0:
             return False
         _stream_header(call, index)
-        failed_out[0] = not _read_new(call, reading, stream, group, consumer)
+        failed_out[0] = not _read_new(call, reading, index, stream, group, consumer)
         if failed_out[0]:
             return False
         call.keyspace.dirty += 1

@@ -5,7 +5,7 @@ from hutch_engine.commands.call cimport Call
 from hutch_engine.commands.reply cimport Reply
 from hutch_engine.structures.id_map cimport ID_TEXT_MAX, StreamId, id_text
 from hutch_engine.structures.stream cimport Stream
-from hutch_engine.structures.stream_group cimport StreamConsumer, StreamGroup
+from hutch_engine.structures.stream_group cimport Pending, StreamConsumer, StreamGroup
 from hutch_engine.structures.stream_log cimport StreamCursor
 
 # ---- IDs
@@ -44,6 +44,11 @@ cdef void error_no_such_group(Call* call) noexcept nogil
 """Of XGROUP and XINFO, whose key is argv[2] and group argv[3]."""
 cdef StreamConsumer* stream_open_consumer(Call* call, size_t key, StreamGroup* group, Slice name) noexcept nogil
 """The consumer, made if need be, seen now; NULL when memory was refused (the error is written)."""
+cdef void stream_log_pending(Call* call, size_t key, const StreamGroup* group, Slice consumer, StreamId id,
+                             const Pending* pending) noexcept nogil
+"""In the log, the command (whose key is argv[key]) gave the entry to the consumer, as it is pending now: XCLAIM."""
+cdef void stream_log_group(Call* call, size_t key, const StreamGroup* group) noexcept nogil
+"""In the log, the command brought the group to where it is now: XGROUP SETID."""
 cdef void stream_wait_over(Call* call, size_t key) noexcept nogil
 """Whoever waits for the stream at argv[key] should look again."""
 

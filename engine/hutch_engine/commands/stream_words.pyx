@@ -2,18 +2,20 @@
 from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
 from libc.string cimport memchr
 from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice
-from hutch_engine.base.compiler cimport likely
+from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.numbers cimport parse_unsigned
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.commands.call cimport call_find_read_type, call_find_write_type, error_memory, slot_entry
+from hutch_engine.commands.call cimport call_find_read_type, call_find_write_type, call_keep, call_log, error_memory, slot_entry
 from hutch_engine.commands.reply cimport reply_array, reply_array_at, reply_bulk, reply_error, reply_error_slice, reply_mark
 from hutch_engine.keyspace.entry cimport TYPE_STREAM, Entry, entry_pointer
 from hutch_engine.keyspace.keyspace cimport EVENT_STREAM, keyspace_event, keyspace_now, keyspace_ready
 from hutch_engine.structures.id_map cimport id_compare, id_decrement, id_increment, id_of
-from hutch_engine.structures.stream_group cimport stream_consumer_add, stream_consumer_find, stream_group_find
+from hutch_engine.structures.stream_group cimport (
+    Pending, StreamGroup, stream_consumer_add, stream_consumer_find, stream_group_find, stream_group_name)
 from hutch_engine.structures.stream_log cimport (
     StreamPairs, stream_log_first, stream_log_last, stream_log_next, stream_log_previous, stream_pairs, stream_pairs_next)
 from hutch_engine.structures.table cimport TableSlot
+from hutch_engine.keyspace.journal cimport Journal, journal_integer, journal_text, journal_word
 
 cdef enum:
     ID_BYTES_MAX = 127           # longer texts are no IDs
@@ -200,12 +202,54 @@ cdef StreamGroup* stream_find_group(Call* call, size_t index, bint for_writing, 
         group = stream_group_find(&stream.groups, call.argv[index + 1])
     if group == NULL:
         error_no_group(call, call.argv[index], call.argv[index + 1], b"")
+    elif not for_writing:
+        call_keep(call, index)               # looked up as for reading, as Redis does, and about to be changed
     stream_out[0] = stream
     return group
 
 
+cdef void _log_id(Journal* journal, StreamId id) noexcept nogil:
+    cdef char[ID_TEXT_MAX] text
+    journal_word(journal, slice_of(text, id_text(id, text)))
+
+
+cdef void stream_log_pending(Call* call, size_t key, const StreamGroup* group, Slice consumer, StreamId id,
+                             const Pending* pending) noexcept nogil:
+    cdef Journal* journal = call_log(call, 14)
+    if likely(journal == NULL):
+        return
+    journal_text(journal, b"XCLAIM")
+    journal_word(journal, call.argv[key])
+    journal_word(journal, stream_group_name(group))
+    journal_word(journal, consumer)
+    journal_text(journal, b"0")
+    _log_id(journal, id)
+    journal_text(journal, b"TIME")
+    journal_integer(journal, pending.delivered_ms)
+    journal_text(journal, b"RETRYCOUNT")
+    journal_integer(journal, <int64_t>pending.deliveries)
+    journal_text(journal, b"FORCE")
+    journal_text(journal, b"JUSTID")
+    journal_text(journal, b"LASTID")
+    _log_id(journal, group.last_id)
+
+
+cdef void stream_log_group(Call* call, size_t key, const StreamGroup* group) noexcept nogil:
+    cdef Journal* journal = call_log(call, 7)
+    if likely(journal == NULL):
+        return
+    journal_text(journal, b"XGROUP")
+    journal_text(journal, b"SETID")
+    journal_word(journal, call.argv[key])
+    journal_word(journal, stream_group_name(group))
+    _log_id(journal, group.last_id)
+    journal_text(journal, b"ENTRIESREAD")
+    journal_integer(journal, group.entries_read)
+
+
 cdef StreamConsumer* stream_open_consumer(Call* call, size_t key, StreamGroup* group, Slice name) noexcept nogil:
     cdef StreamConsumer* consumer = stream_consumer_find(group, name)
+    cdef Journal* journal
     cdef int64_t now_ms = keyspace_now(call.keyspace)
     if consumer != NULL:
         consumer.seen_ms = now_ms
@@ -216,6 +260,13 @@ cdef StreamConsumer* stream_open_consumer(Call* call, size_t key, StreamGroup* g
         return NULL
     keyspace_event(call.keyspace, call.database, EVENT_STREAM, b"xgroup-createconsumer", call.argv[key])
     call.keyspace.dirty += 1
+    journal = call_log(call, 5)
+    if unlikely(journal != NULL):
+        journal_text(journal, b"XGROUP")
+        journal_text(journal, b"CREATECONSUMER")
+        journal_word(journal, call.argv[key])
+        journal_word(journal, stream_group_name(group))
+        journal_word(journal, name)
     return consumer
 
 

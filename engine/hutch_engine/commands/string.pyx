@@ -10,10 +10,10 @@ from hutch_engine.base.numbers cimport (
 from hutch_engine.base.outcome cimport INVALID, NOT_FOUND, OK, Outcome
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.call cimport (
-    CALL_NO_TOUCH, CALL_REPLAYED, HASHED_KEYS, Call, call_changed, call_find_read_type, call_find_write,
-    call_find_write_type, call_hash, call_hash_keys, call_integer, call_promise, error_arity, error_expire, error_memory,
-    error_not_float, error_not_integer, error_syntax, error_wrong_type, slot_entry)
-from hutch_engine.commands.expiry cimport expiry_is_past, expiry_persist
+    CALL_NO_TOUCH, CALL_REPLAYED, HASHED_KEYS, Call, call_changed, call_find_read_type, call_find_write, call_find_write_type,
+    call_hash, call_hash_keys, call_integer, call_log, call_log_deadline, call_log_key, call_promise, error_arity,
+    error_expire, error_memory, error_not_float, error_not_integer, error_syntax, error_wrong_type, slot_entry)
+from hutch_engine.commands.expiry cimport expiry_is_past, expiry_log, expiry_persist
 from hutch_engine.commands.reply cimport (
     reply_array, reply_bulk, reply_error, reply_integer, reply_mark, reply_null, reply_ok, reply_one, reply_rewind,
     reply_zero)
@@ -27,6 +27,7 @@ from hutch_engine.keyspace.keyspace cimport (
     keyspace_clear_deadline, keyspace_delete, keyspace_event, keyspace_find, keyspace_find_slot, keyspace_now,
     keyspace_overwritten, keyspace_resized, keyspace_resized_integer, keyspace_set, keyspace_set_deadline, keyspace_touched)
 from hutch_engine.structures.table cimport TableSlot
+from hutch_engine.keyspace.journal cimport Journal, journal_text, journal_word, journal_integer
 
 cdef enum:                       # options of SET and GETEX
     SET_NX = 1
@@ -217,6 +218,18 @@ cdef enum:                       # how SET and its older forms answer
     ANSWER_INTEGER = 1           # 1 or 0
 
 
+cdef void _log_set(Call* call, Slice value, int64_t deadline_ms) noexcept nogil:
+    """SET with a time: whatever the words were, the log has the time as it is on the clock."""
+    cdef Journal* journal = call_log(call, 5)
+    if likely(journal == NULL):
+        return
+    journal_text(journal, b"SET")
+    journal_word(journal, call.argv[1])
+    journal_word(journal, value)
+    journal_text(journal, b"PXAT")
+    journal_integer(journal, deadline_ms)
+
+
 cdef void _set_generic(Call* call, Slice value, uint32_t options, Slice expire, int answer) noexcept nogil:
     cdef Keyspace* keyspace = call.keyspace
     cdef Database* database = call.database
@@ -253,6 +266,7 @@ cdef void _set_generic(Call* call, Slice value, uint32_t options, Slice expire, 
     call_changed(call, 1, EVENT_STRING, b"set")
     if options & SET_DEADLINES:
         keyspace_event(keyspace, database, EVENT_GENERIC, b"expire", key)
+        _log_set(call, value, deadline_ms)
     if answer == ANSWER_INTEGER:
         reply_one(call.reply)
     elif not options & SET_GET:
@@ -298,6 +312,7 @@ cdef void cmd_getdel(Call* call) noexcept nogil:
         slot = call_find_write(call, 1)
         keyspace_delete(call.keyspace, call.database, slot, call_hash(call, 1), call.keyspace.lazy_user_delete)
         call_changed(call, 1, EVENT_GENERIC, b"del")
+        call_log_key(call, b"UNLINK" if call.keyspace.lazy_user_delete else b"DEL", 1)
 
 
 cdef void cmd_getex(Call* call) noexcept nogil:
@@ -327,14 +342,17 @@ cdef void cmd_getex(Call* call) noexcept nogil:
     if options & SET_PERSIST:
         if expiry_persist(keyspace, call.database, slot):
             call_changed(call, 1, EVENT_GENERIC, b"persist")
+            call_log_key(call, b"PERSIST", 1)
     elif options & (SET_EXAT | SET_PXAT) and expiry_is_past(call, deadline_ms):
         keyspace_delete(keyspace, call.database, slot, call_hash(call, 1), keyspace.lazy_expire)
         call_changed(call, 1, EVENT_GENERIC, b"del")
+        call_log_key(call, b"UNLINK" if keyspace.lazy_expire else b"DEL", 1)
     elif keyspace_set_deadline(keyspace, call.database, slot, deadline_ms) == NULL:
         reply_rewind(call.reply, mark)
         error_memory(call)
     else:
         call_changed(call, 1, EVENT_GENERIC, b"expire")
+        expiry_log(call, deadline_ms)
 
 
 # ---- many keys
@@ -691,6 +709,7 @@ cdef void cmd_incrbyfloat(Call* call) noexcept nogil:
     cdef char[LONG_DOUBLE_TEXT_MAX] digits
     cdef char[INTEGER_TEXT_MAX] scratch
     cdef Entry* entry
+    cdef Journal* journal
     cdef TableSlot slot = call_find_write_type(call, 1, TYPE_STRING, &wrong_type)
     if wrong_type:
         return
@@ -711,4 +730,10 @@ cdef void cmd_incrbyfloat(Call* call) noexcept nogil:
         error_memory(call)
         return
     call_changed(call, 1, EVENT_STRING, b"incrbyfloat")
+    journal = call_log(call, 4)
+    if unlikely(journal != NULL):        # the sum: other machines have other long doubles
+        journal_text(journal, b"SET")
+        journal_word(journal, call.argv[1])
+        journal_word(journal, text.bytes)
+        journal_text(journal, b"KEEPTTL")
     reply_bulk(call.reply, text.bytes)

@@ -8,6 +8,7 @@ from hutch_engine.scripting.script_run cimport script_is_of_this_thread
 from hutch_engine.runtime.engine cimport engine_clear
 from hutch_engine.sessions.session cimport engine_free_deferred, session_free
 from hutch_engine.state.engine cimport Engine, SESSION_BLOCKED, Session, engine_used_memory
+# from hutch_engine.persistence.background cimport background_stop
 from hutch_engine.runtime.housekeeping cimport housekeeping_stop
 from hutch_engine.net.listener cimport Listener, listener_free, listener_new, listener_open, listener_start
 
@@ -114,6 +115,7 @@ cdef bint life_end(Engine* engine) noexcept nogil:
     if listener != NULL:
         listener_free(listener)
     housekeeping_stop(engine)
+    # background_stop(engine)              # what was acknowledged goes to the disk
     lock_acquire(&engine.lock)
     while engine.scripts.busy or engine.amid:
         lock_release(&engine.lock)
@@ -130,6 +132,7 @@ cdef void _dispose(Engine* engine) noexcept nogil:
     engine_free_deferred(engine)
     signal_clear(&engine.housekeeping.signal)
     signal_clear(&engine.pause.over)
+    signal_clear(&engine.journaling.wake)
     lock_clear(&engine.lock)
     free(engine)
 
@@ -142,7 +145,7 @@ cdef void _end_elsewhere(void* context) noexcept nogil:
 
 cdef void life_abandon(Engine* engine) noexcept nogil:
     # Only the engine's own threads may still have its lock.
-    if not engine.closed and (engine.net.listener != NULL or engine.housekeeping.runs
+    if not engine.closed and (engine.net.listener != NULL or engine.housekeeping.runs or engine.journaling.runs
                               or engine_used_memory(engine) > FREED_AT_ONCE_BYTES) \
             and thread_start(_end_elsewhere, engine, b"hutch-end", 0, NULL):
         return

@@ -33,6 +33,7 @@ cdef struct Taken:                   # what one round under the lock brought bac
     Executed outcome                 # of the last command that was tried
     size_t done                      # commands that ran
     bint refused                     # no memory for the reply
+    uint64_t sync_offset             # the disk is to have the log up to here before the reply is told; 0: it need not
     bint ended                       # the session is to be closed: QUIT, CLIENT KILL
     size_t length
     char* data                       # `small`, or big.data
@@ -55,6 +56,7 @@ cdef inline void taken_init(Taken* taken) noexcept nogil:
     taken.data = taken.small
     taken.big.data = NULL
     taken.refused = False
+    taken.sync_offset = 0
     taken.ended = False
     taken.entered = ENTERED
 
@@ -80,6 +82,7 @@ cdef class Session:
     cdef int visit_always(self, SessionAction action, Visit* visit) noexcept
     cdef void run_round(self, const Command* command, Slice* argv, const size_t* counts, size_t total, bint patient,
                         bint at_once, Taken* taken) noexcept nogil
+    cdef int synced(self, Taken* taken) except -1
     cdef int attempt(self, Slice* argv, const size_t* counts, size_t total, bint at_once, Taken* taken) except -1
     cdef int _wait_a_turn(self, uint32_t ticket) except -1
     cdef int _await_reply(self, Taken* taken) except -1

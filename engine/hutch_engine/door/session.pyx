@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 from hutch_engine.base.atomics cimport stack_top
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_shrink
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
-from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.lock cimport (lock_acquire, lock_give_way, lock_is_wanted, lock_release, lock_try, signal_init,
                                      signal_prepare, signal_raise)
 from hutch_engine.base.slice cimport Slice
@@ -26,6 +26,7 @@ from hutch_engine.state.engine cimport (DeferredFree, Engine as EngineStruct, Se
                                          SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT,
                                          SESSION_MONITOR, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING,
                                          engine_is_ours)
+from hutch_engine.persistence.append_log cimport append_log_commit, append_log_is_waited_for
 
 cdef enum:
     # Commands in one call from which on the GIL is given up while they run. Others get it meanwhile and
@@ -39,9 +40,14 @@ cdef enum:
 
 cdef void take_reply(SessionStruct* session, Taken* taken) noexcept nogil:
     cdef Buffer* reply = &session.reply.buffer
+    cdef EngineStruct* engine = session.engine
     if reply.failed:
         taken.refused = True
         reply.failed = False
+    if append_log_is_waited_for(engine) and reply.length:
+        if taken.sync_offset == 0:
+            engine.amid += 1             # until Session.synced
+        taken.sync_offset = engine.journaling.journal.offset
     if taken.length == 0 and taken.big.data == NULL:
         taken.length = reply.length
         if reply.length <= REPLY_SMALL:
@@ -335,9 +341,27 @@ cdef class Session:
             with nogil:
                 lock_acquire(&engine.lock)
                 self.run_round(command, argv, counts, total, True, at_once, taken)
+            self.synced(taken)
             raise_interrupt()
         else:
             self.run_round(command, argv, counts, total, False, at_once, taken)
+            self.synced(taken)
+        return 0
+
+    cdef int synced(self, Taken* taken) except -1:
+        """Wait until the disk has what the reply tells of (appendfsync always); when it cannot have it, that is raised."""
+        cdef EngineStruct* engine = self.engine.core
+        cdef bint done
+        if likely(taken.sync_offset == 0):
+            return 0
+        with nogil:
+            done = append_log_commit(engine, taken.sync_offset)
+            lock_acquire(&engine.lock)
+            engine.amid -= 1
+            engine_leave(engine)
+        taken.sync_offset = 0
+        if not done:
+            raise self.codec.error_factory("MISCONF the append-only file could not be written: what this command did may be lost")
         return 0
 
     cdef int _wait_a_turn(self, uint32_t ticket) except -1:
@@ -351,6 +375,7 @@ cdef class Session:
         visit.taken = taken
         while True:
             self.visit(take_served, &visit)
+            self.synced(taken)
             if visit.flag:
                 signal_raise(&self.deferred_free.served)       # other threads may be waiting for their turn
                 if taken.refused:

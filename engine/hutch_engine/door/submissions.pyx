@@ -192,6 +192,7 @@ cdef class Submission:
         visit.taken = &taken
         try:
             session.visit(take_served, &visit)
+            session.synced(&taken)
         except BaseException:
             self.blocked = 0
             raise

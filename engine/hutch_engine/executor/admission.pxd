@@ -42,6 +42,7 @@ cdef enum Verdict:
     REFUSED_TO_SUBSCRIBER
     REFUSED_IN_SCRIPT
     REFUSED_READ_ONLY                # to a script that may not write
+    REFUSED_DISK                     # what was written could not be kept
 
 cdef enum:
     # What of a session's state admission asks about.
@@ -66,6 +67,8 @@ cdef uint64_t admission_flags(Session* session, const Command* command, Slice* a
 cdef bint admission_finds_memory(Session* session, const Command* command, Slice* argv, size_t argc, Way way) noexcept nogil
 """The part of admission_judge that asks for memory: evicts until maxmemory is kept, and mends the heap's reserve. False: the
 command is to be refused. For compiled methods argv is NULL."""
+cdef const char* admission_disk_text(const Engine* engine) noexcept nogil
+"""The error of REFUSED_DISK. Borrowed."""
 cdef void admission_refuse(Session* session, const Command* command, Slice* argv, size_t argc, Verdict verdict) noexcept nogil
 """Write the error reply of a refused client, and count it. Inside MULTI, the transaction cannot be executed any more. A client
 that speaks HTTP gets no reply and is disconnected."""

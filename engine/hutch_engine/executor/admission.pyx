@@ -18,7 +18,8 @@ from hutch_engine.sessions.transaction cimport session_discard
 from hutch_engine.state.config cimport ENABLE_LOCAL, ENABLE_YES, Config
 from hutch_engine.state.engine cimport (
     BUSY_EVAL, BUSY_NOT, PAUSE_ALL, PAUSE_NONE, SESSION_CLOSE_NOW, SESSION_DIRTY_EXEC, SESSION_EMBEDDED, SESSION_MONITOR,
-    SESSION_MULTI, SESSION_REPLICA, SESSION_SUBSCRIBED, SESSION_UNIX_SOCKET, Engine, Session, engine_end_pause,
+    GATE_DISK_LOG, GATE_DISK_SNAPSHOT, SESSION_MULTI, SESSION_REPLICA, SESSION_SUBSCRIBED, SESSION_UNIX_SOCKET, Engine, Session,
+    engine_end_pause,
     session_is_authenticated)
 
 cdef enum:
@@ -134,6 +135,9 @@ cdef Verdict admission_judge(Session* session, const Command* command, Slice* ar
     if unlikely(engine.config.maxmemory != 0 or heap_is_short(&engine.heap)) and (engine.scripts.busy == BUSY_NOT or way != WAY_CLIENT) \
             and not admission_finds_memory(session, command, argv, argc, way):
         return REFUSED_MEMORY
+    if unlikely(engine.execution.gate & (GATE_DISK_LOG | GATE_DISK_SNAPSHOT)) and way != WAY_QUEUE \
+            and _flags(session, command, argv, argc, way) & CMD_WRITE:
+        return REFUSED_DISK
     if way == WAY_CLIENT and unlikely(session.flags & (SESSION_SUBSCRIBED | SESSION_MONITOR)):
         verdict = _judge_place(session, command)
         if verdict != ADMITTED:
@@ -228,6 +232,15 @@ cdef void _write_named(const Command* command, const char* before, const char* a
     buffer_append_text(text, after)
 
 
+cdef const char* admission_disk_text(const Engine* engine) noexcept nogil:
+    if engine.execution.gate & GATE_DISK_SNAPSHOT:
+        return (b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands "
+                b"that may modify the data set are disabled, because this instance is configured to report errors during "
+                b"writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for "
+                b"details about the RDB error.")
+    return engine.journaling.log_error
+
+
 cdef const char* _text_of(const Engine* engine, Verdict verdict) noexcept nogil:
     if verdict == REFUSED_PASSWORD:
         return b"NOAUTH Authentication required."
@@ -239,6 +252,8 @@ cdef const char* _text_of(const Engine* engine, Verdict verdict) noexcept nogil:
         return b"BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
     if verdict == REFUSED_TO_MONITOR:
         return b"ERR Replica can't interact with the keyspace"
+    if verdict == REFUSED_DISK:
+        return admission_disk_text(engine)
     return b"OOM command not allowed when used memory > 'maxmemory'."
 
 

@@ -5,16 +5,33 @@ from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_append
 from hutch_engine.base.compiler cimport ticks, unlikely
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport Call, CommandHandler
-from hutch_engine.commands.command cimport ACL_SCRIPTING, CMD_READONLY, CMD_SKIP_MONITOR, Command
+from hutch_engine.commands.command cimport (
+    ACL_SCRIPTING, CMD_MAY_REPLICATE, CMD_READONLY, CMD_RUNS_QUEUE, CMD_SKIP_MONITOR, CMD_WRITE, Command)
 from hutch_engine.commands.reply cimport Reply, reply_rewind
 from hutch_engine.executor.effects cimport effects_announce_new
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.latency cimport latency_note
+from hutch_engine.keyspace.journal cimport Journal, journal_command, journal_end_unit
 from hutch_engine.sessions.monitor cimport monitor_feed
 from hutch_engine.sessions.tracking cimport tracking_remember
 from hutch_engine.state.engine cimport (
-    OBSERVED_BY_MONITORS, OBSERVED_BY_TRACKING, SESSION_AT_ONCE, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_OF_SCRIPTS, SESSION_REPLY_OFF,
+    OBSERVED_BY_JOURNAL, OBSERVED_BY_MONITORS, OBSERVED_BY_TRACKING, SESSION_AT_ONCE, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_IN_EXEC, SESSION_OF_SCRIPTS, SESSION_REPLY_OFF,
     SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT, SESSION_TRACKING, CommandStats, Engine, Session, engine_guarded)
+
+cdef void _log(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:
+    """What changed something stands in the journal, as it came or as the command has said itself (call_log). EXEC and scripts
+    are what their commands did."""
+    cdef Engine* engine = session.engine
+    cdef Journal* journal = engine.keyspace.journal
+    if unlikely(journal.replaced):
+        journal.replaced = False
+    elif engine.keyspace.dirty != journal.dirty_seen and command.flags & (CMD_WRITE | CMD_MAY_REPLICATE) \
+            and not command.flags & CMD_RUNS_QUEUE:
+        journal_command(journal, session.database_index, argv, argc)
+    journal.dirty_seen = engine.keyspace.dirty
+    if not session.flags & (SESSION_IN_EXEC | SESSION_OF_SCRIPTS) and journal.bytes.length != journal.unit_start:
+        journal_end_unit(journal, True)
+
 
 cdef void run_observed(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
     cdef Engine* engine = session.engine
@@ -22,6 +39,8 @@ cdef void run_observed(Session* session, const Command* command, Slice* argv, si
     cdef bint first_time = not engine.execution.serving or session.flags & SESSION_OF_SCRIPTS != 0
     if engine.execution.trial != NULL and first_time:
         engine.execution.trial.observed += 1
+    if engine.execution.observers & OBSERVED_BY_JOURNAL:
+        _log(session, command, argv, argc)
     if engine.execution.observers & OBSERVED_BY_MONITORS and first_time and not command.flags & CMD_SKIP_MONITOR:
         monitor_feed(session, command, argv, argc)
     # Of a script it is the commands that read, not the script; and what a script reads, its caller has read.

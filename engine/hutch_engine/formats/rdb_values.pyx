@@ -16,7 +16,7 @@ from hutch_engine.keyspace.entry cimport (
     TYPE_HASH, TYPE_LIST, TYPE_NONE, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET, Entry, Value, entry_type)
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_maker
 from hutch_engine.keyspace.value_type cimport NO_MODULE, RdbReader, ValueMaker, ValueType
-from hutch_engine.keyspace.value_types cimport value_free, value_type_format, value_types
+from hutch_engine.keyspace.value_types cimport entry_saver, value_free, value_type_format, value_types
 
 cdef enum:
     FORMS_MAX = 64               # ValueType.rdb_forms has so many bits
@@ -45,6 +45,7 @@ cdef void _find_forms() noexcept nogil:
 
 
 _find_forms()
+entry_saver[0] = rdb_write_value
 
 
 cdef const ValueType* _row_of_module(uint64_t number) noexcept nogil:

@@ -15,6 +15,8 @@ from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.random cimport Random
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.keyspace.entry cimport Entry, Value, entry_type
+from hutch_engine.keyspace.journal cimport Journal
+from hutch_engine.keyspace.snapshot cimport Snapshot
 from hutch_engine.keyspace.value_type cimport EncodingLimits, ValueMaker
 from hutch_engine.keyspace.value_types cimport entry_size
 from hutch_engine.structures.hash cimport Hash
@@ -84,12 +86,14 @@ cdef struct Database:
     double deadline_sum_ms       # of all deadlines, for avg_ttl
     uint64_t* sizes              # owned: how many keys of each size class; NULL until the first key
     int32_t index
+    int32_t snapshot_index       # what it was when the present snapshot began (SWAPDB)
 
 cdef struct LazyTable:           # a table on its way out, freed in slices by housekeeping
     LazyTable* next
     Table table
     Wheel* deadlines             # owned; nobody waits on it any more
     uint64_t position
+    int32_t snapshot_index       # as its database's
 
 cdef struct LazyValue:
     LazyValue* next
@@ -120,7 +124,13 @@ cdef struct Keyspace:
     bint lazy_server_delete
     bint lazy_user_flush
     bint keep_expired            # CLIENT PAUSE, replicas: who reads finds no due key, but only who writes removes it
-    uint8_t snapshot
+    bint loading                 # a log is read: nothing expires but by its commands
+    uint8_t snapshot             # the number of the last snapshot
+    uint32_t swaps               # SWAPDBs: who walks the databases begins again
+    Snapshot* taken              # borrowed: the one that is being taken, or NULL
+    uint8_t snapshots_given_up   # since all entries last had the same number
+    int32_t drained              # the snapshot_index of the table that is being freed
+    Journal* journal             # borrowed: told of what happens; NULL: nobody wants to know
     uint64_t max_string_bytes    # proto-max-bulk-len: how long APPEND and SETRANGE make a string; 0 = 512 MiB
     uint64_t dirty               # changes since the last save
     uint64_t hits
@@ -169,6 +179,21 @@ cdef inline int64_t keyspace_now_us(Keyspace* keyspace) noexcept nogil:
     return keyspace.now_us
 cdef void _keyspace_read_clock(Keyspace* keyspace) noexcept nogil
 """The slow half of keyspace_now and keyspace_now_us: sets now_us and now_ms from the clock."""
+
+# ---- snapshots
+cdef void keyspace_keep_old(Keyspace* keyspace, int32_t database, Entry* entry) noexcept nogil
+"""The rare half of keyspace_keep: save the entry, if a snapshot is being taken, and note that it is saved. O(its bytes)."""
+cdef inline void keyspace_keep(Keyspace* keyspace, const Database* database, Entry* entry) noexcept nogil:
+    """Before the entry's value or deadline changes, or it goes: the snapshot that is being taken has it. Everything here does so
+    that finds (with FIND_WRITE), changes or removes an entry."""
+    if unlikely(entry.snapshot != keyspace.snapshot):
+        keyspace_keep_old(keyspace, database.snapshot_index, entry)
+cdef void keyspace_snapshot_begin(Keyspace* keyspace, Snapshot* snapshot) noexcept nogil
+"""From now on, the entries that are there belong to this snapshot, until keyspace_snapshot_end. It is borrowed. O(databases)."""
+cdef bint keyspace_snapshot_waits(const Keyspace* keyspace) noexcept nogil
+"""Has a database been emptied since it began whose entries are not all saved yet? They are, as they are freed."""
+cdef void keyspace_snapshot_end(Keyspace* keyspace, bint whole) noexcept nogil
+"""All entries have been saved, or it is given up. O(1), but for one in some hundred that are given up: O(keys)."""
 
 # ---- finding
 cdef Entry* keyspace_find(Keyspace* keyspace, Database* database, Slice key, uint64_t hash, uint32_t flags) noexcept nogil

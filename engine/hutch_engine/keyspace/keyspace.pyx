@@ -12,6 +12,8 @@ from hutch_engine.keyspace.entry cimport (
     TYPE_STRING, Entry, Value, entry_deadline_ms, entry_encoding, entry_free_shell, entry_choose_text_encoding,
     entry_has_deadline, entry_key, entry_new, entry_node, entry_of_node, entry_pointer, entry_set_form, entry_type,
     entry_with_deadline, entry_with_value)
+from hutch_engine.keyspace.journal cimport Journal, journal_command, journal_deletion
+from hutch_engine.keyspace.snapshot cimport Snapshot, snapshot_save
 from hutch_engine.keyspace.zset_type cimport ZSET_LISTPACK
 from hutch_engine.keyspace.value_types cimport entry_size, value_effort, value_free, value_free_some, value_types
 from hutch_engine.structures.hash cimport (
@@ -26,6 +28,7 @@ from hutch_engine.structures.wheel cimport (
 cdef enum:
     LAZY_EFFORT = 64             # Redis's LAZYFREE_THRESHOLD: below, handing over costs more than freeing
     LFU_FIRST = 5                # a new key's LFU counter
+    GIVEN_UP_MAX = 200           # snapshots
     FIELDS_AT_ONCE = 256         # due fields that whoever looks at a hash removes; the wheel gets the others
 
 
@@ -38,6 +41,7 @@ cdef void _database_init(Keyspace* keyspace, Database* database, int32_t index) 
     database.deadline_sum_ms = 0
     database.sizes = NULL
     database.index = index
+    database.snapshot_index = index
 
 
 cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* random, int32_t database_count) noexcept nogil:
@@ -78,9 +82,13 @@ cdef void _dispose_entry(Keyspace* keyspace, Entry* entry, bint lazy) noexcept n
     entry_free_shell(keyspace.heap, entry)
 
 
-cdef bint _free_visited(void* context, void* entry) noexcept nogil:
+cdef bint _free_visited(void* context, void* visited) noexcept nogil:
     """A value that is large itself only joins those that wait."""
-    _dispose_entry(<Keyspace*>context, <Entry*>entry, True)
+    cdef Keyspace* keyspace = <Keyspace*>context
+    cdef Entry* entry = <Entry*>visited
+    if unlikely(entry.snapshot != keyspace.snapshot):
+        keyspace_keep_old(keyspace, keyspace.drained, entry)
+    _dispose_entry(keyspace, entry, True)
     return True
 
 
@@ -102,6 +110,61 @@ cdef void keyspace_clear(Keyspace* keyspace) noexcept nogil:
     keyspace.databases = NULL
     keyspace.database_count = 0
     keyspace.effects = NULL
+
+
+# ---- snapshots
+
+cdef void keyspace_keep_old(Keyspace* keyspace, int32_t database, Entry* entry) noexcept nogil:
+    cdef Snapshot* taken = keyspace.taken
+    cdef size_t before
+    entry.snapshot = keyspace.snapshot
+    if taken == NULL or database < 0:
+        return
+    before = taken.records.length
+    snapshot_save(taken, database, entry, entry_idle_seconds(keyspace, entry) if taken.idle else 0,
+                  entry_frequency(keyspace, entry) if taken.frequency else 0)
+    taken.early += 1
+    taken.early_bytes += taken.records.length - before
+
+
+cdef void keyspace_snapshot_begin(Keyspace* keyspace, Snapshot* snapshot) noexcept nogil:
+    cdef int32_t i
+    cdef LazyTable* table = keyspace.lazy_tables
+    keyspace_guarded(keyspace)
+    # What waits to be freed is no part of it.
+    while table != NULL:
+        table.snapshot_index = -1
+        table = table.next
+    for i in range(keyspace.database_count):
+        keyspace.databases[i].snapshot_index = i
+    keyspace.snapshot += 1
+    keyspace.taken = snapshot
+
+
+cdef bint keyspace_snapshot_waits(const Keyspace* keyspace) noexcept nogil:
+    cdef const LazyTable* table = keyspace.lazy_tables
+    while table != NULL:
+        if table.snapshot_index >= 0:
+            return True
+        table = table.next
+    return False
+
+
+cdef bint _renumber(void* context, void* entry) noexcept nogil:
+    (<Entry*>entry).snapshot = (<Keyspace*>context).snapshot
+    return True
+
+
+cdef void keyspace_snapshot_end(Keyspace* keyspace, bint whole) noexcept nogil:
+    cdef int32_t i
+    keyspace_guarded(keyspace)
+    keyspace.taken = NULL
+    keyspace.snapshots_given_up = 0 if whole else keyspace.snapshots_given_up + 1
+    # The number has eight bits. A whole snapshot leaves it in all entries; one that is given up leaves older ones behind.
+    if keyspace.snapshots_given_up == GIVEN_UP_MAX:
+        keyspace.snapshots_given_up = 0
+        for i in range(keyspace.database_count):
+            table_each(&keyspace.databases[i].keys, _renumber, keyspace)
 
 
 cdef void _keyspace_read_clock(Keyspace* keyspace) noexcept nogil:
@@ -155,7 +218,7 @@ cdef bint _fields_emptied(Keyspace* keyspace, Database* database, TableSlot slot
     functions of the hash pass over them.)"""
     cdef Entry* entry = <Entry*>slot[0]
     cdef int64_t budget = FIELDS_AT_ONCE
-    if (keep or hash_earliest_ms(entry_encoding(entry), entry_pointer(entry))
+    if (keep or keyspace.loading or hash_earliest_ms(entry_encoding(entry), entry_pointer(entry))
             >= keyspace_now(keyspace)):
         return False
     return keyspace_expire_fields(keyspace, database, slot, hash, &budget)
@@ -168,7 +231,8 @@ cdef TableSlot keyspace_find_slot(Keyspace* keyspace, Database* database, Slice 
     if slot != NULL:
         entry = <Entry*>slot[0]
         # Redis keeps a key through the millisecond of its deadline.
-        if unlikely(entry_has_deadline(entry)) and unlikely(entry_deadline_ms(entry) < keyspace_now(keyspace)):
+        if (unlikely(entry_has_deadline(entry)) and unlikely(entry_deadline_ms(entry) < keyspace_now(keyspace))
+                and not keyspace.loading):
             # Who writes needs the place, whatever is to be kept.
             if not keyspace.keep_expired or flags & FIND_WRITE:
                 keyspace_expire_entry(keyspace, database, slot, hash)
@@ -177,6 +241,8 @@ cdef TableSlot keyspace_find_slot(Keyspace* keyspace, Database* database, Slice 
                 keyspace, database, slot, hash, keyspace.keep_expired and not flags & FIND_WRITE):
             slot = NULL
         else:
+            if flags & FIND_WRITE:
+                keyspace_keep(keyspace, database, entry)
             if not flags & FIND_NO_TOUCH:
                 keyspace_touch_access(keyspace, entry)
             if not flags & (FIND_NO_STATS | FIND_WRITE):
@@ -213,6 +279,7 @@ cdef Entry* keyspace_set_deadline(Keyspace* keyspace, Database* database, TableS
     cdef Entry* entry = <Entry*>slot[0]
     cdef Entry* moved
     keyspace_guarded(keyspace)
+    keyspace_keep(keyspace, database, entry)
     if database.deadlines == NULL:
         database.deadlines = <Wheel*>heap_try_alloc(keyspace.heap, sizeof(Wheel))
         if database.deadlines == NULL:
@@ -240,6 +307,7 @@ cdef Entry* keyspace_clear_deadline(Keyspace* keyspace, Database* database, Tabl
     keyspace_guarded(keyspace)
     if not entry_has_deadline(entry):
         return entry
+    keyspace_keep(keyspace, database, entry)
     _forget_deadline(database, entry)
     moved = entry_with_deadline(keyspace.heap, entry, False)
     if moved == NULL:
@@ -296,7 +364,7 @@ cdef void keyspace_open_hash(Keyspace* keyspace, const Entry* entry, Hash* hash_
     hash_out.pointer = entry_pointer(entry)
     hash_out.heap = keyspace.heap
     hash_out.hash_key = &keyspace.hash_key
-    hash_out.now_ms = keyspace_now(keyspace) if entry.flags & ENTRY_HAS_FIELD_DEADLINES else INT64_MIN
+    hash_out.now_ms = keyspace_now(keyspace) if entry.flags & ENTRY_HAS_FIELD_DEADLINES and not keyspace.loading else INT64_MIN
     hash_out.max_packed_entries = keyspace.limits.hash_entries
     hash_out.max_packed_bytes = keyspace.limits.hash_value_bytes
 
@@ -365,6 +433,7 @@ cdef Entry* keyspace_add(Keyspace* keyspace, Database* database, Slice key, uint
 cdef Entry* keyspace_change_value(Keyspace* keyspace, Database* database, TableSlot slot, Value value) noexcept nogil:
     cdef Entry* entry = <Entry*>slot[0]
     keyspace_guarded(keyspace)
+    keyspace_keep(keyspace, database, entry)
     cdef Entry* moved = entry_with_value(keyspace.heap, entry, value)
     if unlikely(moved == NULL):
         return NULL
@@ -387,6 +456,7 @@ cdef Entry* _overwrite_collection(Keyspace* keyspace, Database* database, TableS
     cdef uint8_t old_flags = entry.flags
     cdef void* old_pointer = entry_pointer(entry)
     cdef Entry* moved
+    keyspace_keep(keyspace, database, entry)
     keyspace_fields_detach(database, entry)
     _note_value_gone(keyspace, database, entry)
     entry.flags |= ENTRY_INTEGER          # the same size inside the block, and nothing to free
@@ -456,6 +526,7 @@ cdef void keyspace_delete(Keyspace* keyspace, Database* database, TableSlot slot
     cdef Entry* entry = <Entry*>slot[0]
     keyspace_guarded(keyspace)
     cdef bint resizing = table_is_resizing(&database.keys)
+    keyspace_keep(keyspace, database, entry)
     if entry_has_deadline(entry):
         _forget_deadline(database, entry)
     keyspace_fields_detach(database, entry)
@@ -491,11 +562,13 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
         waiting.table = database.keys
         waiting.deadlines = database.deadlines
         waiting.position = 0
+        waiting.snapshot_index = database.snapshot_index
         waiting.next = keyspace.lazy_tables
         keyspace.lazy_tables = waiting
         keyspace.lazy_pending += count
         keyspace.chores |= CHORE_LAZY_FREE
     else:
+        keyspace.drained = database.snapshot_index
         table_each(&database.keys, _free_visited, keyspace)
         table_clear(&database.keys)
         heap_free(keyspace.heap, database.deadlines, sizeof(Wheel))
@@ -506,6 +579,7 @@ cdef uint64_t keyspace_flush(Keyspace* keyspace, Database* database, bint lazy) 
 
 cdef void keyspace_swap(Keyspace* keyspace, int32_t first, int32_t second) noexcept nogil:
     cdef Database held = keyspace.databases[first]
+    keyspace.swaps += 1
     keyspace_guarded(keyspace)
     keyspace.databases[first] = keyspace.databases[second]
     keyspace.databases[second] = held
@@ -519,10 +593,28 @@ cdef void keyspace_expire_entry(Keyspace* keyspace, Database* database, TableSlo
     cdef Entry* entry = <Entry*>slot[0]
     cdef Slice key = entry_key(entry)
     keyspace.expired += 1
+    if unlikely(keyspace.journal != NULL):
+        journal_deletion(keyspace.journal, database.index, key, keyspace.lazy_expire)
     if keyspace.wanted:
         keyspace_event(keyspace, database, EVENT_EXPIRED, b"expired", key)
         keyspace_touched(keyspace, database, key)
     keyspace_delete(keyspace, database, slot, hash, keyspace.lazy_expire)
+
+
+cdef struct FieldsGoing:
+    Journal* journal
+    int32_t database
+    Slice key
+
+
+cdef bint _log_field(void* context, Slice field, Slice value) noexcept nogil:
+    cdef FieldsGoing* going = <FieldsGoing*>context
+    cdef Slice[3] words
+    words[0] = slice_of(b"HDEL", 4)
+    words[1] = going.key
+    words[2] = field
+    journal_command(going.journal, going.database, words, 3)
+    return True
 
 
 cdef bint keyspace_expire_fields(Keyspace* keyspace, Database* database, TableSlot slot, uint64_t hash,
@@ -530,10 +622,18 @@ cdef bint keyspace_expire_fields(Keyspace* keyspace, Database* database, TableSl
     cdef Entry* entry = <Entry*>slot[0]
     cdef Slice key = entry_key(entry)
     cdef Hash fields
+    cdef FieldsGoing going
     cdef uint64_t taken
     cdef bint empty
+    keyspace_keep(keyspace, database, entry)
     keyspace_open_hash(keyspace, entry, &fields)
-    taken = hash_take_due(&fields, <uint64_t>budget[0])
+    going.journal = keyspace.journal
+    going.database = database.index
+    going.key = key
+    if likely(going.journal == NULL):
+        taken = hash_take_due(&fields, <uint64_t>budget[0], NULL, NULL)
+    else:
+        taken = hash_take_due(&fields, <uint64_t>budget[0], _log_field, &going)
     empty = hash_stored(&fields) == 0
     keyspace_close_hash(keyspace, database, entry, &fields)
     budget[0] -= <int64_t>taken
@@ -541,6 +641,8 @@ cdef bint keyspace_expire_fields(Keyspace* keyspace, Database* database, TableSl
         return False
     keyspace.expired_fields += taken
     keyspace.dirty += taken
+    if unlikely(keyspace.journal != NULL):
+        keyspace.journal.dirty_seen += taken
     if keyspace.wanted:
         keyspace_touched(keyspace, database, key)
         keyspace_event(keyspace, database, EVENT_HASH, b"hexpired", key)
@@ -575,7 +677,7 @@ cdef bint keyspace_expire_due(Keyspace* keyspace, int64_t budget) noexcept nogil
     cdef uint64_t hash
     cdef TableSlot slot
     keyspace_guarded(keyspace)
-    if not keyspace.active_expire or keyspace.keep_expired:
+    if not keyspace.active_expire or keyspace.keep_expired or keyspace.loading:
         return False
     for i in range(keyspace.database_count):
         database = &keyspace.databases[i]
@@ -605,7 +707,7 @@ cdef int64_t keyspace_next_deadline_ms(Keyspace* keyspace) noexcept nogil:
     cdef int64_t earliest = INT64_MAX
     cdef int64_t here
     cdef int32_t i
-    if not keyspace.active_expire or keyspace.keep_expired:
+    if not keyspace.active_expire or keyspace.keep_expired or keyspace.loading:
         return INT64_MAX
     for i in range(keyspace.database_count):
         if keyspace.databases[i].deadlines != NULL:
@@ -627,6 +729,7 @@ cdef bint keyspace_free_some(Keyspace* keyspace, uint64_t steps) noexcept nogil:
     if keyspace.lazy_tables != NULL:
         table = keyspace.lazy_tables
         before = table_count(&table.table)
+        keyspace.drained = table.snapshot_index
         left = table_drain(&table.table, &table.position, _free_visited, keyspace, steps // 4 + 1)
         keyspace.lazy_pending -= before - left
         keyspace.lazy_freed += before - left

@@ -41,6 +41,7 @@ from hutch_engine.state.engine cimport (
     Session, engine_guarded, engine_sample, session_is_authenticated)
 from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.executor.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, Executed, execute_known
+from hutch_engine.persistence.append_log cimport append_log_commit, append_log_is_waited_for
 from hutch_engine.net.poller cimport (
     POLL_READ, POLL_WRITE, POLLER_EVENTS_MAX, PollerEvent, poller_clear, poller_init, poller_wait, poller_wake)
 from hutch_engine.net.resp_parser cimport (
@@ -457,6 +458,7 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
     """Run the batch. `current`: a connection in the middle of its turn, whose window must stay; or NULL."""
     cdef Engine* engine = listener.engine
     cdef Connection* connection
+    cdef uint64_t offset = 0
     cdef uint32_t i
     if listener.round_count == 0:
         if current == NULL:
@@ -484,7 +486,14 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
             _after(listener, connection, connection != current)
     if unlikely(engine.net.chores != 0):
         connections_do_chores(listener)
+    if append_log_is_waited_for(engine):
+        offset = engine.journaling.journal.offset
     engine_leave(engine)
+    # No reply leaves before the disk has what it tells of. If it cannot have it, nobody is told that it has.
+    if unlikely(offset != 0) and not append_log_commit(engine, offset):
+        for i in range(listener.round_count):
+            if listener.round[i].ending != ENDING_CLOSED:
+                listener.round[i].ending = ENDING_NOW
     listener.request_count = 0
     words_reset(&listener.words)
     for i in range(listener.round_count):

@@ -7,7 +7,9 @@ from hutch_engine.base.clock cimport clock_coarse_ms, clock_init, monotonic_us
 from hutch_engine.base.lock cimport lock_init, signal_init
 from hutch_engine.base.memory cimport heap_clear, heap_free, heap_init, heap_try_zeroed
 from hutch_engine.base.random cimport random_hex, random_init
+from hutch_engine.keyspace.journal cimport journal_clear, journal_init
 from hutch_engine.keyspace.keyspace cimport keyspace_clear, keyspace_init
+from hutch_engine.persistence.append_log cimport append_log_free
 from hutch_engine.commands.command_table cimport command_table_ids
 from hutch_engine.runtime.housekeeping cimport housekeeping_start
 from hutch_engine.scripting.function_commands cimport flags_of_script
@@ -44,6 +46,9 @@ cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept
     lock_init(&engine.lock)
     signal_init(&engine.housekeeping.signal)
     signal_init(&engine.pause.over)
+    signal_init(&engine.journaling.wake)
+    journal_init(&engine.journaling.journal)
+    engine.journaling.rewrite_took_s = -1
     heap_init(&engine.heap)
     clock_init(&engine.clock)
     random_init(&engine.random, seed)
@@ -99,6 +104,9 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     buffer_clear(&engine.tracking.changed)
     heap_free(&engine.heap, engine.waiting.time_outs, sizeof(Wheel))
     engine.waiting.time_outs = NULL
+    engine.keyspace.journal = NULL
+    append_log_free(engine)
+    journal_clear(&engine.journaling.journal)
     keyspace_clear(&engine.keyspace)
     config_clear(&engine.config)
     for i in range(command_table_ids() if engine.statistics.commands != NULL else 0):

@@ -36,8 +36,8 @@ from hutch_engine.sessions.transaction cimport session_discard
 from hutch_engine.executor.eviction cimport evict_until_it_fits
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.admission cimport (
-    ADMITTED, LIMIT_LIFTED, LIMIT_NO_MEMORY, LIMIT_READ_ONLY, REFUSED_ARITY, REFUSED_IN_SCRIPT, REFUSED_READ_ONLY,
-    REFUSED_UNKNOWN, WAY_SCRIPT, Verdict, admission_judge)
+    ADMITTED, LIMIT_LIFTED, LIMIT_NO_MEMORY, LIMIT_READ_ONLY, REFUSED_ARITY, REFUSED_DISK, REFUSED_IN_SCRIPT, REFUSED_READ_ONLY,
+    REFUSED_UNKNOWN, WAY_SCRIPT, Verdict, admission_disk_text, admission_judge)
 from hutch_engine.executor.aftermath cimport aftermath
 from hutch_engine.executor.effects cimport effects_announce_new
 from hutch_engine.executor.run cimport run_command
@@ -330,7 +330,7 @@ cdef bint _words(lua_State* L, int count, Slice* argv, char* digits, size_t* dig
 cdef int _refuse(lua_State* L, Engine* engine, const Command* command, Verdict verdict, bint raises) noexcept nogil:
     """It did not come to run: counted as Redis counts it, an error that the caller of the script need not be told of
     a second time."""
-    cdef const char* error = _refusal(verdict)
+    cdef const char* error = admission_disk_text(engine) if verdict == REFUSED_DISK else _refusal(verdict)
     cdef Slice text = slice_of_text(error)
     if command != NULL:
         engine.statistics.commands[command.id].rejected += 1

@@ -45,6 +45,8 @@ cdef enum:                       # what a change touches
     CHANGED_CRON = 1 << 7        # hz and whatever housekeeping goes by
     CHANGED_OTHER = 1 << 8
     CHANGED_CLIENT_MEMORY = 1 << 9   # maxmemory-clients
+    CHANGED_LOG = 1 << 10        # appendonly
+    CHANGED_SYNC = 1 << 11       # appendfsync
 
 cdef enum:                       # Parameter.flags
     PARAMETER_IMMUTABLE = 1      # only before the start
@@ -120,6 +122,19 @@ cdef struct Config:
     int64_t lazyfree_lazy_user_del
     int64_t lazyfree_lazy_user_flush
     int64_t rdbcompression
+    # the append-only file
+    int64_t appendonly
+    Buffer appendfilename
+    Buffer appenddirname
+    int64_t appendfsync          # SYNC_ of persistence/append_log
+    int64_t no_appendfsync_on_rewrite
+    int64_t auto_aof_rewrite_percentage
+    int64_t auto_aof_rewrite_min_size
+    int64_t aof_load_truncated
+    int64_t aof_load_corrupt_tail_max_size
+    int64_t aof_use_rdb_preamble
+    int64_t aof_timestamp_enabled
+    int64_t aof_rewrite_incremental_fsync
     int64_t activerehashing
     int64_t active_expire_effort
     # thresholds of encodings

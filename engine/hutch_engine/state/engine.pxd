@@ -16,6 +16,7 @@ from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport Call
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.reply cimport Reply
+from hutch_engine.keyspace.journal cimport Journal
 from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.base.bell cimport Bell
 from hutch_engine.state.config cimport Config
@@ -87,11 +88,15 @@ cdef enum:                              # Engine.execution.gate: states of the s
     GATE_PAUSE = 1 << 0                 # CLIENT PAUSE
     GATE_BUSY = 1 << 1                  # Engine.scripts.busy
     GATE_TRIAL = 1 << 2                 # tests
+    GATE_DISK_LOG = 1 << 4              # the append-only file cannot be written: nor may clients write
+    GATE_DISK_SNAPSHOT = 1 << 5         # the last save failed, with stop-writes-on-bgsave-error
+    GATE_SYNC = 1 << 6                  # who wrote hears of it only when the disk has it (appendfsync always, or a disk that lags)
 
 cdef enum:                              # Engine.execution.observers: who is shown the commands that have run
     OBSERVED_BY_MONITORS = 1 << 0
     OBSERVED_BY_TRACKING = 1 << 1
     OBSERVED_BY_TRIAL = 1 << 2          # tests
+    OBSERVED_BY_JOURNAL = 1 << 3        # Engine.journaling.journal
 
 cdef enum:                              # Engine.pause.kind
     PAUSE_NONE = 0
@@ -321,6 +326,24 @@ cdef struct Net:                        # net/: the listener
     uint32_t chores                     # LISTENER_ bits: looked at once a batch
     uint64_t socket_bytes               # with maxmemory-clients: memory of all sockets' sessions as last weighed
 
+cdef struct Journaling:                 # persistence/: the append-only file, and what is written in the background
+    Journal journal                     # on its way to the append-only file
+    void* log                           # persistence/append_log's AppendLog, once there was one; else NULL
+    void* snapshot_job                  # the SnapshotJob that runs, or NULL
+    bint log_failed                     # the last write or sync of the log failed
+    char[160] log_error                 # ... and what clients that write are told then
+    bint rewrite_failed                 # the last rewrite of the log
+    bint snapshot_scheduled             # BGSAVE SCHEDULE: once the rewrite is over
+    bint rewrite_scheduled              # once the present snapshot is over
+    uint64_t rewrites
+    uint64_t rewrites_failed            # one after another
+    int64_t rewrite_took_s              # the last one; -1: there was none
+    uint64_t early_bytes                # of keys that changed while the last snapshot was taken
+    uint64_t thread                     # persistence/background's
+    bint runs                           # it exists
+    bint stopping
+    Signal wake                         # it sleeps on
+
 cdef struct Replication:                # what INFO and ROLE say
     char[41] run_id
     char[41] id
@@ -353,6 +376,7 @@ cdef struct Engine:
     Housekeeping housekeeping
     Net net
     Replication replication
+    Journaling journaling
 
 cdef inline Session* session_of(Call* call) noexcept nogil:
     """The session whose call this is; borrowed."""
@@ -373,6 +397,7 @@ cdef inline void engine_observe(Engine* engine) noexcept nogil:
     """Set Engine.execution.observers anew, after somebody began or ceased to observe commands."""
     engine.execution.observers = ((OBSERVED_BY_MONITORS if engine.sessions.monitors else 0)
                         | (OBSERVED_BY_TRACKING if engine.tracking.sessions else 0)
+                        | (OBSERVED_BY_JOURNAL if engine.keyspace.journal != NULL else 0)
                         | (OBSERVED_BY_TRIAL if engine.execution.trial != NULL else 0))
 cdef inline void engine_set_busy(Engine* engine, uint8_t busy) noexcept nogil:
     """Note that a script overruns its time (a BUSY_ value), or does so no more (BUSY_NOT)."""

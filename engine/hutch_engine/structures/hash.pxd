@@ -104,8 +104,9 @@ cdef bint hash_clear_deadline(Hash* hash, Slice field) noexcept nogil
 """Take a field's deadline away; did it have one? Refused memory leaves it and answers False."""
 cdef int64_t hash_earliest_ms(int form, const void* pointer) noexcept nogil
 """The first deadline, INT64_MAX if there is none. O(1)."""
-cdef uint64_t hash_take_due(Hash* hash, uint64_t budget) noexcept nogil
-"""Remove up to so many due fields; returns how many. The hash may be empty afterwards."""
+cdef uint64_t hash_take_due(Hash* hash, uint64_t budget, HashVisitor gone, void* context) noexcept nogil
+"""Remove up to so many due fields; returns how many. The hash may be empty afterwards. `gone` sees each before it goes (what it
+returns does not matter); NULL: nobody does."""
 
 cdef bint hash_each(const Hash* hash, HashVisitor visit, void* context) noexcept nogil
 """Visit every field once; False if the visitor stopped it. O(n)."""

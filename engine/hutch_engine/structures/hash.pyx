@@ -724,7 +724,20 @@ cdef int64_t hash_earliest_ms(int form, const void* pointer) noexcept nogil:
     return deadline_ms if deadline_ms else INT64_MAX
 
 
-cdef uint64_t hash_take_due(Hash* hash, uint64_t budget) noexcept nogil:
+cdef void _visit_due_packed(const Hash* hash, uint64_t due, HashVisitor gone, void* context) noexcept nogil:
+    cdef Listpack* pack = _pack(hash)
+    cdef uint8_t* at = listpack_first(pack)
+    cdef uint8_t* value_at
+    cdef char[INTEGER_TEXT_MAX] name_digits
+    cdef char[INTEGER_TEXT_MAX] value_digits
+    while due:
+        value_at = listpack_next(pack, at)
+        gone(context, listpack_text(at, name_digits), listpack_text(value_at, value_digits))
+        at = listpack_next(pack, listpack_next(pack, value_at))
+        due -= 1
+
+
+cdef uint64_t hash_take_due(Hash* hash, uint64_t budget, HashVisitor gone, void* context) noexcept nogil:
     cdef HashTable* table
     cdef uint64_t taken = 0
     cdef uint64_t field_hash
@@ -734,11 +747,15 @@ cdef uint64_t hash_take_due(Hash* hash, uint64_t budget) noexcept nogil:
         if taken > budget:
             taken = budget
         if taken:
+            if gone != NULL:
+                _visit_due_packed(hash, taken, gone, context)
             _set_pack(hash, listpack_delete_range(hash.heap, _pack(hash), 0, taken * 3))
     elif hash.form == HASH_TABLE:
         table = _table(hash)
         while taken < budget and table.deadline_count and table.deadlines[0].deadline_ms < hash.now_ms:
             name = field_name(table.deadlines[0].field)
+            if gone != NULL:
+                gone(context, name, field_value(table.deadlines[0].field))
             field_hash = table_hash(&table.table, name)
             _remove_field(hash.heap, table, table_find(&table.table, name, field_hash), field_hash)
             taken += 1

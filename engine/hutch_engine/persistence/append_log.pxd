@@ -1,0 +1,75 @@
+"""The append-only file: what the journal has gathered goes to the present increment, and the disk is asked to keep it.
+
+A thread writes in the background (persistence/background). Under `appendfsync always`, whoever has a reply to give waits until the disk has
+what the reply tells of: who comes first writes for all (group commit). Nobody waits for a disk with the engine's lock, nor
+with the GIL.
+
+A write or sync that fails keeps its bytes: the file is cut back to where it was whole, clients that write hear MISCONF
+(GATE_DISK), and the thread tries again every second. So nothing that was acknowledged is lost, and service returns with the disk.
+
+A rewrite (persistence/snapshot_job) begins a new increment at the moment of its snapshot; its base takes the place of everything
+before it.
+"""
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.lock cimport Lock, Signal
+from hutch_engine.persistence.log_manifest cimport LogFile, LogManifest
+from hutch_engine.state.engine cimport GATE_SYNC, Engine
+
+cdef enum:                           # Config.appendfsync
+    SYNC_EVERY_SECOND = 0
+    SYNC_ALWAYS = 1
+    SYNC_NEVER = 2
+
+cdef struct AppendLog:
+    Engine* engine                   # borrowed
+    Lock io                          # who writes; taken before the engine's lock, never while that is held
+    # under `io`
+    int fd                           # of the increment; -1: none is open
+    LogManifest manifest
+    Buffer writing                   # taken from the journal, and not in the file yet
+    uint64_t taken                   # Journal.offset up to which they were taken
+    int64_t file_bytes               # of the increment: whole units
+    int64_t synced_at_us             # monotonic
+    # atomic
+    uint64_t synced                  # Journal.offset up to which the disk has it
+    uint64_t total_bytes             # of all files that are read
+    uint64_t base_bytes              # the same after the last rewrite: what it grows from
+    uint64_t delayed                 # how often somebody waited for a disk that was behind
+    # under the engine's lock
+    Buffer directory                 # with the files
+    Buffer name                      # they begin with
+    int failure                      # of the last write or sync; 0: it went well
+    bint waits_for_base              # switched on at run time: there is no base yet, and the manifest does not know of it
+    bint open                        # the journal is kept for it
+
+cdef inline bint append_log_is_waited_for(const Engine* engine) noexcept nogil:
+    """Has who changes something to wait for the disk before it says so (append_log_commit)? Requires the lock."""
+    return unlikely(engine.execution.gate & GATE_SYNC != 0)
+
+cdef AppendLog* append_log_of(Engine* engine) noexcept nogil
+"""The engine's log, made and not open yet at the first call; it lives as long as the engine. NULL when memory was refused. Requires the
+lock."""
+cdef void append_log_start(AppendLog* log) noexcept nogil
+"""With an open increment: from now on the journal is kept. Requires the lock."""
+cdef void append_log_stop(Engine* engine) noexcept nogil
+"""Write and sync what there is, and close the increment; nothing without a log. Requires that the lock is not held."""
+cdef void append_log_free(Engine* engine) noexcept nogil
+"""Free a log that is stopped. Requires that nobody else knows of it."""
+cdef bint append_log_commit(Engine* engine, uint64_t offset) noexcept nogil
+"""Wait until the disk has all up to this Journal.offset. False: it cannot be had. Requires that neither lock is held."""
+cdef void append_log_policy(Engine* engine) noexcept nogil
+"""After appendfsync, or whether there is a log, has changed: who has to wait. Requires the lock."""
+cdef int append_log_flush(AppendLog* log, bint sync) noexcept nogil
+"""Write what the journal has; `sync`: and wait for the disk. 0, or errno's number. Requires `io`, and that the engine's lock is not
+held."""
+cdef int append_log_write(AppendLog* log) noexcept nogil
+"""The same of what has been taken already, with a sync; nothing more is taken. Requires `io`, not the engine's lock."""
+cdef bint append_log_next_increment(AppendLog* log, Buffer* name_out, int* fd_out) noexcept nogil
+"""Make the next increment's file, and name it; nothing else changes. False: it cannot be made. Requires `io`."""
+cdef void append_log_use_increment(AppendLog* log, int fd) noexcept nogil
+"""Write to this file from now on. What was taken for the old one must be in it. Requires `io`."""
+cdef void append_log_remove_history(AppendLog* log) noexcept nogil
+"""Remove the files that nobody reads any more, and forget them. Requires `io`."""

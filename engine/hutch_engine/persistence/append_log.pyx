@@ -1,0 +1,223 @@
+"""See append_log.pxd."""
+from libc.errno cimport ENOMEM
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdio cimport snprintf
+from libc.stdlib cimport calloc, free
+from libc.string cimport strerror, strlen
+from hutch_engine.base.atomics cimport atomic_add64, atomic_load64, atomic_store64
+from hutch_engine.base.buffer cimport (
+    Buffer, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_shrink, buffer_slice)
+from hutch_engine.base.clock cimport monotonic_us
+from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.lock cimport lock_acquire, lock_clear, lock_init, lock_release
+from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.keyspace.journal cimport journal_clear, journal_take
+from hutch_engine.persistence.files cimport (
+    FILE_FRESH, file_close, file_open, file_sync, file_truncate, file_write, name_remove, path_join)
+from hutch_engine.persistence.log_manifest cimport (
+    LOG_HISTORY, LogManifest, manifest_clear, manifest_init, manifest_write)
+from hutch_engine.sessions.session cimport engine_leave
+from hutch_engine.state.config cimport LOG_NOTICE, LOG_WARNING
+from hutch_engine.state.engine cimport GATE_DISK_LOG, GATE_SYNC, Engine, engine_observe
+from hutch_engine.state.log cimport log_write
+
+cdef enum:
+    KEPT_BYTES = 1048576         # of the buffer of what is being written
+
+
+cdef AppendLog* append_log_of(Engine* engine) noexcept nogil:
+    cdef AppendLog* log = <AppendLog*>engine.journaling.log
+    if log != NULL:
+        return log
+    log = <AppendLog*>calloc(1, sizeof(AppendLog))
+    if log == NULL:
+        return NULL
+    log.engine = engine
+    lock_init(&log.io)
+    log.fd = -1
+    manifest_init(&log.manifest)
+    buffer_init(&log.writing, NULL)
+    buffer_init(&log.directory, NULL)
+    buffer_init(&log.name, NULL)
+    engine.journaling.log = log
+    return log
+
+
+cdef void append_log_policy(Engine* engine) noexcept nogil:
+    engine.execution.gate &= ~<uint32_t>GATE_SYNC
+    if engine.keyspace.journal != NULL and engine.config.appendfsync == SYNC_ALWAYS:
+        engine.execution.gate |= GATE_SYNC
+
+
+cdef void append_log_start(AppendLog* log) noexcept nogil:
+    cdef Engine* engine = log.engine
+    log.failure = 0
+    log.writing.length = 0
+    log.taken = 0
+    atomic_store64(&log.synced, 0)
+    log.synced_at_us = monotonic_us()
+    journal_clear(&engine.journaling.journal)
+    engine.journaling.journal.dirty_seen = engine.keyspace.dirty
+    engine.journaling.journal.writer = &engine.journaling.wake
+    engine.journaling.journal.writer_waits = True
+    engine.keyspace.journal = &engine.journaling.journal
+    log.open = True
+    engine_observe(engine)
+    append_log_policy(engine)
+
+
+cdef void append_log_stop(Engine* engine) noexcept nogil:
+    cdef AppendLog* log
+    lock_acquire(&engine.lock)
+    log = <AppendLog*>engine.journaling.log
+    engine_leave(engine)
+    if log == NULL:
+        return
+    lock_acquire(&log.io)
+    if log.fd >= 0:
+        append_log_flush(log, True)
+    lock_acquire(&engine.lock)
+    engine.keyspace.journal = NULL
+    engine.execution.gate &= ~<uint32_t>GATE_DISK_LOG
+    engine.journaling.log_failed = False
+    log.open = False
+    engine_observe(engine)
+    append_log_policy(engine)
+    engine_leave(engine)
+    # Between the two, somebody may have changed something.
+    append_log_flush(log, True)
+    file_close(log.fd)
+    log.fd = -1
+    lock_release(&log.io)
+
+
+cdef void append_log_free(Engine* engine) noexcept nogil:
+    cdef AppendLog* log = <AppendLog*>engine.journaling.log
+    if log == NULL:
+        return
+    engine.journaling.log = NULL
+    file_close(log.fd)
+    manifest_clear(&log.manifest)
+    buffer_clear(&log.writing)
+    buffer_clear(&log.directory)
+    buffer_clear(&log.name)
+    lock_clear(&log.io)
+    free(log)
+
+
+# ---- writing
+
+cdef void _tell(AppendLog* log, int failure) noexcept nogil:
+    """Clients and the log file hear of it when it begins to fail, and when it works again."""
+    cdef Engine* engine = log.engine
+    cdef char[256] text
+    cdef int length
+    lock_acquire(&engine.lock)
+    if failure != log.failure:
+        if failure:
+            engine.execution.gate |= GATE_DISK_LOG
+            snprintf(engine.journaling.log_error, 160, b"MISCONF Errors writing to the AOF file: %s", strerror(failure))
+            length = snprintf(text, 256, b"Error writing to the append-only file: %s. Writes are refused until it works again.",
+                              strerror(failure))
+            log_write(engine, LOG_WARNING, slice_of(text, <size_t>(length if 0 <= length < 256 else 255)))
+        elif log.failure:
+            engine.execution.gate &= ~<uint32_t>GATE_DISK_LOG
+            log_write(engine, LOG_NOTICE, slice_of(b"The append-only file is written again.", 38))
+        log.failure = failure
+        engine.journaling.log_failed = failure != 0
+    engine_leave(engine)
+
+
+cdef int append_log_write(AppendLog* log) noexcept nogil:
+    return _write(log, True)
+
+
+cdef int append_log_flush(AppendLog* log, bint sync) noexcept nogil:
+    cdef Engine* engine = log.engine
+    lock_acquire(&engine.lock)
+    if journal_take(&engine.journaling.journal, &log.writing) or engine.journaling.journal.unit_start == 0:
+        log.taken = engine.journaling.journal.offset
+    engine_leave(engine)
+    return _write(log, sync)
+
+
+cdef int _write(AppendLog* log, bint sync) noexcept nogil:
+    cdef size_t written = 0
+    cdef uint64_t up_to
+    cdef int failure = 0
+    up_to = log.taken
+    if log.fd < 0:
+        return 0
+    if log.writing.length:
+        failure = file_write(log.fd, log.writing.data, log.writing.length, &written)
+        if failure == 0:
+            log.file_bytes += <int64_t>written
+            atomic_add64(&log.total_bytes, written)
+            log.writing.length = 0
+            buffer_shrink(&log.writing, KEPT_BYTES)
+        elif written:
+            file_truncate(log.fd, log.file_bytes)        # else the rest would follow half of a command
+    if failure == 0 and sync and atomic_load64(&log.synced) != up_to:
+        failure = file_sync(log.fd)
+        if failure == 0:
+            log.synced_at_us = monotonic_us()
+            atomic_store64(&log.synced, up_to)
+    if unlikely(failure != log.failure):
+        _tell(log, failure)
+    return failure
+
+
+cdef bint append_log_commit(Engine* engine, uint64_t offset) noexcept nogil:
+    cdef AppendLog* log = <AppendLog*>engine.journaling.log
+    cdef bint done = True
+    if log == NULL or atomic_load64(&log.synced) >= offset:
+        return True
+    lock_acquire(&log.io)
+    # Whoever had the lock before may have written ours, too.
+    if atomic_load64(&log.synced) < offset and log.fd >= 0:
+        done = append_log_flush(log, True) == 0
+    lock_release(&log.io)
+    return done
+
+
+# ---- files
+
+cdef bint append_log_next_increment(AppendLog* log, Buffer* name_out, int* fd_out) noexcept nogil:
+    cdef Buffer path
+    name_out.length = 0
+    buffer_append_slice(name_out, buffer_slice(&log.name))
+    buffer_append_text(name_out, b".")
+    buffer_append_integer(name_out, log.manifest.increment_number + 1)
+    buffer_append_text(name_out, b".incr.aof")
+    buffer_init(&path, NULL)
+    fd_out[0] = -ENOMEM
+    if not name_out.failed and path_join(&path, buffer_slice(&log.directory), buffer_slice(name_out)):
+        fd_out[0] = file_open(path.data, FILE_FRESH)
+    buffer_clear(&path)
+    return fd_out[0] >= 0
+
+
+cdef void append_log_use_increment(AppendLog* log, int fd) noexcept nogil:
+    file_close(log.fd)
+    log.fd = fd
+    log.file_bytes = 0
+
+
+cdef void append_log_remove_history(AppendLog* log) noexcept nogil:
+    cdef LogManifest* manifest = &log.manifest
+    cdef Buffer path
+    cdef size_t i
+    cdef size_t kept = 0
+    buffer_init(&path, NULL)
+    for i in range(manifest.count):
+        if manifest.files[i].kind == LOG_HISTORY:
+            if path_join(&path, buffer_slice(&log.directory), slice_of(manifest.files[i].name, strlen(manifest.files[i].name))):
+                name_remove(path.data)
+        else:
+            manifest.files[kept] = manifest.files[i]
+            kept += 1
+    if kept != manifest.count:
+        manifest.count = kept
+        manifest_write(manifest, buffer_slice(&log.directory), buffer_slice(&log.name))
+    buffer_clear(&path)
