@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 # The engine's packages, lowest first (tests/test_layers.py).
-ROOMS = ["base", "structures", "keyspace", "formats", "commands", "state", "sessions", "executor", "scripting", "net",
+ROOMS = ["base", "structures", "keyspace", "formats", "commands", "state", "sessions", "executor", "scripting", "persistence", "net",
          "control", "runtime", "door"]
 
 FLAVOUR = os.environ.get("HUTCH_BUILD", "release")

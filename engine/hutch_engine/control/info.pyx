@@ -21,12 +21,12 @@ from hutch_engine.state.config cimport Parameter, config_text
 from hutch_engine.state.config_table cimport config_find
 from hutch_engine.state.engine cimport (
     SESSION_BLOCKED, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_CHANNEL, TOPIC_PATTERN,
-    TOPIC_PREFIX, TOPIC_SHARD, TOPIC_TRACKED, CommandStats, Engine, ScriptFigures, Session, engine_of,
-    engine_used_memory)
+    TOPIC_PREFIX, TOPIC_SHARD, TOPIC_TRACKED, CommandStats, Engine, Persistence, ScriptFigures, Session,
+    engine_of, engine_used_memory)
 from hutch_engine.sessions.session cimport session_memory, session_unread
 from hutch_engine.executor.error_stats cimport error_stats_append
 from hutch_engine.executor.latency cimport latency_percentile_us
-from hutch_engine.control.standalone cimport standalone_last_save_s
+from hutch_engine.persistence.saving cimport saving_last_s
 from hutch_engine.structures.table cimport Bucket, Table, table_count, table_is_resizing, table_memory
 from hutch_engine.commands.command_table cimport command_table_at, command_table_count
 
@@ -406,24 +406,43 @@ cdef void _memory(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"lazyfreed_objects", <int64_t>engine.keyspace.lazy_freed)
 
 
+cdef void _loading(const Persistence* figures, Buffer* out) noexcept nogil:
+    cdef double total = <double>figures.loading_total_bytes
+    cdef double loaded = <double>figures.loading_loaded_bytes
+    cdef double elapsed_s = (monotonic_us() - figures.loading_started_us) / 1e6
+    _number(out, b"loading_start_time", figures.loading_started_s)
+    _number(out, b"loading_total_bytes", <int64_t>figures.loading_total_bytes)
+    _number(out, b"loading_rdb_used_mem", <int64_t>figures.loading_used_memory)
+    _number(out, b"loading_loaded_bytes", <int64_t>figures.loading_loaded_bytes)
+    _decimal(out, b"loading_loaded_perc", 100 * loaded / total if total else 0, 2)
+    _number(out, b"loading_eta_seconds", <int64_t>(elapsed_s * (total - loaded) / loaded) if loaded else 1)
+
+
 cdef void _persistence(Engine* engine, Buffer* out) noexcept nogil:
-    _zeros(out, b"loading async_loading current_cow_peak current_cow_size current_cow_size_age")
+    cdef const Persistence* figures = &engine.persistence
+    _number(out, b"loading", figures.loading)
+    _zeros(out, b"async_loading current_cow_peak current_cow_size current_cow_size_age")
     _decimal(out, b"current_fork_perc", 0, 2)
     _zeros(out, b"current_save_keys_processed current_save_keys_total")
     _number(out, b"rdb_changes_since_last_save", <int64_t>engine.keyspace.dirty)
     _number(out, b"rdb_bgsave_in_progress", 0)
-    _number(out, b"rdb_last_save_time", standalone_last_save_s(engine))
-    _text(out, b"rdb_last_bgsave_status", b"ok")
+    _number(out, b"rdb_last_save_time", saving_last_s(engine))
+    _text(out, b"rdb_last_bgsave_status", b"err" if figures.save_failed else b"ok")
     _number(out, b"rdb_last_bgsave_time_sec", -1)
     _number(out, b"rdb_current_bgsave_time_sec", -1)
-    _zeros(out, b"rdb_saves rdb_last_cow_size rdb_last_load_keys_expired rdb_last_load_keys_loaded aof_enabled "
-                b"aof_rewrite_in_progress aof_rewrite_scheduled")
+    _number(out, b"rdb_saves", <int64_t>figures.saves)
+    _number(out, b"rdb_last_cow_size", 0)
+    _number(out, b"rdb_last_load_keys_expired", <int64_t>figures.last_load_keys_expired)
+    _number(out, b"rdb_last_load_keys_loaded", <int64_t>figures.last_load_keys_loaded)
+    _zeros(out, b"aof_enabled aof_rewrite_in_progress aof_rewrite_scheduled")
     _number(out, b"aof_last_rewrite_time_sec", -1)
     _number(out, b"aof_current_rewrite_time_sec", -1)
     _text(out, b"aof_last_bgrewrite_status", b"ok")
     _zeros(out, b"aof_rewrites aof_rewrites_consecutive_failures")
     _text(out, b"aof_last_write_status", b"ok")
     _zeros(out, b"aof_last_cow_size module_fork_in_progress module_fork_last_cow_size")
+    if figures.loading:
+        _loading(figures, out)
 
 
 cdef uint64_t _rate(Engine* engine, int which) noexcept nogil:

@@ -120,6 +120,7 @@ cdef struct Keyspace:
     bint lazy_server_delete
     bint lazy_user_flush
     bint keep_expired            # CLIENT PAUSE, replicas: who reads finds no due key, but only who writes removes it
+    bint fields_unwatched        # memory for a wheel of field deadlines was refused: Database.field_deadlines lacks hashes
     uint8_t snapshot
     uint64_t max_string_bytes    # proto-max-bulk-len: how long APPEND and SETRANGE make a string; 0 = 512 MiB
     uint64_t dirty               # changes since the last save

@@ -284,6 +284,7 @@ cdef void keyspace_fields_changed(Keyspace* keyspace, Database* database, Entry*
     if database.field_deadlines == NULL:
         database.field_deadlines = <Wheel*>heap_try_alloc(keyspace.heap, sizeof(Wheel))
         if database.field_deadlines == NULL:
+            keyspace.fields_unwatched = True
             return               # nobody wakes for them, but whoever looks at the hash still finds no due field
         wheel_init(database.field_deadlines, keyspace_now(keyspace) - 1)
     wheel_add(database.field_deadlines, &alarm.node, earliest)

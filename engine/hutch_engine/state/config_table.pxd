@@ -120,6 +120,12 @@ cdef struct Config:
     int64_t lazyfree_lazy_user_del
     int64_t lazyfree_lazy_user_flush
     int64_t rdbcompression
+    int64_t rdbchecksum
+    int64_t rdb_del_sync_files
+    int64_t rdb_save_incremental_fsync
+    int64_t rdb_skip_unknown_types       # ours: values of types that Hutch does not have are left out, and the log says so
+    int64_t stop_writes_on_bgsave_error
+    Buffer save                  # "seconds changes ...": when a save in the background is due
     int64_t activerehashing
     int64_t active_expire_effort
     # thresholds of encodings

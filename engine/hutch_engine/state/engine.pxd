@@ -87,6 +87,7 @@ cdef enum:                              # Engine.execution.gate: states of the s
     GATE_PAUSE = 1 << 0                 # CLIENT PAUSE
     GATE_BUSY = 1 << 1                  # Engine.scripts.busy
     GATE_TRIAL = 1 << 2                 # tests
+    GATE_LOADING = 1 << 3               # Engine.persistence.loading
 
 cdef enum:                              # Engine.execution.observers: who is shown the commands that have run
     OBSERVED_BY_MONITORS = 1 << 0
@@ -327,6 +328,22 @@ cdef struct Replication:                # what INFO and ROLE say
     char[41] id2
     int64_t offset
 
+cdef struct Persistence:                # persistence/: figures of INFO, and what it goes by
+    bint loading                        # a file is being read, and nobody is served meanwhile (GATE_LOADING)
+    int64_t loading_started_s           # Unix time
+    int64_t loading_started_us          # monotonic
+    uint64_t loading_total_bytes
+    uint64_t loading_loaded_bytes
+    uint64_t loading_used_memory        # of the server that wrote the file; 0: it does not say
+    int64_t last_save_s                 # Unix time; 0: nothing was saved since the start
+    int64_t last_save_took_s            # of the last one in the background; -1: there was none
+    bint save_failed                    # the last one
+    int64_t tried_us                    # monotonic: when the last one ended, well or not
+    uint64_t saves                      # finished ones
+    uint64_t last_load_keys_loaded
+    uint64_t last_load_keys_expired
+    uint64_t last_load_keys_skipped     # rdb-skip-unknown-types
+
 cdef struct Engine:
     Lock lock
     bint closed                         # of all fields, only the lock, the signals and this one may be used any more
@@ -353,6 +370,7 @@ cdef struct Engine:
     Housekeeping housekeeping
     Net net
     Replication replication
+    Persistence persistence
 
 cdef inline Session* session_of(Call* call) noexcept nogil:
     """The session whose call this is; borrowed."""
@@ -378,6 +396,10 @@ cdef inline void engine_set_busy(Engine* engine, uint8_t busy) noexcept nogil:
     """Note that a script overruns its time (a BUSY_ value), or does so no more (BUSY_NOT)."""
     engine.scripts.busy = busy
     engine.execution.gate = engine.execution.gate & ~<uint32_t>GATE_BUSY | (GATE_BUSY if busy else 0)
+cdef inline void engine_set_loading(Engine* engine, bint loading) noexcept nogil:
+    """Note that a file is being loaded, so that clients hear LOADING; or that it is done."""
+    engine.persistence.loading = loading
+    engine.execution.gate = engine.execution.gate & ~<uint32_t>GATE_LOADING | (GATE_LOADING if loading else 0)
 cdef inline bint session_is_authenticated(const Session* session) noexcept nogil:
     """May it send commands? (A password keeps out those who have not given it.)"""
     return session.flags & SESSION_AUTHENTICATED or session.engine.config.requirepass.length == 0
