@@ -34,12 +34,12 @@ FLOORS = {
         "hash_type list_type set_type stream_type string_type zset_type",
         "value_types",
         "keyspace",
-        "prefetch"),
+        "loading prefetch"),
     "formats": (
         "crc64 lzf",
         "rdb",
         "rdb_module rdb_old rdb_set rdb_stream_reader rdb_stream_writer rdb_string",
-        "rdb_hash rdb_list rdb_stream rdb_zset",
+        "rdb_hash rdb_list rdb_skip rdb_stream rdb_zset",
         "rdb_values"),
     "commands": (
         "command reply",
@@ -63,10 +63,15 @@ FLOORS = {
         "interpreter",
         "eval_commands function_library",
         "function_commands"),
+    "persistence": (
+        "rdb_foreign rdb_output rdb_writer",
+        "rdb_input saving",
+        "rdb_load"),
     "net": ("client_eviction poller resp_parser sockets", "connections", "listener"),
     "control": (
-        "config_rewrite connection_commands debug_values introspection pubsub_commands server_commands standalone tracking_commands",
-        "client_commands config_commands info",
+        "config_rewrite connection_commands debug_values introspection persistence_commands pubsub_commands standalone "
+        "tracking_commands",
+        "client_commands config_commands info server_commands",
         "debug memory_commands"),
     "runtime": ("command_handlers housekeeping", "engine"),
     "door": (
@@ -138,8 +143,9 @@ FIRST_WORDS = {
     "sessions": "cmd topic topics session engine",
     "executor": "cmd evict execute serve",
     "scripting": "cmd lua luaL cjson eval flags scripting script interpreter",
+    "persistence": "foreign",
     "net": "client clients words parser socket",
-    "control": "cmd session config rewrite debug resident resizing",
+    "control": "cmd session config rewrite debug resident resizing persistence",
     "runtime": "",
     "door": "looked arguments descriptor method no decode shape taken take run interrupt raise hot life follow look wait",
 }

@@ -12,7 +12,7 @@ import signal
 import struct
 import sys
 import time
-from typing import Iterator, Mapping, Sequence
+from typing import Iterator, Mapping, Sequence, TextIO
 
 from hutch_engine.door.engine import Engine
 
@@ -245,6 +245,7 @@ def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, l
         log("warning", "Configured to not listen anywhere, exiting.")
         return False
     with _Signals(log) as signals:
+        engine.announce_loading()        # whoever comes before it begins hears LOADING, too
         try:
             engine.start_listener()
         except OSError as error:
@@ -253,14 +254,91 @@ def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, l
                 "Failed listening on a unix socket, aborting.")
             return False
         log("notice", "Server initialized")
+        loaded = _load(engine, log, signals)
+        if loaded is not None:
+            return loaded
         if port:
             log("notice", "Ready to accept connections tcp")
         if settings["unixsocket"]:
             log("notice", "Ready to accept connections unix")
-        name = signals.wait(engine)
-        if name:
+        while True:
+            name = signals.wait(engine)
+            if not name:
+                return True              # SHUTDOWN has saved what it was to save
             log.raw(f"{os.getpid()}:signal-handler ({int(time.time())}) Received {name} scheduling shutdown...\n")
-    return True
+            if _save_before_end(engine, name):
+                return True
+            log("warning", "Errors trying to shut down the server. Check the logs for more information.")
+            signals.again()
+
+
+def _load(engine: Engine, log: Log, signals: _Signals) -> bool | None:
+    """Load the file that the configuration names, if there is one. None when that is done; otherwise the server is to end: True
+    since somebody asked for it meanwhile, False, with a line in the log, since the file cannot be loaded."""
+    with Progress("Loading") as bar:
+        def look(done: int, total: int) -> None:
+            bar(done, total)
+            if signals.name or engine.wait_shutdown(0):
+                raise Stop
+
+        try:
+            engine.restore(progress=look)
+        except ValueError as error:
+            log("warning", f"Fatal error loading the DB: {error}. Exiting.")
+            return False
+        except Stop:
+            return True
+    return None
+
+
+def _save_before_end(engine: Engine, name: str) -> bool:
+    """What shutdown-on-sigterm and shutdown-on-sigint say of saving; False when it failed and the server is to go on."""
+    session = engine.session(ValueError, decode=True)
+    try:
+        how = session.execute(("CONFIG", "GET", f"shutdown-on-{name.lower()}"))[1].split()
+    finally:
+        session.close()
+    return engine.save_before_end(save="save" in how, no_save="nosave" in how) or "force" in how
+
+
+class Progress:
+    """A bar in the terminal while something long goes on; nothing where there is no terminal, or it is over soon.
+
+    >>> import io
+    >>> with Progress("Loading", io.StringIO()) as progress:
+    ...     progress(1, 2)
+    """
+
+    WIDTH = 40
+    PATIENCE_SECONDS = 0.5
+
+    def __init__(self, title: str, out: TextIO | None = None):
+        self.title = title
+        self.out = sys.stderr if out is None else out
+        self.shown = False
+        self.started = time.monotonic()
+        self.next = self.started + self.PATIENCE_SECONDS
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __call__(self, done: int, total: int) -> None:
+        """So much of `total` is done."""
+        now = time.monotonic()
+        if now < self.next or not total or not self.out.isatty():
+            return
+        self.next = now + 0.1
+        self.shown = True
+        share = min(done / total, 1.0)
+        left = (now - self.started) * (1 - share) / share if share else 0.0
+        bar = ("#" * int(self.WIDTH * share)).ljust(self.WIDTH, ".")
+        self.out.write(f"\r{self.title} [{bar}] {100 * share:5.1f} %  {left:4.0f} s left ")
+        self.out.flush()
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self.shown:
+            self.out.write("\r" + " " * (self.WIDTH + len(self.title) + 30) + "\r")
+            self.out.flush()
 
 
 def _write_pidfile(path: str, pid: int, log: Log) -> bool:
@@ -311,6 +389,10 @@ class _Signals:
         if self.waiting:
             self.waiting = False
             raise Stop
+
+    def again(self) -> None:
+        """The signal that came has ended nothing: the next one is a first one once more."""
+        self.name = ""
 
     def wait(self, engine: Engine) -> str:
         """The name of the signal that came, or "" when a client said SHUTDOWN."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Iterable, Union
 from urllib.parse import quote
 
 from .exceptions import ForkedError, StoreClosedError
-from .store import Store, store_of
+from .store import Store, begin, store_of
 
 if TYPE_CHECKING:
     from hutch_engine.door.engine import Engine
@@ -67,6 +67,8 @@ class Server:
                 self._engine.configure(name, value)
             except ValueError as error:
                 raise ValueError(f"{name.replace('-', '_')}={value!r}: {error}") from None
+        if store is None:
+            begin(self._engine, parameters)
         self._settings = settings
         self._finalizer: weakref.finalize | None = None     # while it listens
 

@@ -7,6 +7,8 @@ from hutch_engine.door.engine import Engine
 
 from .exceptions import ForkedError, StoreClosedError
 
+KEEPING = frozenset({"dir", "dbfilename", "appendonly", "save"})       # parameters of stores that are kept in files
+
 _lock = threading.RLock()        # re-entrant: the collector may end a client while a store is being looked up
 _named = weakref.WeakValueDictionary()
 _kept = set()                    # of those, the ones that last without clients
@@ -30,7 +32,11 @@ class Store:
 
     Keyword arguments are parameters as CONFIG SET knows them, with underscores:
     ``Store(maxmemory="100mb", maxmemory_policy="allkeys-lru")``. `seed` makes random choices repeatable.
-    ValueError for a parameter or a value that cannot be, MemoryError when there is no memory.
+
+    A store is in memory only, unless a parameter says where and how it is kept: ``Store(dir="data", appendonly=True)`` loads what is
+    there, and logs every change from then on; ``save="60 1000"`` saves it now and then.
+
+    ValueError for a parameter or a value that cannot be, and when files cannot be loaded; MemoryError when there is no memory.
     """
 
     def __init__(self, *, databases: int = 16, seed: int = 0, **parameters):
@@ -41,6 +47,7 @@ class Store:
         self._pid = os.getpid()
         for parameter, value in parameters.items():
             self.engine.configure(parameter.replace("_", "-"), _text(value))
+        begin(self.engine, parameters)
 
     def __repr__(self):
         return f"<{type(self).__module__}.{type(self).__name__}({self.name or hex(id(self))})>"
@@ -96,6 +103,19 @@ class Store:
             if self.name is not None and _named.get(self.name) is self:
                 del _named[self.name]
         self.close()
+
+
+def begin(engine, parameters) -> None:
+    """The end of an engine's making: what these parameters say of files is done. ValueError when the files cannot be loaded, or
+    begun; then the engine is closed."""
+    if not any(name.replace("-", "_") in KEEPING and value not in (False, None, "", "no") for name, value in parameters.items()):
+        engine.settle()
+        return
+    try:
+        engine.restore()
+    except BaseException:
+        engine.close()
+        raise
 
 
 def _text(value):

@@ -12,10 +12,11 @@ from hutch_engine.commands.reply cimport (
     reply_bulk, reply_error, reply_error_parts, reply_error_slice, reply_map_at, reply_mark, reply_ok)
 from hutch_engine.keyspace.keyspace cimport Keyspace, WANT_EVENTS
 from hutch_engine.net.client_eviction cimport clients_reweigh
-from hutch_engine.state.config cimport (CHANGED_CLIENT_MEMORY, CHANGED_CLIENTS, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE,
-    CHANGED_LISTENER, CHANGED_MEMORY, CHANGED_PASSWORD, CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK, ENABLE_LOCAL,
-    ENABLE_YES, LOG_WARNING, PARAMETER_HIDDEN, PARAMETER_IMMUTABLE, PARAMETER_PROTECTED, POLICY_ALLKEYS_LFU, POLICY_VOLATILE_LFU,
-    Config, Parameter, config_set, config_set_named, config_text)
+from hutch_engine.state.config cimport (
+    CHANGED_CLIENTS, CHANGED_CLIENT_MEMORY, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE, CHANGED_LISTENER, CHANGED_LOG,
+    CHANGED_MEMORY, CHANGED_PASSWORD, CHANGED_SAVING, CHANGED_SYNC, CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK,
+    ENABLE_LOCAL, ENABLE_YES, LOG_WARNING, PARAMETER_HIDDEN, PARAMETER_IMMUTABLE, PARAMETER_PROTECTED, POLICY_ALLKEYS_LFU,
+    POLICY_VOLATILE_LFU, Config, Parameter, config_set, config_set_named, config_text)
 from hutch_engine.control.config_rewrite cimport config_rewrite
 from hutch_engine.state.config_table cimport config_count, config_find, config_parameter
 from hutch_engine.executor.error_stats cimport error_stats_clear
@@ -28,6 +29,9 @@ from hutch_engine.executor.eviction cimport evict_until_it_fits
 from hutch_engine.state.log cimport log_write
 from hutch_engine.commands.command_table cimport command_table_ids
 from hutch_engine.net.connections cimport connections_rebind
+from hutch_engine.persistence.append_log cimport append_log_policy
+from hutch_engine.persistence.background cimport persistence_begin, persistence_switch_log
+from hutch_engine.persistence.saving cimport saving_gate
 
 cdef extern from "<sys/resource.h>" nogil:
     ctypedef unsigned long rlim_t
@@ -86,6 +90,11 @@ cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil:
         engine_wake_housekeeping(engine)
     if changed & CHANGED_CLIENT_MEMORY:
         clients_reweigh(engine)
+    if changed & CHANGED_SYNC:
+        append_log_policy(engine)
+    if changed & CHANGED_SAVING and engine.journaling.in_service:
+        persistence_begin(engine)
+    saving_gate(engine)
     # CHANGED_PASSWORD: whoever is logged in stays so, as in Redis; the next connection is asked.
 
 
@@ -143,6 +152,10 @@ cdef bint _take_effect(Engine* engine, uint64_t changed, uint64_t* failed_out, B
         return False
     if changed & CHANGED_LISTENER and not _move_listener(engine, error_out):
         failed_out[0] = CHANGED_LISTENER
+        return False
+    if changed & CHANGED_LOG and not persistence_switch_log(engine):
+        buffer_append_text(error_out, b"Unable to turn on AOF. Check server logs.")
+        failed_out[0] = CHANGED_LOG
         return False
     if engine.config.repl_backlog_bytes < BACKLOG_LEAST_BYTES:
         engine.config.repl_backlog_bytes = BACKLOG_LEAST_BYTES

@@ -31,6 +31,7 @@ from hutch_engine.keyspace.value_type cimport DEBUG_DETAILS_MAX
 from hutch_engine.keyspace.value_types cimport encoding_name, entry_digest, entry_memory, entry_table, value_types
 from hutch_engine.state.config cimport LOG_WARNING, config_parse_memory
 from hutch_engine.control.config_commands cimport rewrite_configuration
+from hutch_engine.control.persistence_commands cimport debug_reload
 from hutch_engine.control.debug_values cimport debug_listpack, debug_quicklist
 from hutch_engine.state.engine cimport Engine, Session, engine_of, engine_wake_housekeeping
 from hutch_engine.state.log cimport log_write
@@ -539,7 +540,7 @@ cdef void _decline(Call* call) noexcept nogil:
         # They tune parts of Redis that are built differently here. Test suites set them and go on.
         reply_ok(call.reply)
         return
-    elif _named_in(call, b"RELOAD LOADAOF"):
+    elif _named_in(call, b"LOADAOF"):
         reason = b" is not possible: this version of Hutch keeps its data in memory only"
     elif _named_in(call, b"REPLICATE REPL-PAUSE DROP-CLUSTER-PACKET-FILTER CLUSTERLINK INTERNAL_SECRET "
                    b"MARK-INTERNAL-CLIENT"):
@@ -553,7 +554,7 @@ cdef void _decline(Call* call) noexcept nogil:
 
 
 cdef void _help(Call* call) noexcept nogil:
-    cdef const char* lines[45]
+    cdef const char* lines[48]
     lines[:] = [
         b"CHANGE-REPL-ID", b"    Take a new replication ID.",
         b"DICT-RESIZING <0|1>", b"    Forbid or allow the tables of keys to grow and shrink.",
@@ -571,6 +572,8 @@ cdef void _help(Call* call) noexcept nogil:
         b"    set, map, attrib, push, verbatim, true, false.",
         b"QUICKLIST <key> [<0|1>]", b"    Show the nodes of a long list, and with 1 what is in them.",
         b"QUICKLIST-PACKED-THRESHOLD <size>", b"    Accepted and without effect: elements larger than a node stand alone.",
+        b"RELOAD [NOSAVE] [NOFLUSH] [MERGE]", b"    Save, forget everything and load what was saved. NOSAVE: load what is on disk,",
+        b"    NOFLUSH: beside what is in memory, MERGE: over keys of the same name.",
         b"SDSLEN <key>", b"    Tell the lengths of a key and its string, and what their blocks take.",
         b"SET-ACTIVE-EXPIRE <0|1>", b"    Leave expired keys until they are looked at, or delete them in time.",
         b"SET-DISABLE-DENY-SCRIPTS <0|1>", b"    Let scripts call what is not for scripts (but not run others).",
@@ -579,12 +582,14 @@ cdef void _help(Call* call) noexcept nogil:
         b"STRINGMATCH-LEN <pattern> <string>", b"    Answer 1 when the pattern matches.",
         b"STRUCTSIZE", b"    Give the sizes of some structs.",
     ]
-    call_help(call, lines, 45)
+    call_help(call, lines, 48)
 
 
 cdef void cmd_debug(Call* call) noexcept nogil:
     if _is(call, b"HELP", 2, 2):
         _help(call)
+    elif _is(call, b"RELOAD", 2, call.argc):
+        debug_reload(call)
     elif _is(call, b"SLEEP", 3, 3):
         _sleep(call)
     elif _is(call, b"CONFIG-REWRITE-FORCE-ALL", 2, 2):

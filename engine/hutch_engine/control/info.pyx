@@ -20,15 +20,17 @@ from hutch_engine.sessions.waiting cimport waiting_keys_until_gone
 from hutch_engine.state.config cimport Parameter, config_text
 from hutch_engine.state.config_table cimport config_find
 from hutch_engine.state.engine cimport (
-    SESSION_BLOCKED, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_CHANNEL, TOPIC_PATTERN,
-    TOPIC_PREFIX, TOPIC_SHARD, TOPIC_TRACKED, CommandStats, Engine, ScriptFigures, Session, engine_of,
+    SESSION_BLOCKED, SESSION_POSTPONED, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_CHANNEL, TOPIC_PATTERN, TOPIC_PREFIX,
+    TOPIC_SHARD, TOPIC_TRACKED, CommandStats, Engine, Journaling, Persistence, ScriptFigures, Session, engine_of,
     engine_used_memory)
 from hutch_engine.sessions.session cimport session_memory, session_unread
 from hutch_engine.executor.error_stats cimport error_stats_append
 from hutch_engine.executor.latency cimport latency_percentile_us
-from hutch_engine.control.standalone cimport standalone_last_save_s
+from hutch_engine.persistence.saving cimport saving_last_s
 from hutch_engine.structures.table cimport Bucket, Table, table_count, table_is_resizing, table_memory
 from hutch_engine.commands.command_table cimport command_table_at, command_table_count
+from hutch_engine.persistence.append_log cimport AppendLog
+from hutch_engine.persistence.snapshot_job cimport SNAPSHOT_REWRITE, SNAPSHOT_SAVE, SnapshotJob, snapshot_job_runs
 
 cdef extern from "<sys/resource.h>" nogil:
     cdef struct timeval_s "timeval":
@@ -406,24 +408,68 @@ cdef void _memory(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"lazyfreed_objects", <int64_t>engine.keyspace.lazy_freed)
 
 
+cdef void _loading(const Persistence* figures, Buffer* out) noexcept nogil:
+    cdef double total = <double>figures.loading_total_bytes
+    cdef double loaded = <double>figures.loading_loaded_bytes
+    cdef double elapsed_s = (monotonic_us() - figures.loading_started_us) / 1e6
+    _number(out, b"loading_start_time", figures.loading_started_s)
+    _number(out, b"loading_total_bytes", <int64_t>figures.loading_total_bytes)
+    _number(out, b"loading_rdb_used_mem", <int64_t>figures.loading_used_memory)
+    _number(out, b"loading_loaded_bytes", <int64_t>figures.loading_loaded_bytes)
+    _decimal(out, b"loading_loaded_perc", 100 * loaded / total if total else 0, 2)
+    _number(out, b"loading_eta_seconds", <int64_t>(elapsed_s * (total - loaded) / loaded) if loaded else 1)
+
+
+cdef int64_t _seconds_since(const SnapshotJob* job) noexcept nogil:
+    return (monotonic_us() - job.started_us) // 1000000
+
+
+cdef void _log(Engine* engine, Buffer* out) noexcept nogil:
+    cdef const Journaling* figures = &engine.journaling
+    cdef const AppendLog* log = <const AppendLog*>figures.log
+    cdef bint runs = snapshot_job_runs(engine, SNAPSHOT_REWRITE)
+    _number(out, b"aof_enabled", log != NULL and (log.open or log.waits_for_base))
+    _number(out, b"aof_rewrite_in_progress", runs)
+    _number(out, b"aof_rewrite_scheduled", figures.rewrite_scheduled)
+    _number(out, b"aof_last_rewrite_time_sec", figures.rewrite_took_s)
+    _number(out, b"aof_current_rewrite_time_sec", _seconds_since(<const SnapshotJob*>figures.snapshot_job) if runs else -1)
+    _text(out, b"aof_last_bgrewrite_status", b"err" if figures.rewrite_failed else b"ok")
+    _number(out, b"aof_rewrites", <int64_t>figures.rewrites)
+    _number(out, b"aof_rewrites_consecutive_failures", <int64_t>figures.rewrites_failed)
+    _text(out, b"aof_last_write_status", b"err" if figures.log_failed else b"ok")
+    _number(out, b"aof_last_cow_size", <int64_t>figures.early_bytes)
+
+
 cdef void _persistence(Engine* engine, Buffer* out) noexcept nogil:
-    _zeros(out, b"loading async_loading current_cow_peak current_cow_size current_cow_size_age")
+    cdef const Persistence* figures = &engine.persistence
+    cdef AppendLog* log = <AppendLog*>engine.journaling.log
+    cdef const SnapshotJob* job = <const SnapshotJob*>engine.journaling.snapshot_job
+    _number(out, b"loading", figures.loading)
+    _zeros(out, b"async_loading current_cow_peak current_cow_size current_cow_size_age")
     _decimal(out, b"current_fork_perc", 0, 2)
-    _zeros(out, b"current_save_keys_processed current_save_keys_total")
+    _number(out, b"current_save_keys_processed", <int64_t>job.writer_keys if job != NULL else 0)
+    _number(out, b"current_save_keys_total", <int64_t>job.keys_total if job != NULL else 0)
     _number(out, b"rdb_changes_since_last_save", <int64_t>engine.keyspace.dirty)
-    _number(out, b"rdb_bgsave_in_progress", 0)
-    _number(out, b"rdb_last_save_time", standalone_last_save_s(engine))
-    _text(out, b"rdb_last_bgsave_status", b"ok")
-    _number(out, b"rdb_last_bgsave_time_sec", -1)
-    _number(out, b"rdb_current_bgsave_time_sec", -1)
-    _zeros(out, b"rdb_saves rdb_last_cow_size rdb_last_load_keys_expired rdb_last_load_keys_loaded aof_enabled "
-                b"aof_rewrite_in_progress aof_rewrite_scheduled")
-    _number(out, b"aof_last_rewrite_time_sec", -1)
-    _number(out, b"aof_current_rewrite_time_sec", -1)
-    _text(out, b"aof_last_bgrewrite_status", b"ok")
-    _zeros(out, b"aof_rewrites aof_rewrites_consecutive_failures")
-    _text(out, b"aof_last_write_status", b"ok")
-    _zeros(out, b"aof_last_cow_size module_fork_in_progress module_fork_last_cow_size")
+    _number(out, b"rdb_bgsave_in_progress", snapshot_job_runs(engine, SNAPSHOT_SAVE))
+    _number(out, b"rdb_last_save_time", saving_last_s(engine))
+    _text(out, b"rdb_last_bgsave_status", b"err" if figures.save_failed else b"ok")
+    _number(out, b"rdb_last_bgsave_time_sec", figures.last_save_took_s)
+    _number(out, b"rdb_current_bgsave_time_sec", _seconds_since(job) if snapshot_job_runs(engine, SNAPSHOT_SAVE) else -1)
+    _number(out, b"rdb_saves", <int64_t>figures.saves)
+    _number(out, b"rdb_last_cow_size", <int64_t>engine.journaling.early_bytes)
+    _number(out, b"rdb_last_load_keys_expired", <int64_t>figures.last_load_keys_expired)
+    _number(out, b"rdb_last_load_keys_loaded", <int64_t>figures.last_load_keys_loaded)
+    _log(engine, out)
+    _zeros(out, b"module_fork_in_progress module_fork_last_cow_size")
+    if log != NULL and (log.open or log.waits_for_base):
+        _number(out, b"aof_current_size", <int64_t>atomic_load64(&log.total_bytes))
+        _number(out, b"aof_base_size", <int64_t>atomic_load64(&log.base_bytes))
+        _number(out, b"aof_pending_rewrite", engine.journaling.rewrite_scheduled)
+        _number(out, b"aof_buffer_length", <int64_t>engine.journaling.journal.bytes.length)
+        _zeros(out, b"aof_pending_bio_fsync")
+        _number(out, b"aof_delayed_fsync", <int64_t>atomic_load64(&log.delayed))
+    if figures.loading:
+        _loading(figures, out)
 
 
 cdef uint64_t _rate(Engine* engine, int which) noexcept nogil:

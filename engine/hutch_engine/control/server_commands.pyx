@@ -8,6 +8,7 @@ from hutch_engine.commands.call cimport Call, call_integer, call_word, error_not
 from hutch_engine.commands.reply cimport reply_array, reply_bulk_integer, reply_error, reply_verbatim
 from hutch_engine.keyspace.keyspace cimport keyspace_now_us
 from hutch_engine.state.engine cimport LISTENER_SHUTS, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session, engine_of, session_of
+from hutch_engine.control.persistence_commands cimport persistence_save_at_end
 from hutch_engine.sessions.wake_queue cimport session_wake
 
 
@@ -140,12 +141,12 @@ cdef void cmd_shutdown(Call* call) noexcept nogil:
     if abort:
         reply_error(call.reply, b"ERR No shutdown in progress.")
         return
-    if save and not force:
-        reply_error(call.reply, b"ERR Errors trying to SHUTDOWN: Hutch keeps its data in memory only for now, "
-                                b"there is nothing to save to")
-        return
     if session.flags & SESSION_EMBEDDED:
         reply_error(call.reply, b"ERR SHUTDOWN would end the program this engine lives in: close the client instead")
+        return
+    # In the middle of a script's writes nothing is saved.
+    if not persistence_save_at_end(engine, save, no_save or engine.scripts.busy != 0) and not force:
+        reply_error(call.reply, b"ERR Errors trying to SHUTDOWN. Check logs.")
         return
     # Whoever runs the server program sees the request and ends it. As with Redis no reply is given: the connections
     # just close, and until the program is over nobody is served.

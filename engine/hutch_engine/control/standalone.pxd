@@ -1,16 +1,10 @@
-"""What a server by itself answers when it is asked for replicas, files, modules or a cluster.
+"""What a server by itself answers when it is asked for replicas, modules or a cluster.
 
-Stock clients send these commands to any server, and go by the answers: there are no replicas, nothing was saved since the
-start, no module is loaded, and this is no node of a cluster.
+Stock clients send these commands to any server, and go by the answers: there are no replicas, no module is loaded, and this is no
+node of a cluster.
 """
-from libc.stdint cimport int64_t
 from hutch_engine.commands.call cimport Call
-from hutch_engine.state.engine cimport Engine
 
-cdef int64_t standalone_last_save_s(Engine* engine) noexcept nogil
-"""Unix time: as in Redis, the start counts as the last time when nothing was ever saved."""
-
-cdef void cmd_lastsave(Call* call) noexcept nogil
 cdef void cmd_module_help(Call* call) noexcept nogil
 cdef void cmd_module_list(Call* call) noexcept nogil
 cdef void cmd_module_load(Call* call) noexcept nogil

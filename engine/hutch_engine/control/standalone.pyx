@@ -1,18 +1,9 @@
 """See standalone.pxd."""
 from libc.stdint cimport int64_t
-from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.commands.call cimport Call, call_block_until, call_deadline, call_help, call_integer, call_may_block
 from hutch_engine.commands.reply cimport reply_array, reply_bulk_text, reply_error, reply_integer
-from hutch_engine.state.engine cimport Engine, engine_of
-
-
-cdef int64_t standalone_last_save_s(Engine* engine) noexcept nogil:
-    return clock_now_ms(&engine.clock) // 1000 - (monotonic_us() - engine.statistics.started_us) // 1000000
-
-
-cdef void cmd_lastsave(Call* call) noexcept nogil:
-    reply_integer(call.reply, standalone_last_save_s(engine_of(call)))
+from hutch_engine.state.engine cimport engine_of
 
 
 # ---- replicas

@@ -7,9 +7,11 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
-from hutch_engine.base.lock cimport signal_prepare, signal_wait
+from hutch_engine.base.lock cimport lock_acquire, signal_prepare, signal_wait
+from hutch_engine.base.outcome cimport NOT_FOUND, OK, Outcome
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.control.config_commands cimport config_apply, config_configure
+from hutch_engine.control.persistence_commands cimport persistence_save_at_end
 from hutch_engine.door.codec cimport Codec
 from hutch_engine.door.lifetimes cimport STARTED, START_CLOSED, START_RUNS, Started, life_start_listener, life_stop_listener
 from hutch_engine.door.session cimport Session
@@ -17,11 +19,23 @@ from hutch_engine.door.handle import ClosedError, ForkedError
 from hutch_engine.executor.aftermath cimport aftermath
 from hutch_engine.executor.serving cimport serve_time_outs
 from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
+from hutch_engine.persistence.rdb_input cimport (
+    RDB_PUT_NOTHING, RDB_PUT_REPLACE, RDB_READ_CHECKS, RDB_STEP_DONE, RDB_STEP_FAILED, RDB_STEP_MORE, RdbInput, RdbStep, RdbTally,
+    rdb_input_place)
+from hutch_engine.persistence.rdb_load cimport (
+    RdbLoad, rdb_load_begin, rdb_load_end, rdb_load_flags, rdb_load_path, rdb_load_some)
+from hutch_engine.persistence.background cimport persistence_begin
+from hutch_engine.persistence.log_load cimport (
+    LOG_LOAD_FAILED, LOG_LOAD_MORE, LogLoad, LogLoadStep, log_load_begin, log_load_end, log_load_some)
+from hutch_engine.persistence.saving cimport saving_save
+from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.state.config_lines cimport config_parse_line
-from hutch_engine.state.engine cimport (Engine as EngineStruct, engine_is_ours, engine_wake_housekeeping, engine_used_memory)
+from hutch_engine.state.engine cimport (Engine as EngineStruct, engine_is_ours, engine_set_loading,
+    engine_wake_housekeeping, engine_used_memory)
 
 cdef enum:
     SHUTDOWN_STEP_US = 50000         # between two looks at Python's signals
+    LOAD_STEP_US = 50000             # the same, while a file is loaded
 
 
 @cython.auto_pickle(False)
@@ -172,6 +186,150 @@ cdef class Engine(EngineHandle):
         engine's closed_error or forked_error."""
         self.do(_log_to_output, NULL)
 
+    # ---- files
+
+    def save(self):
+        """Write all databases into `dbfilename` in `dir`, as SAVE does. OSError with the reason when that fails: the old file is
+        whole then. Others wait meanwhile. Raises the engine's closed_error or forked_error. O(bytes)"""
+        cdef Buffer error
+        cdef int outcome
+        self.check_ours()
+        buffer_init(&error, NULL)
+        with nogil:
+            outcome = _save_now(self.core, &error)
+        try:
+            if outcome == SAVE_CLOSED:
+                raise self.closed_error("the store is closed")
+            if outcome == SAVE_FAILED:
+                raise OSError("saving failed at " + _text_of(&error))
+        finally:
+            buffer_clear(&error)
+
+    def save_before_end(self, bint save=False, bint no_save=False):
+        """Save if that is asked for, or wished by `save` points in the configuration. Returns False when it failed, and then the
+        reason is in the log. Raises the engine's closed_error or forked_error. O(bytes)"""
+        cdef int outcome
+        self.check_ours()
+        with nogil:
+            outcome = _save_at_end(self.core, save, no_save)
+        if outcome == SAVE_CLOSED:
+            raise self.closed_error("the store is closed")
+        return outcome == SAVED
+
+    def announce_loading(self):
+        """From now on, until `load` is over, clients hear LOADING: for servers that listen before they load. Raises the engine's
+        closed_error or forked_error."""
+        self.do(_announce_loading, NULL)
+
+    def load(self, path=None, *, progress=None):
+        """Load the file that SAVE writes, or the one at `path`, in place of what is in the store. Clients hear LOADING meanwhile.
+
+        `progress(loaded, total)` is called now and then with bytes; what it raises, or a signal's handler, ends the loading. Returns
+        a dict of figures (keys, expired, skipped, bytes), or None when there is no such file. ValueError when the file cannot
+        be loaded, and says why: nothing has changed then. Raises the engine's closed_error or forked_error. O(bytes)
+        """
+        return self._read_file(path, RDB_PUT_REPLACE, 0, progress)
+
+    def restore(self, *, progress=None):
+        """What a server does when it starts: load its append-only file where `appendonly` says that it keeps one, and keep it from
+        then on (it is begun where there is none); else load the file that SAVE writes. Clients hear LOADING meanwhile.
+
+        `progress(loaded, total)` is called now and then with bytes; what it raises, or a signal's handler, ends the loading.
+        ValueError when the files cannot be loaded, or written, and says why. Raises the engine's closed_error or
+        forked_error. O(bytes)
+        """
+        cdef Restoring restoring
+        self.check_ours()
+        self.do(_ask_for_log, &restoring)
+        if restoring.from_log:
+            self._open_log(progress)
+        else:
+            self.load(progress=progress)
+        self.do(_begin_service, NULL)
+
+    cdef int _open_log(self, progress) except -1:
+        cdef LogLoad load
+        cdef LogLoadStep step = LOG_LOAD_FAILED
+        cdef bint done = False
+        with nogil:
+            if log_load_begin(&load, self.core):
+                step = LOG_LOAD_MORE
+        try:
+            while step == LOG_LOAD_MORE:
+                with nogil:
+                    step = log_load_some(&load, LOAD_STEP_US)
+                PyErr_CheckSignals()
+                if progress is not None:
+                    progress(self.core.persistence.loading_loaded_bytes, self.core.persistence.loading_total_bytes)
+        finally:
+            with nogil:
+                done = log_load_end(&load)
+            text = _text_of(&load.error)
+            buffer_clear(&load.error)
+        if not done:
+            self.check_open()
+            raise ValueError(text)
+        return 0
+
+    def settle(self):
+        """Without anything to load: from now on, changes of `appendonly` and `save` take effect at once. Raises the engine's
+        closed_error or forked_error."""
+        self.do(_begin_service, NULL)
+
+    def check_file(self, path, *, progress=None):
+        """Read an RDB file without keeping anything of it. Returns a dict: version (int), valkey (bool), bytes, keys and expired;
+        `kept` and `lost`, lists of (database, type, keys, byte at which the first begins); `notes`, quoted lines (AUX fields,
+        libraries, whether more follows the end); `error`, the text of what the file is refused for, or "".
+
+        FileNotFoundError when there is no such file. Raises the engine's closed_error or forked_error. O(bytes)
+        """
+        found = self._read_file(path, RDB_PUT_NOTHING, RDB_READ_CHECKS, progress)
+        if found is None:
+            raise FileNotFoundError(f"there is no file {os.fsdecode(path)}")
+        return found
+
+    cdef object _read_file(self, path, int how, uint32_t flags, progress):
+        cdef RdbLoad load
+        cdef Outcome opened
+        cdef RdbStep step = RDB_STEP_FAILED
+        cdef bytes name
+        cdef const char* at
+        cdef Reading reading
+        self.check_ours()
+        buffer_init(&reading.path, NULL)
+        reading.flags = flags
+        self.do(_read_settings, &reading)
+        name = os.fsencode(path) if path is not None else reading.path.data[:max(reading.path.length, 1) - 1]
+        buffer_clear(&reading.path)
+        at = PyBytes_AS_STRING(name)
+        with nogil:
+            opened = rdb_load_begin(&load, self.core, at, reading.flags, how)
+        try:
+            if opened == NOT_FOUND:
+                return None
+            step = RDB_STEP_MORE if opened == OK else RDB_STEP_FAILED
+            while step == RDB_STEP_MORE:
+                with nogil:
+                    step = rdb_load_some(&load, LOAD_STEP_US)
+                PyErr_CheckSignals()
+                if progress is not None:
+                    progress(rdb_input_place(&load.input), load.input.file_bytes)
+            if how == RDB_PUT_NOTHING:
+                return _report(&load.input, step)
+            if step != RDB_STEP_DONE:
+                self.check_open()
+                raise ValueError(_text_of(&load.input.error))
+            return {"keys": load.input.keys, "expired": load.input.expired, "skipped": load.input.skipped,
+                    "bytes": load.input.end_position}
+        finally:
+            with nogil:
+                rdb_load_end(&load)
+
+    cdef int check_open(self) except -1:
+        if self.core.closed:
+            raise self.closed_error("the store is closed")
+        return 0
+
     @property
     def used_memory(self):
         """Bytes that the keyspace and the clients' buffers take, as INFO's used_memory. Raises the engine's closed_error or
@@ -258,6 +416,78 @@ cdef void _look_for_shutdown(EngineStruct* engine, void* context) noexcept nogil
 
 cdef void _log_to_output(EngineStruct* engine, void* context) noexcept nogil:
     engine.logs_to_output = True
+
+
+# ---- files
+
+cdef enum:
+    SAVED
+    SAVE_FAILED
+    SAVE_CLOSED
+
+cdef struct Reading:
+    Buffer path                      # of the file that SAVE writes
+    uint32_t flags
+
+
+cdef str _text_of(const Buffer* text):
+    return text.data[:text.length].decode("utf-8", "replace") if text.length else ""
+
+
+cdef void _read_settings(EngineStruct* engine, void* context) noexcept nogil:
+    cdef Reading* reading = <Reading*>context
+    rdb_load_path(engine, &reading.path)
+    reading.flags |= rdb_load_flags(engine)
+
+
+cdef struct Restoring:
+    bint from_log
+
+
+cdef void _ask_for_log(EngineStruct* engine, void* context) noexcept nogil:
+    (<Restoring*>context).from_log = engine.config.appendonly != 0
+
+
+cdef void _begin_service(EngineStruct* engine, void* context) noexcept nogil:
+    persistence_begin(engine)
+
+
+cdef void _announce_loading(EngineStruct* engine, void* context) noexcept nogil:
+    engine_set_loading(engine, True)
+
+
+cdef int _save_now(EngineStruct* engine, Buffer* error) noexcept nogil:
+    cdef int outcome = SAVE_CLOSED
+    lock_acquire(&engine.lock)
+    if not engine.closed:
+        outcome = SAVED if saving_save(engine, error) else SAVE_FAILED
+    engine_leave(engine)
+    return outcome
+
+
+cdef int _save_at_end(EngineStruct* engine, bint save, bint no_save) noexcept nogil:
+    cdef int outcome = SAVE_CLOSED
+    lock_acquire(&engine.lock)
+    if not engine.closed:
+        outcome = SAVED if persistence_save_at_end(engine, save, no_save) else SAVE_FAILED
+    engine_leave(engine)
+    return outcome
+
+
+cdef dict _report(const RdbInput* input, RdbStep step):
+    cdef const RdbTally* tallies = <const RdbTally*>input.tallies.data
+    cdef size_t i
+    kept = []
+    lost = []
+    for i in range(input.tallies.length // sizeof(RdbTally)):
+        (kept if tallies[i].kept else lost).append(
+            (tallies[i].database, (<bytes>tallies[i].type).decode("latin-1"), tallies[i].keys, tallies[i].position))
+    return {
+        "version": input.version, "valkey": bool(input.of_valkey),
+        "bytes": input.end_position if step == RDB_STEP_DONE else rdb_input_place(input),
+        "keys": input.keys, "expired": input.expired, "kept": kept, "lost": lost,
+        "notes": _text_of(&input.notes).splitlines(), "error": "" if step == RDB_STEP_DONE else _text_of(&input.error),
+    }
 
 
 cdef void _read_used_memory(EngineStruct* engine, void* context) noexcept nogil:

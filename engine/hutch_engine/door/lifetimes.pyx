@@ -8,7 +8,7 @@ from hutch_engine.scripting.script_run cimport script_is_of_this_thread
 from hutch_engine.runtime.engine cimport engine_clear
 from hutch_engine.sessions.session cimport engine_free_deferred, session_free
 from hutch_engine.state.engine cimport Engine, SESSION_BLOCKED, Session, engine_used_memory
-# from hutch_engine.persistence.background cimport background_stop
+from hutch_engine.persistence.background cimport background_stop
 from hutch_engine.runtime.housekeeping cimport housekeeping_stop
 from hutch_engine.net.listener cimport Listener, listener_free, listener_new, listener_open, listener_start
 
@@ -115,7 +115,7 @@ cdef bint life_end(Engine* engine) noexcept nogil:
     if listener != NULL:
         listener_free(listener)
     housekeeping_stop(engine)
-    # background_stop(engine)              # what was acknowledged goes to the disk
+    background_stop(engine)              # what was acknowledged goes to the disk
     lock_acquire(&engine.lock)
     while engine.scripts.busy or engine.amid:
         lock_release(&engine.lock)

@@ -37,6 +37,7 @@ cdef enum Verdict:
     REFUSED_PASSWORD
     REFUSED_IN_MULTI
     REFUSED_BUSY                     # a script overruns its time
+    REFUSED_LOADING                  # a file is being read
     REFUSED_MEMORY
     REFUSED_TO_MONITOR
     REFUSED_TO_SUBSCRIBER

@@ -8,7 +8,7 @@ from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport heap_is_short, heap_mend
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.command cimport (
-    ACL_SCRIPTING, CMD_ALLOW_BUSY, CMD_DENYOOM, CMD_FOR_SUBSCRIBERS, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_NO_MULTI, CMD_NOSCRIPT,
+    ACL_SCRIPTING, CMD_ALLOW_BUSY, CMD_DENYOOM, CMD_FOR_SUBSCRIBERS, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_NO_MULTI, CMD_NOSCRIPT,
     CMD_PROTECTED, CMD_READONLY, CMD_RUNS_IN_MULTI, CMD_RUNS_QUEUE, CMD_WRITE, Command, command_takes)
 from hutch_engine.commands.command_table cimport command_table_find
 from hutch_engine.commands.reply cimport reply_error_slice
@@ -132,6 +132,8 @@ cdef Verdict admission_judge(Session* session, const Command* command, Slice* ar
         verdict = _judge_client(session, command) if way == WAY_CLIENT else _judge_for_script(command, limits)
         if unlikely(verdict != ADMITTED):
             return verdict
+        if unlikely(engine.persistence.loading) and not command.flags & CMD_LOADING:
+            return REFUSED_LOADING
     if unlikely(engine.config.maxmemory != 0 or heap_is_short(&engine.heap)) and (engine.scripts.busy == BUSY_NOT or way != WAY_CLIENT) \
             and not admission_finds_memory(session, command, argv, argc, way):
         return REFUSED_MEMORY
@@ -250,6 +252,8 @@ cdef const char* _text_of(const Engine* engine, Verdict verdict) noexcept nogil:
         return b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
     if verdict == REFUSED_BUSY:
         return b"BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+    if verdict == REFUSED_LOADING:
+        return b"LOADING Redis is loading the dataset in memory"
     if verdict == REFUSED_TO_MONITOR:
         return b"ERR Replica can't interact with the keyspace"
     if verdict == REFUSED_DISK:

@@ -48,7 +48,9 @@ cdef enum:                       # types of values; those marked are only read
     RDB_HASH_METADATA_EARLY = 22         # read: of 7.4's candidates
     RDB_HASH_LISTPACK_EX_EARLY = 23      # read
     RDB_HASH_METADATA = 24
-    RDB_HASH_LISTPACK_EX = 25
+    RDB_HASH_LISTPACK_EX = 25            # up to here: of payloads, too
+    RDB_STREAM_4 = 26                    # read: with what XADD IDMP remembers
+    RDB_STREAM_5 = 27                    # read: and with entries that are pending for nobody (XNACK)
 
 cdef enum:                       # of a quicklist's node
     RDB_NODE_PLAIN = 1
@@ -72,6 +74,8 @@ cdef bint rdb_verify_footer(Slice payload, bint sum_counts) noexcept nogil
 """A version we know, and the right sum (if that counts)?"""
 cdef RdbReader rdb_reader_of(Slice payload) noexcept nogil
 """At the beginning of a verified payload, whose footer is not read."""
+cdef RdbReader rdb_reader_at(const void* start, const void* end) noexcept nogil
+"""At the beginning of these bytes, which are borrowed, and reading up to their end."""
 cdef bint rdb_read_byte(RdbReader* reader, uint8_t* byte_out) noexcept nogil
 """Take the next byte; False at the end of the payload."""
 cdef bint rdb_read_length(RdbReader* reader, uint64_t* length_out) noexcept nogil

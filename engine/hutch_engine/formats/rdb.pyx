@@ -146,10 +146,15 @@ cdef bint rdb_verify_footer(Slice payload, bint sum_counts) noexcept nogil:
 
 
 cdef RdbReader rdb_reader_of(Slice payload) noexcept nogil:
+    return rdb_reader_at(payload.data, payload.data + payload.length - RDB_FOOTER_BYTES)
+
+
+cdef RdbReader rdb_reader_at(const void* start, const void* end) noexcept nogil:
     cdef RdbReader reader
-    reader.at = <const uint8_t*>payload.data
-    reader.end = reader.at + payload.length - RDB_FOOTER_BYTES
+    reader.at = <const uint8_t*>start
+    reader.end = <const uint8_t*>end
     reader.refused = False
+    reader.lacking = NULL
     return reader
 
 

@@ -63,6 +63,18 @@ cdef void _save(Buffer* out, const Entry* entry, bint compress) noexcept nogil:
     hash_each(&hash, _write_field, &writing)
 
 
+cdef void rdb_write_hash_plainly(Buffer* out, const Entry* entry, bint compress) noexcept nogil:
+    cdef Hash hash = hash_for_reading(entry)
+    cdef Writing writing
+    writing.out = out
+    writing.compress = compress
+    writing.hash = &hash
+    writing.earliest_ms = INT64_MAX
+    rdb_write_byte(out, RDB_HASH)
+    rdb_write_length(out, hash_stored(&hash))
+    hash_each(&hash, _write_field, &writing)
+
+
 cdef void _new_hash(const ValueMaker* maker, bint with_deadlines, Hash* hash_out) noexcept nogil:
     hash_out.form = HASH_PACKED
     hash_out.pointer = hash_new(maker.heap)

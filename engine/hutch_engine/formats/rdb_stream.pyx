@@ -1,7 +1,7 @@
 """See rdb_stream.pxd."""
 from libc.stdint cimport uint64_t
 from hutch_engine.base.buffer cimport Buffer
-from hutch_engine.formats.rdb cimport RDB_STREAM, RDB_STREAM_2, RDB_STREAM_3, rdb_write_byte
+from hutch_engine.formats.rdb cimport RDB_STREAM, RDB_STREAM_2, RDB_STREAM_3, RDB_STREAM_4, RDB_STREAM_5, rdb_write_byte
 from hutch_engine.formats.rdb_stream_reader cimport rdb_read_stream
 from hutch_engine.formats.rdb_stream_writer cimport rdb_write_stream
 from hutch_engine.keyspace.entry cimport TYPE_STREAM, Entry, Value, entry_pointer, value_of_pointer
@@ -26,4 +26,5 @@ cdef bint _load(RdbReader* reader, const ValueMaker* maker, int form, Buffer* st
 cdef void rdb_stream(ValueType* row) noexcept nogil:
     row.save = _save
     row.load = _load
-    row.rdb_forms = <uint64_t>1 << RDB_STREAM | <uint64_t>1 << RDB_STREAM_2 | <uint64_t>1 << RDB_STREAM_3
+    row.rdb_forms = <uint64_t>1 << RDB_STREAM | <uint64_t>1 << RDB_STREAM_2 | <uint64_t>1 << RDB_STREAM_3 | (
+        <uint64_t>1 << RDB_STREAM_4 | <uint64_t>1 << RDB_STREAM_5)

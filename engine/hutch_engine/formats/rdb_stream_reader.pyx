@@ -6,7 +6,8 @@ from hutch_engine.base.outcome cimport OK
 from hutch_engine.base.slice cimport Slice, slice_compare, slice_of
 from hutch_engine.keyspace.value_type cimport ValueMaker
 from hutch_engine.formats.rdb cimport (
-    RDB_STREAM, RDB_STREAM_3, RdbReader, rdb_read_bytes, rdb_read_length, rdb_read_string, rdb_read_u64)
+    RDB_STREAM, RDB_STREAM_3, RDB_STREAM_4, RDB_STREAM_5, RdbReader, rdb_read_bytes, rdb_read_length, rdb_read_string,
+    rdb_read_u64)
 from hutch_engine.structures.id_map cimport StreamId, id_compare, id_of
 from hutch_engine.structures.listpack cimport (
     LISTPACK_SAFE_BYTES, Listpack, ListpackValue, listpack_first, listpack_get, listpack_is_valid, listpack_length,
@@ -298,7 +299,7 @@ cdef bint _read_consumer(RdbReader* reader, const ValueMaker* maker, StreamGroup
                 stream_consumer_name(group.consumers[group.consumer_count - 1]), name) >= 0)):
         return False
     active_ms = seen_ms
-    if type == RDB_STREAM_3 and not rdb_read_u64(reader, &active_ms):
+    if type >= RDB_STREAM_3 and not rdb_read_u64(reader, &active_ms):
         return False
     consumer = stream_consumer_add(maker.heap, group, name, <int64_t>seen_ms)
     if consumer == NULL:
@@ -313,6 +314,7 @@ cdef bint _read_group(RdbReader* reader, const ValueMaker* maker, Stream* stream
     cdef StreamId id
     cdef uint64_t entries_read, consumers
     cdef uint64_t owned = 0
+    cdef uint64_t ownerless
     cdef Slice name
     if (not rdb_read_string(reader, storage, &name) or not _read_id(reader, &id)
             or (stream.groups.count and slice_compare(
@@ -333,6 +335,12 @@ cdef bint _read_group(RdbReader* reader, const ValueMaker* maker, Stream* stream
             return False
         owned += group.consumers[group.consumer_count - 1].pending.count
         consumers -= 1
+    if type == RDB_STREAM_5:
+        if not rdb_read_length(reader, &ownerless):
+            return False
+        if ownerless:
+            reader.lacking = b"entries that are pending for no consumer (XNACK)"
+            return False
     return owned == group.pending.count          # nothing is pending for nobody
 
 
@@ -347,11 +355,24 @@ cdef bint _read_groups(RdbReader* reader, const ValueMaker* maker, Stream* strea
     return True
 
 
+cdef bint _read_producers(RdbReader* reader) noexcept nogil:
+    """How long XADD IDMP remembers, how much, what it does remember of each producer, and two counters."""
+    cdef uint64_t seconds, most, producers, added, repeated
+    if (not rdb_read_length(reader, &seconds) or not rdb_read_length(reader, &most)
+            or not rdb_read_length(reader, &producers)):
+        return False
+    if producers:
+        reader.lacking = b"what XADD IDMP remembers of producers"
+        return False
+    return rdb_read_length(reader, &added) and rdb_read_length(reader, &repeated)
+
+
 cdef Stream* rdb_read_stream(RdbReader* reader, const ValueMaker* maker, Buffer* storage, int type) noexcept nogil:
     cdef Stream* stream = stream_new(maker.heap)
     cdef StreamId last
     if (_read_blocks(reader, maker, stream, storage, &last) and _read_figures(reader, stream, type, last)
-            and _read_groups(reader, maker, stream, storage, type)):
+            and _read_groups(reader, maker, stream, storage, type)
+            and (type < RDB_STREAM_4 or _read_producers(reader))):
         return stream
     stream_free(maker.heap, stream)
     return NULL

@@ -5,7 +5,7 @@ When reading nothing is believed. Every length is held against what is there, pa
 as our own functions would have made them: no member twice, sorted sets and deadlines in order. A damaged payload costs no more
 time and memory than one of its size that is whole, and leaves nothing behind.
 """
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint64_t, uint8_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.keyspace.entry cimport Entry, Value
 from hutch_engine.keyspace.keyspace cimport Keyspace
@@ -18,6 +18,13 @@ cdef bint rdb_measure_value(const Entry* entry, uint64_t* bytes_out) noexcept no
 """How many bytes the value takes without compression, as DEBUG OBJECT counts them; False when memory was refused: it is
 written for that, and thrown away. O(bytes)."""
 cdef bint rdb_read_value(RdbReader* reader, const Keyspace* keyspace, Buffer* storage, Value* value_out) noexcept nogil
-"""A form's byte and a value, in the encoding that the configuration asks for. The caller owns what *value_out points at; a
-string's bytes lie in the payload or in `storage`. False: bytes that break the format or that no type knows, or refused memory
+"""Of a payload: a form's byte and a value, in the encoding that the configuration asks for. The caller owns what
+*value_out points at; a string's bytes lie in the payload or in `storage`. False: bytes that break the format or that no type knows, or refused memory
 (reader.refused)."""
+cdef bint rdb_read_form(RdbReader* reader, const Keyspace* keyspace, int form, Buffer* storage, Value* value_out) noexcept nogil
+"""The same for what stands behind the byte, and for every form that a file may have. False also for a value that cannot be
+kept: reader.lacking says what there is no place for."""
+cdef uint8_t rdb_form_type(int form) noexcept nogil
+"""The type that reads this form; TYPE_NONE: none does. (Of a module's types it is the name that tells: rdb_module_is_known.)"""
+cdef bint rdb_module_is_known(uint64_t number) noexcept nogil
+"""Is there a type for values of this module's (formats/rdb_module's number)?"""

@@ -16,7 +16,7 @@ from hutch_engine.keyspace.entry cimport (
     TYPE_HASH, TYPE_LIST, TYPE_NONE, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET, Entry, Value, entry_type)
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_maker
 from hutch_engine.keyspace.value_type cimport NO_MODULE, RdbReader, ValueMaker, ValueType
-from hutch_engine.keyspace.value_types cimport entry_saver, value_free, value_type_format, value_types
+from hutch_engine.keyspace.value_types cimport value_free, value_type_format, value_types
 
 cdef enum:
     FORMS_MAX = 64               # ValueType.rdb_forms has so many bits
@@ -45,7 +45,6 @@ cdef void _find_forms() noexcept nogil:
 
 
 _find_forms()
-entry_saver[0] = rdb_write_value
 
 
 cdef const ValueType* _row_of_module(uint64_t number) noexcept nogil:
@@ -101,12 +100,22 @@ cdef bint _read_module(RdbReader* reader, const ValueMaker* maker, Buffer* stora
 
 
 cdef bint rdb_read_value(RdbReader* reader, const Keyspace* keyspace, Buffer* storage, Value* value_out) noexcept nogil:
-    cdef ValueMaker maker = keyspace_maker(keyspace)
     cdef uint8_t form
-    if not rdb_read_byte(reader, &form):
-        return False
+    return (rdb_read_byte(reader, &form) and form <= RDB_HASH_LISTPACK_EX
+            and rdb_read_form(reader, keyspace, form, storage, value_out))
+
+
+cdef bint rdb_read_form(RdbReader* reader, const Keyspace* keyspace, int form, Buffer* storage, Value* value_out) noexcept nogil:
+    cdef ValueMaker maker = keyspace_maker(keyspace)
+    cdef uint8_t type = rdb_form_type(form)
     if form == RDB_MODULE_2:
         return _read_module(reader, &maker, storage, value_out)
-    if form >= FORMS_MAX or _types[form] == TYPE_NONE:
-        return False
-    return value_types[_types[form]].load(reader, &maker, form, storage, value_out)
+    return type != TYPE_NONE and value_types[type].load(reader, &maker, form, storage, value_out)
+
+
+cdef uint8_t rdb_form_type(int form) noexcept nogil:
+    return _types[form] if 0 <= form < FORMS_MAX else <uint8_t>TYPE_NONE
+
+
+cdef bint rdb_module_is_known(uint64_t number) noexcept nogil:
+    return _row_of_module(number) != NULL

@@ -131,6 +131,7 @@ cdef struct Keyspace:
     uint8_t snapshots_given_up   # since all entries last had the same number
     int32_t drained              # the snapshot_index of the table that is being freed
     Journal* journal             # borrowed: told of what happens; NULL: nobody wants to know
+    bint fields_unwatched        # memory for a wheel of field deadlines was refused: Database.field_deadlines lacks hashes
     uint64_t max_string_bytes    # proto-max-bulk-len: how long APPEND and SETRANGE make a string; 0 = 512 MiB
     uint64_t dirty               # changes since the last save
     uint64_t hits

@@ -13,7 +13,7 @@ from hutch_engine.keyspace.entry cimport (
     entry_has_deadline, entry_key, entry_new, entry_node, entry_of_node, entry_pointer, entry_set_form, entry_type,
     entry_with_deadline, entry_with_value)
 from hutch_engine.keyspace.journal cimport Journal, journal_command, journal_deletion
-from hutch_engine.keyspace.snapshot cimport Snapshot, snapshot_save
+from hutch_engine.keyspace.snapshot cimport Snapshot, entry_saver
 from hutch_engine.keyspace.zset_type cimport ZSET_LISTPACK
 from hutch_engine.keyspace.value_types cimport entry_size, value_effort, value_free, value_free_some, value_types
 from hutch_engine.structures.hash cimport (
@@ -121,8 +121,7 @@ cdef void keyspace_keep_old(Keyspace* keyspace, int32_t database, Entry* entry) 
     if taken == NULL or database < 0:
         return
     before = taken.records.length
-    snapshot_save(taken, database, entry, entry_idle_seconds(keyspace, entry) if taken.idle else 0,
-                  entry_frequency(keyspace, entry) if taken.frequency else 0)
+    entry_saver[0](taken.writer, keyspace, database, entry)
     taken.early += 1
     taken.early_bytes += taken.records.length - before
 
@@ -352,6 +351,7 @@ cdef void keyspace_fields_changed(Keyspace* keyspace, Database* database, Entry*
     if database.field_deadlines == NULL:
         database.field_deadlines = <Wheel*>heap_try_alloc(keyspace.heap, sizeof(Wheel))
         if database.field_deadlines == NULL:
+            keyspace.fields_unwatched = True
             return               # nobody wakes for them, but whoever looks at the hash still finds no due field
         wheel_init(database.field_deadlines, keyspace_now(keyspace) - 1)
     wheel_add(database.field_deadlines, &alarm.node, earliest)

@@ -7,24 +7,22 @@ A database that is emptied meanwhile saves its entries as they are freed; one th
 
 Everything here requires the engine's lock.
 """
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.keyspace.entry cimport Entry
 
 cdef struct Snapshot:
     Buffer records               # owned: what has been saved and is still to be taken, as an RDB file has it
-    int32_t database             # of the last record; -1: none yet
-    bint compress                # rdbcompression
-    bint idle                    # an LRU policy: how long nobody used a key is saved, too
-    bint frequency               # an LFU policy: how often it was used
-    uint64_t keys                # saved so far ...
-    uint64_t early               # ... and of them those that were about to change
-    uint64_t early_bytes
+    void* writer                 # borrowed: persistence/rdb_writer's, which writes to them
+    uint64_t early               # keys that were saved since they were about to change ...
+    uint64_t early_bytes         # ... and how much they took
 
-cdef void snapshot_begin(Snapshot* snapshot, bint compress, bint idle, bint frequency) noexcept nogil
-"""Nothing is saved yet."""
+# Append an entry's record, as one of this database, to what a Snapshot's writer writes to: persistence/rdb_writer, which lies
+# above and puts itself here while modules are imported. `keyspace` is a Keyspace.
+ctypedef void (*EntrySaver)(void* writer, void* keyspace, int32_t database, const Entry* entry) noexcept nogil
+cdef EntrySaver[1] entry_saver
+
+cdef void snapshot_begin(Snapshot* snapshot, void* writer) noexcept nogil
+"""Nothing is saved early yet. What stands in the records stays."""
 cdef void snapshot_clear(Snapshot* snapshot) noexcept nogil
 """Free its memory."""
-cdef void snapshot_save(Snapshot* snapshot, int32_t database, const Entry* entry, int64_t idle_s, int64_t frequency) noexcept nogil
-"""Append the entry's record: SELECTDB where the database is another one than the last record's, deadline, idle time or
-frequency as the policy has it, form, key and value. Refused memory shows in records.failed. O(bytes)."""

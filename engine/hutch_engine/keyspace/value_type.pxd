@@ -42,6 +42,7 @@ cdef struct RdbReader:           # where formats/rdb reads
     const uint8_t* at
     const uint8_t* end
     bint refused                 # it was memory that was missing
+    const char* lacking          # it has something that there is no place for here: static text that says what; or NULL
 
 cdef struct ValueEncoding:
     const char* name             # as OBJECT ENCODING says it; NULL: the type has no encoding of this number

@@ -10,16 +10,11 @@ from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.keyspace.entry cimport (
     TYPE_STRING, Entry, StringValue, Value, entry_encoding, entry_pointer, entry_type, string_value_free)
-from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.keyspace.value_type cimport ValueType, ValueTypeFill
 from hutch_engine.structures.listpack cimport Listpack
 from hutch_engine.structures.table cimport Table
 
 cdef ValueType[16] value_types   # TYPES_MAX rows, by number
-
-# Appends an entry's form and value as RDB has them (formats/rdb_values, which lies above and puts it here while modules are imported).
-ctypedef void (*EntrySaver)(Buffer* out, const Entry* entry, bint compress) noexcept nogil
-cdef EntrySaver[1] entry_saver
 
 cdef bint value_type_add(uint8_t type, ValueTypeFill fill) noexcept nogil
 """Make the row of a type, while modules are imported. False: the number is taken, or something that every type must

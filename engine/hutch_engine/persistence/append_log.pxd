@@ -16,7 +16,7 @@ from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.lock cimport Lock, Signal
 from hutch_engine.persistence.log_manifest cimport LogFile, LogManifest
-from hutch_engine.state.engine cimport GATE_SYNC, Engine
+from hutch_engine.state.engine cimport GATE_DISK_LOG, GATE_SYNC, Engine
 
 cdef enum:                           # Config.appendfsync
     SYNC_EVERY_SECOND = 0
@@ -44,16 +44,23 @@ cdef struct AppendLog:
     int failure                      # of the last write or sync; 0: it went well
     bint waits_for_base              # switched on at run time: there is no base yet, and the manifest does not know of it
     bint open                        # the journal is kept for it
+    bint closing                     # it is not any more, and the rest is still to be written (append_log_stop)
 
 cdef inline bint append_log_is_waited_for(const Engine* engine) noexcept nogil:
-    """Has who changes something to wait for the disk before it says so (append_log_commit)? Requires the lock."""
-    return unlikely(engine.execution.gate & GATE_SYNC != 0)
+    """Has who changes something to wait for the disk before it says so (append_log_commit)? Not while the disk refuses: then nobody
+    changes anything, and who reads is served. Requires the lock."""
+    return unlikely(engine.execution.gate & (GATE_SYNC | GATE_DISK_LOG) == GATE_SYNC)
 
 cdef AppendLog* append_log_of(Engine* engine) noexcept nogil
 """The engine's log, made and not open yet at the first call; it lives as long as the engine. NULL when memory was refused. Requires the
 lock."""
 cdef void append_log_start(AppendLog* log) noexcept nogil
 """With an open increment: from now on the journal is kept. Requires the lock."""
+cdef bint log_prepare(AppendLog* log) noexcept nogil
+"""Name the directory and the files as the configuration has them, and read the manifest that lies there. False when that is
+damaged, or memory was refused. Requires the lock, which is kept while a small file is read."""
+cdef void append_log_detach(AppendLog* log) noexcept nogil
+"""Keep the journal no more; append_log_stop is to follow. Requires the lock."""
 cdef void append_log_stop(Engine* engine) noexcept nogil
 """Write and sync what there is, and close the increment; nothing without a log. Requires that the lock is not held."""
 cdef void append_log_free(Engine* engine) noexcept nogil

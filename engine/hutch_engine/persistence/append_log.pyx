@@ -14,9 +14,10 @@ from hutch_engine.base.lock cimport lock_acquire, lock_clear, lock_init, lock_re
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.journal cimport journal_clear, journal_take
 from hutch_engine.persistence.files cimport (
-    FILE_FRESH, file_close, file_open, file_sync, file_truncate, file_write, name_remove, path_join)
+    FILE_FRESH, directory_make, file_close, file_open, file_sync, file_truncate, file_write, name_remove, path_join)
 from hutch_engine.persistence.log_manifest cimport (
-    LOG_HISTORY, LogManifest, manifest_clear, manifest_init, manifest_write)
+    LOG_HISTORY, MANIFEST_ABSENT, MANIFEST_BAD, LogManifest, ManifestOutcome, manifest_clear, manifest_init, manifest_read,
+    manifest_write)
 from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.state.config cimport LOG_NOTICE, LOG_WARNING
 from hutch_engine.state.engine cimport GATE_DISK_LOG, GATE_SYNC, Engine, engine_observe
@@ -67,6 +68,35 @@ cdef void append_log_start(AppendLog* log) noexcept nogil:
     append_log_policy(engine)
 
 
+cdef bint log_prepare(AppendLog* log) noexcept nogil:
+    cdef Engine* engine = log.engine
+    cdef Buffer error
+    cdef ManifestOutcome outcome
+    if not path_join(&log.directory, buffer_slice(&engine.config.dir), buffer_slice(&engine.config.appenddirname)):
+        return False
+    log.name.length = 0
+    buffer_append_slice(&log.name, buffer_slice(&engine.config.appendfilename))
+    manifest_clear(&log.manifest)
+    buffer_init(&error, NULL)
+    outcome = manifest_read(&log.manifest, buffer_slice(&log.directory), buffer_slice(&log.name), &error)
+    if outcome == MANIFEST_BAD and not error.failed:
+        log_write(engine, LOG_WARNING, buffer_slice(&error))
+    buffer_clear(&error)
+    return outcome != MANIFEST_BAD and not log.name.failed and (
+        outcome != MANIFEST_ABSENT or directory_make(log.directory.data) == 0)
+
+
+cdef void append_log_detach(AppendLog* log) noexcept nogil:
+    cdef Engine* engine = log.engine
+    engine.keyspace.journal = NULL
+    engine.execution.gate &= ~<uint32_t>GATE_DISK_LOG
+    engine.journaling.log_failed = False
+    log.closing = log.open or log.closing
+    log.open = False
+    engine_observe(engine)
+    append_log_policy(engine)
+
+
 cdef void append_log_stop(Engine* engine) noexcept nogil:
     cdef AppendLog* log
     lock_acquire(&engine.lock)
@@ -78,17 +108,15 @@ cdef void append_log_stop(Engine* engine) noexcept nogil:
     if log.fd >= 0:
         append_log_flush(log, True)
     lock_acquire(&engine.lock)
-    engine.keyspace.journal = NULL
-    engine.execution.gate &= ~<uint32_t>GATE_DISK_LOG
-    engine.journaling.log_failed = False
-    log.open = False
-    engine_observe(engine)
-    append_log_policy(engine)
+    append_log_detach(log)
     engine_leave(engine)
     # Between the two, somebody may have changed something.
     append_log_flush(log, True)
     file_close(log.fd)
     log.fd = -1
+    lock_acquire(&engine.lock)
+    log.closing = False
+    engine_leave(engine)
     lock_release(&log.io)
 
 

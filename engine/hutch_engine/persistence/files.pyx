@@ -18,7 +18,7 @@ cdef extern from * nogil:
     #define hutch_sync_data fsync
     #endif
     static int hutch_open(const char *path, int mode) {
-        int flags = mode == 0 ? O_RDONLY : mode == 1 ? O_WRONLY | O_CREAT | O_APPEND : O_WRONLY | O_CREAT | O_TRUNC;
+        int flags = mode == 0 ? O_RDONLY : mode == 1 ? O_WRONLY | O_CREAT | O_APPEND : O_WRONLY | O_CREAT | O_APPEND | O_TRUNC;
         return open(path, flags | O_CLOEXEC, 0644);
     }
     static int hutch_open_directory(const char *path) { return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC); }

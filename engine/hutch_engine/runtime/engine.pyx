@@ -49,6 +49,7 @@ cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept
     signal_init(&engine.journaling.wake)
     journal_init(&engine.journaling.journal)
     engine.journaling.rewrite_took_s = -1
+    engine.persistence.last_save_took_s = -1
     heap_init(&engine.heap)
     clock_init(&engine.clock)
     random_init(&engine.random, seed)

@@ -505,7 +505,6 @@ cdef bint _read_text(const Parameter* parameter, const Slice* words, size_t coun
             return True
         if not _save_points_are_valid(words, count):
             return config_refuse(error_out, b"Invalid save parameters")
-        return config_refuse(error_out, b"Hutch keeps its data in memory only for now: \"\" is the one value it takes")
     if parameter.kind == KIND_FILE_NAME:
         if value.length == 0 and strcmp(parameter.name, b"dbfilename") != 0:
             buffer_append_text(error_out, parameter.name)

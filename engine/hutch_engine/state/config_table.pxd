@@ -47,6 +47,7 @@ cdef enum:                       # what a change touches
     CHANGED_CLIENT_MEMORY = 1 << 9   # maxmemory-clients
     CHANGED_LOG = 1 << 10        # appendonly
     CHANGED_SYNC = 1 << 11       # appendfsync
+    CHANGED_SAVING = 1 << 12     # save
 
 cdef enum:                       # Parameter.flags
     PARAMETER_IMMUTABLE = 1      # only before the start
@@ -135,6 +136,12 @@ cdef struct Config:
     int64_t aof_use_rdb_preamble
     int64_t aof_timestamp_enabled
     int64_t aof_rewrite_incremental_fsync
+    int64_t rdbchecksum
+    int64_t rdb_del_sync_files
+    int64_t rdb_save_incremental_fsync
+    int64_t rdb_skip_unknown_types       # ours: values of types that Hutch does not have are left out, and the log says so
+    int64_t stop_writes_on_bgsave_error
+    Buffer save                  # "seconds changes ...": when a save in the background is due
     int64_t activerehashing
     int64_t active_expire_effort
     # thresholds of encodings

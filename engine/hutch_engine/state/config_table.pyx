@@ -240,7 +240,7 @@ cdef void _fill_process() noexcept nogil:
 cdef void _fill_persistence() noexcept nogil:
     cdef Config* c = &_layout
     cdef Parameter* parameter
-    parameter = _flag(_text(b"save", b""), PARAMETER_MULTI)
+    parameter = _touches(_flag(_text(b"save", b"", &c.save), PARAMETER_MULTI), CHANGED_SAVING)
     parameter.kind = KIND_SAVE
     _touches(_yes_no(b"appendonly", False, &c.appendonly), CHANGED_LOG)
     parameter = _flag(_text(b"appendfilename", b"appendonly.aof", &c.appendfilename), PARAMETER_IMMUTABLE)
@@ -257,10 +257,11 @@ cdef void _fill_persistence() noexcept nogil:
     _yes_no(b"aof-timestamp-enabled", False, &c.aof_timestamp_enabled)
     _yes_no(b"aof-rewrite-incremental-fsync", True, &c.aof_rewrite_incremental_fsync)
     _yes_no(b"rdbcompression", True, &c.rdbcompression)
-    _flag(_yes_no(b"rdbchecksum", True), PARAMETER_IMMUTABLE)
-    _yes_no(b"rdb-del-sync-files", False)
-    _yes_no(b"rdb-save-incremental-fsync", True)
-    _yes_no(b"stop-writes-on-bgsave-error", True)
+    _flag(_yes_no(b"rdbchecksum", True, &c.rdbchecksum), PARAMETER_IMMUTABLE)
+    _yes_no(b"rdb-del-sync-files", False, &c.rdb_del_sync_files)
+    _yes_no(b"rdb-save-incremental-fsync", True, &c.rdb_save_incremental_fsync)
+    _flag(_yes_no(b"rdb-skip-unknown-types", False, &c.rdb_skip_unknown_types), PARAMETER_HIDDEN)
+    _yes_no(b"stop-writes-on-bgsave-error", True, &c.stop_writes_on_bgsave_error)
     _flag(_yes_no(b"aof-disable-auto-gc", False), PARAMETER_HIDDEN)
     _flag(_integer(b"loading-process-events-interval-bytes", 1024, INT_MAX, 512 * 1024), PARAMETER_HIDDEN)
 

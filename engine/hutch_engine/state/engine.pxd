@@ -91,6 +91,7 @@ cdef enum:                              # Engine.execution.gate: states of the s
     GATE_DISK_LOG = 1 << 4              # the append-only file cannot be written: nor may clients write
     GATE_DISK_SNAPSHOT = 1 << 5         # the last save failed, with stop-writes-on-bgsave-error
     GATE_SYNC = 1 << 6                  # who wrote hears of it only when the disk has it (appendfsync always, or a disk that lags)
+    GATE_LOADING = 1 << 3               # Engine.persistence.loading
 
 cdef enum:                              # Engine.execution.observers: who is shown the commands that have run
     OBSERVED_BY_MONITORS = 1 << 0
@@ -333,6 +334,7 @@ cdef struct Journaling:                 # persistence/: the append-only file, an
     bint log_failed                     # the last write or sync of the log failed
     char[160] log_error                 # ... and what clients that write are told then
     bint rewrite_failed                 # the last rewrite of the log
+    bint in_service                     # what was to be loaded is loaded: changes of appendonly and save take effect
     bint snapshot_scheduled             # BGSAVE SCHEDULE: once the rewrite is over
     bint rewrite_scheduled              # once the present snapshot is over
     uint64_t rewrites
@@ -349,6 +351,22 @@ cdef struct Replication:                # what INFO and ROLE say
     char[41] id
     char[41] id2
     int64_t offset
+
+cdef struct Persistence:                # persistence/: figures of INFO, and what it goes by
+    bint loading                        # a file is being read, and nobody is served meanwhile (GATE_LOADING)
+    int64_t loading_started_s           # Unix time
+    int64_t loading_started_us          # monotonic
+    uint64_t loading_total_bytes
+    uint64_t loading_loaded_bytes
+    uint64_t loading_used_memory        # of the server that wrote the file; 0: it does not say
+    int64_t last_save_s                 # Unix time; 0: nothing was saved since the start
+    int64_t last_save_took_s            # of the last one in the background; -1: there was none
+    bint save_failed                    # the last one
+    int64_t tried_us                    # monotonic: when the last one ended, well or not
+    uint64_t saves                      # finished ones
+    uint64_t last_load_keys_loaded
+    uint64_t last_load_keys_expired
+    uint64_t last_load_keys_skipped     # rdb-skip-unknown-types
 
 cdef struct Engine:
     Lock lock
@@ -377,6 +395,7 @@ cdef struct Engine:
     Net net
     Replication replication
     Journaling journaling
+    Persistence persistence
 
 cdef inline Session* session_of(Call* call) noexcept nogil:
     """The session whose call this is; borrowed."""
@@ -403,6 +422,10 @@ cdef inline void engine_set_busy(Engine* engine, uint8_t busy) noexcept nogil:
     """Note that a script overruns its time (a BUSY_ value), or does so no more (BUSY_NOT)."""
     engine.scripts.busy = busy
     engine.execution.gate = engine.execution.gate & ~<uint32_t>GATE_BUSY | (GATE_BUSY if busy else 0)
+cdef inline void engine_set_loading(Engine* engine, bint loading) noexcept nogil:
+    """Note that a file is being loaded, so that clients hear LOADING; or that it is done."""
+    engine.persistence.loading = loading
+    engine.execution.gate = engine.execution.gate & ~<uint32_t>GATE_LOADING | (GATE_LOADING if loading else 0)
 cdef inline bint session_is_authenticated(const Session* session) noexcept nogil:
     """May it send commands? (A password keeps out those who have not given it.)"""
     return session.flags & SESSION_AUTHENTICATED or session.engine.config.requirepass.length == 0

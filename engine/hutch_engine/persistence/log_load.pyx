@@ -1,0 +1,472 @@
+"""See log_load.pxd."""
+from libc.errno cimport ENOMEM
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdio cimport snprintf
+from libc.string cimport memcmp, memset, strerror, strlen
+from hutch_engine.base.atomics cimport atomic_store64
+from hutch_engine.base.buffer cimport (
+    Buffer, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
+from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
+from hutch_engine.base.lock cimport lock_acquire, lock_release
+from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
+from hutch_engine.executor.aftermath cimport aftermath
+from hutch_engine.keyspace.entry cimport Entry
+from hutch_engine.persistence.append_log cimport (
+    AppendLog, append_log_next_increment, append_log_of, append_log_remove_history, append_log_start, append_log_use_increment)
+from hutch_engine.persistence.background cimport background_start
+from hutch_engine.persistence.files cimport (
+    FILE_APPEND, FILE_READ, directory_make, directory_sync, file_close, file_length, file_open, file_read, file_sync, file_truncate,
+    name_is_there, name_replace, path_join)
+from hutch_engine.persistence.log_manifest cimport (
+    LOG_BASE, LOG_HISTORY, LOG_INCREMENT, LOG_NAME_MAX, MANIFEST_ABSENT, MANIFEST_BAD, LogFile, ManifestOutcome, manifest_add,
+    manifest_base, manifest_clear, manifest_init, manifest_read, manifest_write)
+from hutch_engine.persistence.log_replay cimport (
+    REPLAY_DONE, REPLAY_FAILED, REPLAY_HUNGRY, REPLAY_MORE, REPLAY_TORN, ReplayStep, replay_begin, replay_end, replay_fill, replay_step)
+from hutch_engine.persistence.rdb_input cimport (
+    RDB_PUT_REPLACE, RDB_READ_KEEPS_DUE, RDB_READ_TAIL, RDB_STEP_DONE, RDB_STEP_FAILED, RDB_STEP_HUNGRY, RdbStep, rdb_input_begin,
+    rdb_input_commit, rdb_input_end, rdb_input_fill, rdb_input_place, rdb_input_step)
+from hutch_engine.persistence.rdb_load cimport rdb_load_flags
+from hutch_engine.persistence.rdb_output cimport (
+    RdbOutput, rdb_output_abandon, rdb_output_finish, rdb_output_open, rdb_output_write)
+from hutch_engine.persistence.rdb_writer cimport RdbWriter, rdb_writer_begin, rdb_writer_end, rdb_writer_key
+from hutch_engine.sessions.session cimport engine_leave
+from hutch_engine.state.config cimport LOG_NOTICE, LOG_WARNING
+from hutch_engine.state.engine cimport Engine, engine_set_loading, engine_wake_housekeeping
+from hutch_engine.state.log cimport log_write
+from hutch_engine.structures.table cimport table_each
+
+cdef extern from "<unistd.h>" nogil:
+    long lseek(int fd, long offset, int whence)
+
+cdef enum:
+    SLICE_COMMANDS = 256         # under the lock
+    SLICE_RECORDS = 256
+    PIECE_BYTES = 262144
+    LINE_BYTES = 512
+
+
+cdef bint _fail(LogLoad* load, const char* what, int failure) noexcept nogil:
+    """Always False. `failure`: errno's number, or 0."""
+    load.error.length = 0
+    buffer_append_text(&load.error, what)
+    if load.phase != LOADS_NOTHING or load.path.length:
+        buffer_append_text(&load.error, b" (")
+        buffer_append_slice(&load.error, buffer_slice(&load.path))
+        buffer_append_text(&load.error, b")")
+    if failure:
+        buffer_append_text(&load.error, b": ")
+        buffer_append_text(&load.error, strerror(failure))
+    return False
+
+
+cdef void _say(Engine* engine, int64_t level, const char* before, Slice text) noexcept nogil:
+    """A line of the log. Takes the lock."""
+    cdef char[512] line                  # LINE_BYTES
+    cdef int length = snprintf(line, LINE_BYTES, b"%s%.*s", before, <int>text.length, text.data)
+    lock_acquire(&engine.lock)
+    log_write(engine, level, slice_of(line, <size_t>(length if length < LINE_BYTES else LINE_BYTES - 1)))
+    engine_leave(engine)
+
+
+# ---- the beginning
+
+cdef bint _name_directory(LogLoad* load) noexcept nogil:
+    """The log's own directory and the beginning of its names, as the configuration has them. Requires the lock."""
+    cdef Engine* engine = load.engine
+    cdef AppendLog* log = load.log
+    if not path_join(&log.directory, buffer_slice(&engine.config.dir), buffer_slice(&engine.config.appenddirname)):
+        return False
+    log.name.length = 0
+    buffer_append_slice(&log.name, buffer_slice(&engine.config.appendfilename))
+    return not log.name.failed
+
+
+cdef bint _upgrade(LogLoad* load, Slice directory) noexcept nogil:
+    """A single file, as Redis wrote it before 7, becomes the base. True also where there is none."""
+    cdef AppendLog* log = load.log
+    cdef Buffer old
+    cdef int failure = 0
+    buffer_init(&old, NULL)
+    if not path_join(&old, directory, buffer_slice(&log.name)) \
+            or not path_join(&load.path, buffer_slice(&log.directory), buffer_slice(&log.name)):
+        failure = ENOMEM
+    elif name_is_there(old.data):
+        failure = directory_make(log.directory.data)
+        if failure == 0 and manifest_add(&log.manifest, buffer_slice(&log.name), 1, LOG_BASE) == NULL:
+            failure = ENOMEM
+        log.manifest.base_number = 1
+        # First the manifest: whoever is interrupted here finds the old file still in its place, and begins again.
+        if failure == 0:
+            failure = name_replace(old.data, load.path.data)
+        if failure == 0:
+            failure = manifest_write(&log.manifest, buffer_slice(&log.directory), buffer_slice(&log.name))
+            if failure:
+                name_replace(load.path.data, old.data)
+    buffer_clear(&old)
+    return failure == 0 or _fail(load, b"the old append-only file cannot be taken over", failure)
+
+
+cdef bint log_load_begin(LogLoad* load, Engine* engine) noexcept nogil:
+    cdef Buffer directory
+    cdef bint named = False
+    cdef ManifestOutcome outcome
+    cdef bint done = True
+    memset(load, 0, sizeof(LogLoad))
+    load.engine = engine
+    load.fd = -1
+    load.started_us = monotonic_us()
+    buffer_init(&load.path, NULL)
+    buffer_init(&load.error, NULL)
+    buffer_init(&directory, NULL)
+    lock_acquire(&engine.lock)
+    if not engine.closed:
+        load.log = append_log_of(engine)
+        if load.log != NULL and not load.log.open:
+            named = _name_directory(load)
+        if named:
+            buffer_append_slice(&directory, buffer_slice(&engine.config.dir))
+            engine.amid += 1
+            load.begun = True
+            engine_set_loading(engine, True)
+            engine.keyspace.loading = True
+            engine.persistence.loading_started_s = clock_now_ms(&engine.clock) // 1000
+            engine.persistence.loading_started_us = load.started_us
+            engine.persistence.loading_total_bytes = 0
+            engine.persistence.loading_loaded_bytes = 0
+            engine.persistence.loading_used_memory = 0
+            engine.persistence.last_load_keys_loaded = 0
+            engine.persistence.last_load_keys_expired = 0
+    engine_leave(engine)
+    if not named:
+        done = _fail(load, b"the append-only file is open already, or there is no memory for it", 0)
+    else:
+        manifest_clear(&load.log.manifest)
+        outcome = manifest_read(&load.log.manifest, buffer_slice(&load.log.directory), buffer_slice(&load.log.name), &load.error)
+        if outcome == MANIFEST_BAD:
+            done = False
+        elif outcome == MANIFEST_ABSENT:
+            done = _upgrade(load, buffer_slice(&directory))
+        if done:
+            done = _measure(load)
+    buffer_clear(&directory)
+    return done
+
+
+cdef bint _measure(LogLoad* load) noexcept nogil:
+    """How much there is to read; every file must be there."""
+    cdef AppendLog* log = load.log
+    cdef uint64_t total = 0
+    cdef int64_t length
+    cdef size_t i
+    cdef int fd
+    for i in range(log.manifest.count):
+        if log.manifest.files[i].kind == LOG_HISTORY:
+            continue
+        if not path_join(&load.path, buffer_slice(&log.directory),
+                         slice_of(log.manifest.files[i].name, strlen(log.manifest.files[i].name))):
+            return _fail(load, b"there is no memory", 0)
+        fd = file_open(load.path.data, FILE_READ)
+        length = file_length(fd) if fd >= 0 else fd
+        file_close(fd)
+        if length < 0:
+            return _fail(load, b"a file of the append-only log cannot be read", <int>-length)
+        total += <uint64_t>length
+    load.path.length = 0
+    lock_acquire(&load.engine.lock)
+    load.engine.persistence.loading_total_bytes = total
+    engine_leave(load.engine)
+    atomic_store64(&log.total_bytes, total)
+    return True
+
+
+# ---- file by file
+
+cdef bint _is_last(const LogLoad* load) noexcept nogil:
+    cdef size_t i
+    for i in range(load.file + 1, load.log.manifest.count):
+        if load.log.manifest.files[i].kind != LOG_HISTORY:
+            return False
+    return True
+
+
+cdef LogLoadStep _open_next(LogLoad* load) noexcept nogil:
+    """The next file in the manifest's order: the base comes first there."""
+    cdef AppendLog* log = load.log
+    cdef char[5] magic
+    cdef int64_t got
+    cdef bint begun
+    while load.file < log.manifest.count and log.manifest.files[load.file].kind == LOG_HISTORY:
+        load.file += 1
+    if load.file == log.manifest.count:
+        load.whole = True
+        return LOG_LOAD_DONE
+    if not path_join(&load.path, buffer_slice(&log.directory),
+                     slice_of(log.manifest.files[load.file].name, strlen(log.manifest.files[load.file].name))):
+        _fail(load, b"there is no memory", 0)
+        return LOG_LOAD_FAILED
+    load.fd = file_open(load.path.data, FILE_READ)
+    if load.fd < 0:
+        _fail(load, b"a file of the append-only log cannot be read", -load.fd)
+        load.fd = -1
+        return LOG_LOAD_FAILED
+    got = file_read(load.fd, magic, 5)
+    lseek(load.fd, 0, 0)
+    if got == 5 and log.manifest.files[load.file].kind == LOG_BASE and (
+            memcmp(magic, b"REDIS", 5) == 0 or memcmp(magic, b"VALKE", 5) == 0):
+        load.phase = LOADS_SNAPSHOT
+        begun = rdb_input_begin(&load.input, load.engine, load.fd, rdb_load_flags(load.engine) | RDB_READ_TAIL | RDB_READ_KEEPS_DUE)
+        return LOG_LOAD_MORE if begun else LOG_LOAD_FAILED
+    return _begin_commands(load, 0)
+
+
+cdef LogLoadStep _begin_commands(LogLoad* load, uint64_t position) noexcept nogil:
+    cdef bint begun
+    load.phase = LOADS_COMMANDS
+    lock_acquire(&load.engine.lock)
+    begun = replay_begin(&load.replay, load.engine, load.fd, position)
+    engine_leave(load.engine)
+    if not begun:
+        _fail(load, b"there is no memory", 0)
+    return LOG_LOAD_MORE if begun else LOG_LOAD_FAILED
+
+
+cdef void _end_file(LogLoad* load) noexcept nogil:
+    """Also after a failure. Its error comes along."""
+    cdef Engine* engine = load.engine
+    cdef bint failed = load.error.length != 0
+    lock_acquire(&engine.lock)
+    if load.phase == LOADS_SNAPSHOT:
+        if not failed and load.input.error.length:
+            buffer_append_slice(&load.error, buffer_slice(&load.input.error))
+        rdb_input_end(&load.input)
+    elif load.phase == LOADS_COMMANDS:
+        if not failed and load.replay.error.length:
+            buffer_append_slice(&load.error, buffer_slice(&load.replay.error))
+        replay_end(&load.replay)
+    engine_leave(engine)
+    if not failed and load.error.length:
+        buffer_append_text(&load.error, b" (")
+        buffer_append_slice(&load.error, buffer_slice(&load.path))
+        buffer_append_text(&load.error, b")")
+    load.phase = LOADS_NOTHING
+    file_close(load.fd)
+    load.fd = -1
+
+
+cdef LogLoadStep _next_file(LogLoad* load) noexcept nogil:
+    cdef int64_t length = file_length(load.fd)
+    load.loaded_bytes += <uint64_t>length if length > 0 else 0
+    _end_file(load)
+    load.file += 1
+    return LOG_LOAD_MORE
+
+
+cdef LogLoadStep _snapshot_step(LogLoad* load) noexcept nogil:
+    cdef Engine* engine = load.engine
+    cdef RdbStep step
+    cdef uint64_t behind
+    lock_acquire(&engine.lock)
+    engine.keyspace.now_ms = 0
+    step = rdb_input_step(&load.input, SLICE_RECORDS)
+    if step == RDB_STEP_DONE and not rdb_input_commit(&load.input, RDB_PUT_REPLACE):
+        step = RDB_STEP_FAILED
+    engine.persistence.loading_loaded_bytes = load.loaded_bytes + rdb_input_place(&load.input)
+    engine.persistence.last_load_keys_loaded = load.input.keys
+    engine_leave(engine)
+    if step == RDB_STEP_HUNGRY and not rdb_input_fill(&load.input):
+        step = RDB_STEP_FAILED
+    if step == RDB_STEP_FAILED:
+        return LOG_LOAD_FAILED
+    if step != RDB_STEP_DONE:
+        return LOG_LOAD_MORE
+    behind = load.input.end_position
+    if <int64_t>behind >= file_length(load.fd):
+        return _next_file(load)
+    # Commands follow in the same file: a base that Redis before 7 wrote.
+    lock_acquire(&engine.lock)
+    rdb_input_end(&load.input)
+    engine_leave(engine)
+    lseek(load.fd, <long>behind, 0)
+    return _begin_commands(load, behind)
+
+
+cdef LogLoadStep _cut_tail(LogLoad* load) noexcept nogil:
+    """The file ends in the middle of a command, or of a transaction."""
+    cdef Engine* engine = load.engine
+    cdef char[300] line
+    cdef int64_t whole = <int64_t>load.replay.whole
+    cdef int64_t length = file_length(load.fd)
+    cdef int failure, fd
+    if not _is_last(load) or not engine.config.aof_load_truncated:
+        _fail(load, b"the append-only file ends in the middle of a command or a transaction; with aof-load-truncated the last of "
+                    b"them may be cut off", 0)
+        return LOG_LOAD_FAILED
+    fd = file_open(load.path.data, FILE_APPEND)
+    failure = -fd if fd < 0 else file_truncate(fd, whole)
+    if failure == 0:
+        failure = file_sync(fd)
+    file_close(fd if fd >= 0 else -1)
+    if failure:
+        _fail(load, b"the torn tail of the append-only file cannot be cut off", failure)
+        return LOG_LOAD_FAILED
+    snprintf(line, 300, b"The append-only file ended in the middle of a command or a transaction: its last %lld bytes were cut off at "
+                        b"byte %lld", <long long>(length - whole), <long long>whole)
+    _say(engine, LOG_WARNING, line, slice_of(NULL, 0))
+    return _next_file(load)
+
+
+cdef LogLoadStep _commands_step(LogLoad* load) noexcept nogil:
+    cdef Engine* engine = load.engine
+    cdef ReplayStep step
+    lock_acquire(&engine.lock)
+    step = replay_step(&load.replay, SLICE_COMMANDS)
+    engine.persistence.loading_loaded_bytes = load.loaded_bytes + load.replay.whole
+    engine_leave(engine)
+    if step == REPLAY_HUNGRY:
+        return LOG_LOAD_MORE if replay_fill(&load.replay) else LOG_LOAD_FAILED
+    if step == REPLAY_DONE:
+        return _next_file(load)
+    if step == REPLAY_TORN:
+        return _cut_tail(load)
+    return LOG_LOAD_FAILED if step == REPLAY_FAILED else LOG_LOAD_MORE
+
+
+cdef LogLoadStep log_load_some(LogLoad* load, int64_t for_us) noexcept nogil:
+    cdef int64_t until_us = monotonic_us() + for_us
+    cdef LogLoadStep step = LOG_LOAD_MORE
+    while step == LOG_LOAD_MORE and monotonic_us() < until_us:
+        if load.engine.closed:
+            _fail(load, b"the store was closed", 0)
+            step = LOG_LOAD_FAILED
+        elif load.phase == LOADS_NOTHING:
+            step = _open_next(load)
+        elif load.phase == LOADS_SNAPSHOT:
+            step = _snapshot_step(load)
+        else:
+            step = _commands_step(load)
+    if step == LOG_LOAD_FAILED:
+        _end_file(load)
+    return step
+
+
+# ---- the end
+
+cdef struct Basing:
+    RdbWriter writer
+    RdbOutput output
+    Buffer bytes
+    Engine* engine
+    int32_t database
+
+
+cdef bint _base_entry(void* context, void* entry) noexcept nogil:
+    cdef Basing* basing = <Basing*>context
+    rdb_writer_key(&basing.writer, &basing.engine.keyspace, basing.database, <const Entry*>entry)
+    if basing.bytes.length >= PIECE_BYTES:
+        rdb_output_write(&basing.output, buffer_slice(&basing.bytes))
+        basing.bytes.length = 0
+    return not basing.writer.failed and basing.output.error == 0
+
+
+cdef int _write_base(LogLoad* load, Slice name) noexcept nogil:
+    """The data that are there, as the first base. 0, or errno's number. Under the lock: nobody else is served yet."""
+    cdef Engine* engine = load.engine
+    cdef Basing basing
+    cdef int failure = 0
+    cdef int32_t i
+    cdef bint whole = True
+    buffer_init(&basing.bytes, NULL)
+    basing.engine = engine
+    if rdb_output_open(&basing.output, buffer_slice(&load.log.directory), name, True, True):
+        lock_acquire(&engine.lock)
+        rdb_writer_begin(&basing.writer, engine, &basing.bytes, True)
+        for i in range(engine.keyspace.database_count):
+            basing.database = i
+            whole = whole and table_each(&engine.keyspace.databases[i].keys, _base_entry, &basing)
+        rdb_writer_end(&basing.writer)
+        engine_leave(engine)
+        if whole and rdb_output_write(&basing.output, buffer_slice(&basing.bytes)):
+            rdb_output_finish(&basing.output)
+    failure = basing.output.error
+    if failure == 0 and not whole:
+        failure = ENOMEM
+    atomic_store64(&load.log.base_bytes, basing.output.bytes)
+    rdb_output_abandon(&basing.output)
+    buffer_clear(&basing.bytes)
+    return failure
+
+
+cdef int _begin_files(LogLoad* load) noexcept nogil:
+    """The first files of a new log; an increment for one that has none. 0, or errno's number."""
+    cdef AppendLog* log = load.log
+    cdef Buffer name
+    cdef LogFile* last = NULL
+    cdef size_t i
+    cdef int fd = -1
+    cdef int failure = 0
+    cdef bint changed = False
+    buffer_init(&name, NULL)
+    if log.manifest.count == 0:
+        failure = directory_make(log.directory.data)
+        buffer_append_slice(&name, buffer_slice(&log.name))
+        buffer_append_text(&name, b".1.base.rdb")
+        if failure == 0:
+            failure = _write_base(load, buffer_slice(&name))
+        if failure == 0 and manifest_add(&log.manifest, buffer_slice(&name), 1, LOG_BASE) == NULL:
+            failure = ENOMEM
+        log.manifest.base_number = 1
+    for i in range(log.manifest.count):
+        if log.manifest.files[i].kind == LOG_INCREMENT:
+            last = &log.manifest.files[i]
+    if failure == 0 and last == NULL:
+        if not append_log_next_increment(log, &name, &fd):
+            failure = -fd
+        else:
+            log.manifest.increment_number += 1
+            if manifest_add(&log.manifest, buffer_slice(&name), log.manifest.increment_number, LOG_INCREMENT) == NULL:
+                failure = ENOMEM
+            else:
+                failure = manifest_write(&log.manifest, buffer_slice(&log.directory), buffer_slice(&log.name))
+    elif failure == 0:
+        if not path_join(&load.path, buffer_slice(&log.directory), slice_of(last.name, strlen(last.name))):
+            failure = ENOMEM
+        else:
+            fd = file_open(load.path.data, FILE_APPEND)
+            failure = -fd if fd < 0 else 0
+    if failure == 0:
+        append_log_use_increment(log, fd)
+        log.file_bytes = file_length(fd)
+        append_log_remove_history(log)
+    elif fd >= 0:
+        file_close(fd)
+    buffer_clear(&name)
+    return failure
+
+
+cdef bint log_load_end(LogLoad* load) noexcept nogil:
+    cdef Engine* engine = load.engine
+    cdef AppendLog* log = load.log
+    cdef bint done = load.whole
+    cdef int failure
+    if done:
+        lock_acquire(&log.io)
+        failure = _begin_files(load)
+        lock_release(&log.io)
+        done = failure == 0 or _fail(load, b"the append-only file cannot be written", failure)
+    lock_acquire(&engine.lock)
+    if load.begun:
+        engine.keyspace.loading = False
+        engine_set_loading(engine, False)
+        if done and not engine.closed:
+            engine.config.appendonly = True
+            append_log_start(log)
+            if not background_start(engine):
+                done = _fail(load, b"there is no thread for the append-only file", 0)
+        if not engine.closed:
+            aftermath(engine)
+            engine_wake_housekeeping(engine)
+        engine.amid -= 1
+    engine_leave(engine)
+    buffer_clear(&load.path)
+    return done
