@@ -67,6 +67,7 @@ cdef bint persistence_switch_log(Engine* engine) noexcept nogil:
         if log == NULL or not log_prepare(log) or not background_start(engine):
             return False
         log.waits_for_base = True
+        snapshot_job_start(engine, SNAPSHOT_REWRITE)     # or, while another one is written, once that is done
     elif log != NULL and (log.open or log.waits_for_base):
         log.waits_for_base = False
         append_log_detach(log)

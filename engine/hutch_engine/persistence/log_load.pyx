@@ -43,7 +43,6 @@ cdef enum:
     SLICE_COMMANDS = 256         # under the lock
     SLICE_RECORDS = 256
     PIECE_BYTES = 262144
-    LINE_BYTES = 512
 
 
 cdef bint _fail(LogLoad* load, const char* what, int failure) noexcept nogil:
@@ -60,12 +59,10 @@ cdef bint _fail(LogLoad* load, const char* what, int failure) noexcept nogil:
     return False
 
 
-cdef void _say(Engine* engine, int64_t level, const char* before, Slice text) noexcept nogil:
+cdef void _say(Engine* engine, int64_t level, const char* text) noexcept nogil:
     """A line of the log. Takes the lock."""
-    cdef char[512] line                  # LINE_BYTES
-    cdef int length = snprintf(line, LINE_BYTES, b"%s%.*s", before, <int>text.length, text.data)
     lock_acquire(&engine.lock)
-    log_write(engine, level, slice_of(line, <size_t>(length if length < LINE_BYTES else LINE_BYTES - 1)))
+    log_write(engine, level, slice_of_text(text))
     engine_leave(engine)
 
 
@@ -312,7 +309,7 @@ cdef LogLoadStep _cut_tail(LogLoad* load) noexcept nogil:
         return LOG_LOAD_FAILED
     snprintf(line, 300, b"The append-only file ended in the middle of a command or a transaction: its last %lld bytes were cut off at "
                         b"byte %lld", <long long>(length - whole), <long long>whole)
-    _say(engine, LOG_WARNING, line, slice_of(NULL, 0))
+    _say(engine, LOG_WARNING, line)
     return _next_file(load)
 
 
