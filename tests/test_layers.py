@@ -29,8 +29,8 @@ FLOORS = {
         "hash quicklist set sorted_tree stream_group stream_log",
         "bag sorted_set stream"),
     "keyspace": (
-        "entry",
-        "value_type",
+        "entry journal",
+        "snapshot value_type",
         "hash_type list_type set_type stream_type string_type zset_type",
         "value_types",
         "keyspace",
@@ -64,9 +64,12 @@ FLOORS = {
         "eval_commands function_library",
         "function_commands"),
     "persistence": (
-        "rdb_foreign rdb_output rdb_writer",
-        "rdb_input saving",
-        "rdb_load"),
+        "files rdb_foreign rdb_output rdb_writer",
+        "log_manifest log_replay rdb_input saving",
+        "append_log rdb_load",
+        "snapshot_job",
+        "background",
+        "log_load"),
     "net": ("client_eviction poller resp_parser sockets", "connections", "listener"),
     "control": (
         "config_rewrite connection_commands debug_values introspection persistence_commands pubsub_commands standalone "
@@ -143,7 +146,7 @@ FIRST_WORDS = {
     "sessions": "cmd topic topics session engine",
     "executor": "cmd evict execute serve",
     "scripting": "cmd lua luaL cjson eval flags scripting script interpreter",
-    "persistence": "foreign",
+    "persistence": "directory file foreign manifest name path persistence replay",
     "net": "client clients words parser socket",
     "control": "cmd session config rewrite debug resident resizing persistence",
     "runtime": "",

@@ -51,7 +51,7 @@ def test_values(name, given_text, text):
     ("unixsocketperm", "9", "argument couldn't be parsed as an octal number"),
     ("dir", "/no/such/place", "No such file or directory"),
     ("nosuch", "1", "Bad directive or wrong number of arguments"),
-    ("appendonly", "yes", "Hutch does not have this yet: only the default is accepted"),
+    ("cluster-enabled", "yes", "Hutch does not have this yet: only the default is accepted"),
 ])
 def test_refusals(name, value, message):
     assert refusal(name, value) == message

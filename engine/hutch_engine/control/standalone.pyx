@@ -3,7 +3,8 @@ from libc.stdint cimport int64_t
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.commands.call cimport Call, call_block_until, call_deadline, call_help, call_integer, call_may_block
 from hutch_engine.commands.reply cimport reply_array, reply_bulk_text, reply_error, reply_integer
-from hutch_engine.state.engine cimport engine_of
+from hutch_engine.state.engine cimport Engine, engine_of
+from hutch_engine.persistence.append_log cimport SYNC_NEVER
 
 
 # ---- replicas
@@ -40,6 +41,8 @@ cdef void cmd_wait(Call* call) noexcept nogil:
 
 cdef void cmd_waitaof(Call* call) noexcept nogil:
     cdef int64_t local, replicas, deadline_ms
+    cdef Engine* engine
+    cdef bint kept
     if not call_integer(call, 1, &local):
         return
     if local < 0 or local > 1:
@@ -50,13 +53,17 @@ cdef void cmd_waitaof(Call* call) noexcept nogil:
         return
     if not _deadline(call, 3, &deadline_ms):
         return
-    if local:
+    engine = engine_of(call)
+    kept = engine.keyspace.journal != NULL and not engine.journaling.log_failed
+    if local and engine.keyspace.journal == NULL:
         reply_error(call.reply, b"ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
     elif replicas > 0 and call_may_block(call):
         call_block_until(call, deadline_ms)
     else:
+        # Nobody waits for the second to be over: the disk is asked now, and the reply leaves when it has answered.
+        engine.journaling.sync_wanted = kept and engine.config.appendfsync != SYNC_NEVER
         reply_array(call.reply, 2)
-        reply_integer(call.reply, 0)
+        reply_integer(call.reply, engine.journaling.sync_wanted)
         reply_integer(call.reply, 0)
 
 

@@ -48,6 +48,7 @@ cdef void take_reply(SessionStruct* session, Taken* taken) noexcept nogil:
         if taken.sync_offset == 0:
             engine.amid += 1             # until Session.synced
         taken.sync_offset = engine.journaling.journal.offset
+        engine.journaling.sync_wanted = False
     if taken.length == 0 and taken.big.data == NULL:
         taken.length = reply.length
         if reply.length <= REPLY_SMALL:

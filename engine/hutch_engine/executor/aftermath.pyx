@@ -5,6 +5,7 @@ from hutch_engine.executor.serving cimport serve_ready
 from hutch_engine.sessions.session cimport session_end_cut_off
 from hutch_engine.sessions.tracking cimport tracking_broadcast
 from hutch_engine.state.engine cimport Engine
+from hutch_engine.executor.run cimport run_settle_journal
 
 
 cdef void aftermath(Engine* engine) noexcept nogil:
@@ -16,3 +17,5 @@ cdef void aftermath(Engine* engine) noexcept nogil:
         tracking_broadcast(engine)
     if unlikely(engine.pubsub.sweep_wanted) and not engine.execution.serving:
         session_end_cut_off(engine)
+    if not engine.execution.serving:
+        run_settle_journal(engine)

@@ -6,6 +6,7 @@ close to the real one (Redis 3.0). The pool here lasts one call: its keys are lo
 nothing but their entry, which a later command may have freed.
 """
 from libc.stdint cimport int32_t, int64_t, uint64_t
+from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.random cimport random_below
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.keyspace.entry cimport Entry, entry_deadline_ms, entry_has_deadline, entry_key
@@ -17,6 +18,7 @@ from hutch_engine.state.config cimport (
     POLICY_VOLATILE_LRU, POLICY_VOLATILE_RANDOM, POLICY_VOLATILE_TTL)
 from hutch_engine.state.engine cimport PAUSE_NONE, Engine, engine_used_memory
 from hutch_engine.structures.table cimport TableSlot, table_count, table_find, table_hash, table_random
+from hutch_engine.keyspace.journal cimport journal_deletion
 
 cdef enum:
     POOL = 16                    # candidates remembered
@@ -82,6 +84,8 @@ cdef void _evict(Engine* engine, Database* database, Entry* entry) noexcept nogi
     keyspace_event(keyspace, database, EVENT_EVICTED, b"evicted", key)
     keyspace_touched(keyspace, database, key)
     keyspace.evicted += 1
+    if unlikely(keyspace.journal != NULL):
+        journal_deletion(keyspace.journal, database.index, key, engine.config.lazyfree_lazy_eviction != 0)
     keyspace_delete(keyspace, database, slot, hash, engine.config.lazyfree_lazy_eviction != 0)
 
 

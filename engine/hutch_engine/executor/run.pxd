@@ -10,7 +10,8 @@ from hutch_engine.base.compiler cimport likely, ticks, unlikely
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
 from hutch_engine.executor.latency cimport latency_note
-from hutch_engine.state.engine cimport CommandStats, Engine, Session
+from hutch_engine.state.engine cimport BUSY_NOT, CommandStats, Engine, Session
+from hutch_engine.keyspace.journal cimport Journal, journal_end_unit
 
 cdef enum:
     UNTIMED_CALLS = 64               # the time of compiled methods is taken of one call in so many
@@ -30,6 +31,12 @@ cdef void run_uncount(Session* session, const Command* command) noexcept nogil
 cdef void run_take_inbox(Session* session) noexcept nogil
 """Append what a socket's command sent to its own client (session.inbox) behind the command's reply. An embedded session's
 inbox is left alone."""
+cdef inline void run_settle_journal(Engine* engine) noexcept nogil:
+    """What expired or was evicted beside a command stands in the journal, each for itself: that may be written now. Not inside of
+    EXEC, nor of a script, which are one thing with what expires meanwhile."""
+    cdef Journal* journal = engine.keyspace.journal
+    if unlikely(journal != NULL) and journal.bytes.length != journal.unit_start and engine.scripts.busy == BUSY_NOT:
+        journal_end_unit(journal, False)
 cdef void run_mute_reply(Session* session, size_t mark) noexcept nogil
 """Drop what a command has answered since `mark` if CLIENT REPLY OFF or SKIP says so. To be called after each command."""
 

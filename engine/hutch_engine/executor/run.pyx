@@ -12,11 +12,13 @@ from hutch_engine.executor.effects cimport effects_announce_new
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.latency cimport latency_note
 from hutch_engine.keyspace.journal cimport Journal, journal_command, journal_end_unit
+from hutch_engine.keyspace.keyspace cimport keyspace_now
 from hutch_engine.sessions.monitor cimport monitor_feed
 from hutch_engine.sessions.tracking cimport tracking_remember
 from hutch_engine.state.engine cimport (
-    OBSERVED_BY_JOURNAL, OBSERVED_BY_MONITORS, OBSERVED_BY_TRACKING, SESSION_AT_ONCE, SESSION_EMBEDDED, SESSION_ERROR_COUNTED, SESSION_IN_EXEC, SESSION_OF_SCRIPTS, SESSION_REPLY_OFF,
-    SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT, SESSION_TRACKING, CommandStats, Engine, Session, engine_guarded)
+    BUSY_NOT, OBSERVED_BY_JOURNAL, OBSERVED_BY_MONITORS, OBSERVED_BY_TRACKING, SESSION_AT_ONCE, SESSION_EMBEDDED,
+    SESSION_ERROR_COUNTED, SESSION_IN_EXEC, SESSION_OF_SCRIPTS, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT,
+    SESSION_TRACKING, CommandStats, Engine, Session, engine_guarded)
 
 cdef void _log(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:
     """What changed something stands in the journal, as it came or as the command has said itself (call_log). EXEC and scripts
@@ -29,7 +31,10 @@ cdef void _log(Session* session, const Command* command, const Slice* argv, size
             and not command.flags & CMD_RUNS_QUEUE:
         journal_command(journal, session.database_index, argv, argc)
     journal.dirty_seen = engine.keyspace.dirty
-    if not session.flags & (SESSION_IN_EXEC | SESSION_OF_SCRIPTS) and journal.bytes.length != journal.unit_start:
+    # Who is let in by a script that takes long does not end what that has begun.
+    if not session.flags & (SESSION_IN_EXEC | SESSION_OF_SCRIPTS) and journal.bytes.length != journal.unit_start \
+            and engine.scripts.busy == BUSY_NOT:
+        journal.now_s = keyspace_now(&engine.keyspace) // 1000 if engine.config.aof_timestamp_enabled else 0
         journal_end_unit(journal, True)
 
 

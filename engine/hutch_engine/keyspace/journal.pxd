@@ -24,6 +24,8 @@ cdef struct Journal:
     bint failed
     Signal* writer               # borrowed: whoever writes sleeps on it ...
     bint writer_waits            # ... and wants to be woken by the next unit
+    int64_t now_s                # Unix time to be noted with what follows (aof-timestamp-enabled); 0: none is
+    int64_t noted_s              # the last that was
 
 cdef void journal_init(Journal* journal) noexcept nogil
 """An empty journal."""

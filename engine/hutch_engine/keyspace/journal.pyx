@@ -27,6 +27,8 @@ cdef void journal_init(Journal* journal) noexcept nogil:
     journal.failed = False
     journal.writer = NULL
     journal.writer_waits = False
+    journal.now_s = 0
+    journal.noted_s = 0
 
 
 cdef void journal_clear(Journal* journal) noexcept nogil:
@@ -119,11 +121,26 @@ cdef void journal_deletion(Journal* journal, int32_t database, Slice key, bint l
     journal_command(journal, database, words, 2)
 
 
+cdef void _note_time(Journal* journal) noexcept nogil:
+    """In front of the unit, as Redis does: the log can be cut off at that second."""
+    cdef char[INTEGER_TEXT_MAX + 6] note
+    cdef size_t length
+    journal.noted_s = journal.now_s
+    memcpy(note, b"#TS:", 4)
+    length = 4 + format_integer(journal.now_s, note + 4)
+    note[length] = 13
+    note[length + 1] = 10
+    buffer_insert(&journal.bytes, journal.unit_start, note, length + 2)
+    _check(journal)
+
+
 cdef void journal_end_unit(Journal* journal, bint whole) noexcept nogil:
     if whole and unlikely(journal.unit_commands > 1):
         buffer_insert(&journal.bytes, journal.unit_start, MULTI, strlen(MULTI))
         buffer_append_text(&journal.bytes, EXEC)
         _check(journal)
+    if unlikely(journal.now_s > journal.noted_s) and journal.unit_commands:
+        _note_time(journal)
     journal.offset += journal.bytes.length - journal.unit_start
     journal.unit_start = journal.bytes.length
     journal.unit_commands = 0

@@ -488,6 +488,7 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
         connections_do_chores(listener)
     if append_log_is_waited_for(engine):
         offset = engine.journaling.journal.offset
+        engine.journaling.sync_wanted = False
     engine_leave(engine)
     # No reply leaves before the disk has what it tells of. If it cannot have it, nobody is told that it has.
     if unlikely(offset != 0) and not append_log_commit(engine, offset):

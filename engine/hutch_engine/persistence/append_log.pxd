@@ -49,14 +49,14 @@ cdef struct AppendLog:
 cdef inline bint append_log_is_waited_for(const Engine* engine) noexcept nogil:
     """Has who changes something to wait for the disk before it says so (append_log_commit)? Not while the disk refuses: then nobody
     changes anything, and who reads is served. Requires the lock."""
-    return unlikely(engine.execution.gate & (GATE_SYNC | GATE_DISK_LOG) == GATE_SYNC)
+    return unlikely(engine.execution.gate & (GATE_SYNC | GATE_DISK_LOG) == GATE_SYNC or engine.journaling.sync_wanted)
 
 cdef AppendLog* append_log_of(Engine* engine) noexcept nogil
 """The engine's log, made and not open yet at the first call; it lives as long as the engine. NULL when memory was refused. Requires the
 lock."""
 cdef void append_log_start(AppendLog* log) noexcept nogil
 """With an open increment: from now on the journal is kept. Requires the lock."""
-cdef bint log_prepare(AppendLog* log) noexcept nogil
+cdef bint append_log_prepare(AppendLog* log) noexcept nogil
 """Name the directory and the files as the configuration has them, and read the manifest that lies there. False when that is
 damaged, or memory was refused. Requires the lock, which is kept while a small file is read."""
 cdef void append_log_detach(AppendLog* log) noexcept nogil

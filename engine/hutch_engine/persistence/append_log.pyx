@@ -68,7 +68,7 @@ cdef void append_log_start(AppendLog* log) noexcept nogil:
     append_log_policy(engine)
 
 
-cdef bint log_prepare(AppendLog* log) noexcept nogil:
+cdef bint append_log_prepare(AppendLog* log) noexcept nogil:
     cdef Engine* engine = log.engine
     cdef Buffer error
     cdef ManifestOutcome outcome

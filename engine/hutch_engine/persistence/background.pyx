@@ -8,7 +8,7 @@ from hutch_engine.base.slice cimport slice_of
 from hutch_engine.base.thread cimport thread_join, thread_start
 from hutch_engine.persistence.append_log cimport (
     SYNC_ALWAYS, SYNC_EVERY_SECOND, SYNC_NEVER, AppendLog, append_log_detach, append_log_flush, append_log_of, append_log_stop,
-    log_prepare)
+    append_log_prepare)
 from hutch_engine.persistence.saving cimport saving_is_due, saving_is_wanted
 from hutch_engine.persistence.snapshot_job cimport SNAPSHOT_REWRITE, SNAPSHOT_SAVE, snapshot_job_start, snapshot_job_stop
 from hutch_engine.sessions.session cimport engine_leave
@@ -59,12 +59,10 @@ cdef bint persistence_switch_log(Engine* engine) noexcept nogil:
     if not engine.journaling.in_service:
         return True
     if engine.config.appendonly:
-        if log != NULL and log.closing:
-            return False
-        if log != NULL and (log.open or log.waits_for_base):
+        if log != NULL and (log.closing or log.open or log.waits_for_base):
             return True
         log = append_log_of(engine)
-        if log == NULL or not log_prepare(log) or not background_start(engine):
+        if log == NULL or not append_log_prepare(log) or not background_start(engine):
             return False
         log.waits_for_base = True
         snapshot_job_start(engine, SNAPSHOT_REWRITE)     # or, while another one is written, once that is done
@@ -77,7 +75,7 @@ cdef bint persistence_switch_log(Engine* engine) noexcept nogil:
 
 cdef bint persistence_can_rewrite(Engine* engine) noexcept nogil:
     cdef AppendLog* log = append_log_of(engine)
-    return log != NULL and not log.closing and (log.open or log.waits_for_base or log_prepare(log))
+    return log != NULL and not log.closing and (log.open or log.waits_for_base or append_log_prepare(log))
 
 
 cdef bint _has_grown(Engine* engine, const AppendLog* log) noexcept nogil:
@@ -157,6 +155,9 @@ cdef void _main(void* context) noexcept nogil:
         if log != NULL and log.closing:
             engine_leave(engine)
             append_log_stop(engine)
+            lock_acquire(&engine.lock)
+            persistence_switch_log(engine)       # it may have been switched on again meanwhile
+            engine_leave(engine)
             continue
         if monotonic_us() - second_us >= SECOND_US or engine.journaling.rewrite_scheduled or engine.journaling.snapshot_scheduled:
             second_us = monotonic_us()

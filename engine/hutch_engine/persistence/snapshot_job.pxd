@@ -8,6 +8,7 @@ are saved by whoever changes them (keyspace/snapshot).
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from hutch_engine.keyspace.snapshot cimport Snapshot
+from hutch_engine.persistence.rdb_writer cimport RdbWriter
 from hutch_engine.state.engine cimport Engine
 
 cdef enum SnapshotPurpose:
@@ -18,6 +19,8 @@ cdef struct SnapshotJob:
     Engine* engine               # borrowed
     SnapshotPurpose purpose
     Snapshot snapshot
+    RdbWriter writer
+    bint begun                   # the moment has come: the snapshot belongs to it
     int32_t database             # that is walked
     uint64_t cursor              # of its table
     uint32_t swaps               # Keyspace.swaps, when the walk began
@@ -32,7 +35,7 @@ cdef struct SnapshotJob:
     uint64_t writer_keys         # ... and written so far
 
 cdef bint snapshot_job_start(Engine* engine, SnapshotPurpose purpose) noexcept nogil
-"""Begin, in a thread. False: one runs already, or there is no memory or thread. A rewrite needs a log, open or about to be
+"""Begin, in a thread; what is saved is the data as they are now (of a rewrite, or amid a script: soon). False: one runs already, or there is no memory or thread. A rewrite needs a log, open or about to be
 (AppendLog.waits_for_base). Requires the lock."""
 cdef void snapshot_job_stop(Engine* engine) noexcept nogil
 """Give up the one that runs, and wait for its thread; nothing without one. Requires that the lock is not held."""

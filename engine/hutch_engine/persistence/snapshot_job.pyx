@@ -57,11 +57,13 @@ cdef bint snapshot_job_start(Engine* engine, SnapshotPurpose purpose) noexcept n
     job.purpose = purpose
     job.started_s = clock_now_ms(&engine.clock) // 1000
     job.started_us = monotonic_us()
-    engine.journaling.snapshot_job = job
+    buffer_init(&job.snapshot.records, NULL)
     if not thread_start(_main, job, b"hutch-snapshot", 0, NULL):
-        engine.journaling.snapshot_job = NULL
         free(job)
         return False
+    engine.journaling.snapshot_job = job
+    if purpose == SNAPSHOT_SAVE and _units_are_whole(engine):
+        _begin_snapshot(job)
     return True
 
 
@@ -80,12 +82,13 @@ cdef void snapshot_job_stop(Engine* engine) noexcept nogil:
 
 # ---- the moment
 
-cdef void _begin_snapshot(SnapshotJob* job, RdbWriter* writer) noexcept nogil:
+cdef void _begin_snapshot(SnapshotJob* job) noexcept nogil:
     """From here on, what is there belongs to it. Requires the lock."""
     cdef Engine* engine = job.engine
     cdef int i
-    rdb_writer_begin(writer, engine, &job.snapshot.records, job.purpose == SNAPSHOT_REWRITE)
-    snapshot_begin(&job.snapshot, writer)
+    job.begun = True
+    rdb_writer_begin(&job.writer, engine, &job.snapshot.records, job.purpose == SNAPSHOT_REWRITE)
+    snapshot_begin(&job.snapshot, &job.writer)
     keyspace_snapshot_begin(&engine.keyspace, &job.snapshot)
     job.database = 0
     job.cursor = 0
@@ -95,7 +98,7 @@ cdef void _begin_snapshot(SnapshotJob* job, RdbWriter* writer) noexcept nogil:
         job.keys_total += table_count(&engine.keyspace.databases[i].keys)
 
 
-cdef int _begin_rewrite(SnapshotJob* job, RdbWriter* writer) noexcept nogil:
+cdef int _begin_rewrite(SnapshotJob* job) noexcept nogil:
     """A new increment, and the snapshot of the moment at which it begins. 0, or errno's number."""
     cdef Engine* engine = job.engine
     cdef AppendLog* log = <AppendLog*>engine.journaling.log
@@ -133,7 +136,7 @@ cdef int _begin_rewrite(SnapshotJob* job, RdbWriter* writer) noexcept nogil:
         if journal_take(&engine.journaling.journal, &log.writing):
             log.taken = engine.journaling.journal.offset
         engine.journaling.journal.database = -1
-        _begin_snapshot(job, writer)
+        _begin_snapshot(job)
         engine_leave(engine)
         failure = append_log_write(log) if log.fd >= 0 else 0
     buffer_clear(&name)
@@ -177,21 +180,24 @@ cdef bint _slice(SnapshotJob* job) noexcept nogil:
     while job.database < keyspace.database_count:
         if table_count(&keyspace.databases[job.database].keys):
             visiting.database = keyspace.databases[job.database].snapshot_index
-            for i in range(SLICE_BUCKETS):
+            for i in range(SLICE_BUCKETS if engine.config.rdb_key_save_delay_us <= 0 else 1):
                 job.cursor = table_scan(&keyspace.databases[job.database].keys, job.cursor, _visit, &visiting)
                 if job.cursor == 0:
                     break
         if job.cursor == 0:
             job.database += 1
-        if job.snapshot.records.length >= RECORDS_MAX or monotonic_us() >= until_us or lock_is_wanted(&engine.lock):
+        if engine.config.rdb_key_save_delay_us > 0 or job.snapshot.records.length >= RECORDS_MAX or monotonic_us() >= until_us or lock_is_wanted(&engine.lock):
             return True
     return keyspace_snapshot_waits(keyspace)
 
 
-cdef bint _write_all(SnapshotJob* job, RdbOutput* output, RdbWriter* writer) noexcept nogil:
+cdef bint _write_all(SnapshotJob* job, RdbOutput* output) noexcept nogil:
     """Slice by slice; False when it failed or was given up. The snapshot is over afterwards."""
     cdef Engine* engine = job.engine
+    cdef RdbWriter* writer = &job.writer
     cdef Buffer records, taken
+    cdef uint64_t keys = 0
+    cdef long delay_us
     cdef bint more = True
     cdef bint whole = True
     buffer_init(&records, NULL)
@@ -209,6 +215,8 @@ cdef bint _write_all(SnapshotJob* job, RdbOutput* output, RdbWriter* writer) noe
         records.length = 0
         job.snapshot.records = records
         records = taken
+        delay_us = <long>(engine.config.rdb_key_save_delay_us * <int64_t>(writer.keys - keys))
+        keys = writer.keys
         engine_leave(engine)
         if whole and not rdb_output_write(output, buffer_slice(&records)):
             whole = False
@@ -216,7 +224,9 @@ cdef bint _write_all(SnapshotJob* job, RdbOutput* output, RdbWriter* writer) noe
                 lock_acquire(&engine.lock)
                 keyspace_snapshot_end(&engine.keyspace, False)
                 engine_leave(engine)
-        if more and records.length == 0:
+        if more and delay_us > 0:            # negative, as in Redis: so many keys a microsecond, which is no delay here
+            thread_pause_us(delay_us)
+        elif more and records.length == 0:
             thread_pause_us(WAIT_US)
         elif more:
             thread_pause_us(PAUSE_US)
@@ -226,11 +236,15 @@ cdef bint _write_all(SnapshotJob* job, RdbOutput* output, RdbWriter* writer) noe
 
 # ---- the thread
 
+cdef inline bint _units_are_whole(const Engine* engine) noexcept nogil:
+    return not engine.scripts.busy and (engine.keyspace.journal == NULL
+                                        or engine.journaling.journal.bytes.length == engine.journaling.journal.unit_start)
+
+
 cdef void _lock_between_units(Engine* engine) noexcept nogil:
     """The lock, while no script and no transaction is in the middle of its commands: half of one is no point in time."""
     lock_acquire(&engine.lock)
-    while (engine.scripts.busy or engine.journaling.journal.bytes.length != engine.journaling.journal.unit_start) \
-            and not engine.closed:
+    while not _units_are_whole(engine) and not engine.closed:
         engine_leave(engine)
         thread_pause_us(WAIT_US)
         lock_acquire(&engine.lock)
@@ -304,7 +318,6 @@ cdef void _main(void* context) noexcept nogil:
     cdef Engine* engine = job.engine
     cdef AppendLog* log
     cdef RdbOutput output
-    cdef RdbWriter writer
     cdef Buffer directory, name
     cdef int failure = 0
     cdef bint rewrite = job.purpose == SNAPSHOT_REWRITE
@@ -312,7 +325,6 @@ cdef void _main(void* context) noexcept nogil:
     cdef bint summed, synced_often
     buffer_init(&directory, NULL)
     buffer_init(&name, NULL)
-    buffer_init(&job.snapshot.records, NULL)
     output.error = 0
     _lock_between_units(engine)
     log = <AppendLog*>engine.journaling.log
@@ -321,17 +333,18 @@ cdef void _main(void* context) noexcept nogil:
     buffer_append_slice(&directory, buffer_slice(&log.directory) if rewrite else buffer_slice(&engine.config.dir))
     if not rewrite:
         buffer_append_slice(&name, buffer_slice(&engine.config.dbfilename))
-        _begin_snapshot(job, &writer)
+        if not job.begun:
+            _begin_snapshot(job)
     engine_leave(engine)
     if rewrite:
-        failure = _begin_rewrite(job, &writer)
+        failure = _begin_rewrite(job)
         buffer_append_slice(&name, buffer_slice(&log.name))
         buffer_append_text(&name, b".")
         buffer_append_integer(&name, job.base_number)
         buffer_append_text(&name, b".base.rdb")
     if failure == 0:
         opened = rdb_output_open(&output, buffer_slice(&directory), buffer_slice(&name), summed, synced_often)
-        if not _write_all(job, &output, &writer) or not rdb_output_finish(&output):
+        if not _write_all(job, &output) or not rdb_output_finish(&output):
             failure = output.error if output.error else ENOMEM
     if failure == 0 and rewrite:
         failure = _finish_rewrite(job, &output, buffer_slice(&name))

@@ -12,6 +12,7 @@ from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due
 from hutch_engine.executor.serving cimport serve_time_outs
 from hutch_engine.sessions.tracking cimport tracking_limit
+from hutch_engine.executor.run cimport run_settle_journal
 
 cdef enum:
     WAIT_SLICE = 64              # time-outs of waiting clients a slice
@@ -74,6 +75,7 @@ cdef bint _slice(Engine* engine) noexcept nogil:
     # Those whom a pause has kept waiting are in the chain that begins at ready_first.
     if aftermath_is_due(engine) or engine.waiting.ready_first != NULL:
         aftermath(engine)
+    run_settle_journal(engine)
     return more or (engine.housekeeping.chores & CHORE_LAZY_FREE and not engine.housekeeping.cron_paused)
 
 

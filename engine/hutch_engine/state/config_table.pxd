@@ -137,6 +137,7 @@ cdef struct Config:
     int64_t aof_timestamp_enabled
     int64_t aof_rewrite_incremental_fsync
     int64_t rdbchecksum
+    int64_t rdb_key_save_delay_us        # for tests: how long a save in the background waits after each key
     int64_t rdb_del_sync_files
     int64_t rdb_save_incremental_fsync
     int64_t rdb_skip_unknown_types       # ours: values of types that Hutch does not have are left out, and the log says so

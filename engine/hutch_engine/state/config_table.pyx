@@ -217,10 +217,10 @@ cdef void _fill_process() noexcept nogil:
     _yes_no(b"crash-memcheck-enabled", True)
     _yes_no(b"hide-user-data-from-log", False)
     _text(b"ignore-warnings", b"")
-    # Redis's own tests give these to every server. We never panic, and nothing is loaded or saved slowly on purpose.
+    # Redis's own tests give these to every server. We never panic, and nothing is loaded slowly on purpose.
     _flag(_yes_no(b"use-exit-on-panic", False), PARAMETER_HIDDEN)
     _flag(_integer(b"key-load-delay", INT_MIN, INT_MAX, 0), PARAMETER_HIDDEN)
-    _flag(_integer(b"rdb-key-save-delay", INT_MIN, INT_MAX, 0), PARAMETER_HIDDEN)
+    _flag(_integer(b"rdb-key-save-delay", INT_MIN, INT_MAX, 0, &c.rdb_key_save_delay_us), PARAMETER_HIDDEN)
     _flag(_integer(b"watchdog-period", 0, INT_MAX, 0), PARAMETER_HIDDEN | PARAMETER_DEFAULT_ONLY)
     _also(_flag(_text(b"server-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"server_cpulist")
     _also(_flag(_text(b"bio-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"bio_cpulist")

@@ -334,6 +334,7 @@ cdef struct Journaling:                 # persistence/: the append-only file, an
     bint log_failed                     # the last write or sync of the log failed
     char[160] log_error                 # ... and what clients that write are told then
     bint rewrite_failed                 # the last rewrite of the log
+    bint sync_wanted                    # WAITAOF: the replies of this batch leave when the disk has the log
     bint in_service                     # what was to be loaded is loaded: changes of appendonly and save take effect
     bint snapshot_scheduled             # BGSAVE SCHEDULE: once the rewrite is over
     bint rewrite_scheduled              # once the present snapshot is over
