@@ -1,15 +1,18 @@
 """What a call costs in process while other things go on: ns a call, less the loop, beside the same call on a store where nothing does.
 
-    python bench/everyday.py [--seconds 0.05] [--rounds 7] [--only get,set] [--conditions waiter,monitor] [--asyncio]
+    python bench/everyday.py [--seconds 0.05] [--rounds 7] [--only get,set] [--conditions waiter,monitor] [--asyncio] [--cpu]
 
 Conditions: a memory limit that is far away (with and without an eviction policy), a thread that waits in BLPOP for another key, a subscriber to
 another channel, somebody's WATCH on another key, keyspace events (with and without somebody who listens), a client that tracks another key,
-a listener with an idle connection, a MONITOR that is read. Every round times all conditions one after the other and the plain store with each of
+a listener with an idle connection, a MONITOR that another process reads over a socket, as redis-cli does, and one that a thread of this
+process reads (which wants the GIL for each line, and so a good part of the caller's time, whatever the calls cost). Every round times all conditions one after the other and the plain store with each of
 them; the ratio is the median of the rounds' ratios.
 """
 import argparse
 import asyncio
 import statistics
+import subprocess
+import sys
 import threading
 import time
 import timeit
@@ -27,6 +30,18 @@ CALLS = {
     "lpush": ('x.lpush("list", "value")', "pass"),
     "rpop": ('x.rpop("list")', 'for i in range(200): x.lpush("list", *["v"] * 1000)'),
 }
+
+
+clock = [time.perf_counter]
+
+READER = """
+import socket, sys
+far = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+far.sendall(b"MONITOR\\r\\n")
+print(far.recv(5), flush=True)
+while far.recv(1 << 20):
+    pass
+"""
 
 
 class Condition:
@@ -94,6 +109,14 @@ def listener(store):
 
 
 def monitor(store):
+    server = hutch.Server(store=store, port=0)
+    server.start()
+    far = subprocess.Popen([sys.executable, "-c", READER, str(server.port)], stdout=subprocess.PIPE)
+    far.stdout.readline()
+    return [far.kill, far.wait, server.stop]
+
+
+def monitor_thread(store):
     other = hutch.Redis(store=store)
     reader = other.monitor()
     reader.__enter__()
@@ -121,6 +144,7 @@ CONDITIONS = {
     "tracking": dict(start=tracker),
     "listener": dict(start=listener),
     "monitor": dict(start=monitor),
+    "monitor thread": dict(start=monitor_thread),
 }
 
 
@@ -135,9 +159,9 @@ class TaskTimer:
     def timeit(self, number):
         async def main():
             await self.loop(1)
-            started = time.perf_counter()
+            started = clock[0]()
             await self.loop(number)
-            return time.perf_counter() - started
+            return clock[0]() - started
         return asyncio.run(main())
 
 
@@ -146,7 +170,7 @@ def timed(condition, call, seconds, in_tasks):
     statement, setup = CALLS[call]
     client = condition.client
     exec(setup, {"x": client})
-    timer = timeit.Timer(statement, globals={"x": client})
+    timer = timeit.Timer(statement, timer=clock[0], globals={"x": client})
     if in_tasks:
         timer = TaskTimer(f"await {statement}", condition.task_client)
     count, elapsed = 100, 0.0
@@ -160,7 +184,7 @@ def timed(condition, call, seconds, in_tasks):
                 break
             count = int(count * max(2.0, min(10.0, seconds / max(elapsed, 1e-9))))
     client.delete("list")
-    empty = TaskTimer("pass", client) if in_tasks else timeit.Timer("pass")
+    empty = TaskTimer("pass", client) if in_tasks else timeit.Timer("pass", timer=clock[0])
     return (elapsed - empty.timeit(count)) / count * 1e9
 
 
@@ -186,8 +210,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default=",".join(CALLS))
     parser.add_argument("--conditions", default=",".join(CONDITIONS))
+    parser.add_argument("--cpu", action="store_true", help="count the calling thread's processor time, on a machine that has much else to do")
     parser.add_argument("--asyncio", action="store_true", help="await the same calls in a task")
     options = parser.parse_args()
+    if options.cpu:
+        clock[0] = time.thread_time
     compare(options.only.split(","), options.conditions.split(","), options.seconds, options.rounds, options.asyncio)
 
 

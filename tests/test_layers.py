@@ -49,9 +49,10 @@ FLOORS = {
         "dump hash_expire set_operations sort stream_group zset_operations zset_range"),
     "state": ("config_table", "config", "config_lines engine", "log"),
     "sessions": (
-        "key_name output_limit wake_queue",
+        "key_filter key_name monitor_records output_limit wake_queue",
         "pubsub waiting watch",
-        "keyspace_events monitor tracking transaction",
+        "keyspace_events monitor transaction",
+        "tracking",
         "session"),
     "executor": ("effects error_stats eviction latency", "admission run", "serving transactions", "aftermath", "executor"),
     "scripting": (
@@ -116,7 +117,6 @@ DATA_ROOMS = ("structures", "keyspace", "formats")
 DOOR_REACHES = {
     "engine.pyx": {"keyspace.keyspace": "keyspace_expire_due"},
     "hot.pyx": {"keyspace.keyspace": "FIND_NO_TOUCH keyspace_hash"},
-    "hot_pipeline.pyx": {"keyspace.keyspace": "Keyspace"},
 }
 
 # Python that runs once, when the module is imported; no command ever comes by.
@@ -144,7 +144,7 @@ FIRST_WORDS = {
     "commands": "cmd call slot slice error command writing key entry c id reply stream",
     "state": "config session",
     "sessions": "cmd topic topics session engine",
-    "executor": "cmd evict execute serve",
+    "executor": "cmd evict execute serve transaction",
     "scripting": "cmd lua luaL cjson eval flags scripting script interpreter",
     "persistence": "directory file foreign manifest name path persistence replay",
     "net": "client clients words parser socket",

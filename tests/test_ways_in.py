@@ -333,16 +333,22 @@ def test_the_third_time_is_counted_as_the_first(worlds, case):
     assert differences(worlds, case, WAYS_THRICE) == []
 
 
-@pytest.mark.parametrize("fault", [
-    pytest.param(fault, marks=pytest.mark.xfail(strict=True, reason=fault.what), id=fault.what) for fault in FAULTS])
-def test_known_fault(worlds, fault):
+def shows(worlds, fault):
+    """Does the fault show in each of its cases still?"""
     cases = {case.name: case for case in (*CASES, *WAITS, *SEVERAL, *NOT_IN_SCRIPTS, *NOT_IN_TRANSACTIONS)}
     tables = WAYS, WAYS_THAT_WAIT, WAYS_THRICE, WAYS_OF_SEVERAL
     ways = {way: real_way for table in tables for way, real_way in table.items() if name_of(way) in fault.ways}
     assert {name_of(way) for way in ways} == set(fault.ways) and set(fault.cases) <= set(cases)
-    for name in fault.cases:
-        its = {way: real_way for way, real_way in ways.items() if (way in WAYS_OF_SEVERAL) >= bool(cases[name].then)}
-        assert differences(worlds, cases[name], its, lambda way, case, field: field == fault.field) == []
+    return all(
+        differences(worlds, cases[name], {way: real_way for way, real_way in ways.items() if (way in WAYS_OF_SEVERAL) >= bool(cases[name].then)},
+                    lambda way, case, field: field == fault.field)
+        for name in fault.cases)
+
+
+def test_known_faults_show_still(worlds):
+    """Whoever mends one takes its row away, so that it cannot come back unseen."""
+    assert [fault.what for fault in FAULTS if not shows(worlds, fault)] == []
+    assert not shows(worlds, Fault("none: GET answers what Redis answers", "reply", ("socket",), ("GET k",)))
 
 
 # ---- CLIENT PAUSE WRITE

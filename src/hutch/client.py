@@ -95,7 +95,7 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
         self._own_response_callbacks()
 
     def _connection_fits(self):
-        return self.connection_pool.cache is None and (self.connection is None or type(self.connection) is EmbeddedConnection)
+        return self.connection_pool.cache is None and (super()._connection_fits() or type(self.connection) is EmbeddedConnection)
 
     def _session_fits(self):
         # A connection of the client's own: in its session, or not at all.

@@ -12,6 +12,7 @@ import weakref
 from collections import deque
 
 from redis._parsers.base import BaseParser
+from redis._parsers.encoders import Encoder
 from redis.connection import AbstractConnection, BlockingConnectionPool, ConnectionPool
 from redis.exceptions import ConnectionError, DataError, ResponseError, TimeoutError
 from redis.retry import Retry
@@ -25,6 +26,12 @@ try:
     _NO_MAINTENANCE = {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
 except ImportError:              # before redis-py 7
     _NO_MAINTENANCE = {}
+
+try:
+    Encoder("utf-8", "strict", False).encode(bytearray())
+    BYTEARRAYS = True            # does this redis-py take a bytearray for a word? (7.2 does not, 8.1 does)
+except DataError:
+    BYTEARRAYS = False
 
 REPLY, MESSAGE = "reply", "message"      # what a connection has to read
 
@@ -197,7 +204,8 @@ class EmbeddedConnection(AbstractConnection):
             encoder = self.encoder
             self.session = self.store.engine.session(
                 BaseParser.parse_error, decode=encoder.decode_responses, encoding=encoder.encoding,
-                errors=encoder.encoding_errors, data_error=DataError, silence_error=TimeoutError)
+                errors=encoder.encoding_errors, data_error=DataError, silence_error=TimeoutError,
+                bytearrays=BYTEARRAYS)
         else:
             self.session.open()
         return Line(self.session)

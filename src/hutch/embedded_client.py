@@ -83,8 +83,8 @@ class EmbeddedClient:
     _connection_is_pristine = None
 
     def _connection_fits(self):
-        """May commands go to the session directly, as far as the client's own connection is concerned?"""
-        raise NotImplementedError
+        """May commands go to the session directly, as far as the client's own connection is concerned? Surely where it has none."""
+        return self.connection is None
 
     def _session_fits(self):
         """May compiled methods run in the session that they have?"""

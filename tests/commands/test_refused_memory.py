@@ -371,6 +371,32 @@ def test_functions_restored(policy, small):
     assert small, "it asks for more blocks than are refused here"
 
 
+@pytest.mark.parametrize("small", SMALL)
+def test_a_wait_that_was_refused_is_a_call_that_failed(small):
+    """Redis counts as rejected what was never called; this one was, and has looked at its keys."""
+    for allocations in range(30):
+        room, found = Room(), []
+        room.run("PING")
+        refusal.refuse_after(room.engine, allocations, small)
+        thread = threading.Thread(target=lambda: found.append(room.run("BLPOP", "none", LONG, "0")))
+        thread.start()
+        thread.join(1)                  # it waits already, or has an answer
+        refusal.relent(room.engine)
+        if not found:
+            room.run("CLIENT", "UNBLOCK", int(room.run("CLIENT", "ID", who="observer")[1:]) - 1, who="observer")
+        thread.join(60)
+        failed = found == [OOM]
+        assert failed or found == [b"*-1\r\n"]
+        shown = room.run("INFO", "commandstats", who="observer").decode()
+        blpop = [line for line in shown.splitlines() if line.startswith("cmdstat_blpop:")][0]
+        assert blpop.startswith("cmdstat_blpop:calls=1,") and blpop.endswith(f",rejected_calls=0,failed_calls={int(failed)}"), blpop
+        assert (b"errorstat_OOM:count=1" in room.run("INFO", "errorstats", who="observer")) == failed
+        room.close()
+        if not failed:
+            break
+    assert allocations, "no wait was refused: the test is blind"
+
+
 # ---- effects
 
 class Waiting:

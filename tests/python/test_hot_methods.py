@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hutch
+from hutch.connection import BYTEARRAYS
 from kit.compiled_calls import CALLS
 
 METHODS = ["get", "set", "incr", "incrby", "decr", "decrby", "delete", "unlink", "exists", "ttl", "pttl"]
@@ -170,6 +171,10 @@ def test_words_that_are_none():
 def test_bytearrays():
     r = hutch.Redis()
     name = bytearray(b"name")
+    if not BYTEARRAYS:                      # this redis-py takes none, and so its clients in this process take none
+        with pytest.raises(redis.DataError, match="'bytearray'"):
+            r.set(name, b"value")
+        return
     assert r.set(name, bytearray(b"value")) and r.get("name") == b"value" and r.get(memoryview(name)) == b"value"
     name += b"more"              # it was pinned during the call only
     assert r.exists(name) == 0

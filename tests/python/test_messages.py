@@ -449,7 +449,9 @@ def test_handlers_of_an_ordinary_client_hear_of_invalidations(kind, oracle):
             return heard
     mine = play(hutch.Redis("heard", protocol=3, **KINDS[kind]), hutch.Redis("heard"))
     options = {"host": oracle.host, "port": oracle.port}
-    assert mine == play(redis.Redis(protocol=3, **options, **KINDS[kind]), redis.Redis(**options))
+    # The pool of 6.4 drops a connection that has something to read, messages and all, and a handler's error is the command's.
+    if redis.VERSION >= (7,):
+        assert mine == play(redis.Redis(protocol=3, **options, **KINDS[kind]), redis.Redis(**options))
     assert mine == [[b"invalidate", [b"k"]]] * 5 + [[b"invalidate", [b"own"]]]
 
 

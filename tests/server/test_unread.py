@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 import hutch
-from kit.resp_client import RespClient
+from kit.resp_client import RespClient, pack
 from kit.waiting import wait_until
 
 
@@ -102,3 +102,29 @@ def test_an_embedded_subscriber_that_does_not_read():
             pass
         assert (line()["oll"], line()["omem"]) == ("0", "0")
         pubsub.close()
+
+
+def test_requests_that_were_kept_while_their_client_did_not_read():
+    """They fill the buffer that they lie in. When the replies before them are out at last, the listener makes room in it for more, of
+    which there is none, and then reads what was kept: where the buffer lies now. (Builds with checks and sanitizers see where.)"""
+    keys, value = 40, b"x" * 1_000_000                    # more replies than the listener keeps for who does not read
+    first = pack(["MGET", *["big"] * keys])
+    pings = (16384 - (len(first) - 300)) // len(pack(["PING"]))
+    with hutch.Server(port=0) as server:
+        eye = RespClient("127.0.0.1", server.port)
+        eye.execute("SET", "big", value)
+        clients = [RespClient("127.0.0.1", server.port) for _ in range(3)]
+        ids = [client.execute("CLIENT", "ID").value for client in clients]
+        for client, id in zip(clients, ids):
+            client.send_raw(first[:300])
+            wait_until(lambda: b" qbuf=300 " in eye.execute("CLIENT", "LIST", "ID", id).value)
+        for client, id in zip(clients, ids):
+            client.send_raw(first[300:] + pack(["PING"]) * pings)
+            wait_until(lambda: figures(eye, id)["omem"] > 30_000_000)
+        expected = b"*%d\r\n" % keys + (b"$%d\r\n" % len(value) + value + b"\r\n") * keys + b"+PONG\r\n" * pings
+        for client in clients:
+            found = bytearray()
+            while len(found) < len(expected) and (chunk := client.socket.recv(1 << 20)):
+                found += chunk
+            assert bytes(found) == expected, len(found)
+            assert client.execute("ECHO", "more").value == b"more"

@@ -168,6 +168,7 @@ cdef class Store:
 
     def want(self, bint touched, uint32_t event_classes):
         self.room.keyspace.wanted = (WANT_TOUCHED if touched else 0) | (WANT_EVENTS if event_classes else 0)
+        memset(self.room.keyspace.touched_filter, 255, sizeof(self.room.keyspace.touched_filter))
         self.room.keyspace.event_classes = event_classes
 
     def advance(self, int64_t ms):

@@ -7,7 +7,9 @@ cdef extern from *:
     #include <string.h>
     #define hutch_likely(x) __builtin_expect(!!(x), 1)
     #define hutch_unlikely(x) __builtin_expect(!!(x), 0)
-    #define hutch_prefetch(p) __builtin_prefetch((p), 0, 3)
+    /* The empty statement has an effect for all the compiler knows. Without one, GCC takes a function that only prefetches for one
+       that does nothing, and leaves its calls out. */
+    #define hutch_prefetch(p) do { __builtin_prefetch((p), 0, 3); __asm__ volatile(""); } while (0)
     static inline int hutch_clz64(uint64_t x) { return __builtin_clzll(x); }   /* x != 0 */
     static inline int hutch_ctz64(uint64_t x) { return __builtin_ctzll(x); }   /* x != 0 */
     static inline int hutch_popcount64(uint64_t x) { return __builtin_popcountll(x); }

@@ -2,6 +2,7 @@
 from libc.stdint cimport uint8_t
 from libc.stdio cimport snprintf
 from hutch_engine.base.buffer cimport Buffer, buffer_append
+from hutch_engine.base.compiler cimport likely
 from hutch_engine.base.slice cimport Slice
 
 
@@ -23,17 +24,21 @@ cdef inline char _letter(uint8_t byte) noexcept nogil:
 cdef void quote_append(Buffer* out, Slice word) noexcept nogil:
     cdef char[8] text
     cdef size_t i
+    cdef size_t plain = 0                # where the bytes begin that stand for themselves and are not there yet
     cdef uint8_t byte
     buffer_append(out, b"\"", 1)
     for i in range(word.length):
         byte = <uint8_t>word.data[i]
+        if likely(32 <= byte < 127 and byte != c'"' and byte != c'\\'):
+            continue
+        buffer_append(out, word.data + plain, i - plain)
+        plain = i + 1
         text[0] = c'\\'
         text[1] = _letter(byte)
         if text[1]:
             buffer_append(out, text, 2)
-        elif 32 <= byte < 127:
-            buffer_append(out, word.data + i, 1)
         else:
             snprintf(text, sizeof(text), b"\\x%02x", <int>byte)
             buffer_append(out, text, 4)
+    buffer_append(out, word.data + plain, word.length - plain)
     buffer_append(out, b"\"", 1)

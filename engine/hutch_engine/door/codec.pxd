@@ -34,6 +34,7 @@ cdef class Codec:
     cdef str _encoding
     cdef str _errors
     cdef public object error_factory # message -> exception, for error replies
+    cdef public bint bytearrays      # a bytearray is a word
     cdef public object data_error    # exception class for what cannot be a word
     cdef public object silence_error # exception class for a command that is not answered; None: the answer is None
 

@@ -37,12 +37,14 @@ cdef class Codec:
     """How a session makes words of arguments, and Python objects of replies.
 
     `decode`: bulk strings become str, by `encoding` and `errors`. `error_factory(message)` makes the exceptions of error
-    replies (ReplyError if None), `data_error` is raised for an argument that is no word, `silence_error` where no reply comes.
+    replies (ReplyError if None), `data_error` is raised for an argument that is no word, `silence_error` where no reply comes. `bytearrays`:
+    is a bytearray a word?
     LookupError for an encoding that Python does not know.
     """
     def __init__(self, bint decode=False, str encoding="utf-8", str errors="strict", error_factory=None,
-                 data_error=TypeError, silence_error=None):
+                 data_error=TypeError, silence_error=None, bint bytearrays=True):
         self.decode = decode
+        self.bytearrays = bytearrays
         self.encoding = encoding
         self.errors = errors
         self.error_factory = ReplyError if error_factory is None else error_factory
@@ -144,7 +146,7 @@ cdef Slice _other_word(Arguments* arguments, Codec codec, object value) except *
             data = PyUnicode_AsUTF8AndSize(value, &size)
             return slice_of(data, size)
         return _kept_bytes(arguments, value.encode(codec._encoding, codec._errors))
-    if isinstance(value, (bytearray, memoryview)):
+    if isinstance(value, memoryview) or (isinstance(value, bytearray) and codec.bytearrays):
         view = memoryview(value)         # pins a bytearray: it cannot be resized while we read it
         buffer = PyMemoryView_GET_BUFFER(view)
         if not PyBuffer_IsContiguous(buffer, b'C'):

@@ -49,14 +49,14 @@ cdef class Engine(EngineHandle):
     """
 
     def session(self, error_factory=None, *, bint decode=False, str encoding="utf-8", str errors="strict",
-                data_error=TypeError, silence_error=None):
+                data_error=TypeError, silence_error=None, bint bytearrays=True):
         """A new Session, a client of this engine.
 
         `error_factory(message)` makes the exceptions of error replies; `data_error` is raised for an argument that is no word;
-        `silence_error` where CLIENT REPLY lets no reply come. `decode`, `encoding` and `errors` are redis-py's. Raises the
+        `silence_error` where CLIENT REPLY lets no reply come. `bytearrays`: a bytearray is a word. `decode`, `encoding` and `errors` are redis-py's. Raises the
         engine's closed_error or forked_error, and LookupError for an encoding that Python does not know.
         """
-        return Session(self, Codec(decode, encoding, errors, error_factory, data_error, silence_error))
+        return Session(self, Codec(decode, encoding, errors, error_factory, data_error, silence_error, bytearrays))
 
     def configure(self, str name, value):
         """Set a parameter as a line of a redis.conf does, also those that CONFIG SET may not change. `value` is str or bytes.

@@ -9,8 +9,7 @@ from libc.string cimport memcmp
 from hutch_engine.base.buffer cimport buffer_append, buffer_clear
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.lock cimport lock_release
-from hutch_engine.base.slice cimport slice_of_text
-from hutch_engine.commands.call cimport CALL_IN_MULTI
+from hutch_engine.base.slice cimport Slice, slice_of_text
 from hutch_engine.commands.command cimport Command
 from hutch_engine.commands.string cimport string_set_fast
 from hutch_engine.door.classes cimport number_of_class_of
@@ -22,17 +21,17 @@ from hutch_engine.door.hot_replies cimport HotReply, hot_add, hot_take
 from hutch_engine.door.method_table cimport (
     WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_COUNT, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE, WORD_OPTIONAL,
     WORD_PAIRS, WORD_REST,
-    WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits, method_of_command)
+    WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits,
+    method_of_command)
 from hutch_engine.door.descriptors cimport descriptor_add, descriptors_for
-from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.commands.command_table cimport command_table_find
-from hutch_engine.state.engine cimport SESSION_IN_EXEC, Session as SessionStruct
-from hutch_engine.commands.call cimport error_memory
+from hutch_engine.state.engine cimport Session as SessionStruct
 from hutch_engine.executor.admission cimport (
-    ADMITTED, WAY_CLIENT, WAY_QUEUE, Verdict, admission_is_plain, admission_judge, admission_refuse)
+    ADMITTED, WAY_CLIENT, Verdict, admission_is_plain, admission_judge, admission_refuse)
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due
-from hutch_engine.executor.effects cimport effects_announce_new
 from hutch_engine.executor.run cimport run_begin, run_command
+from hutch_engine.executor.transactions cimport (
+    transaction_admits, transaction_begin, transaction_end, transaction_run, transaction_tell)
 from hutch_engine.sessions.tracking cimport tracking_broadcast
 
 cdef extern from "Python.h":
@@ -47,13 +46,34 @@ cdef const Command* MULTI = command_table_find(slice_of_text(b"multi"))
 cdef const Command* EXEC = command_table_find(slice_of_text(b"exec"))
 
 
+cdef inline bint _is_admitted(SessionStruct* core, const Command* command, Slice* argv, size_t argc) noexcept nogil:
+    """May a command run that is in no transaction? False: the refusal is answered."""
+    cdef Verdict verdict
+    if likely(admission_is_plain(core, command)):
+        return True
+    verdict = admission_judge(core, command, argv, argc, WAY_CLIENT, 0)
+    if verdict != ADMITTED:
+        admission_refuse(core, command, argv, argc, verdict)
+    return verdict == ADMITTED
+
+
+cdef inline bint _set_plainly(SessionStruct* core, const Command* command, Slice* argv, size_t argc) noexcept nogil:
+    """SET without options, by its inner function; False: nothing happened."""
+    if command != SET_COMMAND or argc != 3:
+        return False
+    run_begin(core.engine, command)
+    if unlikely(not string_set_fast(&core.engine.keyspace, core.call.database, argv[1], argv[2])):
+        return False
+    hot_count(core, command, argv + 1, 2)
+    buffer_append(&core.reply.buffer, b"+OK\r\n", 5)
+    return True
+
+
 cdef void _run_all(SessionStruct* core, const Method** rows, const size_t* counts, Py_ssize_t total, Arguments* words,
                    bint transaction) noexcept nogil:
     """All commands, their replies one behind the other in the session's buffer. Requires the lock."""
-    cdef Keyspace* keyspace = &core.engine.keyspace
     cdef Py_ssize_t i
     cdef size_t first = 0
-    cdef Verdict verdict
     cdef uint64_t exec_ticks = 0
     core.engine.execution.gathering = True
     core.engine.execution.hot_ticks = 0
@@ -63,31 +83,25 @@ cdef void _run_all(SessionStruct* core, const Method** rows, const size_t* count
         run_begin(core.engine, EXEC)
         exec_ticks = core.engine.execution.hot_ticks
         core.engine.execution.hot_ticks = 0
-        core.flags |= SESSION_IN_EXEC
+        transaction_begin(core)
     for i in range(total):
-        if rows[i].command == SET_COMMAND:
-            run_begin(core.engine, SET_COMMAND)
-        verdict = ADMITTED if likely(admission_is_plain(core, rows[i].command)) else admission_judge(
-            core, rows[i].command, words.argv + first, counts[i], WAY_QUEUE if transaction else WAY_CLIENT, 0)
-        if unlikely(verdict != ADMITTED) and transaction:
-            error_memory(&core.call)
-        elif unlikely(verdict != ADMITTED):
-            admission_refuse(core, rows[i].command, words.argv + first, counts[i], verdict)
-        elif rows[i].command == SET_COMMAND and counts[i] == 3 and \
-                string_set_fast(keyspace, core.call.database, words.argv[first + 1], words.argv[first + 2]):
-            hot_count(core, SET_COMMAND, words.argv + first + 1, 2)
-            buffer_append(&core.reply.buffer, b"+OK\r\n", 5)
-        else:
-            core.call.flags = CALL_IN_MULTI if transaction else 0
-            run_command(core, rows[i].command, words.argv + first, counts[i], False, 0)
-        first += counts[i]
         if transaction:
-            effects_announce_new(core.engine)
-        elif unlikely(aftermath_is_due(core.engine)):
-            aftermath(core.engine)
+            if transaction_admits(core, rows[i].command, words.argv + first, counts[i]) \
+                    and not _set_plainly(core, rows[i].command, words.argv + first, counts[i]):
+                transaction_run(core, rows[i].command, words.argv + first, counts[i], 0)
+            transaction_tell(core)
+        else:
+            core.engine.keyspace.now_ms = 0          # each command has its own moment
+            if _is_admitted(core, rows[i].command, words.argv + first, counts[i]) \
+                    and not _set_plainly(core, rows[i].command, words.argv + first, counts[i]):
+                core.call.flags = 0
+                run_command(core, rows[i].command, words.argv + first, counts[i], False, 0)
+            if unlikely(aftermath_is_due(core.engine)):
+                aftermath(core.engine)
+        first += counts[i]
     core.call.flags = 0
     if transaction:
-        core.flags &= ~<unsigned int>SESSION_IN_EXEC
+        transaction_end(core, 0)
         core.engine.execution.hot_ticks = exec_ticks
         hot_count(core, EXEC, NULL, 0)
     core.engine.execution.gathering = False

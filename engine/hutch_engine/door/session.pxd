@@ -11,6 +11,7 @@ from hutch_engine.commands.command cimport Command
 from hutch_engine.door.codec cimport Arguments, Codec
 from hutch_engine.door.handle cimport EngineHandle
 from hutch_engine.executor.executor cimport Executed
+from hutch_engine.sessions.monitor_records cimport RecordCursor
 from hutch_engine.state.engine cimport DeferredFree, Session as SessionStruct
 
 cdef enum:
@@ -48,6 +49,7 @@ cdef struct Visit:                   # what a SessionAction wants, and what it f
     Taken* taken
     Bell* bell
     Buffer buffer
+    RecordCursor records             # of the buffer
     SessionStruct** other            # where another Session has its own
 
 cdef inline void taken_init(Taken* taken) noexcept nogil:

@@ -1,7 +1,7 @@
 """See session.pxd."""
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport SIZE_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from hutch_engine.base.atomics cimport stack_top
@@ -19,6 +19,7 @@ from hutch_engine.door.handle cimport EngineHandle
 from hutch_engine.door.waits cimport raise_interrupt, wait_in_session, wait_on_signal
 from hutch_engine.executor.executor cimport EXECUTE_BLOCKED, EXECUTE_POSTPONED, EXECUTED, Executed, execute_known
 from hutch_engine.scripting.script_run cimport script_is_of_this_thread
+from hutch_engine.sessions.monitor_records cimport RecordCursor, monitor_records_forget, monitor_records_taken, monitor_records_unpack
 from hutch_engine.sessions.session cimport engine_defer_free, engine_free_deferred, engine_leave, session_free, session_new
 from hutch_engine.sessions.tracking cimport tracking_broadcast
 from hutch_engine.sessions.waiting cimport waiting_forget
@@ -325,6 +326,7 @@ cdef class Session:
         core.flags = core.flags & ~<uint32_t>SESSION_AT_ONCE | (SESSION_AT_ONCE if at_once else 0)
         if at_once and core.inbox.length:
             buffer_clear(&core.inbox)
+            monitor_records_forget(core)
             core.inbox_over_since_us = 0
         taken.pause_ticket = signal_prepare(&engine.pause.over)
         taken.pause_left_us = 0
@@ -537,6 +539,8 @@ cdef class Session:
             self.visit(_take_messages, &visit)
             if visit.flag:
                 messages.buffer = visit.buffer
+                if visit.records.run:
+                    _unpack_records(messages, &visit.records)
                 return messages
             left_us = -1
             if end_us >= 0:
@@ -690,8 +694,22 @@ cdef void _take_messages(Session session, Visit* visit) noexcept nogil:
     visit.flag = inbox.length != 0
     if visit.flag:
         visit.buffer = inbox[0]
+        visit.records = monitor_records_taken(session.core)
         buffer_init(inbox, visit.buffer.account)
         session.core.inbox_over_since_us = 0
+
+
+cdef int _unpack_records(Replies messages, RecordCursor* records) except -1:
+    """What a monitor was sent becomes text, without the lock."""
+    cdef Buffer text
+    buffer_init(&text, messages.buffer.account)
+    with nogil:
+        monitor_records_unpack(&messages.buffer, records, &text, SIZE_MAX)
+        buffer_clear(&messages.buffer)
+    messages.buffer = text
+    if text.failed:
+        raise MemoryError("no memory for the messages")
+    return 0
 
 
 cdef void _look_for_messages(Session session, Visit* visit) noexcept nogil:

@@ -12,7 +12,7 @@ from hutch_engine.executor.admission cimport (
     ADMIT_LATER, ADMIT_TO_QUEUE, ADMITTED, REFUSED_MEMORY, WAY_CLIENT, Verdict, admission_flags, admission_is_plain,
     admission_judge, admission_refuse)
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due, aftermath_of
-from hutch_engine.executor.run cimport run_take_inbox, run_command, run_uncount
+from hutch_engine.executor.run cimport run_command, run_refuse_to_wait, run_take_inbox, run_uncount
 from hutch_engine.sessions.transaction cimport session_queue
 from hutch_engine.sessions.waiting cimport waiting_begin, waiting_decline
 from hutch_engine.state.engine cimport (
@@ -87,7 +87,7 @@ cdef Executed _wait(Session* session, const Command* command, size_t mark) noexc
     waits = at_once or waiting_begin(session)
     session.call.block_keys = 0
     if not waits:
-        admission_refuse(session, command, session.call.argv, session.call.argc, REFUSED_MEMORY)
+        run_refuse_to_wait(session, command)
         aftermath_of(session, mark)
         return EXECUTED
     run_uncount(session, command)

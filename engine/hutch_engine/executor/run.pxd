@@ -26,6 +26,9 @@ cdef void run_observed(Session* session, const Command* command, Slice* argv, si
 """Tell Engine.execution.observers of a command that has run: monitors see it, and a tracking client's reads are remembered."""
 cdef void run_observed_words(Session* session, const Command* command, const Slice* words, size_t count) noexcept nogil
 """The same for an inner function, which has the words (at most OBSERVED_WORDS) without the command's name."""
+cdef void run_refuse_to_wait(Session* session, const Command* command) noexcept nogil
+"""Answer for a command that asked to wait and was refused memory for it: it was called, and has failed (nothing was rejected, which
+would be before it is called)."""
 cdef void run_uncount(Session* session, const Command* command) noexcept nogil
 """Take a call out of the statistics again: the command waits, and has not been executed yet."""
 cdef void run_take_inbox(Session* session) noexcept nogil

@@ -4,7 +4,7 @@ from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_slice
 from hutch_engine.base.compiler cimport ticks, unlikely
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.commands.call cimport Call, CommandHandler
+from hutch_engine.commands.call cimport Call, CommandHandler, error_memory
 from hutch_engine.commands.command cimport (
     ACL_SCRIPTING, CMD_MAY_REPLICATE, CMD_READONLY, CMD_RUNS_QUEUE, CMD_SKIP_MONITOR, CMD_WRITE, Command)
 from hutch_engine.commands.reply cimport Reply, reply_rewind
@@ -125,6 +125,13 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
     session.commands += 1
     if unlikely(session.reply.buffer.length > mark and session.reply.buffer.data[mark] == 45):
         _count_failure(session, stats, mark)
+
+
+cdef void run_refuse_to_wait(Session* session, const Command* command) noexcept nogil:
+    cdef size_t mark = session.reply.buffer.length
+    error_memory(&session.call)
+    if session.reply.buffer.length > mark:
+        _count_failure(session, &session.engine.statistics.commands[command.id], mark)
 
 
 cdef void run_uncount(Session* session, const Command* command) noexcept nogil:

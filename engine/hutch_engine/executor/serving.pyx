@@ -5,10 +5,10 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport CALL_DENY_BLOCKING, CALL_NO_TOUCH, Call
 from hutch_engine.commands.reply cimport reply_error, reply_null_array
 from hutch_engine.executor.admission cimport (
-    ADMIT_LATER, ADMITTED, REFUSED_MEMORY, WAY_SERVED, Verdict, admission_judge, admission_refuse)
+    ADMIT_LATER, ADMITTED, WAY_SERVED, Verdict, admission_judge, admission_refuse)
 from hutch_engine.executor.effects cimport effects_act, effects_are_there
 from hutch_engine.executor.error_stats cimport error_stats_count
-from hutch_engine.executor.run cimport run_mute_reply, run_take_inbox, run_command, run_uncount
+from hutch_engine.executor.run cimport run_command, run_mute_reply, run_refuse_to_wait, run_take_inbox, run_uncount
 from hutch_engine.keyspace.entry cimport TYPE_NONE, Entry, entry_type
 from hutch_engine.keyspace.keyspace cimport FIND_NO_STATS, FIND_NO_TOUCH, keyspace_find, keyspace_hash
 from hutch_engine.sessions.waiting cimport (
@@ -102,7 +102,7 @@ cdef bint _run_again(Session* session) noexcept nogil:
             engine.execution.current = running
             return True
         call.block_keys = 0
-        admission_refuse(session, blocked.command, blocked.argv, blocked.argc, REFUSED_MEMORY)
+        run_refuse_to_wait(session, blocked.command)
     # Its own effects: keys it emptied, and others it made ready, which come after those that are ready already.
     effects_act(engine)
     run_mute_reply(session, mark)

@@ -1,7 +1,6 @@
 """See transactions.pxd. The queue and the watches themselves are the session's (engine.pyx)."""
 from libc.stdint cimport uint32_t
-from hutch_engine.base.compiler cimport likely
-from hutch_engine.commands.call cimport CALL_IN_MULTI, Call, error_memory
+from hutch_engine.commands.call cimport Call, error_memory
 from hutch_engine.commands.reply cimport reply_array, reply_error, reply_mark, reply_null_array, reply_ok, reply_rewind
 from hutch_engine.keyspace.keyspace cimport keyspace_now
 from hutch_engine.state.engine cimport (
@@ -9,9 +8,16 @@ from hutch_engine.state.engine cimport (
     QueuedCommand, Session, session_of)
 from hutch_engine.sessions.transaction cimport session_discard
 from hutch_engine.sessions.watch cimport session_unwatch, session_watch, session_watches_expired
-from hutch_engine.executor.admission cimport ADMITTED, WAY_QUEUE, admission_judge
-from hutch_engine.executor.effects cimport effects_announce_new
-from hutch_engine.executor.run cimport run_command
+
+
+cdef void transaction_begin(Session* session) noexcept nogil:
+    keyspace_now(&session.engine.keyspace)
+    session.flags |= SESSION_IN_EXEC
+
+
+cdef void transaction_end(Session* session, uint32_t call_flags) noexcept nogil:
+    session.call.flags = call_flags
+    session.flags &= ~<uint32_t>SESSION_IN_EXEC
 
 
 cdef void cmd_multi(Call* call) noexcept nogil:
@@ -67,23 +73,19 @@ cdef bint _exec(Call* call, bint muted) noexcept nogil:
     # Unwatched first: the transaction's own changes shall not mark this session.
     session_unwatch(session)
     session.flags &= ~<uint32_t>SESSION_MULTI
-    session.flags |= SESSION_IN_EXEC
+    transaction_begin(session)
     if not muted:
         reply_array(call.reply, session.queue_length)
     queued = session.queue
     while queued != NULL:
-        call.flags = call_flags | CALL_IN_MULTI
         mark = reply_mark(call.reply)
-        if likely(admission_judge(session, queued.command, queued.argv, queued.argc, WAY_QUEUE, 0) == ADMITTED):
-            run_command(session, queued.command, queued.argv, queued.argc, False, 0)
-        else:
-            error_memory(call)           # those before it have used up what there was
+        if transaction_admits(session, queued.command, queued.argv, queued.argc):
+            transaction_run(session, queued.command, queued.argv, queued.argc, call_flags)
         if _is_muted(session):
             reply_rewind(call.reply, mark)
-        effects_announce_new(session.engine)     # in the order of the commands
+        transaction_tell(session)
         queued = queued.next
-    call.flags = call_flags
-    session.flags &= ~<uint32_t>SESSION_IN_EXEC
+    transaction_end(session, call_flags)
     session_discard(session)
     return True
 

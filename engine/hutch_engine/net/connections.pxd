@@ -10,6 +10,7 @@ from hutch_engine.keyspace.entry cimport Entry
 from hutch_engine.state.engine cimport SESSION_AUTHENTICATED, Engine, Session
 from hutch_engine.net.poller cimport Poller
 from hutch_engine.net.resp_parser cimport ParseLimits, RespParser, Words
+from hutch_engine.sessions.monitor_records cimport RecordCursor
 from hutch_engine.structures.table cimport Table
 
 cdef enum:
@@ -48,6 +49,8 @@ cdef struct Connection:
     Buffer query                        # owned: bytes of an unfinished request, empty most of the time
     Buffer sending                      # owned: replies on their way; swapped with session.reply under the lock
     size_t sent                         # bytes of `sending` that are out
+    Buffer packed                       # owned: what a monitor is sent, its records no text yet; goes before the session's replies ...
+    RecordCursor packed_at              # ... and how far it has become text in `sending`
     uint64_t received                   # since the lock was last held: what goes to the counters
     uint32_t waiting_requests           # in the present batch
     int64_t soft_limit_since_us         # client-output-buffer-limit's soft clock; 0 = below it
@@ -67,6 +70,10 @@ cdef struct Request:                    # one decoded command of the present bat
     size_t first_word                   # in Listener.words
     size_t start                        # where its bytes begin and end in its connection's window
     size_t end
+
+cdef inline size_t connections_unsent(const Connection* connection) noexcept nogil:
+    """Bytes that were taken from the session and are not out yet; records of a monitor's count as they lie."""
+    return connection.sending.length - connection.sent + connection.packed.length - connection.packed_at.at
 
 cdef struct ListeningSocket:
     int fd                              # -1: closed

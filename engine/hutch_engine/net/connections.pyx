@@ -347,7 +347,7 @@ cdef void connections_do_chores(Listener* listener) noexcept nogil:
 cdef void connections_weigh(Connection* connection) noexcept nogil:
     """Replies that were swapped out already are its client's still."""
     cdef Session* session = connection.session
-    client_weigh(session, session_memory(session) - session.output_bytes + connection.sending.length - connection.sent)
+    client_weigh(session, session_memory(session) - session.output_bytes + connections_unsent(connection))
 
 
 # ---- connections
@@ -450,6 +450,7 @@ cdef void _welcome(Listener* listener, int fd, bint unix_socket) noexcept nogil:
     parser_init(&connection.parser, &engine.client_bytes)
     buffer_init(&connection.query, &engine.client_bytes)
     buffer_init(&connection.sending, &engine.client_bytes)
+    buffer_init(&connection.packed, &engine.client_bytes)
     connection.index = listener.connection_count
     listener.connections[listener.connection_count] = connection
     listener.connection_count += 1
@@ -513,6 +514,7 @@ cdef void connections_free_closed(Listener* listener) noexcept nogil:
         parser_clear(&connection.parser)
         buffer_clear(&connection.query)
         buffer_clear(&connection.sending)
+        buffer_clear(&connection.packed)
         free(connection)
     listener.closed_count = kept
 

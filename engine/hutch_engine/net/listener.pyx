@@ -18,6 +18,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, malloc
 from libc.string cimport memcmp, memcpy, memmove
 from hutch_engine.base.atomics cimport atomic_add64, atomic_load32, atomic_store32, atomic_store64
+from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_reserve
 from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, prefetch, ticks, unlikely
@@ -31,7 +32,7 @@ from hutch_engine.keyspace.prefetch cimport prefetch_member_bucket, prefetch_val
 from hutch_engine.net.connections cimport (
     ARENA_BYTES, BATCH_REQUESTS, ENDING_AFTER_REPLY, ENDING_CLOSED, ENDING_NOT, ENDING_NOW, ENDING_PROTOCOL_ERROR,
     HELD_BLOCKED, HELD_NOT, HELD_POSTPONED, HELD_STALLED, READ_BYTES, Batch, Connection, ListeningSocket, Request,
-    connections_accept, connections_close_sockets, connections_copy_limits,
+    connections_unsent, connections_accept, connections_close_sockets, connections_copy_limits,
     connections_count_bytes, connections_do_chores, connections_close, connections_forget_adopted, connections_free_closed,
     connections_grow_list, connections_hold, connections_join_round, connections_listen_for, connections_open,
     connections_release, connections_reserve, connections_resume, connections_watch_for, connections_weigh)
@@ -48,6 +49,7 @@ from hutch_engine.net.resp_parser cimport (
     PARSE_ERROR, PARSE_FULL, PARSE_MORE, PARSE_REQUEST, ParseOutcome, parser_missing, parser_moved, parser_next,
     parser_rewind, words_init, words_reset)
 from hutch_engine.net.sockets cimport SOCKET_FAILED, SOCKET_WAIT, socket_read, socket_write
+from hutch_engine.sessions.monitor_records cimport monitor_records_taken, monitor_records_unpack
 from hutch_engine.sessions.tracking cimport tracking_broadcast
 from hutch_engine.structures.table cimport Table, table_prefetch_bucket, table_prefetch_entries
 from hutch_engine.commands.command_table cimport command_table_find
@@ -61,6 +63,8 @@ cdef enum:
     KEEP_BUFFER_BYTES = 65536       # reply buffers bigger than this go back once sent
     TAKE_EARLY_BYTES = 65536        # replies sent before their connection's turn is over
     GIVE_WAY_EVERY = 16             # commands, when somebody waits for the lock
+    KEEP_PACKED_BYTES = 1048576     # of what a monitor was sent: it fills again at once
+    UNPACK_BYTES = 49152            # text made at once of what a monitor is sent; less than KEEP_BUFFER_BYTES
     IDLE_US = 2000000               # after this a client's empty buffers are given back
     TICKS_PER_VISIT = 10            # each connection is looked at once in so many ticks
     COLLECTIONS = ACL_HASH | ACL_LIST | ACL_SET | ACL_SORTEDSET
@@ -221,6 +225,8 @@ cdef void _decode(Listener* listener, Connection* connection) noexcept nogil:
     """Take requests out of the connection's window, running a batch whenever it is full."""
     cdef size_t start, first_word
     cdef ParseOutcome outcome
+    invariant(connection.query.length == 0 or connection.parser.data == connection.query.data,
+              b"the parser reads a buffer that was left")
     while connection.held == HELD_NOT and connection.ending == ENDING_NOT:
         if listener.request_count == BATCH_REQUESTS:
             _run(listener, connection)
@@ -249,7 +255,7 @@ cdef void _decode(Listener* listener, Connection* connection) noexcept nogil:
 
 cdef inline size_t _unsent(const Connection* connection) noexcept nogil:
     """Bytes of replies that are not out yet. Requires the lock."""
-    return connection.session.reply.buffer.length + connection.sending.length - connection.sent
+    return connection.session.reply.buffer.length + connections_unsent(connection)
 
 
 cdef inline Table* _table_of(const Request* request) noexcept nogil:
@@ -368,11 +374,18 @@ cdef inline bint _is_over_limit(Listener* listener, Connection* connection) noex
 cdef inline void _take_replies(Connection* connection) noexcept nogil:
     """Swap the session's replies for the empty buffer of what was sent before. Requires the lock."""
     cdef Buffer swapped
-    if connection.sending.length == 0:
+    cdef Session* session = connection.session
+    if connection.sending.length == 0 and likely(connection.packed.length == 0):
         swapped = connection.sending
-        connection.sending = connection.session.reply.buffer
-        connection.session.reply.buffer = swapped
+        connection.sending = session.reply.buffer
         connection.sent = 0
+        if unlikely(session.records_first != 0):         # a monitor's: they become text without the lock
+            connection.packed_at = monitor_records_taken(session)
+            session.reply.buffer = connection.packed
+            connection.packed = connection.sending
+            connection.sending = swapped
+        else:
+            session.reply.buffer = swapped
 
 
 cdef void _before(Listener* listener, Connection* connection) noexcept nogil:
@@ -383,7 +396,7 @@ cdef void _before(Listener* listener, Connection* connection) noexcept nogil:
         session.used_us = listener.now_us
     session.query_bytes = connection.parser.length
     session.query_free = READ_BYTES - connection.parser.length if connection.parser.length < READ_BYTES else 0
-    session.output_bytes = connection.sending.length - connection.sent
+    session.output_bytes = connections_unsent(connection)
 
 
 cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) noexcept nogil:
@@ -411,7 +424,7 @@ cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) 
         session.query_bytes = connection.parser.length - connection.parser.start
         session.query_free = 0
     # What a full socket has not taken. What is swapped out just now most often leaves at once; else _send says so.
-    session.output_bytes = connection.sending.length - connection.sent if connection.interest & POLL_WRITE else 0
+    session.output_bytes = connections_unsent(connection) if connection.interest & POLL_WRITE else 0
     if unlikely(session.flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)):
         if session.flags & SESSION_CLOSE_NOW:
             connection.ending = ENDING_NOW
@@ -516,6 +529,8 @@ cdef void _settle(Listener* listener, Connection* connection, bint turn_is_over)
     if unlikely(connection.ending == ENDING_NOW):
         connections_close(listener, connection)
         return
+    if unlikely(connection.packed.length != 0) and not _unpack(listener, connection):
+        return
     if likely(connection.sending.length != 0) and not connection.interest & POLL_WRITE:
         _send(listener, connection)
         if unlikely(connection.ending == ENDING_CLOSED):
@@ -565,6 +580,22 @@ cdef inline size_t _expected(const Connection* connection) noexcept nogil:
     return READ_BYTES if missing < READ_BYTES else GROW_AT_ONCE_BYTES if missing > GROW_AT_ONCE_BYTES else missing
 
 
+cdef bint _unpack(Listener* listener, Connection* connection) noexcept nogil:
+    """Put some of what a monitor is sent into `sending`, if that is empty. False: memory was refused, and it is closed."""
+    cdef Buffer* packed = &connection.packed
+    if connection.sending.length:
+        return True
+    if monitor_records_unpack(packed, &connection.packed_at, &connection.sending, UNPACK_BYTES):
+        packed.length = 0
+        connection.packed_at.at = 0
+        if unlikely(packed.capacity > KEEP_PACKED_BYTES):
+            buffer_clear(packed)
+    if unlikely(connection.sending.failed):
+        connections_close(listener, connection)
+        return False
+    return True
+
+
 cdef void _send(Listener* listener, Connection* connection) noexcept nogil:
     """Write what is in `sending`; what the socket does not take waits for it to be writable."""
     cdef Buffer* sending = &connection.sending
@@ -584,11 +615,17 @@ cdef void _send(Listener* listener, Connection* connection) noexcept nogil:
         connection.sent = 0
         if unlikely(sending.capacity > KEEP_BUFFER_BYTES):
             buffer_clear(sending)
+        if unlikely(connection.packed.length != 0):
+            # The next piece waits until the socket can be written: others have their turn in between.
+            if _unpack(listener, connection):
+                atomic_store64(&connection.session.output_bytes, connections_unsent(connection))
+                connections_watch_for(listener, connection, connection.interest | POLL_WRITE)
+            return
         if unlikely(connection.interest & POLL_WRITE):
             atomic_store64(&connection.session.output_bytes, 0)
             connections_watch_for(listener, connection, connection.interest & ~<uint32_t>POLL_WRITE)
     else:
-        atomic_store64(&connection.session.output_bytes, sending.length - connection.sent)
+        atomic_store64(&connection.session.output_bytes, connections_unsent(connection))
         connections_watch_for(listener, connection, connection.interest | POLL_WRITE)
 
 
@@ -602,6 +639,8 @@ cdef void _writable(Listener* listener, Connection* connection) noexcept nogil:
     connections_count_bytes(engine, connection)
     _take_replies(connection)
     lock_release(&engine.lock)
+    if unlikely(connection.packed.length != 0) and not _unpack(listener, connection):
+        return
     if connection.sending.length:
         connections_watch_for(listener, connection, connection.interest | POLL_WRITE)
     elif connection.ending == ENDING_AFTER_REPLY:
@@ -648,7 +687,7 @@ cdef void _visit(Listener* listener, Connection* connection) noexcept nogil:
     cdef Session* session = connection.session
     cdef int64_t idle_us = listener.now_us - session.used_us
     connections_count_bytes(engine, connection)
-    session.output_bytes = connection.sending.length - connection.sent
+    session.output_bytes = connections_unsent(connection)
     if engine.net.chores & LISTENER_WEIGHS:
         connections_weigh(connection)
     if engine.config.timeout_s and idle_us > engine.config.timeout_s * 1000000 and \
@@ -663,6 +702,7 @@ cdef void _visit(Listener* listener, Connection* connection) noexcept nogil:
             buffer_clear(&session.reply.buffer)
         if connection.sending.length == 0 and connection.sending.capacity:
             buffer_clear(&connection.sending)
+            buffer_clear(&connection.packed)
     if _wants_attention(engine, connection):
         connections_join_round(listener, connection)
 

@@ -6,7 +6,9 @@ from hutch_engine.commands.command cimport Command
 from hutch_engine.state.engine cimport Session
 
 cdef void monitor_feed(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil
-"""Tell all monitors of a command of this session's, unless it is an administrative one. Passwords are left out.
-Requires the lock. O(monitors * bytes)."""
+"""Tell all monitors of a command of this session's, unless it is an administrative one. Passwords are left out. The lines are
+made by whoever takes them (sessions/monitor_records). Requires the lock. O(monitors * bytes)."""
+cdef void monitor_leave(Session* session) noexcept nogil
+"""End the session's MONITOR; without it nothing happens. O(monitors)"""
 
 cdef void cmd_monitor(Call* call) noexcept nogil

@@ -7,6 +7,7 @@ topic; it stands in a list of each. Messages are written once and copied to wher
 """
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t
+from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.state.engine cimport Engine, Session
 
@@ -60,6 +61,9 @@ cdef void pubsub_deliver(Session* session, Slice message, bint as_it_is) noexcep
 """Send a message to one session, a copy: RESP2 already, '*' in front; RESP3 sessions get it with '>', unless `as_it_is`. A
 session that does not take its messages is cut off at its limit (client-output-buffer-limit), and so is one for whose
 message memory was refused. O(length)."""
+cdef bint pubsub_is_over_limit(Session* session, const Buffer* inbox) noexcept nogil
+"""Has the session so much in its inbox (session_inbox) that it is to be cut off? The hard limit for all; the soft one, for sockets,
+is the listener's, which knows what has left. O(1)"""
 cdef void pubsub_cut_off(Session* session) noexcept nogil
 """Mark the session to be closed, since it is at its limit or memory was refused for a message that it must not miss; nothing
 is sent to it any more."""

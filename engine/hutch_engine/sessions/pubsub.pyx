@@ -6,7 +6,7 @@ from hutch_engine.base.buffer cimport (
     Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_shrink, buffer_slice)
 from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.clock cimport monotonic_us
-from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.slice cimport Slice, slice_of
@@ -14,10 +14,11 @@ from hutch_engine.base.leb128 cimport leb128_bytes, leb128_read, leb128_write
 from hutch_engine.state.config cimport OutputLimit
 from hutch_engine.state.engine cimport (
     SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_SUBSCRIBED, SUBSCRIPTION_NAME_OFFSET,
-    TOPIC_CHANNEL, TOPIC_NAME_OFFSET, TOPIC_PATTERN, TOPIC_PREFIX, TOPIC_SHARD, Engine, Session)
+    TOPIC_CHANNEL, TOPIC_NAME_OFFSET, TOPIC_PATTERN, TOPIC_PREFIX, TOPIC_SHARD, TOPIC_TRACKED, Engine, Session)
+from hutch_engine.sessions.key_filter cimport key_filter_empty, key_filter_is_stale, key_filter_note, key_filter_unite
 from hutch_engine.sessions.wake_queue cimport session_inbox, session_wake
 from hutch_engine.structures.table cimport (
-    Table, TableSlot, table_count, table_find, table_hash, table_insert, table_remove)
+    Table, TableSlot, table_count, table_each, table_find, table_hash, table_insert, table_remove)
 from hutch_engine.sessions.output_limit cimport (
     OUTPUT_NOT_COUNTED_BYTES, output_limit_is_over, output_limit_is_over_hard, output_limit_of)
 
@@ -75,7 +76,16 @@ cdef Topic* _topic_new(Engine* engine, uint32_t kind, Slice name) noexcept nogil
         list[0] = topic
     memcpy(leb128_write(<char*>topic + sizeof(Topic), name.length), name.data, name.length)
     table_insert(table, topic, table_hash(table, name))
+    if kind == TOPIC_TRACKED:
+        key_filter_note(engine, &engine.pubsub.tracked, name)
+    elif kind == TOPIC_PREFIX:
+        key_filter_unite(engine)
     return topic
+
+
+cdef bint _note_tracked(void* engine, void* topic) noexcept nogil:
+    key_filter_note(<Engine*>engine, &(<Engine*>engine).pubsub.tracked, topic_name(<Topic*>topic))
+    return True
 
 
 cdef void _topic_free(Engine* engine, Topic* topic) noexcept nogil:
@@ -91,6 +101,11 @@ cdef void _topic_free(Engine* engine, Topic* topic) noexcept nogil:
         if topic.next_of_kind != NULL:
             topic.next_of_kind.previous_of_kind = topic.previous_of_kind
     table_remove(table, table_find(table, name, hash), hash)
+    if topic.kind == TOPIC_TRACKED and key_filter_is_stale(&engine.pubsub.tracked, table_count(table)):
+        key_filter_empty(engine, &engine.pubsub.tracked)
+        table_each(table, _note_tracked, engine)
+    elif topic.kind == TOPIC_PREFIX:
+        key_filter_unite(engine)
     heap_free(&engine.heap, topic, _topic_bytes(name.length))
 
 
@@ -226,9 +241,11 @@ cdef void pubsub_cut_off(Session* session) noexcept nogil:
     session_wake(session)
 
 
-cdef bint _is_over_limit(Session* session, const Buffer* inbox) noexcept nogil:
-    """The hard limit for all; the soft one, for sockets, is the listener's, which knows what has left."""
-    cdef const OutputLimit* limit = output_limit_of(&session.engine.config, session.flags)
+cdef bint pubsub_is_over_limit(Session* session, const Buffer* inbox) noexcept nogil:
+    cdef const OutputLimit* limit
+    if likely(inbox.length <= OUTPUT_NOT_COUNTED_BYTES):
+        return False
+    limit = output_limit_of(&session.engine.config, session.flags)
     if not session.flags & SESSION_EMBEDDED:
         return output_limit_is_over_hard(limit, inbox.length)
     return output_limit_is_over(limit, inbox.length, monotonic_us(), &session.inbox_over_since_us)
@@ -247,7 +264,7 @@ cdef void pubsub_deliver(Session* session, Slice message, bint as_it_is) noexcep
         return
     if session.reply.resp >= 3 and not as_it_is:
         inbox.data[start] = b'>'
-    if unlikely(inbox.length > OUTPUT_NOT_COUNTED_BYTES) and _is_over_limit(session, inbox):
+    if unlikely(pubsub_is_over_limit(session, inbox)):
         pubsub_cut_off(session)
         return
     session_wake(session)

@@ -9,6 +9,7 @@ from hutch_engine.base.lock cimport lock_release, lock_try, signal_raise
 from hutch_engine.base.memory cimport heap_free, heap_try_zeroed
 from hutch_engine.base.slice cimport slice_equals, slice_of
 from hutch_engine.sessions.pubsub cimport topics_leave_all
+from hutch_engine.sessions.monitor_records cimport monitor_records_forget
 from hutch_engine.sessions.tracking cimport session_forget_messages
 from hutch_engine.sessions.transaction cimport session_discard
 from hutch_engine.sessions.waiting cimport waiting_forget
@@ -135,6 +136,7 @@ cdef void session_end(Session* session) noexcept nogil:
     session_discard(session)
     buffer_clear(&session.reply.buffer)
     buffer_clear(&session.inbox)
+    monitor_records_forget(session)
     buffer_clear(&session.name)
     buffer_clear(&session.library_name)
     buffer_clear(&session.library_version)
@@ -221,6 +223,7 @@ cdef void session_end_cut_off(Engine* engine) noexcept nogil:
                 for kind in range(TOPIC_KINDS):
                     topics_leave_all(session, kind)
                 buffer_clear(&session.inbox)
+                monitor_records_forget(session)
             else:
                 session_end(session)
         session = following

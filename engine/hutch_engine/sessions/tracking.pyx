@@ -12,9 +12,10 @@ from hutch_engine.commands.command cimport Command
 from hutch_engine.keyspace.keyspace cimport WANT_TOUCHED
 from hutch_engine.commands.command_keys cimport KeyPosition, command_keys
 from hutch_engine.state.engine cimport (
-    SESSION_CLOSE_NOW, SESSION_MONITOR, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_KINDS, TOPIC_PREFIX, TOPIC_TRACKED,
+    SESSION_CLOSE_NOW, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_KINDS, TOPIC_PREFIX, TOPIC_TRACKED,
     TRACKING_BCAST, TRACKING_BROKEN_REDIRECT, TRACKING_CACHING, TRACKING_NOLOOP, TRACKING_OPTIN, TRACKING_OPTOUT, Engine,
     Session, engine_observe)
+from hutch_engine.sessions.monitor cimport monitor_leave
 from hutch_engine.sessions.pubsub cimport (
     SUBSCRIBED_NOT, Subscription, Topic, pubsub_cut_off, pubsub_deliver, topic_drop, topic_find, topic_name,
     topic_subscribe, topics_leave_all)
@@ -405,12 +406,9 @@ cdef void session_forget_messages(Session* session) noexcept nogil:
     cdef Session* other
     cdef uint32_t kind
     tracking_disable(session)
+    monitor_leave(session)
     for kind in range(TOPIC_KINDS):
         topics_leave_all(session, kind)
-    if session.flags & SESSION_MONITOR:
-        session.flags &= ~<uint32_t>SESSION_MONITOR
-        session.engine.sessions.monitors -= 1
-        engine_observe(session.engine)
     if session.redirected_to_it and session.flags & SESSION_CLOSE_NOW:
         other = session.engine.sessions.first
         while other != NULL:

@@ -9,6 +9,7 @@ from hutch_engine.keyspace.keyspace cimport WANT_TOUCHED, Database, keyspace_has
 from hutch_engine.state.engine cimport WATCHED_KEY_OFFSET, SESSION_DIRTY_CAS, Engine, Session, Watch, WatchedKey
 from hutch_engine.structures.table cimport (
     TableSlot, table_count, table_each, table_find, table_hash, table_insert, table_remove)
+from hutch_engine.sessions.key_filter cimport key_filter_empty, key_filter_is_stale, key_filter_note
 from hutch_engine.sessions.key_name cimport KEY_NAME_STACK_BYTES, key_name_database, key_name_free, key_name_key, key_name_make
 
 
@@ -33,6 +34,7 @@ cdef WatchedKey* _watched_put(Engine* engine, Slice name) noexcept nogil:
         watched.watches = NULL
         memcpy(leb128_write(<char*>watched + WATCHED_KEY_OFFSET, name.length), name.data, name.length)
         table_insert(&engine.watches.keys, watched, hash)
+        key_filter_note(engine, &engine.watches.filter, key_name_key(name))
     return watched
 
 
@@ -91,6 +93,14 @@ cdef void _drop_if_unwatched(Engine* engine, WatchedKey* watched) noexcept nogil
         hash = table_hash(&engine.watches.keys, name)
         table_remove(&engine.watches.keys, table_find(&engine.watches.keys, name, hash), hash)
         heap_free(&engine.heap, watched, _watched_bytes(name.length))
+        if key_filter_is_stale(&engine.watches.filter, table_count(&engine.watches.keys)):
+            key_filter_empty(engine, &engine.watches.filter)
+            table_each(&engine.watches.keys, _note_watched, engine)
+
+
+cdef bint _note_watched(void* engine, void* watched) noexcept nogil:
+    key_filter_note(<Engine*>engine, &(<Engine*>engine).watches.filter, key_name_key(_name_of(<WatchedKey*>watched)))
+    return True
 
 
 cdef void session_unwatch(Session* session) noexcept nogil:

@@ -177,7 +177,10 @@ cdef struct Session:
     Buffer inbox                        # messages to an embedded session; to a socket, those that its own command sent
     int64_t inbox_over_since_us         # the soft limit's clock for an embedded inbox; 0 = below it
     Session* next_to_wake               # Engine.sessions.wake_first
-    bint in_wake_queue                     # in that list
+    bint in_wake_queue                  # in that list
+    Session* next_monitor               # Engine.sessions.first_monitor
+    uint64_t records_first              # sessions/monitor_records: behind where its inbox has records, 0: it has none ...
+    uint64_t records_last               # ... and where the last run of them begins
     bint ended                          # session_end: in Engine.sessions.ended, an empty struct that waits for its owner
     void* subscriptions                 # owned: the first of sessions/pubsub's Subscriptions, NULL without
     void* last_subscription
@@ -266,10 +269,15 @@ cdef struct Sessions:                   # sessions/session and wake_queue: all s
     Session* wake_first                 # sockets that the listener has something to do for
     Session* wake_last
     bint listener_awake                 # it will look at them without being woken
-    uint32_t monitors                   # sessions in MONITOR
+    Session* first_monitor              # sessions in MONITOR, the newest first
+
+cdef struct KeyFilter:                  # sessions/key_filter: of which keys some sessions want to hear
+    uint64_t[64] bits                   # keyspace's filter of them, and of some that were
+    uint64_t gone                       # keys that went since it was made anew
 
 cdef struct Watches:                    # sessions/watch
     Table keys                          # WatchedKey* by database and key
+    KeyFilter filter                    # of these keys
     uint32_t sessions                   # how many watch something
 
 cdef struct Waiting:                    # sessions/waiting: who waits for which key
@@ -282,6 +290,7 @@ cdef struct Waiting:                    # sessions/waiting: who waits for which 
 cdef struct PubSub:                     # sessions/pubsub
     Table[5] topics                     # TOPIC_KINDS: name -> sessions/pubsub's Topic*
     Table subscriptions                 # its Subscription* by session and topic
+    KeyFilter tracked                   # of the names of TOPIC_TRACKED
     void* first_pattern                 # Topics of the kinds that are gone through one by one
     void* first_prefix
     Buffer message                      # the message being sent, in RESP
@@ -415,7 +424,7 @@ cdef inline uint64_t engine_used_memory(const Engine* engine) noexcept nogil:
             + atomic_load64(&engine.client_bytes))
 cdef inline void engine_observe(Engine* engine) noexcept nogil:
     """Set Engine.execution.observers anew, after somebody began or ceased to observe commands."""
-    engine.execution.observers = ((OBSERVED_BY_MONITORS if engine.sessions.monitors else 0)
+    engine.execution.observers = ((OBSERVED_BY_MONITORS if engine.sessions.first_monitor != NULL else 0)
                         | (OBSERVED_BY_TRACKING if engine.tracking.sessions else 0)
                         | (OBSERVED_BY_JOURNAL if engine.keyspace.journal != NULL else 0)
                         | (OBSERVED_BY_TRIAL if engine.execution.trial != NULL else 0))

@@ -78,7 +78,7 @@ class Redis(EmbeddedClient, HotAsync, redis.asyncio.Redis):
 
     def _connection_fits(self):
         # A connection of one's own may be amid anything, and tasks take turns on it.
-        return not self.single_connection_client and self.connection is None
+        return not self.single_connection_client and super()._connection_fits()
 
     async def execute_command(self, *args, **options):
         """Run a command and return its reply, shaped as redis-py shapes it. Error replies are raised as redis-py's

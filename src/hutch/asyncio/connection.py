@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError, DataError, MaxConnectionsError, Re
 
 from hutch_engine.door.submissions import Submission, clone_session
 
-from ..connection import ADDRESS, CLOSED_BY_SERVER, MANY, MESSAGE, NO_REPLY, REPLY, EmbeddedPool, meaningful
+from ..connection import ADDRESS, BYTEARRAYS, CLOSED_BY_SERVER, MANY, MESSAGE, NO_REPLY, REPLY, EmbeddedPool, meaningful
 from ..exceptions import StoreClosedError
 from ..store import Store, store_of
 from .waiting import complete, finish, noticed
@@ -172,7 +172,8 @@ class EmbeddedConnection(AbstractConnection):
             encoder = self.encoder
             self.session = self.store.engine.session(
                 BaseParser.parse_error, decode=encoder.decode_responses, encoding=encoder.encoding,
-                errors=encoder.encoding_errors, data_error=DataError, silence_error=TimeoutError)
+                errors=encoder.encoding_errors, data_error=DataError, silence_error=TimeoutError,
+                bytearrays=BYTEARRAYS)
         else:
             self.session.open()
 
