@@ -4,20 +4,26 @@
     LLLooooo oooooooo              L + 2 bytes are repeated from o + 1 bytes before
     111ooooo LLLLLLLL oooooooo     L + 9 bytes are
 """
-from libc.stdint cimport UINT32_MAX, uint8_t, uint32_t
+from libc.stdint cimport UINT32_MAX, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
-from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.compiler cimport ctz64, likely, load_u64, unlikely
 from hutch_engine.base.slice cimport Slice
 
-cdef extern from *:
+cdef extern from * nogil:
     """
-    /* Where three bytes of this hash were last seen, counted from lzf_before: what earlier calls left there
+    /* Where three bytes of a hash were last seen in what is being packed, counted from `before`: what earlier calls left there
        lies below it, so that no call has to clear the table first. */
-    static __thread uint32_t lzf_seen[1 << 16];
-    static __thread uint32_t lzf_before;
+    typedef struct {
+        uint32_t seen[1 << 16];
+        uint32_t before;
+    } hutch_lzf_memory;
+    static __thread hutch_lzf_memory hutch_lzf;
+    static inline hutch_lzf_memory *hutch_lzf_here(void) { return &hutch_lzf; }
     """
-    uint32_t[65536] lzf_seen
-    uint32_t lzf_before
+    ctypedef struct Memory "hutch_lzf_memory":
+        uint32_t[65536] seen
+        uint32_t before
+    Memory* hutch_lzf_here() noexcept
 
 cdef enum:
     LITERALS_MAX = 32            # of one run
@@ -62,9 +68,12 @@ cdef bint lzf_expand(Slice packed, char* out, size_t length) noexcept nogil:
     return written == length
 
 
-cdef inline uint32_t _slot(const uint8_t* at) noexcept nogil:
-    """Of the three bytes at `at`."""
-    cdef uint32_t three = <uint32_t>at[0] << 16 | <uint32_t>at[1] << 8 | at[2]
+cdef inline uint32_t _three(const uint8_t* at) noexcept nogil:
+    """The three bytes at `at`."""
+    return <uint32_t>at[0] << 16 | <uint32_t>at[1] << 8 | at[2]
+
+
+cdef inline uint32_t _slot(uint32_t three) noexcept nogil:
     return ((three >> 8) - three * 5) & 0xFFFF
 
 
@@ -73,88 +82,94 @@ cdef inline size_t _repeated(const uint8_t* start, size_t earlier, size_t at, si
     repetition that reaches them within its first nineteen bytes, for which it does not look at the limit."""
     cdef size_t most = length - at - 2
     cdef size_t same = 3
+    cdef uint64_t differ
     if most > REPEATED_MAX:
         most = REPEATED_MAX
-    if most > 16:
-        while same < 19:
-            if start[earlier + same] != start[at + same]:
-                return same
-            same += 1
+    if most > 16 and most < 19:
+        most = 19
+    while same + 8 <= most:
+        differ = load_u64(start + earlier + same) ^ load_u64(start + at + same)
+        if differ:
+            return same + <size_t>(ctz64(differ) >> 3)
+        same += 8
     while same < most and start[earlier + same] == start[at + same]:
         same += 1
     return same
 
 
+cdef inline size_t _literals(const uint8_t* from_, size_t count, char* out, size_t written) noexcept nogil:
+    """These bytes as they are, in runs; returns how many have been written then."""
+    cdef size_t run
+    while count:
+        run = count if count < LITERALS_MAX else LITERALS_MAX
+        out[written] = <char>(run - 1)
+        memcpy(out + written + 1, from_, run)
+        written += 1 + run
+        from_ += run
+        count -= run
+    return written
+
+
+cdef inline size_t _after_literals(size_t count, size_t written) noexcept nogil:
+    return written + count + (count + LITERALS_MAX - 1) // LITERALS_MAX
+
+
+cdef inline size_t _repetition(size_t distance, size_t same, char* out, size_t written) noexcept nogil:
+    if same - 2 < 7:
+        out[written] = <char>(distance >> 8 | (same - 2) << 5)
+    else:
+        out[written] = <char>(distance >> 8 | 7 << 5)
+        written += 1
+        out[written] = <char>(same - 9)
+    out[written + 1] = <char>distance
+    return written + 2
+
+
 cdef size_t lzf_compress(Slice bytes, char* out, size_t room) noexcept nogil:
-    global lzf_before
     cdef const uint8_t* start = <const uint8_t*>bytes.data
     cdef size_t length = bytes.length
-    cdef uint32_t before
+    cdef Memory* memory
+    cdef uint32_t* table
+    cdef uint32_t before, three, slot, seen
     cdef size_t at = 0
-    cdef size_t literals = 0
-    cdef size_t written = 1              # the head of a run of literals is kept free for it
-    cdef size_t distance, same, earlier
-    cdef uint32_t slot, seen
-    if length == 0 or room == 0 or length > UINT32_MAX // 2:
+    cdef size_t anchor = 0               # from here on nothing has been written yet
+    cdef size_t written = 0
+    cdef size_t earlier, same
+    if length < 3 or room == 0 or length > UINT32_MAX // 2:
         return 0
-    if unlikely(lzf_before > UINT32_MAX - <uint32_t>length):
-        memset(lzf_seen, 0, sizeof(lzf_seen))
-        lzf_before = 0
-    before = lzf_before
-    lzf_before = before + <uint32_t>length
-    while at + 2 < length:
-        slot = _slot(start + at)
-        seen = lzf_seen[slot]
-        lzf_seen[slot] = before + <uint32_t>at
-        if seen > before:                # the very first byte is never repeated from
-            earlier = seen - before
-            distance = at - earlier - 1
-            if (distance < DISTANCE_MAX and start[earlier] == start[at] and start[earlier + 1] == start[at + 1]
-                    and start[earlier + 2] == start[at + 2]):
-                if unlikely(written - (literals == 0) + 4 >= room):
-                    return 0
-                if literals:
-                    out[written - literals - 1] = <char>(literals - 1)
-                else:
-                    written -= 1
-                same = _repeated(start, earlier, at, length)
-                if same - 2 < 7:
-                    out[written] = <char>(distance >> 8 | (same - 2) << 5)
-                else:
-                    out[written] = <char>(distance >> 8 | 7 << 5)
-                    written += 1
-                    out[written] = <char>(same - 9)
-                out[written + 1] = <char>distance
-                written += 3             # and the head of the next run
-                literals = 0
-                at += same
-                if unlikely(at + 2 >= length):
-                    break
-                lzf_seen[_slot(start + at - 2)] = before + <uint32_t>(at - 2)
-                lzf_seen[_slot(start + at - 1)] = before + <uint32_t>(at - 1)
-                continue
-        if unlikely(written >= room):
+    memory = hutch_lzf_here()
+    table = memory.seen
+    if unlikely(memory.before > UINT32_MAX - <uint32_t>length):
+        memset(table, 0, sizeof(memory.seen))
+        memory.before = 0
+    before = memory.before
+    memory.before = before + <uint32_t>length
+    three = _three(start)
+    while True:
+        slot = _slot(three)
+        seen = table[slot]
+        table[slot] = before + <uint32_t>at
+        # The very first byte is never repeated from.
+        if likely(seen <= before or at - (seen - before) - 1 >= DISTANCE_MAX or _three(start + (seen - before)) != three):
+            at += 1
+            if unlikely(at + 2 >= length):
+                break
+            three = (three << 8 | start[at + 2]) & 0xFFFFFF
+            continue
+        earlier = seen - before
+        if unlikely(_after_literals(at - anchor, written) + 4 >= room):
             return 0
-        out[written] = <char>start[at]
-        written += 1
-        literals += 1
-        at += 1
-        if unlikely(literals == LITERALS_MAX):
-            out[written - literals - 1] = <char>(literals - 1)
-            literals = 0
-            written += 1
-    if written + 3 > room:               # as many bytes are left at most
+        written = _literals(start + anchor, at - anchor, out, written)
+        same = _repeated(start, earlier, at, length)
+        written = _repetition(at - earlier - 1, same, out, written)
+        at += same
+        anchor = at
+        if unlikely(at + 2 >= length):
+            break
+        table[_slot(_three(start + at - 2))] = before + <uint32_t>(at - 2)
+        table[_slot(_three(start + at - 1))] = before + <uint32_t>(at - 1)
+        three = _three(start + at)
+    # What is left, at most two bytes beyond `at`, as it is. Redis wants room for three bytes more, and the next run's head.
+    if _after_literals(at - anchor, written) + ((at - anchor) % LITERALS_MAX == 0) + 3 > room:
         return 0
-    while at < length:
-        out[written] = <char>start[at]
-        written += 1
-        literals += 1
-        at += 1
-        if unlikely(literals == LITERALS_MAX):
-            out[written - literals - 1] = <char>(literals - 1)
-            literals = 0
-            written += 1
-    if literals:
-        out[written - literals - 1] = <char>(literals - 1)
-        return written
-    return written - 1
+    return _literals(start + anchor, length - anchor, out, written)
