@@ -6,7 +6,7 @@
 """
 from libc.stdint cimport UINT32_MAX, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
-from hutch_engine.base.compiler cimport ctz64, likely, load_u64, unlikely
+from hutch_engine.base.compiler cimport ctz64, likely, load_u64, store_u64, unlikely
 from hutch_engine.base.slice cimport Slice
 
 cdef extern from * nogil:
@@ -29,13 +29,14 @@ cdef enum:
     LITERALS_MAX = 32            # of one run
     REPEATED_MAX = 264           # bytes
     DISTANCE_MAX = 8192
+    WORD = 8
 
 
 cdef bint lzf_expand(Slice packed, char* out, size_t length) noexcept nogil:
     cdef const uint8_t* at = <const uint8_t*>packed.data
     cdef const uint8_t* end = at + packed.length
     cdef size_t written = 0
-    cdef size_t run, back
+    cdef size_t run, back, at_word
     while at < end:
         run = at[0]
         at += 1
@@ -61,6 +62,13 @@ cdef bint lzf_expand(Slice packed, char* out, size_t length) noexcept nogil:
         run += 2
         if back > written or run > length - written:
             return False
+        if back >= WORD and length - written >= run + WORD:
+            at_word = written            # a few bytes too many are written over afterwards
+            written += run
+            while at_word < written:
+                store_u64(out + at_word, load_u64(out + at_word - back))
+                at_word += WORD
+            continue
         while run:                       # byte by byte: the two may overlap
             out[written] = out[written - back]
             written += 1

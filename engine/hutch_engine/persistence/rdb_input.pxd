@@ -77,7 +77,8 @@ cdef struct RdbInput:
     uint64_t end_position        # behind the checksum, once it is known
     uint64_t used_memory         # of the server that wrote it, as it says
     Buffer tallies               # RdbTallys
-    size_t tally                 # of the last key
+    size_t tally                 # of the last key ...
+    const char* tally_type       # ... and its type's name, only to be compared with
     Buffer notes                 # RDB_READ_CHECKS: names and values of AUX fields and libraries, lines
     Buffer key
     Buffer storage

@@ -249,11 +249,12 @@ cdef void _tally(RdbInput* input, const char* type, bint kept, uint64_t position
     cdef size_t count = input.tallies.length // sizeof(RdbTally)
     cdef RdbTally fresh
     cdef size_t i = input.tally
-    if i < count:
+    if likely(i < count and type == input.tally_type):       # the very text: most are of one of our types
         tally = &tallies[i]
-        if likely(tally.database == input.database and tally.kept == kept and strcmp(tally.type, type) == 0):
+        if likely(tally.database == input.database and tally.kept == kept):
             tally.keys += 1
             return
+    input.tally_type = type
     for i in range(count):
         tally = &tallies[i]
         if tally.database == input.database and tally.kept == kept and strcmp(tally.type, type) == 0:
