@@ -78,6 +78,7 @@ cdef enum:
     FOREIGN_FORMS = 64           # added to numbers that Valkey does not have: Redis's newer forms are none of its
     WINDOW_BYTES = 262144        # what one fill reads ...
     LOOK_AHEAD_BYTES = 32768     # ... as soon as less than this is left
+    STEP_BYTES = 65536           # ends a step, too: large values take longer than many small ones
     HINT_BYTES = 8               # of the file's rest for every key that a hint may have room made for
     KEY_SHOWN = 128              # bytes of a key that a message shows
 
@@ -774,7 +775,8 @@ cdef RdbStep rdb_input_step(RdbInput* input, uint64_t records) noexcept nogil:
         input.databases = loading_begin(&input.engine.keyspace)
         if input.databases == NULL:
             return _fail(input, b"no memory")
-    while records:
+    cdef uint64_t until = rdb_input_place(input) + STEP_BYTES
+    while records and rdb_input_place(input) < until:
         if unlikely(<size_t>(input.reader.end - input.reader.at) < LOOK_AHEAD_BYTES) and not input.at_end:
             return RDB_STEP_HUNGRY
         step = _read_record(input)

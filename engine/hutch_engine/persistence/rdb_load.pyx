@@ -6,7 +6,7 @@ from libc.string cimport memset, strerror
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
-from hutch_engine.base.lock cimport lock_acquire
+from hutch_engine.base.lock cimport lock_acquire, lock_give_way
 from hutch_engine.base.outcome cimport CORRUPT, NOT_FOUND, OK, Outcome
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.executor.aftermath cimport aftermath
@@ -146,18 +146,23 @@ cdef RdbStep rdb_load_some(RdbLoad* load, int64_t for_us) noexcept nogil:
     cdef Engine* engine = load.engine
     cdef int64_t until_us = monotonic_us() + for_us
     cdef RdbStep step = RDB_STEP_MORE
-    while True:
-        lock_acquire(&engine.lock)
+    lock_acquire(&engine.lock)
+    while step == RDB_STEP_MORE:
         if engine.closed:
             buffer_append_text(&load.input.error, b"the store was closed")
             step = RDB_STEP_FAILED
         else:
             step = _step(load)
-        engine_leave(engine)
         if step == RDB_STEP_HUNGRY:
+            engine_leave(engine)
             step = RDB_STEP_MORE if rdb_input_fill(&load.input) else RDB_STEP_FAILED
-        if step != RDB_STEP_MORE or monotonic_us() >= until_us:
-            return step
+            lock_acquire(&engine.lock)
+        if step == RDB_STEP_MORE:
+            if monotonic_us() >= until_us:
+                break
+            lock_give_way(&engine.lock)
+    engine_leave(engine)
+    return step
 
 
 cdef void rdb_load_end(RdbLoad* load) noexcept nogil:
