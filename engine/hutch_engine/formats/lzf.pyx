@@ -4,7 +4,7 @@
     LLLooooo oooooooo              L + 2 bytes are repeated from o + 1 bytes before
     111ooooo LLLLLLLL oooooooo     L + 9 bytes are
 """
-from libc.stdint cimport UINT32_MAX, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport UINT16_MAX, UINT32_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from hutch_engine.base.compiler cimport ctz64, likely, load_u64, store_u64, unlikely
 from hutch_engine.base.slice cimport Slice
@@ -12,17 +12,22 @@ from hutch_engine.base.slice cimport Slice
 cdef extern from * nogil:
     """
     /* Where three bytes of a hash were last seen in what is being packed, counted from `before`: what earlier calls left there
-       lies below it, so that no call has to clear the table first. */
+       lies below it, so that hardly a call has to clear the table first. Short texts have a table of half the size, of which more
+       stays in the caches. */
     typedef struct {
-        uint32_t seen[1 << 16];
-        uint32_t before;
+        uint16_t near[1 << 16];
+        uint32_t far[1 << 16];
+        uint32_t near_before;
+        uint32_t far_before;
     } hutch_lzf_memory;
     static __thread hutch_lzf_memory hutch_lzf;
     static inline hutch_lzf_memory *hutch_lzf_here(void) { return &hutch_lzf; }
     """
     ctypedef struct Memory "hutch_lzf_memory":
-        uint32_t[65536] seen
-        uint32_t before
+        uint16_t[65536] near
+        uint32_t[65536] far
+        uint32_t near_before
+        uint32_t far_before
     Memory* hutch_lzf_here() noexcept
 
 cdef enum:
@@ -30,6 +35,11 @@ cdef enum:
     REPEATED_MAX = 264           # bytes
     DISTANCE_MAX = 8192
     WORD = 8
+    SHORT_MAX = 4096             # bytes of a text that has the smaller table: sixteen of them before that has to be cleared
+
+ctypedef fused Place:
+    uint16_t
+    uint32_t
 
 
 cdef bint lzf_expand(Slice packed, char* out, size_t length) noexcept nogil:
@@ -133,30 +143,18 @@ cdef inline size_t _repetition(size_t distance, size_t same, char* out, size_t w
     return written + 2
 
 
-cdef size_t lzf_compress(Slice bytes, char* out, size_t room) noexcept nogil:
-    cdef const uint8_t* start = <const uint8_t*>bytes.data
-    cdef size_t length = bytes.length
-    cdef Memory* memory
-    cdef uint32_t* table
-    cdef uint32_t before, three, slot, seen
+cdef size_t _pack(Place* table, uint32_t before, const uint8_t* start, size_t length, char* out, size_t room) noexcept nogil:
+    """`table` holds nothing above `before` yet. 0: it takes more than `room`."""
+    cdef uint32_t three, slot, seen
     cdef size_t at = 0
     cdef size_t anchor = 0               # from here on nothing has been written yet
     cdef size_t written = 0
     cdef size_t earlier, same
-    if length < 3 or room == 0 or length > UINT32_MAX // 2:
-        return 0
-    memory = hutch_lzf_here()
-    table = memory.seen
-    if unlikely(memory.before > UINT32_MAX - <uint32_t>length):
-        memset(table, 0, sizeof(memory.seen))
-        memory.before = 0
-    before = memory.before
-    memory.before = before + <uint32_t>length
     three = _three(start)
     while True:
         slot = _slot(three)
         seen = table[slot]
-        table[slot] = before + <uint32_t>at
+        table[slot] = <Place>(before + at)
         # The very first byte is never repeated from.
         if likely(seen <= before or at - (seen - before) - 1 >= DISTANCE_MAX or _three(start + (seen - before)) != three):
             at += 1
@@ -174,10 +172,32 @@ cdef size_t lzf_compress(Slice bytes, char* out, size_t room) noexcept nogil:
         anchor = at
         if unlikely(at + 2 >= length):
             break
-        table[_slot(_three(start + at - 2))] = before + <uint32_t>(at - 2)
-        table[_slot(_three(start + at - 1))] = before + <uint32_t>(at - 1)
+        table[_slot(_three(start + at - 2))] = <Place>(before + at - 2)
+        table[_slot(_three(start + at - 1))] = <Place>(before + at - 1)
         three = _three(start + at)
     # What is left, at most two bytes beyond `at`, as it is. Redis wants room for three bytes more, and the next run's head.
     if _after_literals(at - anchor, written) + ((at - anchor) % LITERALS_MAX == 0) + 3 > room:
         return 0
     return _literals(start + anchor, length - anchor, out, written)
+
+
+cdef size_t lzf_compress(Slice bytes, char* out, size_t room) noexcept nogil:
+    cdef Memory* memory
+    cdef uint32_t before
+    cdef uint32_t length = <uint32_t>bytes.length
+    if bytes.length < 3 or room == 0 or bytes.length > UINT32_MAX // 2:
+        return 0
+    memory = hutch_lzf_here()
+    if length <= SHORT_MAX:
+        if unlikely(memory.near_before > UINT16_MAX - length):
+            memset(memory.near, 0, sizeof(memory.near))
+            memory.near_before = 0
+        before = memory.near_before
+        memory.near_before = before + length
+        return _pack(<uint16_t*>memory.near, before, <const uint8_t*>bytes.data, length, out, room)
+    if unlikely(memory.far_before > UINT32_MAX - length):
+        memset(memory.far, 0, sizeof(memory.far))
+        memory.far_before = 0
+    before = memory.far_before
+    memory.far_before = before + length
+    return _pack(<uint32_t*>memory.far, before, <const uint8_t*>bytes.data, length, out, room)

@@ -12,8 +12,8 @@ cdef bint saving_save(Engine* engine, Buffer* error_out) noexcept nogil
 """Save all databases into `dbfilename` in `dir`. False with what failed, which is in the log, too; the old file is whole then.
 O(bytes). Requires the lock, and keeps it throughout."""
 cdef void saving_note(Engine* engine, uint64_t changes, bint saved) noexcept nogil
-"""A file with all changes up to the moment at which `changes` of them were unsaved is complete, or has failed. Requires the
-lock."""
+"""A file with all changes up to the moment at which `changes` of them were unsaved is complete, or one that was written in the
+background has failed. Requires the lock."""
 cdef int64_t saving_last_s(const Engine* engine) noexcept nogil
 """Unix time of the last save; the start counts as one, as in Redis. Requires the lock."""
 cdef bint saving_is_wanted(const Engine* engine) noexcept nogil

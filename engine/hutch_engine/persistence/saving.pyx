@@ -113,7 +113,8 @@ cdef bint saving_save(Engine* engine, Buffer* error_out) noexcept nogil:
              slice_of(error_out.data + mark, error_out.length - mark) if error_out.data != NULL else slice_of(NULL, 0))
     rdb_output_abandon(&saving.output)
     buffer_clear(&saving.bytes)
-    saving_note(engine, engine.keyspace.dirty, saved)
+    if saved:                            # of one that fails only who asked for it is told, as in Redis
+        saving_note(engine, engine.keyspace.dirty, True)
     return saved
 
 
