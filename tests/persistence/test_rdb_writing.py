@@ -1,5 +1,6 @@
 """SAVE, and files that go to real servers and come back: the same data, in both directions."""
 import importlib.util
+import io
 import os
 import random
 import re
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 from kit.launch import HUTCH, Launched, serve
 from kit.oracle import free_port
-from kit.rdb_files import contents
+from kit.rdb_files import contents, finished, key, selected
+from kit.rdb_forms import string
 from kit.resp_client import RespClient
 
+from hutch import cli, cli_check
 from hutch.testing.replies import Null
 from hutch_engine.door.engine import Engine
 
@@ -444,8 +447,6 @@ def test_a_server_does_not_start_on_a_damaged_file(tmp_path):
 
 def test_clients_hear_loading_meanwhile(tmp_path):
     """A pipe in place of the file: the load goes on until we let it end."""
-    from kit.rdb_files import finished, key, selected
-    from kit.rdb_forms import string
     data = finished(selected(0) + b"".join(key(0, b"k%d" % number, string(b"v" * 1000)) for number in range(2000)), 11)
     os.mkfifo(tmp_path / "dump.rdb")
     port = free_port()
@@ -465,9 +466,6 @@ def test_clients_hear_loading_meanwhile(tmp_path):
 
 
 def test_check_tells_what_is_in_a_file(tmp_path):
-    from hutch import cli
-    import io
-    from hutch import cli_check
     out = io.StringIO()
     data = os.path.join(os.path.dirname(__file__), "data")
     assert cli_check.main([f"{data}/redis-7.0.15.rdb"], out) == 0
@@ -476,5 +474,7 @@ def test_check_tells_what_is_in_a_file(tmp_path):
     assert cli_check.main([f"{data}/redis-8.2.3.rdb", f"{data}/valkey-9.1.2.rdb"], out) == 1
     assert "LOST: 1 of type vectorset in database 0, the first at byte" in out.getvalue()
     assert "Valkey's version 80" in out.getvalue()
+    (tmp_path / "many.rdb").write_bytes(finished(selected(20) + key(0, b"k", string(b"v")), 11))
+    assert cli_check.main([str(tmp_path / "many.rdb")], out) == 0 and "needs a store of 21 databases" in out.getvalue()
     (tmp_path / "cut.rdb").write_bytes(b"REDIS0011\xfe\x00")
     assert cli.main(["check", str(tmp_path / "cut.rdb"), str(tmp_path / "none.rdb")]) == 1

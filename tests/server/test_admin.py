@@ -56,7 +56,8 @@ def test_lolwut_keeps_to_the_wished_size(inside):
 # ---- SHUTDOWN
 
 @pytest.mark.parametrize("argv", [(), ("NOSAVE",), ("nosave", "now", "force"), ("SAVE", "FORCE")])
-def test_shutdown_by_a_client(engine, client, argv):
+def test_shutdown_by_a_client(engine, client, argv, tmp_path):
+    engine.configure("dir", str(tmp_path))
     assert not engine.wait_shutdown(0)
     seen = []
 
