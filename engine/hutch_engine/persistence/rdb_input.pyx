@@ -80,6 +80,7 @@ cdef enum:
     LOOK_AHEAD_BYTES = 32768     # ... as soon as less than this is left
     STEP_BYTES = 65536           # ends a step, too: large values take longer than many small ones
     HINT_BYTES = 8               # of the file's rest for every key that a hint may have room made for
+    LINES_MAX = 1000             # of the log, about single keys that are left out: then only how many there are of each type
     KEY_SHOWN = 128              # bytes of a key that a message shows
 
 
@@ -452,7 +453,7 @@ cdef RdbStep _leave_out(RdbInput* input, const char* type, const char* what, Sli
     cdef Buffer line
     input.skipped += 1
     buffer_init(&line, NULL)
-    if not input.flags & RDB_READ_CHECKS:
+    if not input.flags & RDB_READ_CHECKS and input.skipped <= LINES_MAX:
         buffer_append_text(&line, b"Left out since Hutch does not have it (rdb-skip-unknown-types): ")
         buffer_append_text(&line, type)
         buffer_append_text(&line, b" ")
