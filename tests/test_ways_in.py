@@ -183,10 +183,10 @@ WAYS_THAT_WAIT = {served(way): served(by_socket)
 NOT_IN_SCRIPTS = [case(line, keys="", name=f"{line} in a script") for line in (
     "MULTI", "EXEC", "DISCARD", "WATCH k", "UNWATCH", "MONITOR", "SUBSCRIBE c", "PSUBSCRIBE c", "SSUBSCRIBE c", "UNSUBSCRIBE", "RESET",
     "QUIT", "HELLO 2", "AUTH x", "CLIENT ID", "CLIENT REPLY ON", "CLIENT TRACKING ON", "CLIENT PAUSE 1", "CONFIG GET maxmemory",
-    "CONFIG SET maxmemory 0", "EVAL return(1) 0", "FCALL run 0 PING", "SCRIPT FLUSH", "FUNCTION FLUSH", "DEBUG SLEEP 0", "ROLE",
+    "CONFIG SET maxmemory 0", "EVAL return(1) 0", "FCALL run 0 PING", "SCRIPT FLUSH", "FUNCTION FLUSH", "DEBUG SLEEP 0", "ROLE", "SAVE",
     "NOSUCH", "GET", "OBJECT NOSUCH k")]
 NOT_IN_TRANSACTIONS = [case(line, keys="", name=f"{line} in a transaction") for line in (
-    "MULTI", "WATCH k", "SHUTDOWN NOSAVE", "NOSUCH", "GET", "SUBSCRIBE")]
+    "MULTI", "WATCH k", "SHUTDOWN NOSAVE", "SAVE", "NOSUCH", "GET", "SUBSCRIBE")]
 # Of these, compiled methods take the time now and then only, and count all calls.
 REPEATED = ("GET k", "SET k v", "INCRBY k 1", "DEL k n", "EXISTS k n", "TTL k", "HSET k c 3", "HGET k a", "LPUSH k v", "ZADD k 3 c",
             "GET of nothing")

@@ -9,8 +9,10 @@ from typing import Any, Mapping, Sequence, TextIO
 from hutch_engine.door.engine import Engine
 
 from .cli_config import split_words
+from .cli_server import Progress
 
 DATABASES = 100_000              # more than anybody has: the file is not to be refused for them
+USUAL_DATABASES = 16
 
 
 def check(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -23,7 +25,8 @@ def check(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     engine = Engine(databases=DATABASES)
     try:
-        return engine.check_file(path)
+        with Progress("Reading") as progress:
+            return engine.check_file(path, progress=progress)
     finally:
         engine.close()
 
@@ -66,6 +69,9 @@ def describe(path: str, found: Mapping[str, Any], out: TextIO) -> bool:
     print(f"  {found['keys']:,} keys, {found['expired']:,} of them past their deadline", file=out)
     for database, name, keys, position in sorted(found["lost"]):
         print(f"  LOST: {keys:,} of type {name} in database {database}, the first at byte {position:,}", file=out)
+    most = max((database for database, *_ in (*found["kept"], *found["lost"])), default=0)
+    if most >= USUAL_DATABASES:
+        print(f"  needs a store of {most + 1} databases (`databases {most + 1}`)", file=out)
     if trailing:
         print("  more bytes follow the end: they would be ignored", file=out)
     if found["error"]:

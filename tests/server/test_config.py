@@ -117,6 +117,6 @@ def test_a_file(tmp_path):
     with pytest.raises(Refused, match="wrong number of arguments, at line 2 >>> 'port x y'"):
         parameters.load(path)
     for line, reason in ((b"include x", "include is not followed"), (b"loadmodule x", "no modules"),
-                         (b"save 900 1", "memory only"), (b'x "', "Unbalanced quotes")):
+                         (b"save 900 x", "Invalid save parameters"), (b'x "', "Unbalanced quotes")):
         with pytest.raises(Refused, match=reason):
             parameters.line(line)

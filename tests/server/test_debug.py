@@ -371,7 +371,7 @@ def test_nothing_harms_the_host(hutch, name):
     assert raw(hutch, "PING") == b"+PONG\r\n"
 
 
-@pytest.mark.parametrize("argv", [("RELOAD",), ("RELOAD", "NOSAVE", "MERGE"), ("LOADAOF",), ("REPLICATE", "x"),
+@pytest.mark.parametrize("argv", [("LOADAOF",), ("REPLICATE", "x"),
                                   ("MALLCTL", "x"), ("SCRIPT", "LIST")])
 def test_what_is_not_there_says_so(hutch, argv):
     assert raw(hutch, "DEBUG", *argv).startswith(b"-ERR DEBUG %b is not possible: " % argv[0].encode())
@@ -385,7 +385,8 @@ def test_help_lists_what_exists(hutch):
         if line.startswith("    "):
             continue
         name, *words = line.split()
-        words = ["0" for word in words if word.startswith("<")]
+        # RELOAD would save here.
+        words = ["no such word"] if name == "RELOAD" else ["0" for word in words if word.startswith("<")]
         answer = raw(hutch, "DEBUG", name, *words)
         assert b"unknown subcommand" not in answer and b"not possible" not in answer, line
 

@@ -167,6 +167,28 @@ cdef void _put_limits(Rewrite* rewrite, int32_t number, const Parameter* paramet
         buffer_clear(&line)
 
 
+cdef void _put_save_points(Rewrite* rewrite, int32_t number, Slice points) noexcept nogil:
+    """A line for each, or one that says there are none: the file's reader may have others by default."""
+    cdef Buffer line
+    cdef size_t length
+    if points.length == 0:
+        _put_line(rewrite, number, slice_of_text(b'save ""'), True)
+    while points.length:
+        length = 0
+        while length < points.length and points.data[length] != c' ':
+            length += 1
+        length += 1                      # the blank; then the changes
+        while length < points.length and points.data[length] != c' ':
+            length += 1
+        buffer_init(&line, NULL)
+        buffer_append_text(&line, b"save ")
+        buffer_append(&line, points.data, length)
+        _put_line(rewrite, number, buffer_slice(&line), True)
+        buffer_clear(&line)
+        length += 1 if length < points.length else 0
+        points = slice_of(points.data + length, points.length - length)
+
+
 cdef void _put(Rewrite* rewrite, int32_t number) noexcept nogil:
     cdef const Parameter* parameter = config_parameter(number)
     cdef Buffer now, preset, line
@@ -174,6 +196,9 @@ cdef void _put(Rewrite* rewrite, int32_t number) noexcept nogil:
     cdef bint forced
     if parameter.kind == KIND_OUTPUT_LIMITS:
         _put_limits(rewrite, number, parameter)
+        return
+    if parameter.kind == KIND_SAVE:
+        _put_save_points(rewrite, number, buffer_slice(&rewrite.config.save))
         return
     buffer_init(&now, NULL)
     buffer_init(&preset, NULL)
@@ -198,7 +223,7 @@ cdef void _put(Rewrite* rewrite, int32_t number) noexcept nogil:
         else:
             quote_append(&line, buffer_slice(&now))
         # These are always written: the file's reader may have other defaults, or be started elsewhere.
-        if parameter.kind == KIND_SAVE or parameter.kind == KIND_PERCENTILES or parameter.kind == KIND_DIRECTORY:
+        if parameter.kind == KIND_PERCENTILES or parameter.kind == KIND_DIRECTORY:
             forced = True
         _put_line(rewrite, number, buffer_slice(&line), forced)
     buffer_clear(&now)

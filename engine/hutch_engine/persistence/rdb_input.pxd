@@ -77,7 +77,8 @@ cdef struct RdbInput:
     uint64_t end_position        # behind the checksum, once it is known
     uint64_t used_memory         # of the server that wrote it, as it says
     Buffer tallies               # RdbTallys
-    size_t tally                 # of the last key
+    size_t tally                 # of the last key ...
+    const char* tally_type       # ... and its type's name, only to be compared with
     Buffer notes                 # RDB_READ_CHECKS: names and values of AUX fields and libraries, lines
     Buffer key
     Buffer storage
@@ -90,7 +91,7 @@ read, or cannot be read at all: RdbInput.error. rdb_input_end is to be called in
 cdef bint rdb_input_fill(RdbInput* input) noexcept nogil
 """Read on. False when that fails (RdbInput.error); the end of the file is no failure. Needs no lock."""
 cdef RdbStep rdb_input_step(RdbInput* input, uint64_t records) noexcept nogil
-"""Read up to so many records. Requires the lock."""
+"""Read up to so many records, fewer if they are large. Requires the lock."""
 cdef bint rdb_input_commit(RdbInput* input, int how) noexcept nogil
 """Put what was read in place, as RDB_PUT_ says, after RDB_STEP_DONE. False, and nothing has changed, when it cannot be:
 RdbInput.error. O(databases), else O(keys). Requires the lock."""

@@ -78,7 +78,9 @@ cdef enum:
     FOREIGN_FORMS = 64           # added to numbers that Valkey does not have: Redis's newer forms are none of its
     WINDOW_BYTES = 262144        # what one fill reads ...
     LOOK_AHEAD_BYTES = 32768     # ... as soon as less than this is left
+    STEP_BYTES = 65536           # ends a step, too: large values take longer than many small ones
     HINT_BYTES = 8               # of the file's rest for every key that a hint may have room made for
+    LINES_MAX = 1000             # of the log, about single keys that are left out: then only how many there are of each type
     KEY_SHOWN = 128              # bytes of a key that a message shows
 
 
@@ -249,11 +251,12 @@ cdef void _tally(RdbInput* input, const char* type, bint kept, uint64_t position
     cdef size_t count = input.tallies.length // sizeof(RdbTally)
     cdef RdbTally fresh
     cdef size_t i = input.tally
-    if i < count:
+    if likely(i < count and type == input.tally_type):       # the very text: most are of one of our types
         tally = &tallies[i]
-        if likely(tally.database == input.database and tally.kept == kept and strcmp(tally.type, type) == 0):
+        if likely(tally.database == input.database and tally.kept == kept):
             tally.keys += 1
             return
+    input.tally_type = type
     for i in range(count):
         tally = &tallies[i]
         if tally.database == input.database and tally.kept == kept and strcmp(tally.type, type) == 0:
@@ -450,7 +453,7 @@ cdef RdbStep _leave_out(RdbInput* input, const char* type, const char* what, Sli
     cdef Buffer line
     input.skipped += 1
     buffer_init(&line, NULL)
-    if not input.flags & RDB_READ_CHECKS:
+    if not input.flags & RDB_READ_CHECKS and input.skipped <= LINES_MAX:
         buffer_append_text(&line, b"Left out since Hutch does not have it (rdb-skip-unknown-types): ")
         buffer_append_text(&line, type)
         buffer_append_text(&line, b" ")
@@ -773,7 +776,8 @@ cdef RdbStep rdb_input_step(RdbInput* input, uint64_t records) noexcept nogil:
         input.databases = loading_begin(&input.engine.keyspace)
         if input.databases == NULL:
             return _fail(input, b"no memory")
-    while records:
+    cdef uint64_t until = rdb_input_place(input) + STEP_BYTES
+    while records and rdb_input_place(input) < until:
         if unlikely(<size_t>(input.reader.end - input.reader.at) < LOOK_AHEAD_BYTES) and not input.at_end:
             return RDB_STEP_HUNGRY
         step = _read_record(input)

@@ -6,12 +6,13 @@ from libc.string cimport memset, strerror
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
-from hutch_engine.base.lock cimport lock_acquire
+from hutch_engine.base.lock cimport lock_acquire, lock_give_way
 from hutch_engine.base.outcome cimport CORRUPT, NOT_FOUND, OK, Outcome
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.executor.aftermath cimport aftermath
 from hutch_engine.persistence.rdb_input cimport (
     RDB_PUT_NOTHING, RDB_READ_SKIPS, RDB_READ_UNSUMMED, RDB_STEP_DONE, RDB_STEP_FAILED, RDB_STEP_HUNGRY, RDB_STEP_MORE, RdbInput, RdbStep,
+    RdbTally,
     rdb_input_begin, rdb_input_commit, rdb_input_end, rdb_input_fill, rdb_input_place, rdb_input_step)
 from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.state.config cimport LOG_NOTICE, LOG_WARNING
@@ -78,14 +79,18 @@ cdef void _note_progress(RdbLoad* load) noexcept nogil:
 
 cdef void _tell_done(RdbLoad* load) noexcept nogil:
     cdef Engine* engine = load.engine
+    cdef const RdbTally* tally
+    cdef size_t i
     cdef char[160] line
     log_write(engine, LOG_NOTICE, slice_of(line, <size_t>snprintf(
         line, sizeof(line), b"Done loading RDB, keys loaded: %llu, keys expired: %llu.", <unsigned long long>load.input.keys,
         <unsigned long long>load.input.expired)))
-    if load.input.skipped:
-        log_write(engine, LOG_WARNING, slice_of(line, <size_t>snprintf(
-            line, sizeof(line), b"Warning: %llu keys or other data of types that Hutch does not have were left out",
-            <unsigned long long>load.input.skipped)))
+    for i in range(load.input.tallies.length // sizeof(RdbTally)):
+        tally = &(<const RdbTally*>load.input.tallies.data)[i]
+        if not tally.kept:
+            log_write(engine, LOG_WARNING, slice_of(line, <size_t>snprintf(
+                line, sizeof(line), b"Warning: %llu of type %s in database %d were left out: Hutch does not have them",
+                <unsigned long long>tally.keys, tally.type, tally.database)))
     log_write(engine, LOG_NOTICE, slice_of(line, <size_t>snprintf(
         line, sizeof(line), b"DB loaded from disk: %.3f seconds",
         (monotonic_us() - engine.persistence.loading_started_us) / 1e6)))
@@ -146,18 +151,23 @@ cdef RdbStep rdb_load_some(RdbLoad* load, int64_t for_us) noexcept nogil:
     cdef Engine* engine = load.engine
     cdef int64_t until_us = monotonic_us() + for_us
     cdef RdbStep step = RDB_STEP_MORE
-    while True:
-        lock_acquire(&engine.lock)
+    lock_acquire(&engine.lock)
+    while step == RDB_STEP_MORE:
         if engine.closed:
             buffer_append_text(&load.input.error, b"the store was closed")
             step = RDB_STEP_FAILED
         else:
             step = _step(load)
-        engine_leave(engine)
         if step == RDB_STEP_HUNGRY:
+            engine_leave(engine)
             step = RDB_STEP_MORE if rdb_input_fill(&load.input) else RDB_STEP_FAILED
-        if step != RDB_STEP_MORE or monotonic_us() >= until_us:
-            return step
+            lock_acquire(&engine.lock)
+        if step == RDB_STEP_MORE:
+            if monotonic_us() >= until_us:
+                break
+            lock_give_way(&engine.lock)
+    engine_leave(engine)
+    return step
 
 
 cdef void rdb_load_end(RdbLoad* load) noexcept nogil:

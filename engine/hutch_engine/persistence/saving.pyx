@@ -3,9 +3,10 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
+from hutch_engine.base.compiler cimport prefetch
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
-from hutch_engine.keyspace.entry cimport Entry
+from hutch_engine.keyspace.entry cimport ENTRY_EMBEDDED, ENTRY_INTEGER, Entry, entry_pointer
 from hutch_engine.persistence.rdb_output cimport (
     RdbOutput, rdb_output_abandon, rdb_output_describe, rdb_output_finish, rdb_output_open, rdb_output_write)
 from hutch_engine.persistence.rdb_writer cimport RdbWriter, rdb_writer_begin, rdb_writer_end, rdb_writer_key
@@ -16,6 +17,9 @@ from hutch_engine.structures.table cimport table_each
 
 cdef enum:
     PIECE_BYTES = 262144         # what is gathered before it goes to the file
+    AHEAD = 16                   # keys between the one that is written and the one that is fetched into the cache
+    AHEAD_MASK = 31
+    CACHE_LINE_BYTES = 64
     RETRY_S = 5                  # after a failure, as Redis waits
 
 
@@ -25,6 +29,9 @@ cdef struct Saving:
     RdbOutput output
     Buffer bytes
     int32_t database
+    uint64_t seen                # entries of the database that were visited ...
+    uint64_t written             # ... and written: up to AHEAD fewer
+    const void* ahead[32]        # Entries: AHEAD_MASK + 1
 
 
 cdef bint _flush(Saving* saving) noexcept nogil:
@@ -33,12 +40,29 @@ cdef bint _flush(Saving* saving) noexcept nogil:
     return written
 
 
-cdef bint _save_entry(void* context, void* entry) noexcept nogil:
-    cdef Saving* saving = <Saving*>context
-    rdb_writer_key(&saving.writer, &saving.engine.keyspace, saving.database, <const Entry*>entry)
+cdef bint _write_next(Saving* saving) noexcept nogil:
+    rdb_writer_key(&saving.writer, &saving.engine.keyspace, saving.database,
+                   <const Entry*>saving.ahead[saving.written & AHEAD_MASK])
+    saving.written += 1
     if saving.writer.failed:
         return False
     return saving.bytes.length < PIECE_BYTES or _flush(saving)
+
+
+cdef bint _save_entry(void* context, void* entry) noexcept nogil:
+    """The entry itself is fetched now, what it points to a little later, and it is written later still."""
+    cdef Saving* saving = <Saving*>context
+    cdef const Entry* nearer
+    prefetch(entry)
+    prefetch(<const char*>entry + CACHE_LINE_BYTES)
+    saving.ahead[saving.seen & AHEAD_MASK] = entry
+    saving.seen += 1
+    if saving.seen >= saving.written + AHEAD // 2:
+        nearer = <const Entry*>saving.ahead[(saving.seen - AHEAD // 2) & AHEAD_MASK]
+        if not nearer.flags & (ENTRY_EMBEDDED | ENTRY_INTEGER):
+            prefetch(entry_pointer(nearer))
+            prefetch(<const char*>entry_pointer(nearer) + CACHE_LINE_BYTES)
+    return saving.seen < saving.written + AHEAD or _write_next(saving)
 
 
 cdef bint _save_all(Saving* saving) noexcept nogil:
@@ -47,8 +71,13 @@ cdef bint _save_all(Saving* saving) noexcept nogil:
     rdb_writer_begin(&saving.writer, engine, &saving.bytes, False)
     for i in range(engine.keyspace.database_count):
         saving.database = i
+        saving.seen = 0
+        saving.written = 0
         if not table_each(&engine.keyspace.databases[i].keys, _save_entry, saving):
             return False
+        while saving.written < saving.seen:
+            if not _write_next(saving):
+                return False
     rdb_writer_end(&saving.writer)
     return _flush(saving) and rdb_output_finish(&saving.output)
 
@@ -84,7 +113,8 @@ cdef bint saving_save(Engine* engine, Buffer* error_out) noexcept nogil:
              slice_of(error_out.data + mark, error_out.length - mark) if error_out.data != NULL else slice_of(NULL, 0))
     rdb_output_abandon(&saving.output)
     buffer_clear(&saving.bytes)
-    saving_note(engine, engine.keyspace.dirty, saved)
+    if saved:                            # of one that fails only who asked for it is told, as in Redis
+        saving_note(engine, engine.keyspace.dirty, True)
     return saved
 
 

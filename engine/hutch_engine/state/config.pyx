@@ -6,7 +6,8 @@ from libc.string cimport memcpy, memset, strchr, strcmp, strerror, strlen
 from posix.stat cimport S_ISDIR, stat, struct_stat
 from posix.unistd cimport getcwd
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
-                                       buffer_append_text, buffer_clear, buffer_init, buffer_reserve, buffer_slice)
+                                       buffer_append_text, buffer_clear, buffer_init, buffer_insert, buffer_reserve,
+                                       buffer_slice)
 from hutch_engine.base.numbers cimport parse_double, parse_integer
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, slice_of_text
 from hutch_engine.keyspace.keyspace cimport (EVENT_EVICTED, EVENT_EXPIRED, EVENT_GENERIC, EVENT_HASH, EVENT_KEY_MISS,
@@ -450,14 +451,24 @@ cdef bint _read_int(Slice word, int64_t* number_out) noexcept nogil:
     return good
 
 
-cdef bint _save_points_are_valid(const Slice* words, size_t count) noexcept nogil:
-    """Pairs of seconds (positive) and changes (not negative)."""
+cdef bint _read_save_points(const Slice* words, size_t count, Buffer* text_out) noexcept nogil:
+    """Pairs of seconds (positive) and changes (not negative), in digits with a blank between."""
     cdef size_t i
     cdef int64_t number
     for i in range(count):
         if not _read_long(words[i], &number) or number < (1 if i % 2 == 0 else 0):
             return False
+        if i:
+            buffer_append(text_out, b" ", 1)
+        buffer_append_integer(text_out, number)
     return count % 2 == 0
+
+
+cdef void _add_save_points(const Buffer* before, Buffer* text) noexcept nogil:
+    """Each line of a file adds some to those of the lines before it."""
+    if before.length and text.length:
+        buffer_insert(text, 0, b" ", 1)
+        buffer_insert(text, 0, before.data, before.length)
 
 
 cdef bint _read_master(const Slice* words, size_t count, Buffer* error_out) noexcept nogil:
@@ -503,8 +514,7 @@ cdef bint _read_text(const Parameter* parameter, const Slice* words, size_t coun
     if parameter.kind == KIND_SAVE:
         if _is_nothing(words, count):
             return True
-        if not _save_points_are_valid(words, count):
-            return config_refuse(error_out, b"Invalid save parameters")
+        return _read_save_points(words, count, text_out) or config_refuse(error_out, b"Invalid save parameters")
     if parameter.kind == KIND_FILE_NAME:
         if value.length == 0 and strcmp(parameter.name, b"dbfilename") != 0:
             buffer_append_text(error_out, parameter.name)
@@ -651,6 +661,8 @@ cdef bint config_set_words(Config* config, const Parameter* parameter, const Sli
             buffer_clear(&text)
             return False
         place = _text_of(config, parameter)
+        if parameter.kind == KIND_SAVE and flags & CONFIG_FROM_FILE:
+            _add_save_points(place, &text)
         buffer_clear(place)
         place[0] = text
     if good:
