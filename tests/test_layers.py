@@ -66,7 +66,7 @@ FLOORS = {
         "function_commands"),
     "persistence": (
         "files rdb_foreign rdb_output rdb_writer",
-        "log_manifest log_replay rdb_input saving",
+        "command_writer log_manifest log_replay rdb_input saving",
         "append_log rdb_load",
         "snapshot_job",
         "background",

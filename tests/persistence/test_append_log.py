@@ -287,6 +287,26 @@ def test_a_rewrite_amid_writes(tmp_path, seed):
         assert store.digest() == digest
 
 
+def test_a_base_of_commands(tmp_path, real_server):
+    """aof-use-rdb-preamble no: Redis reads it, and so do we."""
+    with Kept(tmp_path, aof_use_rdb_preamble="no") as store:
+        for words in _random_commands(31, 500):
+            if not words[0].upper().startswith((b"B", b"XREAD")):
+                store.tried(*words)
+        store.tried("DISCARD")
+        store("FUNCTION", "LOAD", "REPLACE", "#!lua name=kept\nredis.register_function('one', function() return 1 end)")
+        store("BGREWRITEAOF")
+        store("SET", "behind", "it", "EX", 1000)
+        _wait_for_rewrite(store)
+        digest = store.digest()
+        assert [path.suffix for path in (tmp_path / "appendonlydir").glob("*base*")] == [".aof"]
+    with Kept(tmp_path, aof_use_rdb_preamble="no") as store:
+        assert store.digest() == digest
+        assert store("FCALL", "one", 0) == 1
+    with real_server(tmp_path, "--appendonly", "yes") as server:
+        assert server.digest() == digest
+
+
 def test_switched_on_and_off_at_run_time(tmp_path):
     store = Kept(tmp_path, appendonly="no")
     store("SET", "before", 1)

@@ -42,6 +42,7 @@ cdef enum:                       # RdbWriter.access
 
 cdef struct RdbWriter:
     Buffer* out                  # borrowed: its owner takes from its beginning what is to go to the file
+    bint as_commands             # persistence/command_writer's
     int version
     int access                   # RDB_ACCESS_, as it was in the beginning
     bint compress                # rdbcompression

@@ -21,7 +21,6 @@ from hutch_engine.state.config cimport POLICY_ALLKEYS_LRU, POLICY_VOLATILE_LRU
 from hutch_engine.state.engine cimport Engine, engine_used_memory
 from hutch_engine.structures.hash cimport HASH_DEADLINES, hash_earliest_ms
 from hutch_engine.structures.table cimport table_count, table_each
-from hutch_engine.keyspace.snapshot cimport entry_saver
 
 cdef enum:
     VERSION_PLAIN = 11
@@ -78,6 +77,7 @@ cdef void rdb_writer_begin(RdbWriter* writer, Engine* engine, Buffer* out, bint 
     cdef Scripting* scripting = scripting_of(engine)
     cdef char[16] magic
     writer.out = out
+    writer.as_commands = False
     writer.compress = engine.config.rdbcompression != 0
     writer.database = -1
     writer.keys = 0
@@ -145,10 +145,3 @@ cdef void rdb_writer_key(RdbWriter* writer, Keyspace* keyspace, int32_t database
 cdef void rdb_writer_end(RdbWriter* writer) noexcept nogil:
     rdb_write_byte(writer.out, RDB_OPCODE_END)
     writer.failed |= writer.out.failed
-
-
-cdef void _save_early(void* writer, void* keyspace, int32_t database, const Entry* entry) noexcept nogil:
-    rdb_writer_key(<RdbWriter*>writer, <Keyspace*>keyspace, database, entry)
-
-
-entry_saver[0] = _save_early

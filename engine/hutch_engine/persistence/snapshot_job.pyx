@@ -24,8 +24,10 @@ from hutch_engine.persistence.files cimport file_close
 from hutch_engine.persistence.log_manifest cimport (
     LOG_BASE, LOG_HISTORY, LOG_INCREMENT, LogFile, LogManifest, manifest_add, manifest_clear, manifest_copy, manifest_write)
 from hutch_engine.persistence.rdb_output cimport (
-    RdbOutput, rdb_output_abandon, rdb_output_describe, rdb_output_finish, rdb_output_open, rdb_output_write)
-from hutch_engine.persistence.rdb_writer cimport RdbWriter, rdb_writer_begin, rdb_writer_end, rdb_writer_key
+    RdbOutput, rdb_output_abandon, rdb_output_describe, rdb_output_finish, rdb_output_open, rdb_output_publish,
+    rdb_output_write)
+from hutch_engine.persistence.command_writer cimport command_writer_begin, command_writer_key
+from hutch_engine.persistence.rdb_writer cimport RdbWriter, rdb_writer_begin, rdb_writer_end
 from hutch_engine.persistence.saving cimport saving_note
 from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.state.config cimport LOG_NOTICE, LOG_WARNING
@@ -87,7 +89,10 @@ cdef void _begin_snapshot(SnapshotJob* job) noexcept nogil:
     cdef Engine* engine = job.engine
     cdef int i
     job.begun = True
-    rdb_writer_begin(&job.writer, engine, &job.snapshot.records, job.purpose == SNAPSHOT_REWRITE)
+    if job.purpose == SNAPSHOT_REWRITE and not engine.config.aof_use_rdb_preamble:
+        command_writer_begin(&job.writer, engine, &job.snapshot.records)
+    else:
+        rdb_writer_begin(&job.writer, engine, &job.snapshot.records, job.purpose == SNAPSHOT_REWRITE)
     snapshot_begin(&job.snapshot, &job.writer)
     keyspace_snapshot_begin(&engine.keyspace, &job.snapshot)
     job.database = 0
@@ -161,7 +166,7 @@ cdef bint _visit(void* context, void* visited) noexcept nogil:
     cdef Keyspace* keyspace = &visiting.job.engine.keyspace
     if entry.snapshot != keyspace.snapshot:
         entry.snapshot = keyspace.snapshot
-        rdb_writer_key(<RdbWriter*>visiting.job.snapshot.writer, keyspace, visiting.database, entry)
+        command_writer_key(&visiting.job.writer, keyspace, visiting.database, entry)
     return True
 
 
@@ -205,7 +210,8 @@ cdef bint _write_all(SnapshotJob* job, RdbOutput* output) noexcept nogil:
         lock_acquire(&engine.lock)
         more = _slice(job)
         if not more:
-            rdb_writer_end(writer)
+            if not writer.as_commands:
+                rdb_writer_end(writer)
             engine.journaling.early_bytes = job.snapshot.early_bytes
         job.writer_keys = writer.keys
         whole = not job.snapshot.records.failed and not writer.failed and not atomic_load32(&job.stop_asked)
@@ -341,10 +347,10 @@ cdef void _main(void* context) noexcept nogil:
         buffer_append_slice(&name, buffer_slice(&log.name))
         buffer_append_text(&name, b".")
         buffer_append_integer(&name, job.base_number)
-        buffer_append_text(&name, b".base.rdb")
+        buffer_append_text(&name, b".base.aof" if job.writer.as_commands else b".base.rdb")
     if failure == 0:
         opened = rdb_output_open(&output, buffer_slice(&directory), buffer_slice(&name), summed, synced_often)
-        if not _write_all(job, &output) or not rdb_output_finish(&output):
+        if not _write_all(job, &output) or not (rdb_output_publish(&output) if job.writer.as_commands else rdb_output_finish(&output)):
             failure = output.error if output.error else ENOMEM
     if failure == 0 and rewrite:
         failure = _finish_rewrite(job, &output, buffer_slice(&name))
