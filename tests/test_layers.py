@@ -25,7 +25,7 @@ FLOORS = {
         "buffer digest",
         "quote"),
     "structures": (
-        "compact_set hash_field id_map intset listpack table wheel",
+        "bits compact_set hash_field id_map intset listpack table wheel",
         "hash quicklist set sorted_tree stream_group stream_log",
         "bag sorted_set stream"),
     "keyspace": (
@@ -46,7 +46,7 @@ FLOORS = {
         "call command_keys command_table",
         "database expiry lcs list object scan stream_words",
         "hash keys set stream stream_claim stream_info stream_read string zset",
-        "dump hash_expire set_operations sort stream_group zset_operations zset_range"),
+        "bitmap dump hash_expire set_operations sort stream_group zset_operations zset_range"),
     "state": ("config_table", "config", "config_lines engine", "log"),
     "sessions": (
         "key_name output_limit wake_queue",

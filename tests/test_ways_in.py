@@ -100,6 +100,16 @@ CASES = [
     case("XDEL k 1-1", *STREAM, method="xdel k 1-1"), case("XTRIM k MAXLEN 0", *STREAM), case("XGROUP CREATE k h 0", *STREAM),
     case("XREADGROUP GROUP g c STREAMS k >", *STREAM),
     case("XACK k g 1-1", *STREAM, "XREADGROUP GROUP g c STREAMS k >", method="xack k g 1-1"),
+    # bitmaps
+    case("SETBIT k 7 1", *STRING, method=("setbit", "k", 7, 1)), case("SETBIT k 100 0", method=("setbit", "k", 100, 0), name="SETBIT of nothing"),
+    case("SETBIT k 1 1", *STRING, method=("setbit", "k", 1, 1), name="SETBIT of the same"), case("GETBIT k 1", *STRING, method=("getbit", "k", 1)),
+    case("SETBIT k -1 1", *STRING, method=("setbit", "k", -1, 1)), case("SETBIT k 1 1", *LIST, method=("setbit", "k", 1, 1), name="SETBIT of a list"),
+    case("BITCOUNT k", *STRING, method="bitcount k"), case("BITCOUNT k 1 -1 BIT", *STRING, method=("bitcount", "k", 1, -1, "BIT")),
+    case("BITPOS k 1", *STRING, method=("bitpos", "k", 1)), case("BITPOS k 0 1", *STRING, method=("bitpos", "k", 0, 1)),
+    case("BITOP NOT l k", *STRING, method="bitop NOT l k", keys="k l"), case("BITOP AND k n m", *STRING, method="bitop AND k n m"),
+    case("BITOP XOR l k k", *STRING, "RPUSH l a", method="bitop XOR l k k", keys="k l", name="BITOP over a list"),
+    case("BITFIELD k SET u8 0 65 INCRBY i5 100 1 GET u4 0", *STRING), case("BITFIELD k OVERFLOW FAIL SET u1 0 5", *STRING),
+    case("BITFIELD k OVERFLOW FAIL INCRBY u1 0 5", name="BITFIELD of nothing that fails"), case("BITFIELD_RO k GET u8 0", *STRING),
     # sort, dump, others
     case("SORT k", "RPUSH k 3 1 2", method="sort k"),
     case("SORT k STORE l", "RPUSH k 3 1 2", keys="k l", waits=("BLPOP", "l", "0")), case("DUMP k", *STRING),
