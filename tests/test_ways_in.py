@@ -100,7 +100,7 @@ CASES = [
     case("XDEL k 1-1", *STREAM, method="xdel k 1-1"), case("XTRIM k MAXLEN 0", *STREAM), case("XGROUP CREATE k h 0", *STREAM),
     case("XREADGROUP GROUP g c STREAMS k >", *STREAM),
     case("XACK k g 1-1", *STREAM, "XREADGROUP GROUP g c STREAMS k >", method="xack k g 1-1"),
-    # bitmaps
+    # bitmaps, HyperLogLogs
     case("SETBIT k 7 1", *STRING, method=("setbit", "k", 7, 1)), case("SETBIT k 100 0", method=("setbit", "k", 100, 0), name="SETBIT of nothing"),
     case("SETBIT k 1 1", *STRING, method=("setbit", "k", 1, 1), name="SETBIT of the same"), case("GETBIT k 1", *STRING, method=("getbit", "k", 1)),
     case("SETBIT k -1 1", *STRING, method=("setbit", "k", -1, 1)), case("SETBIT k 1 1", *LIST, method=("setbit", "k", 1, 1), name="SETBIT of a list"),
@@ -110,6 +110,12 @@ CASES = [
     case("BITOP XOR l k k", *STRING, "RPUSH l a", method="bitop XOR l k k", keys="k l", name="BITOP over a list"),
     case("BITFIELD k SET u8 0 65 INCRBY i5 100 1 GET u4 0", *STRING), case("BITFIELD k OVERFLOW FAIL SET u1 0 5", *STRING),
     case("BITFIELD k OVERFLOW FAIL INCRBY u1 0 5", name="BITFIELD of nothing that fails"), case("BITFIELD_RO k GET u8 0", *STRING),
+    case("PFADD k a b", method="pfadd k a b"), case("PFADD k a", "PFADD k a", method="pfadd k a", name="PFADD of the same"),
+    case("PFADD k", method="pfadd k"), case("PFADD k a", *STRING, method="pfadd k a", name="PFADD of a text"),
+    case("PFCOUNT k", "PFADD k a", method="pfcount k"), case("PFCOUNT k", "PFADD k a", "PFCOUNT k", method="pfcount k", name="PFCOUNT once more"),
+    case("PFCOUNT k l", "PFADD k a", "PFADD l b", method="pfcount k l", keys="k l"), case("PFCOUNT n", method="pfcount n"),
+    case("PFMERGE l k", "PFADD k a", method="pfmerge l k", keys="k l"), case("PFMERGE k k", "PFADD k a", "PFDEBUG TODENSE k"),
+    case("PFDEBUG TODENSE k", "PFADD k a"),
     # sort, dump, others
     case("SORT k", "RPUSH k 3 1 2", method="sort k"),
     case("SORT k STORE l", "RPUSH k 3 1 2", keys="k l", waits=("BLPOP", "l", "0")), case("DUMP k", *STRING),
