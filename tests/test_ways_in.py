@@ -100,7 +100,7 @@ CASES = [
     case("XDEL k 1-1", *STREAM, method="xdel k 1-1"), case("XTRIM k MAXLEN 0", *STREAM), case("XGROUP CREATE k h 0", *STREAM),
     case("XREADGROUP GROUP g c STREAMS k >", *STREAM),
     case("XACK k g 1-1", *STREAM, "XREADGROUP GROUP g c STREAMS k >", method="xack k g 1-1"),
-    # bitmaps, HyperLogLogs
+    # bitmaps, HyperLogLogs, places
     case("SETBIT k 7 1", *STRING, method=("setbit", "k", 7, 1)), case("SETBIT k 100 0", method=("setbit", "k", 100, 0), name="SETBIT of nothing"),
     case("SETBIT k 1 1", *STRING, method=("setbit", "k", 1, 1), name="SETBIT of the same"), case("GETBIT k 1", *STRING, method=("getbit", "k", 1)),
     case("SETBIT k -1 1", *STRING, method=("setbit", "k", -1, 1)), case("SETBIT k 1 1", *LIST, method=("setbit", "k", 1, 1), name="SETBIT of a list"),
@@ -116,6 +116,15 @@ CASES = [
     case("PFCOUNT k l", "PFADD k a", "PFADD l b", method="pfcount k l", keys="k l"), case("PFCOUNT n", method="pfcount n"),
     case("PFMERGE l k", "PFADD k a", method="pfmerge l k", keys="k l"), case("PFMERGE k k", "PFADD k a", "PFDEBUG TODENSE k"),
     case("PFDEBUG TODENSE k", "PFADD k a"),
+    case("GEOADD k 13.3 38.1 a", method=("geoadd", "k", (13.3, 38.1, "a")), waits=("BZPOPMIN", "k", "0")),
+    case("GEOADD k CH 13.3 38.1 a", "GEOADD k 1 1 a", method=("geoadd", "k", (13.3, 38.1, "a"), False, False, True)),
+    case("GEOADD k 200 38.1 a"), case("GEODIST k a b km", "GEOADD k 1 1 a 2 2 b"),
+    case("GEOPOS k a n", "GEOADD k 1 1 a"), case("GEOHASH k a n", "GEOADD k 1 1 a", method="geohash k a n"),
+    case("GEOSEARCH k FROMLONLAT 1 1 BYRADIUS 200 km ASC", "GEOADD k 1 1 a 2 2 b"),
+    case("GEOSEARCHSTORE l k FROMMEMBER a BYBOX 300 300 km", "GEOADD k 1 1 a 2 2 b", keys="k l", waits=("BZPOPMIN", "l", "0")),
+    case("GEOSEARCHSTORE l n FROMMEMBER a BYBOX 3 3 km", *LIST, "RPUSH l a", keys="n l", name="GEOSEARCHSTORE of nothing"),
+    case("GEORADIUS k 1 1 200 km STOREDIST l", "GEOADD k 1 1 a 2 2 b", *STRING[1:], keys="k l"),
+    case("GEORADIUSBYMEMBER_RO k n 1 km", "GEOADD k 1 1 a"),
     # sort, dump, others
     case("SORT k", "RPUSH k 3 1 2", method="sort k"),
     case("SORT k STORE l", "RPUSH k 3 1 2", keys="k l", waits=("BLPOP", "l", "0")), case("DUMP k", *STRING),

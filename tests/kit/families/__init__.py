@@ -5,10 +5,10 @@ A new family of commands adds its file here, and its name to DEFAULT once Hutch 
 from kit.generators import Family
 
 from . import (  # noqa: F401  (each registers itself)
-    bitmaps, connection, dump, hashes, hyperloglogs, keys, lists, memory, scripting, sets, sort, sorted_sets, streams, strings,
+    bitmaps, connection, dump, geo, hashes, hyperloglogs, keys, lists, memory, scripting, sets, sort, sorted_sets, streams, strings,
     transactions, wrong_types)
 
-DEFAULT = ("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "streams", "sort", "bitmaps", "hyperloglogs", "memory",
+DEFAULT = ("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "streams", "sort", "bitmaps", "hyperloglogs", "geo", "memory",
            "connection", "transactions", "scripting", "dump")
 EMBEDDED = tuple(name for name in DEFAULT if name != "connection")     # in a process of its own more is allowed
 
