@@ -1,7 +1,7 @@
 """structures/geohash for tests."""
 from hutch_engine.structures.geohash cimport (
-    GEOHASH_BOXES, GEOHASH_STEPS, GEOHASH_TEXT_BYTES, GeoBox, GeoPlace, GeoShape, GeoTest, geo_distance, geo_is_place, geo_test_init,
-    geo_within, geohash_cover, geohash_first, geohash_of, geohash_place, geohash_text)
+    GEOHASH_BOXES, GEOHASH_STEPS, GEOHASH_TEXT_BYTES, GeoBox, GeoPlace, GeoShape, GeoTest, geo_distance, geo_is_place, geo_may_be,
+    geo_test_init, geo_test_nearer, geo_within, geohash_cover, geohash_first, geohash_of, geohash_place, geohash_text)
 
 
 cdef GeoPlace _place(tuple place):
@@ -60,10 +60,12 @@ def cover(tuple centre, tuple size, double unit=1):
     return found
 
 
-def within(tuple centre, tuple size, tuple place, double unit=1):
-    """The distance, or None outside."""
+def within(tuple centre, tuple size, double score, double unit=1, bint measured=True, nearer=None):
+    """The distance (0 where it is not measured), or None outside."""
     cdef GeoTest test
     cdef GeoShape shape = _shape(centre, size, unit)
     cdef double distance = 0
     geo_test_init(&test, &shape)
-    return distance if geo_within(&test, _place(place), &distance) else None
+    if nearer is not None:
+        geo_test_nearer(&test, nearer)
+    return distance if geo_may_be(&test, score) and geo_within(&test, score, measured, &distance) else None

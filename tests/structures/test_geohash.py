@@ -62,20 +62,51 @@ def test_distances(one, other):
     assert geohash.distance(one, one) == 0
 
 
-@settings(max_examples=500, deadline=None)
-@given(places, places, st.floats(0, 2.1e7) | st.just(0.0) | st.just(math.inf), st.sampled_from((1.0, 1000.0, 0.3048)))
-def test_a_quick_look_decides_as_the_distance_does(centre, place, radius, unit):
-    exact = geohash.distance(centre, place)
-    for size in (radius, exact / unit, math.nextafter(exact / unit, 0), exact / unit * 1.0000001, exact / unit * 0.9999999):
-        assert geohash.within(centre, (size,), place, unit) == (exact if exact <= size * unit else None)
+def near(centre, r):
+    """Places at all scales around a centre, and anywhere."""
+    spread = 10 ** r.uniform(-6, 2)
+    longitude = (centre[0] + r.uniform(-spread, spread) + 180) % 360 - 180
+    latitude = max(-LATITUDE, min(LATITUDE, centre[1] + r.uniform(-spread, spread)))
+    return (longitude, latitude) if r.random() < 0.8 else (r.uniform(-180, 180), r.uniform(-LATITUDE, LATITUDE))
 
 
-@settings(max_examples=300, deadline=None)
-@given(places, places, st.floats(0, 2e7), st.floats(0, 2e7))
-def test_boxes_on_the_map(centre, place, width, height):
-    inside = (EARTH * abs(place[1] * (math.pi / 180) - centre[1] * (math.pi / 180)) <= height / 2
-              and geohash.distance(place, (centre[0], place[1])) <= width / 2)
-    assert geohash.within(centre, (width, height), place) == (geohash.distance(centre, place) if inside else None)
+CENTRES = ((0.0, 0.0), (13.4, 52.5), (179.9999, 10.0), (-180.0, -40.0), (100.0, LATITUDE), (-20.0, -84.9), (0.0, 84.0), (7.0, -60.0))
+
+
+def test_a_quick_look_decides_as_the_distance_does():
+    r = random.Random(3)
+    inside = 0
+    for _ in range(20_000):
+        centre = r.choice(CENTRES) if r.random() < 0.5 else (r.uniform(-180, 180), r.uniform(-LATITUDE, LATITUDE))
+        score, unit = float(geohash.number(near(centre, r))), r.choice((1.0, 1000.0, 0.3048))
+        exact = geohash.distance(centre, geohash.middle(score))
+        for size in (10 ** r.uniform(-3, 7.4) / unit, 0.0, math.inf, exact / unit, math.nextafter(exact / unit, 0), exact / unit * 1.0000001,
+                     exact / unit * 0.9999999):
+            expected = exact if exact <= size * unit else None
+            assert geohash.within(centre, (size,), score, unit) == expected, (centre, score, size, unit)
+            found = geohash.within(centre, (size,), score, unit, measured=False)
+            assert (found is None) == (expected is None), (centre, score, size, unit)
+            assert geohash.within(centre, (size,), score, unit, nearer=exact) == expected
+            inside += expected is not None
+    assert inside > 50_000
+
+
+def test_boxes_on_the_map():
+    r = random.Random(4)
+    inside = 0
+    for _ in range(30_000):
+        centre = r.choice(CENTRES) if r.random() < 0.5 else (r.uniform(-180, 180), r.uniform(-LATITUDE, LATITUDE))
+        score = float(geohash.number(near(centre, r)))
+        place = geohash.middle(score)
+        up = EARTH * abs(place[1] * (math.pi / 180) - centre[1] * (math.pi / 180))
+        across = geohash.distance(place, (centre[0], place[1]))
+        for width, height in ((10 ** r.uniform(-3, 7.4), 10 ** r.uniform(-3, 7.4)), (2 * across, 2 * up), (across * 2.000001, up * 2.000001),
+                              (across * 1.999999, 1e9), (1e9, up * 1.999999), (0.0, 0.0)):
+            expected = geohash.distance(centre, place) if up <= height / 2 and across <= width / 2 else None
+            assert geohash.within(centre, (width, height), score) == expected, (centre, score, width, height)
+            assert (geohash.within(centre, (width, height), score, measured=False) is None) == (expected is None)
+            inside += expected is not None
+    assert inside > 50_000
 
 
 def test_what_is_in_a_shape_is_in_its_boxes():
@@ -90,7 +121,7 @@ def test_what_is_in_a_shape_is_in_its_boxes():
         spread = math.degrees(max(size) / EARTH) * 2.5
         for _ in range(20):
             place = ((centre[0] + r.uniform(-spread, spread) + 180) % 360 - 180, centre[1] + r.uniform(-spread, spread))
-            if not geohash.is_place(place) or geohash.within(centre, size, place) is None:
+            if not geohash.is_place(place) or geohash.within(centre, size, float(geohash.number(place))) is None:
                 continue
             looked += 1
             number = geohash.number(place)

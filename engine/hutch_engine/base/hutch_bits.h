@@ -75,7 +75,7 @@ static size_t hutch_unlike_plain(const uint8_t *at, size_t length, uint8_t skip)
 
 /* ---- combining */
 
-enum {                  /* what a bit of the result is made of; `first` is the first source's, `any` is set in one of the others */
+enum {                  /* what a bit of the result is made of: `first` is the first source's, `any` one of the others' */
     HUTCH_AND, HUTCH_OR, HUTCH_XOR, HUTCH_NOT,
     HUTCH_DIFF,         /* first and not any */
     HUTCH_DIFF1,        /* not first and any */
@@ -84,29 +84,30 @@ enum {                  /* what a bit of the result is made of; `first` is the f
 };
 
 /* One stretch of every source at [i]: LANES vectors of type V. All is read before anything is written, so `out` may be one
-   of the sources. */
+   of the sources. Unrolled, or the lanes would lie in memory: that takes three times as long. */
+#define HUTCH_EACH(LANES) _Pragma("GCC unroll 4") for (int n = 0; n < LANES; n++)
 #define HUTCH_COMBINE_AT(V, LANES)                                                                                          \
     do {                                                                                                                    \
         V a[LANES], b[LANES];                                                                                               \
         const V *from = (const V *)(sources[0] + i);                                                                        \
         V *to = (V *)(out + i);                                                                                             \
-        for (int n = 0; n < LANES; n++) { a[n] = from[n]; b[n] = from[n] ^ from[n]; }                                       \
+        HUTCH_EACH(LANES) { a[n] = from[n]; b[n] = from[n] ^ from[n]; }                                                     \
         for (size_t k = 1; k < count; k++) {                                                                                \
             from = (const V *)(sources[k] + i);                                                                             \
             switch (operation) {                                                                                            \
-            case HUTCH_AND: for (int n = 0; n < LANES; n++) a[n] &= from[n]; break;                                         \
-            case HUTCH_OR: for (int n = 0; n < LANES; n++) a[n] |= from[n]; break;                                          \
-            case HUTCH_XOR: for (int n = 0; n < LANES; n++) a[n] ^= from[n]; break;                                         \
-            case HUTCH_ONE: for (int n = 0; n < LANES; n++) { b[n] |= a[n] & from[n]; a[n] ^= from[n]; } break;             \
-            default: for (int n = 0; n < LANES; n++) b[n] |= from[n];                                                       \
+            case HUTCH_AND: HUTCH_EACH(LANES) a[n] &= from[n]; break;                                                       \
+            case HUTCH_OR: HUTCH_EACH(LANES) a[n] |= from[n]; break;                                                        \
+            case HUTCH_XOR: HUTCH_EACH(LANES) a[n] ^= from[n]; break;                                                       \
+            case HUTCH_ONE: HUTCH_EACH(LANES) { b[n] |= a[n] & from[n]; a[n] ^= from[n]; } break;                           \
+            default: HUTCH_EACH(LANES) b[n] |= from[n];                                                                     \
             }                                                                                                               \
         }                                                                                                                   \
         switch (operation) {                                                                                                \
-        case HUTCH_NOT: for (int n = 0; n < LANES; n++) to[n] = ~a[n]; break;                                               \
-        case HUTCH_DIFF: case HUTCH_ONE: for (int n = 0; n < LANES; n++) to[n] = a[n] & ~b[n]; break;                       \
-        case HUTCH_DIFF1: for (int n = 0; n < LANES; n++) to[n] = ~a[n] & b[n]; break;                                      \
-        case HUTCH_ANDOR: for (int n = 0; n < LANES; n++) to[n] = a[n] & b[n]; break;                                       \
-        default: for (int n = 0; n < LANES; n++) to[n] = a[n];                                                              \
+        case HUTCH_NOT: HUTCH_EACH(LANES) to[n] = ~a[n]; break;                                                             \
+        case HUTCH_DIFF: case HUTCH_ONE: HUTCH_EACH(LANES) to[n] = a[n] & ~b[n]; break;                                     \
+        case HUTCH_DIFF1: HUTCH_EACH(LANES) to[n] = ~a[n] & b[n]; break;                                                    \
+        case HUTCH_ANDOR: HUTCH_EACH(LANES) to[n] = a[n] & b[n]; break;                                                     \
+        default: HUTCH_EACH(LANES) to[n] = a[n];                                                                            \
         }                                                                                                                   \
     } while (0)
 

@@ -1,7 +1,7 @@
 """See geo.pxd. The order of the checks is Redis's, and so is the order of what is found: of unsorted replies that of the boxes that
 are searched, each from its least number on; of sorted ones that which Redis's sorting leaves equal distances in."""
 from libc.math cimport llrint
-from libc.stdint cimport SIZE_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport SIZE_MAX, int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport qsort
 from hutch_engine.base.memory cimport Heap, heap_free, heap_try_alloc, heap_try_resize
@@ -17,15 +17,18 @@ from hutch_engine.commands.zset cimport ADD_CH, ADD_NX, ADD_XX, zset_add, zset_s
 from hutch_engine.keyspace.entry cimport TYPE_ZSET, Entry
 from hutch_engine.keyspace.keyspace cimport zset_of
 from hutch_engine.structures.geohash cimport (
-    GEOHASH_BOXES, GEOHASH_TEXT_BYTES, GeoBox, GeoPlace, GeoShape, GeoTest, geo_distance, geo_is_place, geo_test_init, geo_within,
-    geohash_cover, geohash_first, geohash_of, geohash_place, geohash_text)
+    GEOHASH_BOXES, GEOHASH_TEXT_BYTES, GeoBox, GeoPlace, GeoShape, GeoTest, geo_distance, geo_is_place, geo_may_be, geo_test_init,
+    geo_test_nearer, geo_within, geohash_cover, geohash_first, geohash_of, geohash_place, geohash_text)
 from hutch_engine.structures.sorted_set cimport (
     SortedCursor, SortedSet, sorted_set_add, sorted_set_at, sorted_set_free, sorted_set_new, sorted_set_next, sorted_set_score)
-from hutch_engine.structures.sorted_tree cimport sorted_tree_before_score
+from hutch_engine.structures.sorted_tree cimport (
+    SortedNode, SortedPath, sorted_member_bytes, sorted_node_members, sorted_node_scores, sorted_tree_at, sorted_tree_before_score,
+    sorted_tree_count, sorted_tree_next_leaf)
 
 cdef enum:
     PLACES_AT_HAND = 16          # of one GEOADD, for whose words there is room on the stack
     FOUND_AT_HAND = 64
+    NEAREST_MOST = 1000          # up to so many are found by dropping the farthest; more by sorting all
     DISTANCE_TEXT_MAX = 32
 
 cdef enum Order:
@@ -56,6 +59,9 @@ cdef struct Search:
     bint any
     Order order
     int64_t count                # 0: all
+    bint measured                # distances are needed
+    bint nearest                 # only the `count` nearest are kept, ...
+    bint equals                  # ... and whether one was dropped that is as far as one that was kept
     GeoShape shape
     bint found_key
     SortedSet set                # if found_key
@@ -420,6 +426,19 @@ cdef bint _read_search(Call* call, Search* search) noexcept nogil:
 
 # ---- finding
 
+cdef inline size_t _wanted(const Search* search) noexcept nogil:
+    """How many of those that were found are answered."""
+    if search.count and <uint64_t>search.count < search.found_count:
+        return <size_t>search.count
+    return search.found_count
+
+
+cdef inline void _swap(Found* a, Found* b) noexcept nogil:
+    cdef Found kept = a[0]
+    a[0] = b[0]
+    b[0] = kept
+
+
 cdef bint _more_room(Heap* heap, Search* search) noexcept nogil:
     """Twice the room for what is found; False when refused."""
     cdef size_t bytes = search.found_capacity * sizeof(Found)
@@ -439,19 +458,19 @@ cdef bint _more_room(Heap* heap, Search* search) noexcept nogil:
     return True
 
 
-cdef bint _append(Heap* heap, Search* search, const SortedCursor* cursor, double distance) noexcept nogil:
-    """The member at the cursor was found; False when memory was refused."""
+cdef bint _append(Heap* heap, Search* search, double score, double distance, Slice member, bint is_number) noexcept nogil:
+    """One more was found; False when memory was refused."""
     cdef Found* found
     cdef int64_t number = 0
     if search.found_count == search.found_capacity and not _more_room(heap, search):
         return False
     found = &search.found[search.found_count]
     found.distance = distance
-    found.score = cursor.score
-    found.member = cursor.member.data
-    found.length = cursor.member.length
-    if cursor.member.data == cursor.digits:
-        parse_integer(cursor.member, &number)
+    found.score = score
+    found.member = member.data
+    found.length = member.length
+    if is_number:
+        parse_integer(member, &number)
         found.member = <const char*>number
         found.length = SIZE_MAX
     found.order = search.found_count
@@ -459,22 +478,89 @@ cdef bint _append(Heap* heap, Search* search, const SortedCursor* cursor, double
     return True
 
 
-cdef bint _search_box(Heap* heap, Search* search, const GeoTest* test, GeoBox box, size_t most) noexcept nogil:
-    """All members in a box that the shape has, up to `most` in all; False when memory was refused."""
-    cdef SortedCursor cursor
-    cdef double first = <double>geohash_first(box)
-    cdef double end
+# While the nearest are searched, `found` is a heap with the farthest on top.
+
+cdef void _rise(Search* search) noexcept nogil:
+    """The last one goes up to its place."""
+    cdef size_t at = search.found_count - 1
+    while at and search.found[(at - 1) // 2].distance < search.found[at].distance:
+        _swap(&search.found[(at - 1) // 2], &search.found[at])
+        at = (at - 1) // 2
+
+
+cdef void _drop_farthest(Search* search) noexcept nogil:
+    """The top goes; whether another is equally far is noted."""
+    cdef Found* found = search.found
+    cdef double farthest = found[0].distance
+    cdef size_t count = search.found_count - 1
+    cdef size_t at = 0
+    cdef size_t below
+    search.found_count = count
+    found[0] = found[count]
+    while 2 * at + 1 < count:
+        below = 2 * at + 1
+        if below + 1 < count and found[below + 1].distance > found[below].distance:
+            below += 1
+        if found[below].distance <= found[at].distance:
+            break
+        _swap(&found[below], &found[at])
+        at = below
+    search.equals = search.equals or (count != 0 and found[0].distance == farthest)
+
+
+cdef bint _look(Heap* heap, Search* search, GeoTest* test, double score, Slice member, bint is_number) noexcept nogil:
+    """A member may be in the shape: then it is found. False when memory was refused."""
     cdef double distance = 0
-    cdef bint more
-    box.bits += 1
-    end = <double>geohash_first(box)
-    more = sorted_set_at(&search.set, 0 if search.set.pack != NULL else sorted_tree_before_score(search.set.tree, first, False),
-                         &cursor)
-    while more and cursor.score < first:
-        more = sorted_set_next(&cursor)
+    if not geo_within(test, score, search.measured, &distance):
+        return True
+    if search.nearest:
+        if search.found_count == <size_t>search.count:
+            if distance >= search.found[0].distance:
+                search.equals = search.equals or distance == search.found[0].distance
+                return True
+            _drop_farthest(search)
+        if not _append(heap, search, score, distance, member, is_number):
+            return False
+        _rise(search)
+        if search.found_count == <size_t>search.count:
+            geo_test_nearer(test, search.found[0].distance)
+        return True
+    return _append(heap, search, score, distance, member, is_number)
+
+
+cdef bint _search_tree(Heap* heap, Search* search, GeoTest* test, double first, double end, size_t most) noexcept nogil:
+    """Leaf by leaf: members' blocks are not touched before their scores tell that they may be inside."""
+    cdef SortedPath path
+    cdef SortedNode* leaf
+    cdef const double* scores
+    cdef uint16_t i
+    cdef uint64_t rank = sorted_tree_before_score(search.set.tree, first, False)
+    if rank == sorted_tree_count(search.set.tree):
+        return True
+    sorted_tree_at(search.set.tree, rank, &path)
+    while True:
+        leaf = path.nodes[0]
+        scores = sorted_node_scores(leaf)
+        for i in range(path.indexes[0], leaf.count):
+            if scores[i] >= end:
+                return True
+            if not geo_may_be(test, scores[i]):
+                continue
+            if not _look(heap, search, test, scores[i], sorted_member_bytes(sorted_node_members(leaf)[i]), False):
+                return False
+            if search.found_count >= most:
+                return True
+        path.indexes[0] = leaf.count - 1
+        if sorted_tree_next_leaf(&path) == NULL:
+            return True
+
+
+cdef bint _search_pack(Heap* heap, Search* search, GeoTest* test, double first, double end, size_t most) noexcept nogil:
+    cdef SortedCursor cursor
+    cdef bint more = sorted_set_at(&search.set, 0, &cursor)
     while more and cursor.score < end:
-        if geo_within(test, geohash_place(cursor.score), &distance):
-            if not _append(heap, search, &cursor, distance):
+        if cursor.score >= first and geo_may_be(test, cursor.score):
+            if not _look(heap, search, test, cursor.score, cursor.member, cursor.member.data == cursor.digits):
                 return False
             if search.found_count >= most:
                 return True
@@ -485,10 +571,15 @@ cdef bint _search_box(Heap* heap, Search* search, const GeoTest* test, GeoBox bo
 cdef bint _find(Call* call, Search* search) noexcept nogil:
     """All that the shape has, box by box; False when memory was refused."""
     cdef GeoBox[GEOHASH_BOXES] boxes
+    cdef GeoBox next
     cdef GeoTest test
+    cdef Heap* heap = call.keyspace.heap
     cdef size_t most = <size_t>search.count if search.any else SIZE_MAX
     cdef size_t last = 0
     cdef size_t i
+    cdef double first, end
+    cdef bint done
+    search.found_count = 0
     geohash_cover(&search.shape, boxes)
     geo_test_init(&test, &search.shape)
     for i in range(GEOHASH_BOXES):
@@ -499,7 +590,15 @@ cdef bint _find(Call* call, Search* search) noexcept nogil:
             continue
         if search.found_count >= most:
             break
-        if not _search_box(call.keyspace.heap, search, &test, boxes[i], most):
+        next = boxes[i]
+        next.bits += 1
+        first = <double>geohash_first(boxes[i])
+        end = <double>geohash_first(next)
+        if search.set.pack != NULL:
+            done = _search_pack(heap, search, &test, first, end, most)
+        else:
+            done = _search_tree(heap, search, &test, first, end, most)
+        if not done:
             return False
         last = i
     return True
@@ -521,12 +620,6 @@ cdef int _ascending(const void* a, const void* b) noexcept nogil:
 cdef int _descending(const void* a, const void* b) noexcept nogil:
     cdef int order = _compare(<const Found*>a, <const Found*>b, DESCENDING)
     return order if order else ((<const Found*>a).order > (<const Found*>b).order) - ((<const Found*>a).order < (<const Found*>b).order)
-
-
-cdef inline void _swap(Found* a, Found* b) noexcept nogil:
-    cdef Found kept = a[0]
-    a[0] = b[0]
-    b[0] = kept
 
 
 cdef inline Found* _median(Found* a, Found* b, Found* c, Order order) noexcept nogil:
@@ -625,6 +718,36 @@ cdef void _sort(Search* search, size_t wanted) noexcept nogil:
         qsort(search.found, search.found_count, sizeof(Found), _ascending if search.order == ASCENDING else _descending)
 
 
+cdef bint _equals_among(const Search* search) noexcept nogil:
+    """Are two of those that were found, and are in order, equally far?"""
+    cdef size_t i
+    for i in range(1, search.found_count):
+        if search.found[i - 1].distance == search.found[i].distance:
+            return True
+    return False
+
+
+cdef bint _find_and_sort(Call* call, Search* search) noexcept nogil:
+    """What is to be answered stands at the beginning of `found`, in its order; False when memory was refused.
+
+    Of the nearest few, most others need not be measured. Only where some are equally far, all must be there for Redis's sorting to
+    say which of them come first."""
+    search.nearest = search.order == ASCENDING and not search.any and 0 < search.count <= NEAREST_MOST
+    search.equals = False
+    search.measured = search.order != UNSORTED or search.with_distance or search.store_distance
+    if search.nearest:
+        if not _find(call, search):
+            return False
+        qsort(search.found, search.found_count, sizeof(Found), _ascending)
+        if not search.equals and not _equals_among(search):
+            return True
+        search.nearest = False
+    if not _find(call, search):
+        return False
+    _sort(search, _wanted(search))
+    return True
+
+
 # ---- answers
 
 cdef void _reply_found(Call* call, const Search* search, size_t count) noexcept nogil:
@@ -680,23 +803,14 @@ cdef void _store_found(Call* call, const Search* search, size_t count) noexcept 
 
 
 cdef void _run(Call* call, Search* search) noexcept nogil:
-    cdef size_t count
-    cdef bint done = True
     if not _read_search(call, search):
         return
-    if search.found_key:
-        done = _find(call, search)
-    count = search.found_count
-    if search.count and <uint64_t>search.count < count:
-        count = <size_t>search.count
-    if not done:
+    if search.found_key and not _find_and_sort(call, search):
         error_memory(call)
+    elif search.store:
+        _store_found(call, search, _wanted(search))
     else:
-        _sort(search, count)
-        if search.store:
-            _store_found(call, search, count)
-        else:
-            _reply_found(call, search, count)
+        _reply_found(call, search, _wanted(search))
     if search.found != search.few:
         heap_free(call.keyspace.heap, search.found, search.found_capacity * sizeof(Found))
 

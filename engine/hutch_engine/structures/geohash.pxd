@@ -49,16 +49,30 @@ cdef inline uint64_t geohash_first(GeoBox box) noexcept nogil:
     """The least number in a box; that of the next box is the first beyond it."""
     return box.bits << (2 * (GEOHASH_STEPS - box.step))
 
-cdef struct GeoTest:             # what geo_within needs to know of a shape, reckoned once
+cdef struct GeoTest:             # what is reckoned once of a shape, to look at many places
     GeoShape shape
-    double reach                 # of a circle: its radius, ...
-    double far_latitude          # ... so many radians of latitude are surely beyond it
-    double far_haversine         # ... and so large a haversine
-    double longitude             # of the centre, in radians, as are the next three
+    double reach                 # of a circle: its radius in metres
+    double longitude             # of the centre, in radians, as is the next
     double latitude
     double latitude_cosine
+    uint64_t north_least         # the latitude's bits of a number that may be inside, and at most; then the longitude's
+    uint64_t north_most
+    uint64_t east_least
+    uint64_t east_most
+    double cosine_least          # of all latitudes between those, at least and at most
+    double cosine_most
+    double near_haversine        # up to here a place is surely in the circle, ...
+    double far_haversine         # ... and beyond this one it is surely outside, or farther than is wanted (geo_test_nearer)
+    bint wraps                   # the shape may lie across the date line, or around a pole
 
 cdef void geo_test_init(GeoTest* test, const GeoShape* shape) noexcept nogil
 """Prepare to ask for many places whether they lie in the shape. O(1)"""
-cdef bint geo_within(const GeoTest* test, GeoPlace place, double* distance_out) noexcept nogil
-"""Is the place in the shape? Then how far from its centre. O(1)"""
+cdef void geo_test_nearer(GeoTest* test, double distance) noexcept nogil
+"""From now on, of a circle only places are wanted that are no farther away than this: geo_within may say no to others. O(1)"""
+cdef inline bint geo_may_be(const GeoTest* test, double score) noexcept nogil:
+    """A first look at a score: False if its place is surely not in the shape. O(1), a few comparisons."""
+    cdef uint64_t bits = <uint64_t>score
+    return (test.north_least <= bits & 0x5555555555555555ULL <= test.north_most
+            and test.east_least <= bits & 0xaaaaaaaaaaaaaaaaULL <= test.east_most)
+cdef bint geo_within(const GeoTest* test, double score, bint measured, double* distance_out) noexcept nogil
+"""Is the place of this score in the shape? Then, if that is to be `measured`, how far it is from the centre, too. O(1)"""

@@ -1,6 +1,6 @@
 """See geohash.pxd. The order of operations is part of the result: nothing here may be put more simply."""
 from libc.math cimport asin, cos, fabs, sin, sqrt
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, uint8_t, uint32_t, uint64_t
 
 cdef double GEO_LONGITUDE_MAX = 180
 cdef double GEO_LATITUDE_MAX = 85.05112878
@@ -10,6 +10,7 @@ cdef double HALF_MERCATOR = 20037726.37          # half the side of the projecti
 cdef double RADIANS = 3.14159265358979323846 / 180.0
 # How much beyond a bound a quick look must find a place to be sure that the exact reckoning would, too.
 cdef double SURELY = 1.000001
+cdef double CELLS = 67108864                     # 2 ** GEOHASH_STEPS
 
 cdef const char* ALPHABET = b"0123456789bcdefghjkmnpqrstuvwxyz"
 
@@ -52,12 +53,12 @@ cdef inline Area _decode(uint64_t bits, int step) noexcept nogil:
     cdef Area area
     cdef uint32_t latitude = _gather(bits)
     cdef uint32_t longitude = _gather(bits >> 1)
-    cdef double scale = <double>(<uint64_t>1 << step)
+    cdef double scale = 1.0 / <double>(<uint64_t>1 << step)      # a power of two, by which products are quotients
     cdef double height = GEO_LATITUDE_MAX + GEO_LATITUDE_MAX
-    area.least.latitude = -GEO_LATITUDE_MAX + (<double>latitude / scale) * height
-    area.most.latitude = -GEO_LATITUDE_MAX + (<double><uint32_t>(latitude + 1) / scale) * height
-    area.least.longitude = -180 + (<double>longitude / scale) * 360
-    area.most.longitude = -180 + (<double><uint32_t>(longitude + 1) / scale) * 360
+    area.least.latitude = -GEO_LATITUDE_MAX + (<double>latitude * scale) * height
+    area.most.latitude = -GEO_LATITUDE_MAX + (<double><uint32_t>(latitude + 1) * scale) * height
+    area.least.longitude = -180 + (<double>longitude * scale) * 360
+    area.most.longitude = -180 + (<double><uint32_t>(longitude + 1) * scale) * 360
     return area
 
 
@@ -108,30 +109,102 @@ cdef double geo_distance(GeoPlace one, GeoPlace other) noexcept nogil:
     return 2.0 * EARTH_RADIUS * asin(sqrt(a))
 
 
+# ---- looking at many places
+
+cdef inline double _haversine_of(double distance) noexcept nogil:
+    """What two places have that are so far apart; 2, which none have, where that is half around the world or more."""
+    cdef double half = distance / EARTH_RADIUS / 2
+    return sin(half) * sin(half) if half < 1.57 else 2
+
+
+cdef void _latitude_bounds(GeoTest* test, double reach) noexcept nogil:
+    """Latitudes are as far apart as their difference says."""
+    cdef double aside = reach / EARTH_RADIUS * SURELY / RADIANS + 1e-9
+    cdef double south = test.shape.centre.latitude - aside
+    cdef double north = test.shape.centre.latitude + aside
+    cdef double farthest = north if north > -south else -south
+    cdef double cell = (GEO_LATITUDE_MAX + GEO_LATITUDE_MAX) / CELLS
+    test.north_least = 0
+    test.north_most = UINT64_MAX
+    if south - 2 * cell > -GEO_LATITUDE_MAX:
+        test.north_least = _spread(<uint32_t>((south - 2 * cell + GEO_LATITUDE_MAX) / cell))
+    if north + 2 * cell < GEO_LATITUDE_MAX:
+        test.north_most = _spread(<uint32_t>((north + 2 * cell + GEO_LATITUDE_MAX) / cell))
+    # What geo_may_be lets through may be a few cells farther out.
+    south -= 4 * cell
+    north += 4 * cell
+    farthest += 4 * cell
+    test.cosine_least = cos(farthest * RADIANS) / SURELY if farthest < GEO_LATITUDE_MAX else 0
+    test.cosine_most = 1
+    if south > 0:
+        test.cosine_most = cos(south * RADIANS) * SURELY
+    elif north < 0:
+        test.cosine_most = cos(north * RADIANS) * SURELY
+
+
+cdef void _longitude_bounds(GeoTest* test, double sine) noexcept nogil:
+    """How far the shape goes east and west, from the sine of the greatest half angle at its centre's pole: all around, where it has
+    the pole or crosses the date line."""
+    cdef double aside = 2 * asin(sine) / RADIANS * SURELY + 1e-9 if sine < 0.7 else 180
+    cdef double west = test.shape.centre.longitude - aside
+    cdef double east = test.shape.centre.longitude + aside
+    cdef double cell = 360.0 / CELLS
+    test.wraps = not (west - 2 * cell > -GEO_LONGITUDE_MAX and east + 2 * cell < GEO_LONGITUDE_MAX)
+    test.east_least = 0
+    test.east_most = UINT64_MAX
+    if not test.wraps:
+        test.east_least = _spread(<uint32_t>((west - 2 * cell + GEO_LONGITUDE_MAX) / cell)) << 1
+        test.east_most = _spread(<uint32_t>((east + 2 * cell + GEO_LONGITUDE_MAX) / cell)) << 1
+
+
 cdef void geo_test_init(GeoTest* test, const GeoShape* shape) noexcept nogil:
-    cdef double half
+    cdef double across
     test.shape = shape[0]
-    test.reach = shape.radius * shape.unit
-    test.far_latitude = test.reach / EARTH_RADIUS * SURELY + 1e-15
-    half = test.reach / EARTH_RADIUS / 2
-    test.far_haversine = sin(half) * sin(half) * SURELY + 1e-18 if half < 1.5 else 2
     test.longitude = shape.centre.longitude * RADIANS
     test.latitude = shape.centre.latitude * RADIANS
     test.latitude_cosine = cos(test.latitude)
+    if shape.circular:
+        test.reach = shape.radius * shape.unit
+        _latitude_bounds(test, test.reach)
+        across = test.reach
+    else:
+        test.reach = 0
+        _latitude_bounds(test, shape.height * shape.unit / 2)
+        across = shape.width * shape.unit / 2
+    # A place of the shape is no farther from the meridian than `across`: haversines of longitudes are at most so large.
+    _longitude_bounds(test, sqrt(_haversine_of(across)) / test.cosine_least if test.cosine_least > 0 else 1)
+    test.far_haversine = _haversine_of(test.reach) * SURELY + 1e-18
+    test.near_haversine = _haversine_of(test.reach) / SURELY - 1e-18 if test.far_haversine < 1 else 0
 
 
-cdef inline bint _within_circle(const GeoTest* test, GeoPlace place, double* distance_out) noexcept nogil:
-    """geo_distance, left as soon as the place is surely too far away."""
-    cdef double across, u, v, a
+cdef void geo_test_nearer(GeoTest* test, double distance) noexcept nogil:
+    cdef double far = _haversine_of(distance) * SURELY + 1e-18
+    if far < test.far_haversine:
+        test.far_haversine = far
+
+
+cdef inline bint _in_circle(const GeoTest* test, GeoPlace place, bint measured, double* distance_out) noexcept nogil:
+    """geo_distance, left as soon as it is clear that the place is inside and nobody measures, or that it is outside."""
     cdef double latitude = place.latitude * RADIANS
-    if fabs(latitude - test.latitude) > test.far_latitude:
-        return False
-    across = place.longitude * RADIANS - test.longitude
-    v = sin(across / 2)
+    cdef double up = (latitude - test.latitude) / 2
+    cdef double across = (place.longitude * RADIANS - test.longitude) / 2
+    cdef double up_squared, across_squared, shorter_up, shorter_across, u, v, a
+    if not test.wraps:
+        # Between x * (1 - x * x / 6) and x lies the sine of x.
+        up_squared = up * up
+        across_squared = across * across
+        shorter_up = 1 - up_squared / 6
+        shorter_across = 1 - across_squared / 6
+        if (up_squared * shorter_up * shorter_up + test.latitude_cosine * test.cosine_least * across_squared * shorter_across
+                * shorter_across > test.far_haversine and up_squared < 2 and across_squared < 2):
+            return False
+        if not measured and up_squared + test.latitude_cosine * test.cosine_most * across_squared < test.near_haversine:
+            return True
+    v = sin(across)
     if v == 0:
         distance_out[0] = _latitude_distance(test.shape.centre.latitude, place.latitude)
     else:
-        u = sin((latitude - test.latitude) / 2)
+        u = sin(up)
         a = u * u + test.latitude_cosine * cos(latitude) * v * v
         if a > test.far_haversine:
             return False
@@ -139,18 +212,20 @@ cdef inline bint _within_circle(const GeoTest* test, GeoPlace place, double* dis
     return not distance_out[0] > test.reach
 
 
-cdef bint geo_within(const GeoTest* test, GeoPlace place, double* distance_out) noexcept nogil:
+cdef bint geo_within(const GeoTest* test, double score, bint measured, double* distance_out) noexcept nogil:
     cdef const GeoShape* shape = &test.shape
+    cdef GeoPlace place = geohash_place(score)
     cdef GeoPlace beside
     if shape.circular:
-        return _within_circle(test, place, distance_out)
+        return _in_circle(test, place, measured, distance_out)
     if _latitude_distance(place.latitude, shape.centre.latitude) > shape.height * shape.unit / 2:
         return False
     beside.longitude = shape.centre.longitude
     beside.latitude = place.latitude
     if geo_distance(place, beside) > shape.width * shape.unit / 2:
         return False
-    distance_out[0] = geo_distance(shape.centre, place)
+    if measured:
+        distance_out[0] = geo_distance(shape.centre, place)
     return True
 
 
