@@ -1,5 +1,5 @@
-/* Loops over bytes as bits, each written for the vectors that a machine may have: 64 bytes wide (AVX-512 with VPOPCNTDQ),
-   32 bytes wide (AVX2), and words of 8 bytes for all others. Which of them run is asked of the processor once, and may be
+/* Loops over bytes as bits, each written for the vectors that a machine may have: 64 bytes wide (AVX-512 with VPOPCNTDQ and
+   VBMI, which came together), 32 bytes wide (AVX2), and words of 8 bytes for all others. Which of them run is asked of the processor once, and may be
    told, so that tests go through each.
 
    Vectors are the compiler's own where an operator says all; intrinsics where none does. */
@@ -16,7 +16,7 @@ enum { HUTCH_BITS_PLAIN = 0, HUTCH_BITS_AVX2 = 1, HUTCH_BITS_AVX512 = 2 };
 #define HUTCH_BITS_X86 1
 #include <immintrin.h>
 #define HUTCH_AVX2 __attribute__((target("avx2,popcnt")))
-#define HUTCH_AVX512 __attribute__((target("avx2,popcnt,avx512f,avx512vpopcntdq")))
+#define HUTCH_AVX512 __attribute__((target("avx2,popcnt,avx512f,avx512bw,avx512vbmi,avx512vpopcntdq")))
 #else
 #define HUTCH_BITS_X86 0
 #endif
@@ -25,7 +25,7 @@ enum { HUTCH_BITS_PLAIN = 0, HUTCH_BITS_AVX2 = 1, HUTCH_BITS_AVX512 = 2 };
 static int hutch_bits_best(void) {
 #if HUTCH_BITS_X86
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vpopcntdq"))
+    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vpopcntdq"))
         return HUTCH_BITS_AVX512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt"))
         return HUTCH_BITS_AVX2;

@@ -1,19 +1,10 @@
 /* Rows of 6-bit registers, as a dense HyperLogLog has them (the first is the low bits of the first byte), from and to bytes.
-   Four registers are three bytes: a word of 24 bits is spread over the four bytes of another and back. 32 bytes at a time
-   where `wide` says that the machine has AVX2 (see hutch_bits.h), else word by word. */
+   Four registers are three bytes: a word of 24 bits is spread over the four bytes of another and back. For levels of vectors see
+   hutch_bits.h. */
 #ifndef HUTCH_REGISTERS_H
 #define HUTCH_REGISTERS_H
 
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define HUTCH_REGISTERS_X86 1
-#include <immintrin.h>
-#else
-#define HUTCH_REGISTERS_X86 0
-#endif
+#include "hutch_bits.h"
 
 static uint32_t hutch_registers_spread(uint32_t word) {
     return (word & 0x3f) | (word & 0xfc0) << 2 | (word & 0x3f000) << 4 | (word & 0xfc0000) << 6;
@@ -44,11 +35,10 @@ static void hutch_registers_write_plain(uint8_t *packed, const uint8_t *bytes, s
     }
 }
 
-#if HUTCH_REGISTERS_X86
+#if HUTCH_BITS_X86
 
 /* 24 bytes in, 32 out; each half takes 12 of 16 bytes that are read, so the last stretch is left to the plain loop. */
-__attribute__((target("avx2")))
-static void hutch_registers_raise_avx2(uint8_t *bytes, const uint8_t *packed, size_t count) {
+HUTCH_AVX2 static void hutch_registers_raise_avx2(uint8_t *bytes, const uint8_t *packed, size_t count) {
     const __m256i spread = _mm256_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1,
                                             0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
     size_t i = 0;
@@ -67,29 +57,49 @@ static void hutch_registers_raise_avx2(uint8_t *bytes, const uint8_t *packed, si
     hutch_registers_raise_plain(bytes + i, packed, count - i);
 }
 
-__attribute__((target("avx2")))
-static void hutch_registers_write_avx2(uint8_t *packed, const uint8_t *bytes, size_t count) {
+/* Pairs of bytes become 12 bits, pairs of these 24, by products that shift the upper one; then the fourth bytes go. */
+HUTCH_AVX2 static void hutch_registers_write_avx2(uint8_t *packed, const uint8_t *bytes, size_t count) {
     const __m256i gather = _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1,
                                             0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
     size_t i = 0;
     for (; i + 64 <= count; i += 32, packed += 24) {
-        __m256i words = _mm256_loadu_si256((const __m256i *)(bytes + i));
-        __m256i parts = _mm256_and_si256(words, _mm256_set1_epi32(0x3f));
-        parts = _mm256_or_si256(parts, _mm256_and_si256(_mm256_srli_epi32(words, 2), _mm256_set1_epi32(0xfc0)));
-        parts = _mm256_or_si256(parts, _mm256_and_si256(_mm256_srli_epi32(words, 4), _mm256_set1_epi32(0x3f000)));
-        parts = _mm256_or_si256(parts, _mm256_and_si256(_mm256_srli_epi32(words, 6), _mm256_set1_epi32(0xfc0000)));
-        parts = _mm256_shuffle_epi8(parts, gather);
-        _mm_storeu_si128((__m128i *)packed, _mm256_castsi256_si128(parts));
-        _mm_storeu_si128((__m128i *)(packed + 12), _mm256_extracti128_si256(parts, 1));
+        __m256i words = _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(bytes + i)), _mm256_set1_epi8(0x3f));
+        words = _mm256_maddubs_epi16(words, _mm256_set1_epi16(0x4001));
+        words = _mm256_madd_epi16(words, _mm256_set1_epi32(0x10000001));
+        words = _mm256_shuffle_epi8(words, gather);
+        _mm_storeu_si128((__m128i *)packed, _mm256_castsi256_si128(words));
+        _mm_storeu_si128((__m128i *)(packed + 12), _mm256_extracti128_si256(words, 1));
     }
     hutch_registers_write_plain(packed, bytes + i, count - i);
 }
 
+/* 48 bytes in, 64 out: six bytes go to each word of eight, of which a byte is taken from every sixth bit on. */
+HUTCH_AVX512 static void hutch_registers_raise_avx512(uint8_t *bytes, const uint8_t *packed, size_t count) {
+    const __m512i shifts = _mm512_set1_epi64(0x2a241e18120c0600);
+    const __m512i low = _mm512_set1_epi8(0x3f);
+    uint8_t places[64];
+    __m512i spread;
+    size_t i = 0;
+    for (int n = 0; n < 64; n++)
+        places[n] = (uint8_t)(n / 8 * 6 + (n % 8 < 6 ? n % 8 : 0));
+    spread = _mm512_loadu_si512(places);
+    for (; i + 128 <= count; i += 64, packed += 48) {
+        __m512i words = _mm512_permutexvar_epi8(spread, _mm512_loadu_si512(packed));
+        words = _mm512_and_si512(_mm512_multishift_epi64_epi8(shifts, words), low);
+        _mm512_storeu_si512(bytes + i, _mm512_max_epu8(words, _mm512_loadu_si512(bytes + i)));
+    }
+    hutch_registers_raise_plain(bytes + i, packed, count - i);
+}
+
 #endif
 
-static void hutch_registers_raise(int wide, uint8_t *bytes, const uint8_t *packed, size_t count) {
-#if HUTCH_REGISTERS_X86
-    if (wide) {
+static void hutch_registers_raise(int level, uint8_t *bytes, const uint8_t *packed, size_t count) {
+#if HUTCH_BITS_X86
+    if (level == HUTCH_BITS_AVX512) {
+        hutch_registers_raise_avx512(bytes, packed, count);
+        return;
+    }
+    if (level == HUTCH_BITS_AVX2) {
         hutch_registers_raise_avx2(bytes, packed, count);
         return;
     }
@@ -97,14 +107,32 @@ static void hutch_registers_raise(int wide, uint8_t *bytes, const uint8_t *packe
     hutch_registers_raise_plain(bytes, packed, count);
 }
 
-static void hutch_registers_write(int wide, uint8_t *packed, const uint8_t *bytes, size_t count) {
-#if HUTCH_REGISTERS_X86
-    if (wide) {
+static void hutch_registers_write(int level, uint8_t *packed, const uint8_t *bytes, size_t count) {
+#if HUTCH_BITS_X86
+    if (level != HUTCH_BITS_PLAIN) {
         hutch_registers_write_avx2(packed, bytes, count);
         return;
     }
 #endif
     hutch_registers_write_plain(packed, bytes, count);
+}
+
+/* Runs of one byte each, 16 at a time: how many registers the next 16 are, or 0 where a run of two bytes is among them. A zero
+   run has up to 64 registers, one of values up to 4. (SSE2, which every x86-64 has.) */
+static uint32_t hutch_runs_of_16(const uint8_t *at) {
+#if defined(__SSE2__)
+    __m128i runs = _mm_loadu_si128((const __m128i *)at);
+    __m128i values = _mm_cmplt_epi8(runs, _mm_setzero_si128());
+    __m128i lengths, sums;
+    if (_mm_movemask_epi8(_mm_andnot_si128(values, _mm_slli_epi16(runs, 1))))
+        return 0;
+    lengths = _mm_and_si128(runs, _mm_sub_epi8(_mm_set1_epi8(0x3f), _mm_and_si128(values, _mm_set1_epi8(0x3c))));
+    sums = _mm_sad_epu8(lengths, _mm_setzero_si128());
+    return (uint32_t)(_mm_cvtsi128_si32(sums) + _mm_extract_epi16(sums, 4)) + 16;
+#else
+    (void)at;
+    return 0;
+#endif
 }
 
 #endif

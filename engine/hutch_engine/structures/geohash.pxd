@@ -68,7 +68,7 @@ cdef struct GeoTest:             # what is reckoned once of a shape, to look at 
 cdef void geo_test_init(GeoTest* test, const GeoShape* shape) noexcept nogil
 """Prepare to ask for many places whether they lie in the shape. O(1)"""
 cdef void geo_test_nearer(GeoTest* test, double distance) noexcept nogil
-"""From now on, of a circle only places are wanted that are no farther away than this: geo_within may say no to others. O(1)"""
+"""From now on only places are wanted that are no farther away than this: geo_within may say no to others. O(1)"""
 cdef inline bint geo_may_be(const GeoTest* test, double score) noexcept nogil:
     """A first look at a score: False if its place is surely not in the shape. O(1), a few comparisons."""
     cdef uint64_t bits = <uint64_t>score

@@ -173,7 +173,7 @@ cdef void geo_test_init(GeoTest* test, const GeoShape* shape) noexcept nogil:
         across = shape.width * shape.unit / 2
     # A place of the shape is no farther from the meridian than `across`: haversines of longitudes are at most so large.
     _longitude_bounds(test, sqrt(_haversine_of(across)) / test.cosine_least if test.cosine_least > 0 else 1)
-    test.far_haversine = _haversine_of(test.reach) * SURELY + 1e-18
+    test.far_haversine = _haversine_of(test.reach) * SURELY + 1e-18 if shape.circular else 2
     test.near_haversine = _haversine_of(test.reach) / SURELY - 1e-18 if test.far_haversine < 1 else 0
 
 
@@ -183,23 +183,28 @@ cdef void geo_test_nearer(GeoTest* test, double distance) noexcept nogil:
         test.far_haversine = far
 
 
+cdef inline bint _surely_beyond(const GeoTest* test, double up, double across) noexcept nogil:
+    """Is the haversine of half differences of latitude and longitude surely more than far_haversine? No sine is taken: between
+    x * (1 - x * x / 6) and x lies that of x."""
+    cdef double up_squared = up * up
+    cdef double across_squared = across * across
+    cdef double shorter_up = 1 - up_squared / 6
+    cdef double shorter_across = 1 - across_squared / 6
+    return (not test.wraps and up_squared < 2 and across_squared < 2
+            and up_squared * shorter_up * shorter_up + test.latitude_cosine * test.cosine_least * across_squared * shorter_across
+            * shorter_across > test.far_haversine)
+
+
 cdef inline bint _in_circle(const GeoTest* test, GeoPlace place, bint measured, double* distance_out) noexcept nogil:
     """geo_distance, left as soon as it is clear that the place is inside and nobody measures, or that it is outside."""
     cdef double latitude = place.latitude * RADIANS
     cdef double up = (latitude - test.latitude) / 2
     cdef double across = (place.longitude * RADIANS - test.longitude) / 2
-    cdef double up_squared, across_squared, shorter_up, shorter_across, u, v, a
-    if not test.wraps:
-        # Between x * (1 - x * x / 6) and x lies the sine of x.
-        up_squared = up * up
-        across_squared = across * across
-        shorter_up = 1 - up_squared / 6
-        shorter_across = 1 - across_squared / 6
-        if (up_squared * shorter_up * shorter_up + test.latitude_cosine * test.cosine_least * across_squared * shorter_across
-                * shorter_across > test.far_haversine and up_squared < 2 and across_squared < 2):
-            return False
-        if not measured and up_squared + test.latitude_cosine * test.cosine_most * across_squared < test.near_haversine:
-            return True
+    cdef double u, v, a
+    if _surely_beyond(test, up, across):
+        return False
+    if not measured and not test.wraps and up * up + test.latitude_cosine * test.cosine_most * across * across < test.near_haversine:
+        return True
     v = sin(across)
     if v == 0:
         distance_out[0] = _latitude_distance(test.shape.centre.latitude, place.latitude)
@@ -212,12 +217,11 @@ cdef inline bint _in_circle(const GeoTest* test, GeoPlace place, bint measured, 
     return not distance_out[0] > test.reach
 
 
-cdef bint geo_within(const GeoTest* test, double score, bint measured, double* distance_out) noexcept nogil:
+cdef inline bint _in_box(const GeoTest* test, GeoPlace place, bint measured, double* distance_out) noexcept nogil:
     cdef const GeoShape* shape = &test.shape
-    cdef GeoPlace place = geohash_place(score)
     cdef GeoPlace beside
-    if shape.circular:
-        return _in_circle(test, place, measured, distance_out)
+    if _surely_beyond(test, (place.latitude * RADIANS - test.latitude) / 2, (place.longitude * RADIANS - test.longitude) / 2):
+        return False
     if _latitude_distance(place.latitude, shape.centre.latitude) > shape.height * shape.unit / 2:
         return False
     beside.longitude = shape.centre.longitude
@@ -227,6 +231,12 @@ cdef bint geo_within(const GeoTest* test, double score, bint measured, double* d
     if measured:
         distance_out[0] = geo_distance(shape.centre, place)
     return True
+
+
+cdef bint geo_within(const GeoTest* test, double score, bint measured, double* distance_out) noexcept nogil:
+    if test.shape.circular:
+        return _in_circle(test, geohash_place(score), measured, distance_out)
+    return _in_box(test, geohash_place(score), measured, distance_out)
 
 
 # ---- boxes

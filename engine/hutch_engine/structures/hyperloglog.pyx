@@ -4,11 +4,12 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove, memset
 from hutch_engine.base.compiler cimport ctz64, load_u64, store_u64, unlikely
 from hutch_engine.base.slice cimport Slice
-from hutch_engine.structures.bits cimport BITS_PLAIN, bits_level
+from hutch_engine.structures.bits cimport bits_level
 
 cdef extern from "hutch_registers.h" nogil:
-    void registers_raise "hutch_registers_raise"(int wide, uint8_t* bytes, const uint8_t* packed, size_t count) noexcept
-    void registers_write "hutch_registers_write"(int wide, uint8_t* packed, const uint8_t* bytes, size_t count) noexcept
+    void registers_raise "hutch_registers_raise"(int level, uint8_t* bytes, const uint8_t* packed, size_t count) noexcept
+    void registers_write "hutch_registers_write"(int level, uint8_t* packed, const uint8_t* bytes, size_t count) noexcept
+    uint32_t runs_of_16 "hutch_runs_of_16"(const uint8_t* at) noexcept
 
 cdef enum:
     DENSE = 0
@@ -21,6 +22,7 @@ cdef enum:
     VALUES_MOST = 4              # ... and of one that has a value
     RUNS_MERGED = 5              # so many runs, from the one before the change on, are looked at for neighbours that are alike
     VALUES = 64                  # that a register can have
+    RUNS_SKIPPED = 16            # so many are looked at together
 
 cdef double HALF_LN_2_RECIPROCAL = 0.721347520444481703680       # 1 / (2 ln 2)
 
@@ -100,7 +102,7 @@ cdef uint8_t hll_register(const char* bytes, uint32_t register) noexcept nogil:
 
 cdef void hll_write_dense(uint8_t* bytes, const uint8_t* registers) noexcept nogil:
     bytes[4] = DENSE
-    registers_write(bits_level() != BITS_PLAIN, bytes + HLL_HEADER_BYTES, registers, HLL_REGISTERS)
+    registers_write(bits_level(), bytes + HLL_HEADER_BYTES, registers, HLL_REGISTERS)
 
 
 # ---- runs
@@ -206,10 +208,19 @@ cdef HllPut _put_sparse(uint8_t* bytes, size_t* length, uint64_t sparse_max, uin
     cdef uint8_t[8] made
     cdef uint8_t* to = made
     cdef uint32_t first = 0              # the run's first register
-    cdef uint32_t before, behind
+    cdef uint32_t before, behind, skipped
     cdef size_t old, new
     cdef HllRun run
+    cdef bint close = False              # the register's run is among the next few
     while True:
+        if not close and end - at >= RUNS_SKIPPED:
+            skipped = runs_of_16(at)
+            close = skipped != 0 and register - first < skipped
+            if skipped and not close:
+                first += skipped
+                at += RUNS_SKIPPED
+                previous = at - 1
+                continue
         if at >= end:
             return HLL_CORRUPT
         run = _read_run(at, end)
@@ -270,7 +281,7 @@ cdef bint hll_merge(uint8_t* registers, Slice bytes) noexcept nogil:
     cdef HllRun run
     cdef uint32_t i
     if hll_is_dense(bytes.data):
-        registers_raise(bits_level() != BITS_PLAIN, registers, <const uint8_t*>bytes.data + HLL_HEADER_BYTES, HLL_REGISTERS)
+        registers_raise(bits_level(), registers, <const uint8_t*>bytes.data + HLL_HEADER_BYTES, HLL_REGISTERS)
         return True
     while hll_run(bytes, &at, &run):
         if run.length == 0 or run.length > HLL_REGISTERS - index:
