@@ -165,7 +165,9 @@ def test_signed_overflow(value, more, width, overflow):
     if fits:
         assert result == value + more
     elif overflow == "SAT":
-        assert result == (most if (value > most or inside and value + more > most) else least)
+        # Redis takes what is so far below that the way up does not fit 64 bits for what is above.
+        far_below = width < 64 and most - value >= 2**63
+        assert result == (most if (value > most or far_below or inside and value + more > most) else least)
     elif overflow == "WRAP":
         wrapped = value + more & (1 << width) - 1
         assert result == (wrapped - (1 << width) if wrapped > most else wrapped)

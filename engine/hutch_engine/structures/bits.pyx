@@ -163,8 +163,10 @@ cdef bint bits_fit_unsigned(uint64_t value, int64_t more, int width, BitsOverflo
 cdef bint bits_fit_signed(int64_t value, int64_t more, int width, BitsOverflow overflow, int64_t* result_out) noexcept nogil:
     cdef int64_t most = INT64_MAX >> (64 - width)
     cdef int64_t least = -most - 1
-    # A value beyond its bits is so in the direction of its own sign, whatever is added.
-    cdef bint above = value > most or (value >= least and more > 0 and value > most - more)
+    # A value beyond its bits is so in the direction of its own sign, whatever is added; but one so far below that the way up to
+    # `most` is no int64 counts as above, as in Redis, whose difference wraps.
+    cdef bint above = (value > most or (value >= least and more > 0 and value > most - more)
+                       or (width < 64 and value < most - INT64_MAX))
     cdef bint below = not above and (value < least or (more < 0 and value < least - more))
     result_out[0] = <int64_t>(<uint64_t>value + <uint64_t>more)
     if not above and not below:

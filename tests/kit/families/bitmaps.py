@@ -113,6 +113,8 @@ def amount(g):
     kind = g.random.random()
     if kind < 0.5:
         return b"%d" % g.random.randint(-20, 20)
+    if kind < 0.6:
+        return b"%d" % (g.pick((-1, 1)) * (2**63 - 1 - 2 ** g.random.randint(0, 40)))
     if kind < 0.95:
         return b"%d" % (g.pick((-1, 1)) * 2 ** g.random.randint(0, 62) + g.random.randint(-1, 1))
     return g.integer()
