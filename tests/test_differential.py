@@ -43,7 +43,7 @@ def test_redis_agrees_with_itself(oracle, second_oracle, protocol):
 
 @pytest.mark.parametrize("protocol", (2, 3))
 def test_model(oracle, protocol):
-    assert_same_replies(ModelBackend(), oracle, protocol, families("strings", "keys"))
+    assert_same_replies(ModelBackend(), oracle, protocol, families("strings", "keys", "bitmaps"))
 
 
 @pytest.mark.parametrize("protocol", (2, 3))

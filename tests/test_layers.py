@@ -25,8 +25,8 @@ FLOORS = {
         "buffer digest",
         "quote"),
     "structures": (
-        "compact_set hash_field id_map intset listpack table wheel",
-        "hash quicklist set sorted_tree stream_group stream_log",
+        "bits compact_set geohash hash_field id_map intset listpack table wheel",
+        "hash hyperloglog quicklist set sorted_tree stream_group stream_log",
         "bag sorted_set stream"),
     "keyspace": (
         "entry journal",
@@ -46,7 +46,7 @@ FLOORS = {
         "call command_keys command_table",
         "database expiry lcs list object scan stream_words",
         "hash keys set stream stream_claim stream_info stream_read string zset",
-        "dump hash_expire set_operations sort stream_group zset_operations zset_range"),
+        "bitmap dump geo hash_expire hyperloglog set_operations sort stream_group zset_operations zset_range"),
     "state": ("config_table", "config", "config_lines engine", "log"),
     "sessions": (
         "key_filter key_name monitor_records output_limit wake_queue",
@@ -138,7 +138,7 @@ LONG_FILES = {}
 # look for it. `cmd` is a command's handler.
 FIRST_WORDS = {
     "base": "invariant monotonic ticks heap parse read format ascii",
-    "structures": "field id listpack sorted stream",
+    "structures": "field geo hll id listpack sorted stream",
     "keyspace": "entry hash encoding list string value type size record zset keyspace",
     "formats": "module pack rdb",
     "commands": "cmd call slot slice error command writing key entry c id reply stream",

@@ -16,7 +16,7 @@ TEMPLATE = Path(__file__).with_name("method_table.pyx.template")
 SHAPES = ["value", "done", "truth", "number", "numbers", "unique", "pairs"]          # door/replies.pxd, Shape
 # door/method_table.pxd, WordKind
 WORD_KINDS = ["literal", "word", "optional", "int", "count", "score", "flag", "rest", "rest_count", "list", "list_count",
-              "list_or_words", "pairs", "scores"]
+              "list_or_words", "pairs", "scores", "bit"]
 PARAMETERS_MAX = 16
 # What a default may be in a signature that is text; others need a function of Python's.
 LITERALS = ("None", "True", "False")
@@ -145,7 +145,7 @@ def render_methods(commands):
     return METHODS_HEAD + "\n\n".join(functions) + "\n\n" + "\n".join(adding) + "\n"
 
 
-ANNOTATIONS = {"int": "int", "count": "Optional[int]", "score": "float", "pairs": "Mapping[Any, Value]", "scores": "Mapping[Any, float]",
+ANNOTATIONS = {"int": "int", "bit": "int", "count": "Optional[int]", "score": "float", "pairs": "Mapping[Any, Value]", "scores": "Mapping[Any, float]",
                "list": "list[Any]", "list_or_words": "Union[Value, Sequence[Value]]", "flag": "bool"}
 
 

@@ -52,7 +52,7 @@ PYTHON_REPLIES = {
 }
 # How a word of the command comes from the method's parameters: see docs/adding-a-command.md.
 PYTHON_WORD = re.compile(r"(?P<literal>[A-Z~]+)|(?P<parameter>[a-z_0-9]+)"
-                         r"(?P<how>\?|\*|#|%|~|\[\]|:int|:count|:score|&(?P<flag>[A-Z]+)|\+(?P<more>[a-z]+))?")
+                         r"(?P<how>\?|\*|#|%|~|\[\]|:int|:count|:score|:bit|&(?P<flag>[A-Z]+)|\+(?P<more>[a-z]+))?")
 
 COMMAND_KEYS = {
     "python", "summary", "group", "since", "arity", "flags", "acl", "complexity", "handler", "reply", "keys", "legacy_keys",

@@ -13,7 +13,7 @@ from kit.generators import Gen
 from kit.oracle import RedisServer, find_oracle
 from kit.resp_client import RespClient
 
-FAMILIES = ("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "streams", "sort", "dump")
+FAMILIES = ("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "streams", "sort", "bitmaps", "hyperloglogs", "geo", "dump")
 MARK = b"__key-mark"
 SEQUENCE = 100
 # Which keys these find is each server's own affair.

@@ -91,7 +91,7 @@ def test_random_commands_keep_it_exact(engine):
     side = EmbeddedConnection(engine.session())
     random_ones = Gen(24)
     for _ in range(60):
-        for step in random_ones.sequence(families("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "sort"), 60):
+        for step in random_ones.sequence(families("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "sort", "bitmaps", "hyperloglogs", "geo"), 60):
             # All in one database; and nobody would end a wait.
             if not step.argv[0].upper().startswith((b"SELECT", b"SWAPDB", b"MOVE", b"COPY", b"MULTI", b"B")):
                 side.session.execute_raw(list(step.argv))

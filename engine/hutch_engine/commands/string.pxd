@@ -8,6 +8,7 @@ from hutch_engine.base.outcome cimport Outcome
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport Call
 from hutch_engine.keyspace.keyspace cimport Database, Keyspace
+from hutch_engine.structures.table cimport TableSlot
 
 cdef Outcome string_get_fast(Keyspace* keyspace, Database* database, Slice key, Slice* value_out,
                              char* scratch) noexcept nogil
@@ -28,6 +29,14 @@ cdef StringAdd string_add(Keyspace* keyspace, Database* database, Slice key, uin
                           int64_t* total_out) noexcept nogil
 """INCRBY and its relatives: add to the integer under the key, or make one that counts from 0. `flags`: 0 or FIND_NO_TOUCH.
 O(1)"""
+
+# ---- for all whose values are strings that change in place (bitmaps, HyperLogLogs)
+cdef uint64_t string_bytes_max(const Call* call) noexcept nogil
+"""How long the command may make a string: proto-max-bulk-len, and no limit for what a master sent, which was judged there."""
+cdef char* string_grow(Call* call, TableSlot slot, size_t length, Slice* bytes_out) noexcept nogil
+"""Make the string of key argv[1], in `slot` (NULL: there is no such key), a raw one of at least `length` > 0 bytes, new ones 0.
+Answers where its bytes are, to be written to until the next change of a key, and *bytes_out has its length, too. NULL when
+memory was refused (nothing was changed). Amortized O(1) a byte; zeros in great number cost nothing."""
 
 cdef void cmd_append(Call* call) noexcept nogil
 cdef void cmd_decr(Call* call) noexcept nogil

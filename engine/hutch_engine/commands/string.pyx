@@ -1,5 +1,5 @@
 """See string.pxd. The order of the checks is Redis's: which of two errors wins is part of the protocol."""
-from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, UINT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from hutch_engine.base.compiler cimport add_overflows, likely, unlikely
 from hutch_engine.base.hash cimport hash_bytes
@@ -44,6 +44,7 @@ cdef enum:                       # options of SET and GETEX
 cdef enum:
     STRING_BYTES_DEFAULT = 536870912      # proto-max-bulk-len
     DOUBLING_BYTES = 1048576              # a string beyond this grows by a quarter: realloc then moves pages
+    SPARSE_BYTES = 262144                 # one that more than doubles to beyond this gets a block of untouched zeros
 
 
 # ---- GET and SET
@@ -423,12 +424,15 @@ cdef void cmd_msetnx(Call* call) noexcept nogil:
 
 # ---- parts of strings
 
+cdef uint64_t string_bytes_max(const Call* call) noexcept nogil:
+    if call.flags & CALL_REPLAYED:
+        return UINT64_MAX
+    return call.keyspace.max_string_bytes if call.keyspace.max_string_bytes else STRING_BYTES_DEFAULT
+
+
 cdef bint _fits(Call* call, uint64_t before, uint64_t more) noexcept nogil:
-    """May a string have so many bytes? Else the error is written. What a master sent was judged there."""
-    cdef uint64_t limit = call.keyspace.max_string_bytes
-    if limit == 0:
-        limit = STRING_BYTES_DEFAULT
-    if call.flags & CALL_REPLAYED or (before + more >= before and before + more <= limit):
+    """May a string have so many bytes? Else the error is written."""
+    if before + more >= before and before + more <= string_bytes_max(call):
         return True
     reply_error(call.reply, b"ERR string exceeds maximum allowed size (proto-max-bulk-len)")
     return False
@@ -522,37 +526,80 @@ cdef void cmd_append(Call* call) noexcept nogil:
     reply_integer(call.reply, <int64_t>length)
 
 
-cdef bint _add_padded(Call* call, size_t offset, Slice bytes) noexcept nogil:
-    """A new string of `offset` zero bytes and `bytes`. Long runs of zeros are never written: the system
-    hands them out as such."""
-    cdef size_t length = offset + bytes.length
+cdef Entry* _add_zeros(Call* call, size_t length) noexcept nogil:
+    """A new string of so many zero bytes under argv[1]. Long runs of them are never written: the system hands them out as
+    such."""
     cdef char[ENTRY_EMBED_MAX] small
     cdef StringValue* value
-    cdef uint64_t hash = call_hash(call, 1)
+    cdef Entry* entry
     if length <= ENTRY_EMBED_MAX:
-        memset(small, 0, offset)
-        memcpy(small + offset, bytes.data, bytes.length)
-        return keyspace_add(call.keyspace, call.database, call.argv[1], hash,
-                            value_of_raw(slice_of(small, length))) != NULL
+        memset(small, 0, length)
+        return keyspace_add(call.keyspace, call.database, call.argv[1], call_hash(call, 1), value_of_raw(slice_of(small, length)))
     value = <StringValue*>heap_try_zeroed(call.keyspace.heap, 1, sizeof(StringValue) + length)
     if value == NULL:
-        return False
+        return NULL
     value.length = length
     value.capacity = length
-    memcpy(string_value_bytes(value) + offset, bytes.data, bytes.length)
-    if keyspace_add(call.keyspace, call.database, call.argv[1], hash,
-                    value_of_pointer(TYPE_STRING, STRING_RAW, value)) != NULL:
-        return True
-    string_value_free(call.keyspace.heap, value)
-    return False
+    entry = keyspace_add(call.keyspace, call.database, call.argv[1], call_hash(call, 1),
+                         value_of_pointer(TYPE_STRING, STRING_RAW, value))
+    if entry == NULL:
+        string_value_free(call.keyspace.heap, value)
+    return entry
+
+
+cdef char* _regrow(Call* call, TableSlot slot, Slice old, size_t length) noexcept nogil:
+    """A block of zeros takes the string's place, where far more of them are wanted than there are bytes: most of its pages are
+    never touched."""
+    cdef StringValue* value = <StringValue*>heap_try_zeroed(call.keyspace.heap, 1, sizeof(StringValue) + length)
+    if value == NULL:
+        return NULL
+    value.length = length
+    value.capacity = length
+    if old.length:
+        memcpy(string_value_bytes(value), old.data, old.length)
+    if keyspace_change_value(call.keyspace, call.database, slot, value_of_pointer(TYPE_STRING, STRING_RAW, value)) == NULL:
+        string_value_free(call.keyspace.heap, value)
+        return NULL
+    return string_value_bytes(value)
+
+
+cdef char* string_grow(Call* call, TableSlot slot, size_t length, Slice* bytes_out) noexcept nogil:
+    cdef char[INTEGER_TEXT_MAX] scratch
+    cdef char* data
+    cdef size_t old_length
+    cdef Entry* entry
+    if slot == NULL:
+        entry = _add_zeros(call, length)
+        if entry == NULL:
+            return NULL
+        bytes_out[0] = entry_bytes(entry, scratch)
+        return <char*>bytes_out.data
+    entry = slot_entry(slot)
+    bytes_out[0] = entry_bytes(entry, scratch)
+    old_length = bytes_out.length
+    if length <= old_length:
+        if entry.flags & ENTRY_EMBEDDED:
+            entry.kind = <uint8_t>(TYPE_STRING | STRING_RAW << 4)
+            return <char*>bytes_out.data
+        if not entry.flags & ENTRY_INTEGER:
+            return <char*>bytes_out.data
+        length = old_length
+    if length > SPARSE_BYTES and length // 2 > old_length:
+        data = _regrow(call, slot, bytes_out[0], length)
+    else:
+        data = _resize(call, slot, length)
+        if data != NULL and length > old_length:
+            memset(data + old_length, 0, length - old_length)
+    bytes_out[0] = slice_of(data, length)
+    return data
 
 
 cdef void cmd_setrange(Call* call) noexcept nogil:
     cdef Slice piece = call.argv[3]
+    cdef Slice whole
     cdef int64_t offset
     cdef bint wrong_type
-    cdef size_t old_length, length
-    cdef char* bytes
+    cdef char* data
     cdef TableSlot slot
     if not call_integer(call, 2, &offset):
         return
@@ -562,29 +609,18 @@ cdef void cmd_setrange(Call* call) noexcept nogil:
     slot = call_find_write_type(call, 1, TYPE_STRING, &wrong_type)
     if wrong_type:
         return
-    old_length = _length(slot_entry(slot)) if slot != NULL else 0
     if piece.length == 0:
-        reply_integer(call.reply, <int64_t>old_length)
+        reply_integer(call.reply, <int64_t>_length(slot_entry(slot)) if slot != NULL else 0)
         return
     if not _fits(call, <uint64_t>offset, piece.length):
         return
-    length = <size_t>offset + piece.length
-    if slot == NULL:
-        if not _add_padded(call, <size_t>offset, piece):
-            error_memory(call)
-            return
-    else:
-        if length < old_length:
-            length = old_length
-        bytes = _resize(call, slot, length)
-        if bytes == NULL:
-            error_memory(call)
-            return
-        if <size_t>offset > old_length:
-            memset(bytes + old_length, 0, <size_t>offset - old_length)
-        memcpy(bytes + offset, piece.data, piece.length)
+    data = string_grow(call, slot, <size_t>offset + piece.length, &whole)
+    if data == NULL:
+        error_memory(call)
+        return
+    memcpy(data + offset, piece.data, piece.length)
     call_changed(call, 1, EVENT_STRING, b"setrange")
-    reply_integer(call.reply, <int64_t>length)
+    reply_integer(call.reply, <int64_t>whole.length)
 
 
 cdef void cmd_getrange(Call* call) noexcept nogil:

@@ -1,6 +1,6 @@
 """Sorted sets: members one by one, the ends (waiting for them, too), random ones, ZSCAN; and what the other two files of the
 family share."""
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.outcome cimport Outcome
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport Call
@@ -21,6 +21,18 @@ cdef bint zset_store(Call* call, size_t index, SortedSet* result, const char* ev
 the result. Writes the reply. False (an error, nothing changed) when memory was refused."""
 cdef Outcome zset_score_fast(Keyspace* keyspace, Database* database, Slice key, Slice member, double* score_out) noexcept nogil
 """ZSCORE: OK, NOT_FOUND, or INVALID for a key of another type."""
+
+cdef enum:                       # options of ZADD
+    ADD_NX = 1
+    ADD_XX = 2
+    ADD_GT = 4
+    ADD_LT = 8
+    ADD_CH = 16
+    ADD_INCR = 32
+
+cdef void zset_add(Call* call, uint32_t options, size_t first) noexcept nogil
+"""ZADD once its options are read: adds the pairs of scores and members argv[first] ..., of which there is at least one, to key
+argv[1], and writes the reply. O(pairs * log n)"""
 
 # ---- popping, for ZPOPMIN, ZMPOP and their blocking forms
 cdef enum:                       # the array that zset_pop writes

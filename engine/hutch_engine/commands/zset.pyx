@@ -30,14 +30,6 @@ from hutch_engine.structures.sorted_tree cimport (
     SortedMember, sorted_member_bytes, sorted_tree_add, sorted_tree_find, sorted_tree_set_score)
 from hutch_engine.structures.table cimport TableSlot, table_hash, table_scan
 
-cdef enum:                       # options of ZADD
-    ADD_NX = 1
-    ADD_XX = 2
-    ADD_GT = 4
-    ADD_LT = 8
-    ADD_CH = 16
-    ADD_INCR = 32
-
 cdef enum:                       # what became of a member
     PUT_NOTHING = 0              # an option forbade it
     PUT_SAME = 1
@@ -197,7 +189,7 @@ cdef bint _add_options(Call* call, uint32_t base, uint32_t* options_out, size_t*
     return False
 
 
-cdef void _add(Call* call, uint32_t options, size_t first) noexcept nogil:
+cdef void zset_add(Call* call, uint32_t options, size_t first) noexcept nogil:
     cdef Keyspace* keyspace = call.keyspace
     cdef double[SCORES_KEPT] scores
     cdef size_t pairs = (call.argc - first) >> 1
@@ -272,7 +264,7 @@ cdef void cmd_zadd(Call* call) noexcept nogil:
     cdef uint32_t options
     cdef size_t first
     if _add_options(call, 0, &options, &first):
-        _add(call, options, first)
+        zset_add(call, options, first)
 
 
 cdef void cmd_zincrby(Call* call) noexcept nogil:
@@ -280,7 +272,7 @@ cdef void cmd_zincrby(Call* call) noexcept nogil:
     cdef uint32_t options
     cdef size_t first
     if _add_options(call, ADD_INCR, &options, &first):
-        _add(call, options, first)
+        zset_add(call, options, first)
 
 
 # ---- single members

@@ -65,6 +65,7 @@ cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil:
     keyspace.limits.list_size = config.list_max_listpack_size
     keyspace.limits.stream_node_bytes = <uint64_t>config.stream_node_max_bytes
     keyspace.limits.stream_node_entries = <uint64_t>config.stream_node_max_entries
+    keyspace.limits.hll_sparse_bytes = <uint64_t>config.hll_sparse_max_bytes
     keyspace.compress_values = config.rdbcompression != 0
     if changed & CHANGED_KEYSPACE:
         keyspace.lfu = config.maxmemory_policy == POLICY_ALLKEYS_LFU or config.maxmemory_policy == POLICY_VOLATILE_LFU

@@ -16,8 +16,8 @@ from hutch_engine.door.waits cimport raise_interrupt
 from hutch_engine.door.hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, hot_begin, hot_end, hot_is_on
 from hutch_engine.door.hot_replies cimport HotReply, hot_add, hot_take
 from hutch_engine.door.method_table cimport (
-    WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_COUNT, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE, WORD_OPTIONAL,
-    WORD_PAIRS, WORD_REST,
+    WORD_BIT, WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_COUNT, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE,
+    WORD_OPTIONAL, WORD_PAIRS, WORD_REST,
     WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits)
 from hutch_engine.commands.command_table cimport command_table_find
 from hutch_engine.executor.run cimport run_command
@@ -223,7 +223,8 @@ cdef int _say(const MethodWay* way, const Given* given, Arguments* words, Codec 
     for i in range(way.word_count):
         word = &way.words[i]
         value = given.values[word.parameter]
-        if word.kind == WORD_ONE or word.kind == WORD_INTEGER or word.kind == WORD_COUNT:        # a switch, see method_fits
+        if (word.kind == WORD_ONE or word.kind == WORD_INTEGER or word.kind == WORD_COUNT
+                or word.kind == WORD_BIT):                   # a switch, see method_fits
             hot_add(words, codec, <object>value)
         elif word.kind == WORD_REST:
             for k in range(given.rest_count):

@@ -19,10 +19,9 @@ from hutch_engine.door.hot cimport hot_begin, hot_count, hot_end, hot_is_on
 from hutch_engine.door.hot_collections cimport HotCollections
 from hutch_engine.door.hot_replies cimport HotReply, hot_add, hot_take
 from hutch_engine.door.method_table cimport (
-    WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_COUNT, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE, WORD_OPTIONAL,
-    WORD_PAIRS, WORD_REST,
-    WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits,
-    method_of_command)
+    WORD_BIT, WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_COUNT, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE,
+    WORD_OPTIONAL, WORD_PAIRS, WORD_REST,
+    WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits, method_of_command)
 from hutch_engine.door.descriptors cimport descriptor_add, descriptors_for
 from hutch_engine.commands.command_table cimport command_table_find
 from hutch_engine.state.engine cimport Session as SessionStruct
@@ -268,7 +267,8 @@ cdef tuple _words_of(const Method* method, const MethodWay* way, const Given* gi
     for i in range(way.word_count):
         word = &way.words[i]
         value = given.values[word.parameter]
-        if word.kind == WORD_ONE or word.kind == WORD_INTEGER or word.kind == WORD_COUNT or word.kind == WORD_SCORE:
+        if (word.kind == WORD_ONE or word.kind == WORD_INTEGER or word.kind == WORD_COUNT or word.kind == WORD_SCORE
+                or word.kind == WORD_BIT):
             _put(words, &at, <object>value)
         elif word.kind == WORD_REST:
             for k in range(given.rest_count):

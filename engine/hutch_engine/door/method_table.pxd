@@ -8,7 +8,7 @@ from cpython.dict cimport PyDict_Size
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_GET_SIZE
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
@@ -46,6 +46,7 @@ cdef enum WordKind:                  # how words come from a parameter; in the o
     WORD_LIST_OR_WORDS               # of a list or a tuple, or one str or bytes; and then all of *rest
     WORD_PAIRS                       # keys and values of a dict, at least one
     WORD_SCORES                      # its values and keys
+    WORD_BIT                         # the int 0 or 1, exactly
 
 cdef struct MethodWord:
     WordKind kind
@@ -141,8 +142,10 @@ cdef inline bint method_fits(const Method* method, const MethodWay* way, const G
             count += value != Py_None
         elif word.kind == WORD_LITERAL or word.kind == WORD_SCORE or word.kind == WORD_REST_COUNT or word.kind == WORD_LIST_COUNT:
             count += 1
-        elif word.kind == WORD_INTEGER or word.kind == WORD_COUNT:
+        elif word.kind == WORD_INTEGER or word.kind == WORD_COUNT or word.kind == WORD_BIT:
             if not pointer_is_int(value):
+                return False
+            if word.kind == WORD_BIT and (<uint64_t>pointer_as_int(value, &overflow) > 1 or overflow):
                 return False
             if word.kind == WORD_COUNT and (pointer_as_int(value, &overflow) < 0 or overflow):
                 return False

@@ -65,6 +65,7 @@ cdef bint keyspace_init(Keyspace* keyspace, Heap* heap, Clock* clock, Random* ra
     keyspace.limits.list_size = -2
     keyspace.limits.stream_node_bytes = 4096
     keyspace.limits.stream_node_entries = 100
+    keyspace.limits.hll_sparse_bytes = 3000
     keyspace.earliest_added_ms = INT64_MAX
     buffer_init(&keyspace.effect_keys, NULL)
     keyspace.databases = <Database*>heap_try_zeroed(heap, database_count, sizeof(Database))

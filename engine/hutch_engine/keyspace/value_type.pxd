@@ -32,6 +32,7 @@ cdef struct EncodingLimits:      # up to here values stay packed; the parameters
     int64_t list_size            # list-max-listpack-size: entries, or -1 .. -5 for 4 .. 64 KiB
     uint64_t stream_node_bytes   # of a block of a stream; 0: no limit
     uint64_t stream_node_entries
+    uint64_t hll_sparse_bytes    # hll-sparse-max-bytes: a HyperLogLog beyond it, header and all, becomes dense
 
 cdef struct ValueMaker:          # what values are made with; all borrowed from the keyspace
     Heap* heap

@@ -1,4 +1,4 @@
-"""A reference model of Redis 8.2 in plain Python: strings, lists, hashes, sets, sorted sets, keys, deadlines and databases.
+"""A reference model of Redis 8.2 in plain Python: strings, bitmaps, lists, hashes, sets, sorted sets, keys, deadlines and databases.
 
     model = Model(clock_ms=lambda: 0)
     model.execute("SET", "a", 1)        # Simple(text=b'OK')
@@ -229,4 +229,4 @@ def command(*names: str, arity: int):
 
 
 # The families register themselves; each file reads like the documentation of its commands.
-from . import model_hashes, model_keys, model_lists, model_sets, model_sorted_sets, model_strings  # noqa: E402, F401
+from . import model_bitmaps, model_hashes, model_keys, model_lists, model_sets, model_sorted_sets, model_strings  # noqa: E402, F401

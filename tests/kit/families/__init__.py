@@ -4,9 +4,12 @@ A new family of commands adds its file here, and its name to DEFAULT once Hutch 
 """
 from kit.generators import Family
 
-from . import connection, dump, hashes, keys, lists, memory, scripting, sets, sort, sorted_sets, streams, strings, transactions, wrong_types  # noqa: F401  (each registers itself)
+from . import (  # noqa: F401  (each registers itself)
+    bitmaps, connection, dump, geo, hashes, hyperloglogs, keys, lists, memory, scripting, sets, sort, sorted_sets, streams, strings,
+    transactions, wrong_types)
 
-DEFAULT = ("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "streams", "sort", "memory", "connection", "transactions", "scripting", "dump")
+DEFAULT = ("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "streams", "sort", "bitmaps", "hyperloglogs", "geo", "memory",
+           "connection", "transactions", "scripting", "dump")
 EMBEDDED = tuple(name for name in DEFAULT if name != "connection")     # in a process of its own more is allowed
 
 
