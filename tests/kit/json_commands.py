@@ -1,7 +1,8 @@
 """Random JSON commands, such as RedisJSON answers soundly.
 
 Kept off it is what the module is known to do wrong: it dies of numbers in paths that are beyond 64 bits, and of elements that are inserted
-where another insertion has moved them; it deletes no value whose name begins with another one's that is deleted, and none that a path
+where another insertion has moved them; it changes nothing that a filter has found in an object, and may die of a value that went with
+another one that was changed before; it deletes no value whose name begins with another one's that is deleted, and none that a path
 finds twice; it misses the last digit of doubles of more than 15.
 """
 import json
@@ -116,6 +117,9 @@ class JsonCommands:
             return self.pick(("$.", "$[", "$.a[", "$..", "$.a]", "$[?(@.a==]", "$.a b", "", "$['a'", "$[0", "$[?(@.a]", "$[?]")).encode()
         return b"$" + steps.encode()
 
+    def changing_path(self):
+        return self.path(descend=False, filters=False)
+
     def static_path(self):
         text = "".join(self.pick((lambda: f".{self.pick(PLAIN_NAMES)}", lambda: f"[{self.random.randrange(-3, 4)}]"))()
                        for _ in range(self.random.randrange(3)))
@@ -131,29 +135,29 @@ class JsonCommands:
     def command(self):
         return self.pick((
             lambda: (b"JSON.SET", self.key(), self.pick((b"$", b".")), self.text()),
-            lambda: (b"JSON.SET", self.key(), self.path(), self.text(), *self.some(self.pick((b"NX", b"XX")), chance=0.2)),
+            lambda: (b"JSON.SET", self.key(), self.changing_path(), self.text(), *self.some(self.pick((b"NX", b"XX")), chance=0.2)),
             lambda: (b"JSON.SET", self.key(), self.static_path(), self.text(), *self.some(self.pick((b"NX", b"XX")), chance=0.2)),
             lambda: (b"JSON.GET", self.key(), *[self.path() for _ in range(self.random.randrange(4))]),
             lambda: (b"JSON.GET", self.key(), b"INDENT", self.pick((b" ", b"\t")), b"NEWLINE", b"\n",
                      self.path()),
             lambda: (b"JSON.MGET", *self.random.sample(KEYS, 2), self.path()),
             lambda: (b"JSON.MSET", self.key(), self.pick((b"$", self.static_path())), self.text(), self.key(), b"$", self.text()),
-            lambda: (b"JSON.MERGE", self.key(), self.pick((b"$", self.static_path(), self.path(descend=False))), self.text()),
+            lambda: (b"JSON.MERGE", self.key(), self.pick((b"$", self.static_path(), self.changing_path())), self.text()),
             lambda: (self.pick((b"JSON.DEL", b"JSON.FORGET")), self.key(), self.path(filters=False, descend=False, most=4)),
             lambda: (b"JSON.TYPE", self.key(), *self.some(self.path(), chance=0.8)),
-            lambda: (self.pick((b"JSON.NUMINCRBY", b"JSON.NUMMULTBY")), self.key(), self.path(),
+            lambda: (self.pick((b"JSON.NUMINCRBY", b"JSON.NUMMULTBY")), self.key(), self.path(filters=False),
                      self.text(self.pick((1, 2, -1, 0, 3, 0.5, 1.5, 100, "1", True)))),
-            lambda: (b"JSON.STRAPPEND", self.key(), self.path(), self.text(self.pick(("x", "", "longer", 1)))),
+            lambda: (b"JSON.STRAPPEND", self.key(), self.path(filters=False), self.text(self.pick(("x", "", "longer", 1)))),
             lambda: (b"JSON.STRLEN", self.key(), *self.some(self.path(), chance=0.8)),
-            lambda: (b"JSON.ARRAPPEND", self.key(), self.path(descend=False), self.text(), *self.some(self.text(), self.text())),
+            lambda: (b"JSON.ARRAPPEND", self.key(), self.changing_path(), self.text(), *self.some(self.text(), self.text())),
             lambda: (b"JSON.ARRINDEX", self.key(), self.path(), self.text(self.scalar()), *self.some(self.index(), self.index())),
             lambda: (b"JSON.ARRINSERT", self.key(), self.static_path(), self.index(), self.text(), *self.some(self.text())),
             lambda: (b"JSON.ARRLEN", self.key(), *self.some(self.path(), chance=0.8)),
             lambda: (b"JSON.ARRPOP", self.key(), *([self.static_path(), *self.some(self.index())] if self.random.random() < 0.9 else [])),
             lambda: (b"JSON.ARRTRIM", self.key(), self.static_path(), self.index(), self.index()),
             lambda: (self.pick((b"JSON.OBJKEYS", b"JSON.OBJLEN")), self.key(), *self.some(self.path(), chance=0.8)),
-            lambda: (b"JSON.CLEAR", self.key(), *self.some(self.path(descend=False), chance=0.9)),
-            lambda: (b"JSON.TOGGLE", self.key(), self.path()),
+            lambda: (b"JSON.CLEAR", self.key(), *self.some(self.changing_path(), chance=0.9)),
+            lambda: (b"JSON.TOGGLE", self.key(), self.path(filters=False)),
             lambda: (b"JSON.RESP", self.key(), *self.some(self.path(), chance=0.8)),
             lambda: (b"JSON.GET", self.key(), b"FORMAT", self.pick((b"EXPAND", b"EXPAND1", b"STRING")), *self.some(self.path())),
             lambda: (self.pick((b"TYPE", b"DEL", b"EXISTS", b"PERSIST")), self.key()),

@@ -27,7 +27,7 @@ from hutch_engine.structures.json_write cimport (
 cdef enum:                       # JSON.GET's FORMAT
     FORMAT_TEXT = 0
     FORMAT_EXPAND = 1
-    FORMAT_EXPAND_SCALARS = 2    # arrays and objects stay text
+    FORMAT_EXPAND_SCALARS = 2    # strings, arrays and objects stay text
 
 cdef struct Asking:              # JSON.GET's words
     JsonLayout layout
@@ -196,6 +196,14 @@ cdef void _get_several(Call* call, JsonQuery* query, Asking* asking) noexcept no
         if words or _seen_before(call, asking, i):
             i += words if words else 1
             continue
+        words = out.length
+        if not json_query(call, query, call.argv[i], False):
+            # A path that is none is passed over, where there are others.
+            if out.failed:
+                return
+            out.length = words
+            i += 1
+            continue
         if not first:
             buffer_append(out, b",", 1)
         first = False
@@ -206,9 +214,6 @@ cdef void _get_several(Call* call, JsonQuery* query, Asking* asking) noexcept no
         buffer_append_slice(out, asking.layout.space)
         # An error is written behind what there is of the reply, which then goes.
         words = out.length
-        if not json_query(call, query, call.argv[i], False):
-            _keep_error(out, begin, words)
-            return
         if asking.legacy and query.matches.count == 0:
             json_error_path(call, call.argv[i], b"")
             json_query_clear(query)
@@ -259,7 +264,7 @@ cdef void _get_expanded(Call* call, JsonQuery* query, Asking* asking) noexcept n
         reply_array(call.reply, <int64_t>query.matches.count)
         for j in range(query.matches.count):
             word = json_match(&query.matches, j)
-            if asking.format == FORMAT_EXPAND_SCALARS and json_kind(word) >= KIND_ARRAY:
+            if asking.format == FORMAT_EXPAND_SCALARS and json_kind(word) >= KIND_STRING:
                 json_reply_value(call, word)
             else:
                 json_reply_expanded(call, word)

@@ -217,14 +217,21 @@ cdef int _write(Call* call, JsonQuery* query, JsonWord word, uint32_t depth, int
     cdef JsonPlace place
     cdef int outcome
     cdef bint own_promise
+    if condition == IF_ABSENT and query.matches.count:
+        # That nothing is there is asked of static paths only.
+        json_free(maker.heap, word)
+        if json_path_is_static(&query.path):
+            return NOTHING
+        reply_error(call.reply, b"Err wrong static path")
+        return FAILED
     if query.matches.count == 0:
         outcome = _add(call, query, word, depth) if condition != IF_PRESENT else NOTHING
         if outcome != DONE:
             json_free(maker.heap, word)
         return outcome
-    if condition == IF_ABSENT or not _all_fit(call, query, depth):
+    if not _all_fit(call, query, depth):
         json_free(maker.heap, word)
-        return NOTHING if condition == IF_ABSENT else FAILED
+        return FAILED
     if how == SETS and query.matches.count == 1:
         if json_path_is_root(&query.path):
             _replace_root(call, query.entry, word)
@@ -348,42 +355,48 @@ cdef void cmd_json_merge(Call* call) noexcept nogil:
 
 # ---- JSON.MSET
 
-cdef bint _check(Call* call, size_t key, uint32_t* depth_out, Buffer* words, size_t* needs) noexcept nogil:
-    """One triple: all that may be wrong with it. Its value is put to `words`."""
-    cdef JsonMaker maker = json_maker(call)
-    cdef JsonQuery query
-    cdef JsonWord word
+cdef bint _check_path(Call* call, size_t key, JsonQuery* query) noexcept nogil:
+    """Does the path lead to where a value can be put? Its query is open when it does, and there is a document."""
     cdef Slice name
-    cdef bint right = True
-    if not json_open(call, key, True, &query):
-        return False
-    word = json_value_word(call, key + 2, False, b"", depth_out)
-    if word == JSON_NONE:
-        return False
-    buffer_append(words, <const char*>&word, sizeof(word))
-    if words.failed:
-        json_free(maker.heap, word)
-        error_memory(call)
-        return False
-    needs[0] += json_memory(word) + call.argv[key].length + PLACE_BYTES * 2
     if query.entry == NULL:
         if _is_root(call.argv[key + 1]) or _made_before(call, key):
             return True
         reply_error(call.reply, b"ERR new objects must be created at the root")
         return False
-    if not json_query(call, &query, call.argv[key + 1], True):
+    if not json_query(call, query, call.argv[key + 1], True):
         return False
-    if query.matches.count:
-        right = _all_fit(call, &query, depth_out[0])
-        needs[0] += _needs(&query, word, SETS, &maker)
-    elif not json_path_is_static(&query.path):
-        reply_error(call.reply, b"Err wrong static path")
-        right = False
-    elif not json_path_adds(&query.path, &name):
+    if query.matches.count or json_path_adds(&query.path, &name):
+        return True
+    if json_path_is_static(&query.path):
         reply_error(call.reply, b"ERR array index out of range")
-        right = False
     else:
-        needs[0] += json_growth(json_root(query.entry)[0], 1)
+        reply_error(call.reply, b"Err wrong static path")
+    json_query_clear(query)
+    return False
+
+
+cdef bint _check(Call* call, size_t key, uint32_t* depth_out, Buffer* words, size_t* needs) noexcept nogil:
+    """One triple: all that may be wrong with it. Its value is put to `words`."""
+    cdef JsonMaker maker = json_maker(call)
+    cdef JsonQuery query
+    cdef JsonWord word
+    cdef bint right = False
+    if not json_open(call, key, True, &query) or not _check_path(call, key, &query):
+        return False
+    word = json_value_word(call, key + 2, False, b"", depth_out)
+    if word != JSON_NONE:
+        buffer_append(words, <const char*>&word, sizeof(word))
+        right = not words.failed
+        if not right:
+            json_free(maker.heap, word)
+            error_memory(call)
+    if right:
+        needs[0] += json_memory(word) + call.argv[key].length + PLACE_BYTES * 2
+        if query.open and query.matches.count:
+            right = _all_fit(call, &query, depth_out[0])
+            needs[0] += _needs(&query, word, SETS, &maker)
+        elif query.open:
+            needs[0] += json_growth(json_root(query.entry)[0], 1)
     json_query_clear(&query)
     return right
 
