@@ -26,7 +26,7 @@ FLOORS = {
         "quote"),
     "structures": (
         "compact_set hash_field id_map intset json_number json_regex json_value listpack table wheel",
-        "hash json_parse json_path json_write quicklist set sorted_tree stream_group stream_log",
+        "hash json_parse json_path json_survey json_write quicklist set sorted_tree stream_group stream_log",
         "bag json_find sorted_set stream"),
     "keyspace": (
         "entry",

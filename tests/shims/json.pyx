@@ -8,10 +8,11 @@ from hutch_engine.base.memory cimport Heap, heap_clear, heap_fail_after, heap_in
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.structures.json_number cimport JSON_NUMBER_MAX, json_format_double
 from hutch_engine.structures.json_parse cimport JsonFault, json_is_utf8, json_parse
+from hutch_engine.structures.json_survey cimport json_check, json_depth, json_effort, json_equals
 from hutch_engine.structures.json_value cimport (
-    JSON_NONE, JsonFreeing, JsonMaker, JsonWord, json_array_insert, json_array_remove, json_array_replace, json_check, json_copy,
-    json_count, json_depth, json_effort, json_equals, json_find, json_free, json_free_some, json_is_array, json_is_object, json_memory,
-    json_object_put, json_object_remove)
+    JSON_NONE, JsonFreeing, JsonMaker, JsonWord, json_array_insert, json_array_remove, json_array_replace, json_copy,
+    json_count, json_find, json_free, json_free_some, json_is_array, json_is_object, json_memory, json_object_put,
+    json_object_remove)
 from hutch_engine.structures.json_write cimport JsonLayout, json_write, json_write_laid_out
 
 

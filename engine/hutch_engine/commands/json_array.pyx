@@ -14,9 +14,10 @@ from hutch_engine.commands.reply cimport (
     Reply, reply_array, reply_error, reply_integer, reply_mark, reply_null, reply_rewind)
 from hutch_engine.keyspace.entry cimport Entry
 from hutch_engine.structures.json_find cimport json_match, json_match_way
+from hutch_engine.structures.json_survey cimport json_equals
 from hutch_engine.structures.json_value cimport (
     JSON_COUNT_MAX, JSON_NONE, JsonMaker, JsonWord, json_array_insert, json_array_remove, json_copy, json_count, json_element,
-    json_equals, json_free, json_growth, json_is_array, json_memory)
+    json_free, json_growth, json_is_array, json_memory)
 
 cdef enum:
     VALUE_BYTES = 16             # what an element may take beside its block

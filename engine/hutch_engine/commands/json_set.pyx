@@ -15,9 +15,11 @@ from hutch_engine.keyspace.json_type cimport JSON_TREE, json_root, json_value_of
 from hutch_engine.keyspace.keyspace cimport keyspace_add, keyspace_dispose
 from hutch_engine.structures.json_find cimport JsonStep, json_find_owner, json_match_way, json_matches_clear
 from hutch_engine.structures.json_path cimport PATH_INDEXES, json_path_adds, json_path_is_root, json_path_is_static
+from hutch_engine.structures.json_survey cimport json_depth
 from hutch_engine.structures.json_value cimport (
-    JSON_EMPTY_OBJECT, JSON_NONE, JSON_NULL, JsonMaker, JsonMember, JsonWord, json_copy, json_count, json_depth, json_find, json_free,
-    json_growth, json_is_container, json_is_object, json_key_text, json_memory, json_members, json_object_put, json_object_remove)
+    JSON_EMPTY_OBJECT, JSON_NONE, JSON_NULL, JsonMaker, JsonMember, JsonWord, json_copy, json_count, json_find, json_free,
+    json_growth, json_is_container, json_is_object, json_key_text, json_memory, json_members, json_object_put,
+    json_object_remove)
 
 cdef enum:
     ALWAYS = 0

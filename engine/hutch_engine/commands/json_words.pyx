@@ -16,7 +16,7 @@ from hutch_engine.keyspace.entry cimport TYPE_JSON, entry_type
 from hutch_engine.keyspace.json_type cimport json_root
 from hutch_engine.keyspace.keyspace cimport EVENT_MODULE
 from hutch_engine.structures.json_find cimport (
-    JsonStep, json_find_all, json_follow, json_match_way, json_matches_clear, json_step_position)
+    JsonStep, json_find_all, json_find_plain, json_follow, json_match_way, json_matches_clear, json_step_position)
 from hutch_engine.structures.json_parse cimport JSON_PARSE_DEPTH, JsonFault, json_is_utf8, json_parse
 from hutch_engine.structures.json_path cimport json_path_clear, json_path_compile, json_path_fault
 from hutch_engine.structures.json_value cimport (
@@ -56,6 +56,10 @@ cdef void _fault(Call* call, const JsonPath* path) noexcept nogil:
 
 
 cdef bint json_query(Call* call, JsonQuery* query, Slice path, bint with_ways) noexcept nogil:
+    if not with_ways and json_find_plain(path, json_root(query.entry)[0], &call.keyspace.hash_key, &query.matches.kept[0]):
+        query.matches.count = query.matches.kept[0] != JSON_NONE
+        query.path.legacy = False
+        return True                      # with nothing to clear
     if unlikely(not json_is_utf8(path)):
         reply_error(call.reply, b"Couldn't parse as UTF-8 string")
         return False

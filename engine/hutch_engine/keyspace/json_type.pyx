@@ -5,8 +5,9 @@ from hutch_engine.base.digest cimport Digest, digest_mix
 from hutch_engine.base.memory cimport Heap, heap_block_bytes, heap_free, heap_try_alloc
 from hutch_engine.keyspace.entry cimport TYPE_JSON, Entry, Value, value_of_pointer
 from hutch_engine.keyspace.value_type cimport ValueType
+from hutch_engine.structures.json_survey cimport json_effort
 from hutch_engine.structures.json_value cimport (
-    JSON_NONE, JsonWord, json_copy, json_count, json_effort, json_free, json_free_some, json_is_container, json_memory)
+    JSON_NONE, JsonWord, json_copy, json_count, json_free, json_free_some, json_is_container, json_memory)
 from hutch_engine.structures.json_write cimport json_write
 
 cdef enum:

@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint32_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.hash cimport HashKey
 from hutch_engine.base.memory cimport Heap
+from hutch_engine.base.slice cimport Slice
 from hutch_engine.structures.json_path cimport JsonPath
 from hutch_engine.structures.json_value cimport JsonWord
 
@@ -27,6 +28,9 @@ cdef struct JsonMatches:
     Buffer ends                  # how many steps there are up to the end of each way (size_t)
     Buffer steps
 
+cdef bint json_find_plain(Slice path, JsonWord root, const HashKey* hash_key, JsonWord* word_out) noexcept nogil
+"""A path of nothing but names ($.user.address.city) followed as it is read. False: it is of another kind. *word_out is JSON_NONE where
+nothing is found. O(steps)."""
 cdef void json_find_all(const JsonPath* path, JsonWord root, const HashKey* hash_key, JsonMatches* matches, bint with_ways,
                          Heap* heap) noexcept nogil
 """Find all values, in document order as RedisJSON has it. with_ways: and how to get there. The words are borrowed from the document.

@@ -6,17 +6,18 @@ from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffe
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.hash cimport HashKey
 from hutch_engine.base.memory cimport Heap
-from hutch_engine.base.slice cimport Slice, slice_compare
+from hutch_engine.base.slice cimport Slice, slice_compare, slice_of
 from hutch_engine.structures.json_path cimport (
     FILTER_AND, FILTER_COMPARE, FILTER_OR, JsonPath, OP_EQUAL, OP_GREATER, OP_GREATER_EQUAL, OP_LESS, OP_LESS_EQUAL, OP_SEARCH,
     OP_UNEQUAL, PATH_ALL, PATH_FILTER, PATH_INDEXES, PATH_KEY, PATH_KEYS, PATH_SLICE, PathNode, SLICE_END, SLICE_START, TERM_BOOLEAN,
     TERM_CURRENT, TERM_DOUBLE, TERM_INTEGER, TERM_NULL, TERM_ROOT, TERM_TEXT)
 from hutch_engine.structures.json_regex cimport JsonRegex, json_regex_compile, json_regex_search
+from hutch_engine.structures.json_survey cimport json_equals
 from hutch_engine.structures.json_value cimport (
-    ARRAY_WORDS, JSON_ARRAY, JSON_DEPTH_MAX, JSON_NONE, JSON_OBJECT, JSON_TRUE, JsonKind, JsonMember, JsonWord, KIND_ARRAY, KIND_BOOLEAN,
-    KIND_DOUBLE, KIND_INTEGER, KIND_NULL, KIND_OBJECT, KIND_STRING, json_count, json_double, json_element, json_equals, json_find,
-    json_integer, json_is_container, json_key_release, json_key_share, json_key_text, json_kind, json_members, json_tag, json_text,
-    json_top, json_words)
+    ARRAY_WORDS, JSON_ARRAY, JSON_DEPTH_MAX, JSON_NONE, JSON_OBJECT, JSON_TRUE, JsonKind, JsonMember, JsonWord, KIND_ARRAY,
+    KIND_BOOLEAN, KIND_DOUBLE, KIND_INTEGER, KIND_NULL, KIND_OBJECT, KIND_STRING, json_count, json_double, json_element,
+    json_find, json_integer, json_is_container, json_key_release, json_key_share, json_key_text, json_kind, json_members,
+    json_tag, json_text, json_top, json_words)
 
 cdef enum:
     NOT_COMPARABLE = 2
@@ -402,6 +403,35 @@ cdef int64_t json_step_position(JsonWord owner, const JsonStep* step, const Hash
     if json_tag(owner) == JSON_ARRAY and step.index < json_count(owner):
         return step.index
     return -1
+
+
+cdef inline bint _is_name(char c) noexcept nogil:
+    """In any name without quotes; the few other letters that may stand there are left to the compiler of paths."""
+    return c'a' <= c <= c'z' or c'A' <= c <= c'Z' or c'0' <= c <= c'9' or c == c'_' or c == c'-'
+
+
+cdef bint json_find_plain(Slice path, JsonWord root, const HashKey* hash_key, JsonWord* word_out) noexcept nogil:
+    cdef const char* at = path.data + 1
+    cdef const char* end = path.data + path.length
+    cdef const char* name
+    cdef JsonWord word = root
+    cdef int64_t position
+    if path.length < 3 or path.data[0] != c'$':
+        return False
+    while at < end:
+        if at[0] != c'.':
+            return False
+        at += 1
+        name = at
+        while at < end and _is_name(at[0]):
+            at += 1
+        if at == name:
+            return False
+        position = json_find(word, slice_of(name, at - name), hash_key)
+        # What follows is read to its end, since it may be no path.
+        word = json_members(word)[position].value if position >= 0 else <JsonWord>JSON_NONE
+    word_out[0] = word
+    return True
 
 
 cdef JsonWord* json_follow(JsonWord* root, const JsonStep* steps, size_t count, const HashKey* hash_key) noexcept nogil:

@@ -22,6 +22,7 @@ Nothing here knows a limit of depth; whoever builds values keeps it below JSON_D
 call themselves for each level. Freeing does not.
 """
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from hutch_engine.base.compiler cimport load_u32
 from hutch_engine.base.hash cimport HashKey
 from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.slice cimport Slice, slice_of
@@ -176,14 +177,8 @@ cdef inline bint json_kind_is_number(JsonKind kind) noexcept nogil:
     """An integer or a double?"""
     return kind == KIND_INTEGER or kind == KIND_DOUBLE
 
-cdef bint json_equals(JsonWord a, JsonWord b, bint exact, const HashKey* hash_key) noexcept nogil
-"""Are they the same value? `exact`: 1 and 1.0 are not. The order of members does not count. O(values)."""
 cdef uint64_t json_memory(JsonWord word) noexcept nogil
 """Bytes of the heap that the word owns; a key counts where it is met, shared or not. O(values)."""
-cdef uint32_t json_depth(JsonWord word) noexcept nogil
-"""How many levels of arrays and objects, 0 for a scalar. O(values)."""
-cdef uint64_t json_effort(JsonWord word, uint64_t enough) noexcept nogil
-"""How many values there are; counting ends when there are `enough`. O(enough)."""
 
 # ---- making. JSON_NONE: memory was refused, and whatever words were handed over are freed.
 
@@ -195,6 +190,9 @@ cdef inline JsonWord json_of_short(const char* data, size_t length) noexcept nog
     """A TEXT, of at most JSON_TEXT_MAX bytes; a value, or a key."""
     cdef uint64_t word = length << 3 | JSON_TEXT
     cdef size_t i
+    if length >= 4:
+        # Two loads that may overlap: what both have is the same.
+        return word | <uint64_t>load_u32(data) << 8 | <uint64_t>load_u32(data + length - 4) << (8 * (length - 3))
     for i in range(length):
         word |= <uint64_t>(<uint8_t>data[i]) << (8 * (i + 1))
     return word
@@ -245,5 +243,3 @@ cdef void json_object_remove(const JsonMaker* maker, JsonWord* slot, uint32_t po
 """Free a member; the last one takes its place. Never refused. O(1)."""
 cdef size_t json_growth(JsonWord word, size_t more) noexcept nogil
 """How much memory adding `more` elements or members to an array or object may take, apart from their own. O(1)."""
-cdef bint json_check(JsonWord word, const HashKey* hash_key) noexcept nogil
-"""Verify what this page says of the value and all below it; for tests and builds with checks. O(values)."""
