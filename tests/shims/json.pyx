@@ -6,8 +6,12 @@ from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init
 from hutch_engine.base.hash cimport HashKey
 from hutch_engine.base.memory cimport Heap, heap_clear, heap_fail_after, heap_init
 from hutch_engine.base.slice cimport Slice, slice_of
+from hutch_engine.structures.json_find cimport (
+    JsonMatches, JsonStep, json_find_all, json_find_plain, json_follow, json_match, json_match_way, json_matches_clear)
 from hutch_engine.structures.json_number cimport JSON_NUMBER_MAX, json_format_double
 from hutch_engine.structures.json_parse cimport JsonFault, json_is_utf8, json_parse
+from hutch_engine.structures.json_path cimport JsonPath, json_path_clear, json_path_compile, json_path_fault
+from hutch_engine.structures.json_regex cimport JsonRegex, json_regex_compile, json_regex_search
 from hutch_engine.structures.json_survey cimport json_check, json_depth, json_effort, json_equals
 from hutch_engine.structures.json_value cimport (
     JSON_NONE, JsonFreeing, JsonMaker, JsonWord, json_array_insert, json_array_remove, json_array_replace, json_copy,
@@ -157,3 +161,70 @@ cdef class Document:
         json_object_remove(&self.maker, &self.root, position)
         assert json_check(self.root, &self.hash_key)
         return True
+
+
+# ---- paths
+
+def find(Document document, bytes path):
+    """(is it a legacy path, the text of each value found); ValueError: what is wrong with the path."""
+    cdef JsonPath compiled
+    cdef JsonMatches matches
+    cdef Buffer out
+    cdef JsonWord plain
+    cdef size_t i
+    cdef char* exact = <char*>malloc(len(path))
+    cdef Slice slice = slice_of(exact, len(path))
+    memcpy(exact, <const char*>path, len(path))
+    try:
+        if not json_is_utf8(slice):
+            raise ValueError("utf-8")
+        if not json_path_compile(&compiled, slice):
+            buffer_init(&out, NULL)
+            json_path_fault(&compiled, &out)
+            fault = out.data[:out.length].decode(errors="replace")
+            buffer_clear(&out)
+            json_path_clear(&compiled)
+            raise ValueError(fault)
+        # With ways and without: the same values, and each way leads to its value.
+        json_find_all(&compiled, document.root, &document.hash_key, &matches, True, document.heap)
+        _follow_all(document, &matches)
+        json_matches_clear(&matches)
+        json_find_all(&compiled, document.root, &document.hash_key, &matches, False, document.heap)
+        if json_find_plain(slice, document.root, &document.hash_key, &plain):
+            assert matches.count == (plain != JSON_NONE) and (plain == JSON_NONE or json_match(&matches, 0) == plain)
+        found = [_text_of(json_match(&matches, i)) for i in range(matches.count)]
+        legacy = bool(compiled.legacy)
+        json_matches_clear(&matches)
+        json_path_clear(&compiled)
+        return legacy, found
+    finally:
+        free(exact)
+
+
+cdef bytes _text_of(JsonWord word):
+    cdef Buffer out
+    buffer_init(&out, NULL)
+    json_write(&out, word)
+    text = out.data[:out.length]
+    buffer_clear(&out)
+    return text
+
+
+cdef _follow_all(Document document, JsonMatches* matches):
+    cdef size_t count, i
+    cdef JsonStep* steps
+    cdef JsonWord* slot
+    for i in range(matches.count):
+        steps = json_match_way(matches, i, &count)
+        slot = json_follow(&document.root, steps, count, &document.hash_key)
+        assert slot == NULL or slot[0] == json_match(matches, i)
+
+
+def search(bytes pattern, bytes text):
+    """Does the regular expression match somewhere? None: it is wrong."""
+    cdef JsonRegex* regex = <JsonRegex*>malloc(sizeof(JsonRegex))
+    found = None
+    if json_regex_compile(regex, slice_of(<const char*>pattern, len(pattern))):
+        found = bool(json_regex_search(regex, slice_of(<const char*>text, len(text))))
+    free(regex)
+    return found

@@ -13,7 +13,7 @@ from hutch_engine.structures.json_value cimport (
 
 cdef enum:
     STACK_WORDS = 256            # what the C stack has room for
-    KEYS_KEPT = 32               # recent long keys, to be shared: a power of two
+    KEYS_KEPT = 64               # recent long keys, to be shared: a power of two
     DECIMAL_PLACES_MAX = 19
     DECIMAL_POINT_MIN = -4       # of a plain spelling: 0.00001
     EXPONENT_MAX = 100000000     # larger ones are all the same
@@ -44,6 +44,7 @@ cdef struct Parser:
     uint32_t depth_max
     uint32_t[JSON_DEPTH_MAX] begins      # where on the stack each level begins ...
     uint8_t[JSON_DEPTH_MAX] is_object    # ... and what it is
+    bint keeps
     JsonWord[KEYS_KEPT] keys             # each held by one reference of ours
     JsonWord[STACK_WORDS] local
 
@@ -289,11 +290,15 @@ cdef JsonWord _shared_key(Parser* parser, Slice text) noexcept nogil:
     cdef JsonWord* kept
     cdef JsonWord key
     cdef Slice known
+    cdef int way
     if text.length <= JSON_TEXT_MAX:
         return json_of_short(text.data, text.length)
     mixed = (load_u64(text.data) ^ load_u64(text.data + text.length - 8) * 3 ^ text.length) * <uint64_t>0x9E3779B97F4A7C15
-    kept = &parser.keys[mixed >> 59]
-    if kept[0] != JSON_NONE:
+    # Two places for each, so that two names of the same objects seldom take turns in one.
+    for way in range(2):
+        kept = &parser.keys[(mixed >> 58) ^ way]
+        if kept[0] == JSON_NONE:
+            break
         known = json_key_text(kept)
         if known.length == text.length and memcmp(known.data, text.data, text.length) == 0 and json_key_share(kept[0]):
             return kept[0]
@@ -304,6 +309,7 @@ cdef JsonWord _shared_key(Parser* parser, Slice text) noexcept nogil:
         if kept[0] != JSON_NONE:
             json_key_release(parser.maker.heap, kept[0])
         kept[0] = key
+        parser.keeps = True
     return key
 
 
@@ -670,6 +676,7 @@ cdef JsonWord json_parse(const JsonMaker* maker, Slice text, bint whole, uint32_
     parser.depth = 0
     parser.deepest = 0
     parser.depth_max = depth_max
+    parser.keeps = False
     memset(parser.keys, 0, sizeof(parser.keys))
     word = _parse(&parser)
     if whole and word != JSON_NONE:
@@ -683,7 +690,7 @@ cdef JsonWord json_parse(const JsonMaker* maker, Slice text, bint whole, uint32_
         if parser.what != NULL:
             _place(&parser, fault_out)
     depth_out[0] = parser.deepest
-    for i in range(KEYS_KEPT):
+    for i in range(KEYS_KEPT if parser.keeps else 0):
         if parser.keys[i] != JSON_NONE:
             json_key_release(maker.heap, parser.keys[i])
     if parser.owned_bytes:
