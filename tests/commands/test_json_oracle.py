@@ -9,7 +9,9 @@ import os
 import random
 
 import pytest
+import redis
 
+import hutch
 from hutch.testing.replies import Error, Map
 from kit.backends import EmbeddedBackend, TcpBackend
 from kit.json_commands import KEYS, JsonCommands
@@ -96,3 +98,54 @@ def test_payloads_move_in_both_directions(both):
         compare(ours, theirs, (b"JSON.GET", b"r1"))
         compare(ours, theirs, (b"RESTORE", b"r2", b"0", other, b"REPLACE"))
         assert compare(ours, theirs, (b"JSON.GET", b"r2")).value == ours.run([(b"JSON.GET", b"k")])[0].value
+
+
+def test_declarations_are_the_module_s(module):
+    """But for the ACL categories: a module's commands have none in Redis, ours those that follow from their flags."""
+    ours, theirs = EmbeddedBackend().open(), TcpBackend(module.host, module.port).open()
+    names = theirs.run([("COMMAND", "LIST", "FILTERBY", "MODULE", "ReJSON")])[0].value
+    assert len(names) == 25
+    for name in names:
+        mine, other = (connection.run([("COMMAND", "INFO", name)])[0].value[0] for connection in (ours, theirs))
+        assert mine[:6] + mine[7:] == other[:6] + other[7:], name
+    theirs.close()
+
+
+EVENTS = [line.split() for line in (
+    "JSON.SET k $ 1", "JSON.SET new $ 1", "JSON.SET k $.a 2", "JSON.SET k $.new.x 2", "JSON.SET k $.a 1 NX", "JSON.DEL k", "JSON.DEL k $.a",
+    "JSON.DEL k $.nope", "JSON.FORGET k $.a", "JSON.NUMINCRBY k $.a 1", "JSON.NUMINCRBY k $.s 1", "JSON.NUMMULTBY k $.a 1",
+    "JSON.NUMPOWBY k $.a 2", 'JSON.STRAPPEND k $.s "x"', 'JSON.STRAPPEND k $.a "x"', "JSON.ARRAPPEND k $.b 1", "JSON.ARRAPPEND k $.a 1",
+    "JSON.ARRINSERT k $.b 0 1", "JSON.ARRINSERT k $.b 99 1", "JSON.ARRPOP k $.b", "JSON.ARRPOP k $.e", "JSON.ARRTRIM k $.b 0 0",
+    "JSON.ARRTRIM k $.b 0 -1", "JSON.ARRTRIM k $.a 0 0", "JSON.CLEAR k $", "JSON.CLEAR k $.s", "JSON.TOGGLE k $.t", "JSON.TOGGLE k $.a",
+    'JSON.MERGE k $ {"a":1}', "JSON.MERGE k $.a.b.c null", "JSON.MERGE new $ 1", "JSON.MSET k $.a 2 n2 $ 1", "JSON.MSET k $.nope.x 2",
+    "JSON.GET nokey", "JSON.DEL nokey", "COPY k k9", "RENAME k k9")]
+
+
+def events_at(port):
+    """What is published of each command."""
+    with redis.Redis(port=port, decode_responses=True) as client, client.pubsub() as listener:
+        client.config_set("notify-keyspace-events", "KEA")
+        listener.psubscribe("__key*__:*")
+        told = []
+        for command in EVENTS:
+            client.flushall()
+            client.execute_command("JSON.SET", "k", "$", '{"a":1,"b":[1,2,[3]],"s":"hi","t":true,"o":{"x":1},"e":[]}')
+            client.publish("__key__:begin", "")
+            try:
+                client.execute_command(*command)
+            except redis.ResponseError:
+                pass
+            client.publish("__key__:end", "")
+            heard = []
+            while not heard or heard[-1][0] != "__key__:end":
+                message = listener.get_message(timeout=10)
+                heard.append((message["channel"], message["data"]))
+            told.append((command, heard[heard.index(("__key__:begin", "")) + 1:-1]))
+        client.config_set("notify-keyspace-events", "")
+        return told
+
+
+def test_events_are_the_module_s(module):
+    with hutch.Server(port=0) as server:
+        for ours, theirs in zip(events_at(server.port), events_at(module.port), strict=True):
+            assert ours == theirs
