@@ -12,7 +12,7 @@ from hutch_engine.commands.json_words cimport (
 from hutch_engine.commands.reply cimport reply_error, reply_null, reply_ok
 from hutch_engine.keyspace.entry cimport Entry, Value
 from hutch_engine.keyspace.json_type cimport JSON_TREE, json_root, json_value_of
-from hutch_engine.keyspace.keyspace cimport keyspace_add, keyspace_dispose
+from hutch_engine.keyspace.keyspace cimport EVENT_MODULE, keyspace_add, keyspace_dispose, keyspace_event, keyspace_touched
 from hutch_engine.structures.json_find cimport JsonStep, json_find_owner, json_match_way, json_matches_clear
 from hutch_engine.structures.json_path cimport PATH_INDEXES, json_path_adds, json_path_is_root, json_path_is_static
 from hutch_engine.structures.json_survey cimport json_depth
@@ -421,6 +421,7 @@ cdef void cmd_json_mset(Call* call) noexcept nogil:
     cdef size_t needs = 0
     cdef uint32_t depth
     cdef bint right = True
+    cdef bint changed = False
     cdef int outcome
     if call.argc < 4 or call.argc % 3 != 1:
         error_arity(call)
@@ -459,8 +460,12 @@ cdef void cmd_json_mset(Call* call) noexcept nogil:
         if outcome == FAILED:
             right = False
         elif outcome == DONE:
-            json_changed(call, key, b"json.mset")
+            changed = True
+            keyspace_touched(call.keyspace, call.database, call.argv[key])
+            keyspace_event(call.keyspace, call.database, EVENT_MODULE, b"json.mset", call.argv[key])
     heap_promise_end(call.keyspace.heap)
     buffer_clear(&words)
+    if changed:
+        call.keyspace.dirty += 1
     if right:
         reply_ok(call.reply)
