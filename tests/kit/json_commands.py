@@ -114,7 +114,7 @@ class JsonCommands:
                 steps = steps[1:]
             return (steps or ".").encode()
         if self.random.random() < 0.02:
-            return self.pick(("$.", "$[", "$.a[", "$..", "$.a]", "$[?(@.a==]", "$.a b", "", "$['a'", "$[0", "$[?(@.a]", "$[?]")).encode()
+            return self.pick(("$.", "$[", "$.a[", "$..", "$.a]", "$[?(@.a==]", "$.a b", "", "$['a'", "$[0", "$[?(@.a]", "$[?]", "a[", "b.", "a b", "[?(@.a==]")).encode()
         return b"$" + steps.encode()
 
     def changing_path(self):

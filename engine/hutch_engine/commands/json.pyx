@@ -1,17 +1,17 @@
 """See json.pxd."""
 from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc, qsort
-from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_reserve
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.slice cimport Slice, slice_compare, slice_equals, slice_of
 from hutch_engine.commands.call cimport Call, call_find_read, call_hash, call_word, error_arity, error_memory
 from hutch_engine.commands.json_words cimport (
-    JsonPlace, JsonQuery, json_bulk_begin, json_bulk_end, json_changed, json_error_path, json_is_text, json_maker, json_open,
+    JsonPlace, JsonQuery, json_bulk_begin, json_bulk_end, json_changed, json_error_path, json_finds_nothing, json_is_text, json_maker, json_open,
     json_path_word, json_place, json_query, json_query_clear, json_reply_expanded, json_reply_value)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_bulk, reply_bulk_text, reply_double, reply_error, reply_integer, reply_map, reply_null, reply_simple)
 from hutch_engine.keyspace.entry cimport TYPE_JSON, Entry, entry_type
-from hutch_engine.keyspace.json_type cimport json_root
+from hutch_engine.keyspace.json_type cimport json_root, json_text_bytes
 from hutch_engine.keyspace.keyspace cimport keyspace_delete
 from hutch_engine.structures.json_find cimport (
     JsonMatches, JsonStep, json_find_all, json_match, json_match_way, json_matches_clear)
@@ -28,6 +28,9 @@ cdef enum:                       # JSON.GET's FORMAT
     FORMAT_TEXT = 0
     FORMAT_EXPAND = 1
     FORMAT_EXPAND_SCALARS = 2    # strings, arrays and objects stay text
+
+cdef enum:
+    HEADER_ROOM = 64             # a bulk string's header, and what eight bytes at once are written beyond its end
 
 cdef struct Asking:              # JSON.GET's words
     JsonLayout layout
@@ -278,6 +281,7 @@ cdef void cmd_json_get(Call* call) noexcept nogil:
     cdef JsonQuery query
     cdef Asking asking
     cdef size_t begin
+    cdef size_t* seen
     if unlikely(call.argc < 2):
         error_arity(call)
         return
@@ -293,7 +297,11 @@ cdef void cmd_json_get(Call* call) noexcept nogil:
         _get_one(call, &query, call.argv[asking.first], &asking)
     else:
         begin = json_bulk_begin(call)
+        seen = json_text_bytes(query.entry)
+        if seen[0]:
+            buffer_reserve(&call.reply.buffer, seen[0] + HEADER_ROOM)
         _write(&call.reply.buffer, json_root(query.entry)[0], &asking, 0)
+        seen[0] = call.reply.buffer.length - begin
         json_bulk_end(call, begin)
 
 
@@ -348,7 +356,7 @@ cdef void cmd_json_type(Call* call) noexcept nogil:
         return
     if not json_open(call, 1, False, &query):
         return
-    if query.entry == NULL:
+    if query.entry == NULL or json_finds_nothing(json_path_word(call, 2)):
         if call.reply.resp >= 3:
             reply_array(call.reply, 1)
         reply_null(call.reply)

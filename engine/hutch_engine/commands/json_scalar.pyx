@@ -7,7 +7,7 @@ from hutch_engine.base.memory cimport heap_promise_end
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport Call, error_arity, error_memory
 from hutch_engine.commands.json_words cimport (
-    JsonPlace, JsonQuery, json_bulk_begin, json_bulk_end, json_changed, json_error_kind, json_error_no_key, json_error_path, json_is_text,
+    JsonPlace, JsonQuery, json_bulk_begin, json_bulk_end, json_changed, json_error_kind, json_error_no_key, json_error_path, json_finds_nothing, json_is_text,
     json_maker, json_no_key, json_open, json_path_word, json_place, json_places_need, json_place_put, json_promise, json_query,
     json_query_clear, json_reply_expanded, json_reply_value, json_value_word)
 from hutch_engine.commands.reply cimport (
@@ -361,6 +361,9 @@ cdef void cmd_json_objkeys(Call* call) noexcept nogil:
         if json_no_key(call, path):
             reply_null(call.reply)
         return
+    if json_finds_nothing(path):
+        reply_null(call.reply)
+        return
     if not json_query(call, &query, path, False):
         return
     if not query.path.legacy:
@@ -396,6 +399,9 @@ cdef void cmd_json_objlen(Call* call) noexcept nogil:
             json_error_path(call, path, b" or not an object")
         else:
             reply_null(call.reply)
+        return
+    if json_finds_nothing(path):
+        reply_null(call.reply)
         return
     if not json_query(call, &query, path, False):
         return

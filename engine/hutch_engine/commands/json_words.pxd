@@ -40,6 +40,8 @@ there is no key."""
 cdef bint json_query(Call* call, JsonQuery* query, Slice path, bint with_ways) noexcept nogil
 """Find a path's values in the document that was opened; json_query_clear afterwards. False: no path, or refused memory; the error was
 written and there is nothing to clear."""
+cdef bint json_finds_nothing(Slice path) noexcept nogil
+"""Is it a legacy path that does not compile? JSON.TYPE, JSON.OBJKEYS and JSON.OBJLEN answer as if it found nothing. O(length)."""
 cdef void json_query_clear(JsonQuery* query) noexcept nogil
 """Free path and matches, if there are some."""
 cdef JsonWord json_value_word(Call* call, size_t index, bint whole, const char* code, uint32_t* depth_out) noexcept nogil

@@ -76,6 +76,17 @@ cdef bint json_query(Call* call, JsonQuery* query, Slice path, bint with_ways) n
     return True
 
 
+cdef bint json_finds_nothing(Slice path) noexcept nogil:
+    cdef JsonPath compiled
+    cdef bint nothing
+    if path.length == 1 and path.data[0] == c'.':
+        return False
+    nothing = json_is_utf8(path) and not json_path_compile(&compiled, path) and compiled.legacy and not compiled.refused
+    if json_is_utf8(path):
+        json_path_clear(&compiled)
+    return nothing
+
+
 cdef void json_query_clear(JsonQuery* query) noexcept nogil:
     if query.open:
         json_path_clear(&query.path)

@@ -21,6 +21,7 @@ cdef bint json_value_of(Heap* heap, JsonWord root, Value* value_out) noexcept no
         return False
     document.root.current = root
     document.root.above = JSON_NONE
+    document.text_bytes = 0
     value_out[0] = value_of_pointer(TYPE_JSON, JSON_TREE, document)
     return True
 

@@ -16,135 +16,228 @@ cdef uint64_t ONES = 0x0101010101010101
 cdef uint64_t TOPS = 0x8080808080808080
 
 
-cdef inline void _put_escape(Buffer* out, uint8_t c) noexcept nogil:
-    cdef char[6] escape
-    cdef size_t length = 2
-    escape[0] = c'\\'
+cdef uint64_t[8] _fillers            # letters for the bytes of a word that a TEXT of so many bytes leaves 0
+cdef int _filled
+for _filled in range(8):
+    _fillers[_filled] = 0x4141414141414141 << (8 * _filled) & 0xFFFFFFFFFFFFFFFF
+
+cdef struct Writer:
+    char* at                     # where the next byte goes
+    char* end                    # of the room there is
+    Buffer* out
+
+
+# ---- room
+
+cdef bint _more(Writer* writer, size_t bytes) noexcept nogil:
+    """Make room for so many bytes. False: memory was refused, as writer.out.failed says."""
+    cdef Buffer* out = writer.out
+    cdef bint grown
+    out.length = writer.at - out.data
+    grown = buffer_reserve(out, bytes)
+    writer.at = out.data + out.length
+    writer.end = out.data + out.capacity
+    return grown
+
+
+cdef inline bint _room(Writer* writer, size_t bytes) noexcept nogil:
+    return likely(<size_t>(writer.end - writer.at) >= bytes) or _more(writer, bytes)
+
+
+cdef inline void _begin(Writer* writer, Buffer* out) noexcept nogil:
+    writer.out = out
+    writer.at = out.data + out.length
+    writer.end = out.data + out.capacity
+
+
+cdef inline void _end(Writer* writer) noexcept nogil:
+    writer.out.length = writer.at - writer.out.data
+
+
+cdef inline void _put(Writer* writer, char c) noexcept nogil:
+    if _room(writer, 1):
+        writer.at[0] = c
+        writer.at += 1
+
+
+# ---- strings
+
+cdef inline uint64_t _escapes_in(uint64_t word) noexcept nogil:
+    """The top bit of each byte that needs an escape, and of some behind the first such one."""
+    cdef uint64_t found = ((word ^ ONES * 0x22) - ONES) & ~(word ^ ONES * 0x22)
+    found |= ((word ^ ONES * 0x5C) - ONES) & ~(word ^ ONES * 0x5C)
+    found |= (word - ONES * 0x20) & ~word
+    return found & TOPS
+
+
+cdef void _put_escape(Writer* writer, uint8_t c) noexcept nogil:
+    cdef char* at = writer.at
+    if not _room(writer, 6):
+        return
+    at = writer.at
+    at[0] = c'\\'
+    writer.at += 2
     if c == c'"' or c == c'\\':
-        escape[1] = <char>c
+        at[1] = <char>c
     elif c == 8:
-        escape[1] = c'b'
+        at[1] = c'b'
     elif c == 9:
-        escape[1] = c't'
+        at[1] = c't'
     elif c == 10:
-        escape[1] = c'n'
+        at[1] = c'n'
     elif c == 12:
-        escape[1] = c'f'
+        at[1] = c'f'
     elif c == 13:
-        escape[1] = c'r'
+        at[1] = c'r'
     else:
-        memcpy(escape + 1, b"u00", 3)
-        escape[4] = <char>(c'0' + (c >> 4))
-        escape[5] = <char>((c'0' if c & 15 < 10 else c'a' - 10) + (c & 15))
-        length = 6
-    buffer_append(out, escape, length)
+        memcpy(at + 1, b"u00", 3)
+        at[4] = <char>(c'0' + (c >> 4))
+        at[5] = <char>((c'0' if c & 15 < 10 else c'a' - 10) + (c & 15))
+        writer.at += 4
 
 
-cdef inline size_t _plain_length(const char* at, size_t length) noexcept nogil:
-    """How many bytes stand in front of the first one that needs an escape."""
-    cdef size_t i = 0
+cdef void _put_text(Writer* writer, const char* text, size_t length) noexcept nogil:
+    """Eight bytes are copied and looked at together; what was copied too much is written over."""
+    cdef const char* end = text + length
     cdef uint64_t word, found
-    while i + 8 <= length:
-        word = load_u64(at + i)
-        found = ((word ^ ONES * 0x22) - ONES) & ~(word ^ ONES * 0x22)
-        found |= ((word ^ ONES * 0x5C) - ONES) & ~(word ^ ONES * 0x5C)
-        found |= (word - ONES * 0x20) & ~word
-        found &= TOPS
-        if found:
-            return i + (ctz64(found) >> 3)
-        i += 8
-    while i < length and at[i] != c'"' and at[i] != c'\\' and <uint8_t>at[i] >= 0x20:
-        i += 1
-    return i
+    cdef size_t plain
+    if not _room(writer, length + 16):
+        return
+    writer.at[0] = c'"'
+    writer.at += 1
+    while True:
+        plain = 0
+        while end - text >= 8:
+            word = load_u64(text)
+            store_u64(writer.at, word)
+            found = _escapes_in(word)
+            if unlikely(found != 0):
+                plain = ctz64(found) >> 3
+                break
+            text += 8
+            writer.at += 8
+        else:
+            while text + plain < end and text[plain] != c'"' and text[plain] != c'\\' and <uint8_t>text[plain] >= 0x20:
+                writer.at[plain] = text[plain]
+                plain += 1
+        text += plain
+        writer.at += plain
+        if text == end:
+            break
+        _put_escape(writer, <uint8_t>text[0])
+        text += 1
+        if not _room(writer, <size_t>(end - text) + 16):
+            return
+    writer.at[0] = c'"'
+    writer.at += 1
+
+
+cdef inline void _put_short(Writer* writer, JsonWord word) noexcept nogil:
+    """A TEXT, whose bytes are in the word."""
+    cdef size_t length = word >> 3 & 7
+    cdef uint64_t bytes = word >> 8
+    cdef Slice text
+    if not _room(writer, 16):
+        return
+    if unlikely(_escapes_in(bytes | _fillers[length]) != 0):
+        text = json_text(&word)
+        _put_text(writer, text.data, text.length)
+        return
+    writer.at[0] = c'"'
+    store_u64(writer.at + 1, bytes)
+    writer.at[length + 1] = c'"'
+    writer.at += length + 2
+
+
+cdef inline void _put_key(Writer* writer, JsonWord key) noexcept nogil:
+    cdef Slice text
+    if json_tag(key) == JSON_TEXT:
+        _put_short(writer, key)
+    else:
+        text = json_key_text(&key)
+        _put_text(writer, text.data, text.length)
+    _put(writer, c':')
 
 
 cdef void json_write_string(Buffer* out, Slice text) noexcept nogil:
-    cdef size_t plain = _plain_length(text.data, text.length)
-    cdef char* at
-    if likely(plain == text.length):
-        if unlikely(not buffer_reserve(out, text.length + 2)):
-            return
-        at = out.data + out.length
-        at[0] = c'"'
-        memcpy(at + 1, text.data, text.length)
-        at[text.length + 1] = c'"'
-        out.length += text.length + 2
-        return
-    buffer_append(out, b'"', 1)
-    while True:
-        buffer_append(out, text.data, plain)
-        if plain == text.length:
-            break
-        _put_escape(out, <uint8_t>text.data[plain])
-        text.data += plain + 1
-        text.length -= plain + 1
-        plain = _plain_length(text.data, text.length)
-    buffer_append(out, b'"', 1)
+    cdef Writer writer
+    _begin(&writer, out)
+    _put_text(&writer, text.data, text.length)
+    _end(&writer)
 
 
-cdef inline void _put_word(Buffer* out, const char* text, size_t length) noexcept nogil:
-    """Of at most 8 bytes; `text` has so many."""
-    memcpy(out.data + out.length, text, 8)
-    out.length += length
+# ---- values
 
-
-cdef void _write_scalar(Buffer* out, JsonWord word) noexcept nogil:
+cdef void _put_scalar(Writer* writer, JsonWord word) noexcept nogil:
     cdef int tag = json_tag(word)
     cdef void* block
-    cdef char* at
-    if tag == JSON_TEXT or tag == JSON_STRING:
-        json_write_string(out, json_text(&word))
+    cdef Slice text
+    if tag == JSON_TEXT:
+        _put_short(writer, word)
         return
-    if unlikely(not buffer_reserve(out, JSON_NUMBER_MAX)):
+    if tag == JSON_STRING:
+        text = json_text(&word)
+        _put_text(writer, text.data, text.length)
         return
-    at = out.data + out.length
+    if not _room(writer, JSON_NUMBER_MAX):
+        return
     if tag == JSON_INTEGER:
-        out.length += format_integer(<int64_t>word >> 3, at)
+        writer.at += format_integer(<int64_t>word >> 3, writer.at)
     elif tag == JSON_DECIMAL:
-        out.length += json_format_decimal(<int64_t>word >> 8, <int>(word >> 3 & 31), at)
+        writer.at += json_format_decimal(<int64_t>word >> 8, <int>(word >> 3 & 31), writer.at)
     elif tag == JSON_NUMBER:
         block = json_block(word)
         if json_top(word) == NUMBER_DOUBLE:
-            out.length += json_format_double((<double*>block)[0], at)
+            writer.at += json_format_double((<double*>block)[0], writer.at)
         elif json_top(word) == NUMBER_SIGNED:
-            out.length += format_integer((<int64_t*>block)[0], at)
+            writer.at += format_integer((<int64_t*>block)[0], writer.at)
         else:
-            out.length += json_format_unsigned((<uint64_t*>block)[0], at)
+            writer.at += json_format_unsigned((<uint64_t*>block)[0], writer.at)
     elif word == JSON_NULL:
-        _put_word(out, b"null    ", 4)
+        memcpy(writer.at, b"null", 4)
+        writer.at += 4
     elif word == JSON_TRUE:
-        _put_word(out, b"true    ", 4)
+        memcpy(writer.at, b"true", 4)
+        writer.at += 4
     elif word == JSON_FALSE:
-        _put_word(out, b"false   ", 5)
+        memcpy(writer.at, b"false", 5)
+        writer.at += 5
     else:
-        _put_word(out, b"[]      " if word == JSON_EMPTY_ARRAY else b"{}      ", 2)
+        memcpy(writer.at, b"[]" if word == JSON_EMPTY_ARRAY else b"{}", 2)
+        writer.at += 2
 
 
-cdef void json_write(Buffer* out, JsonWord word) noexcept nogil:
+cdef void _put_value(Writer* writer, JsonWord word) noexcept nogil:
     cdef int tag = json_tag(word)
     cdef uint32_t count, i
     cdef JsonMember* members
     if tag < JSON_ARRAY:
-        _write_scalar(out, word)
+        _put_scalar(writer, word)
         return
     count = json_count(word)
     if tag == JSON_ARRAY:
-        buffer_append(out, b"[", 1)
+        _put(writer, c'[')
         for i in range(count):
             if i:
-                buffer_append(out, b",", 1)
-            json_write(out, json_element(word, i))
-        buffer_append(out, b"]", 1)
+                _put(writer, c',')
+            _put_value(writer, json_element(word, i))
+        _put(writer, c']')
         return
     members = json_members(word)
-    buffer_append(out, b"{", 1)
+    _put(writer, c'{')
     for i in range(count):
         if i:
-            buffer_append(out, b",", 1)
-        json_write_string(out, json_key_text(&members[i].key))
-        buffer_append(out, b":", 1)
-        json_write(out, members[i].value)
-    buffer_append(out, b"}", 1)
+            _put(writer, c',')
+        _put_key(writer, members[i].key)
+        _put_value(writer, members[i].value)
+    _put(writer, c'}')
+
+
+cdef void json_write(Buffer* out, JsonWord word) noexcept nogil:
+    cdef Writer writer
+    _begin(&writer, out)
+    _put_value(&writer, word)
+    _end(&writer)
 
 
 cdef void json_write_break(Buffer* out, const JsonLayout* layout, uint32_t level) noexcept nogil:
@@ -159,7 +252,7 @@ cdef void json_write_laid_out(Buffer* out, JsonWord word, const JsonLayout* layo
     cdef uint32_t i
     cdef JsonMember* members
     if tag < JSON_ARRAY:
-        _write_scalar(out, word)
+        json_write(out, word)
         return
     members = json_members(word)
     buffer_append(out, b"[" if tag == JSON_ARRAY else b"{", 1)
