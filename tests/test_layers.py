@@ -25,7 +25,7 @@ FLOORS = {
         "buffer digest",
         "quote"),
     "structures": (
-        "compact_set hash_field id_map intset json_number json_regex json_value listpack table wheel",
+        "compact_set hash_field id_map intset json_number json_regex json_scan json_value listpack table wheel",
         "hash json_parse json_path json_survey json_write quicklist set sorted_tree stream_group stream_log",
         "bag json_find sorted_set stream"),
     "keyspace": (

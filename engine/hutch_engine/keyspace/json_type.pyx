@@ -12,7 +12,7 @@ from hutch_engine.structures.json_write cimport json_write
 
 cdef enum:
     DIGEST_NUMBER = 5            # Redis's of all modules' types
-    EFFORT_COUNTED = 256         # beyond, it is left to housekeeping anyway
+    EFFORT_COUNTED = 65          # so many are left to housekeeping, and so are more
 
 
 cdef bint json_value_of(Heap* heap, JsonWord root, Value* value_out) noexcept nogil:

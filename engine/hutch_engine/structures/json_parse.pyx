@@ -6,6 +6,7 @@ from hutch_engine.base.compiler cimport ctz64, likely, load_u64, unlikely
 from hutch_engine.base.memory cimport Heap, heap_free, heap_try_alloc, heap_try_resize
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.structures.json_number cimport json_read_double
+from hutch_engine.structures.json_scan cimport json_is_ascii8, json_special_bytes
 from hutch_engine.structures.json_value cimport (
     JSON_COUNT_MAX, JSON_DECIMAL, JSON_DEPTH_MAX, JSON_EMPTY_ARRAY, JSON_EMPTY_OBJECT, JSON_FALSE, JSON_NONE, JSON_NULL, JSON_TEXT,
     JSON_TEXT_MAX, JSON_TRUE, JsonMaker, JsonMember, JsonWord, json_array_of, json_free, json_key_of, json_key_release,
@@ -17,10 +18,8 @@ cdef enum:
     DECIMAL_PLACES_MAX = 19
     DECIMAL_POINT_MIN = -4       # of a plain spelling: 0.00001
     EXPONENT_MAX = 100000000     # larger ones are all the same
+    DECIMAL_END = 1000000000000000               # 10**15
 
-cdef uint64_t ONES = 0x0101010101010101
-cdef uint64_t TOPS = 0x8080808080808080
-cdef uint64_t DECIMAL_END = 1000000000000000     # 10**15
 cdef uint64_t[20] _powers
 cdef int _power
 _powers[0] = 1
@@ -57,7 +56,7 @@ cdef bint json_is_utf8(Slice text) noexcept nogil:
     cdef uint8_t c, first, last
     cdef int more
     while at < end:
-        if end - at >= 8 and load_u64(at) & TOPS == 0:
+        if end - at >= 8 and json_is_ascii8(load_u64(at)):
             at += 8
             continue
         c = at[0]
@@ -140,10 +139,7 @@ cdef inline const char* _plain_end(const char* at, const char* end) noexcept nog
     cdef uint64_t word, found
     while end - at >= 8:
         word = load_u64(at)
-        found = ((word ^ ONES * 0x22) - ONES) & ~(word ^ ONES * 0x22)
-        found |= ((word ^ ONES * 0x5C) - ONES) & ~(word ^ ONES * 0x5C)
-        found |= (word - ONES * 0x20) & ~word
-        found &= TOPS
+        found = json_special_bytes(word)
         if found:
             return at + (ctz64(found) >> 3)
         at += 8
@@ -313,45 +309,58 @@ cdef JsonWord _shared_key(Parser* parser, Slice text) noexcept nogil:
     return key
 
 
-cdef JsonWord _text_word(Parser* parser, bint is_key) noexcept nogil:
-    """Behind the opening quote."""
+cdef inline JsonWord _word_of(Parser* parser, Slice text, bint is_key) noexcept nogil:
+    cdef JsonWord word
+    if unlikely(text.length > <size_t>0xFFFFFFF0):
+        return _refused(parser)
+    if is_key:
+        return _shared_key(parser, text)
+    word = json_of_text(parser.maker.heap, text)
+    return word if likely(word != JSON_NONE) else _refused(parser)
+
+
+cdef JsonWord _escaped_word(Parser* parser, const char* begin, const char* stop, bint is_key) noexcept nogil:
+    """Of a string that has a backslash, or a fault, at `stop`."""
+    cdef Heap* heap = parser.maker.heap
+    cdef JsonWord word = JSON_NONE
+    cdef char* out
+    cdef char* copy
+    cdef size_t room
+    parser.at = stop
+    room = _string_room(parser, begin)
+    copy = <char*>heap_try_alloc(heap, room + 1)
+    if unlikely(copy == NULL):
+        return _refused(parser)
+    memcpy(copy, begin, stop - begin)
+    out = _unescape(parser, copy + (stop - begin))
+    if out != NULL:
+        word = _word_of(parser, slice_of(copy, out - copy), is_key)
+    heap_free(heap, copy, room + 1)
+    return word
+
+
+cdef JsonWord _long_word(Parser* parser, bint is_key) noexcept nogil:
     cdef const char* begin = parser.at
     cdef const char* stop = _plain_end(begin, parser.end)
-    cdef Heap* heap = parser.maker.heap
-    cdef JsonWord word
-    cdef char[256] scratch
-    cdef char* copy = scratch
-    cdef char* out
-    cdef size_t room = 0
-    cdef Slice text
-    if likely(stop < parser.end and stop[0] == c'"'):
-        text = slice_of(begin, stop - begin)
-        parser.at = stop + 1
-    else:
-        parser.at = stop
-        room = _string_room(parser, begin)
-        if room > sizeof(scratch):
-            copy = <char*>heap_try_alloc(heap, room)
-            if unlikely(copy == NULL):
-                return _refused(parser)
-        memcpy(copy, begin, stop - begin)
-        out = _unescape(parser, copy + (stop - begin))
-        if out == NULL:
-            if copy != scratch:
-                heap_free(heap, copy, room)
-            return JSON_NONE
-        text = slice_of(copy, out - copy)
-    if unlikely(text.length > <size_t>0xFFFFFFF0):
-        word = _refused(parser)
-    elif is_key:
-        word = _shared_key(parser, text)
-    else:
-        word = json_of_text(heap, text)
-        if unlikely(word == JSON_NONE):
-            _refused(parser)
-    if copy != scratch:
-        heap_free(heap, copy, room)
-    return word
+    if unlikely(stop == parser.end or stop[0] != c'"'):
+        return _escaped_word(parser, begin, stop, is_key)
+    parser.at = stop + 1
+    return _word_of(parser, slice_of(begin, stop - begin), is_key)
+
+
+cdef inline JsonWord _text_word(Parser* parser, bint is_key) noexcept nogil:
+    """Behind the opening quote. What is short is a word already: the eight bytes in which its end was found."""
+    cdef uint64_t bytes, found
+    cdef int length
+    if likely(parser.end - parser.at >= 8):
+        bytes = load_u64(parser.at)
+        found = json_special_bytes(bytes)
+        if found:
+            length = ctz64(found) >> 3
+            if likely(parser.at[length] == c'"'):
+                parser.at += length + 1
+                return (bytes & (<uint64_t>1 << (8 * length)) - 1) << 8 | <uint64_t>length << 3 | JSON_TEXT
+    return _long_word(parser, is_key)
 
 
 cdef JsonWord _double(Parser* parser, uint64_t digits, int64_t exponent, bint whole, bint negative, Slice text) noexcept nogil:
@@ -361,7 +370,7 @@ cdef JsonWord _double(Parser* parser, uint64_t digits, int64_t exponent, bint wh
     cdef uint64_t plain = digits
     cdef int64_t places = -exponent
     cdef int count
-    if whole and digits < DECIMAL_END * 1000:
+    if whole and digits < <uint64_t>DECIMAL_END * 1000:
         while plain % 10 == 0 and places > 0 and plain:
             plain //= 10
             places -= 1

@@ -8,6 +8,6 @@ cdef bint json_equals(JsonWord a, JsonWord b, bint exact, const HashKey* hash_ke
 cdef uint32_t json_depth(JsonWord word) noexcept nogil
 """How many levels of arrays and objects, 0 for a scalar. O(values)."""
 cdef uint64_t json_effort(JsonWord word, uint64_t enough) noexcept nogil
-"""How many values there are; counting ends when there are `enough`. O(enough)."""
+"""How many blocks freeing it touches, or nearly; counting ends when there are `enough`. O(enough)."""
 cdef bint json_check(JsonWord word, const HashKey* hash_key) noexcept nogil
 """Verify what this page says of the value and all below it; for tests and builds with checks. O(values)."""

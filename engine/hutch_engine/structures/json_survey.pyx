@@ -4,10 +4,13 @@ from libc.string cimport memcmp
 from hutch_engine.base.hash cimport HashKey
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.structures.json_value cimport (
-    ARRAY_WORDS, JSON_ARRAY, JSON_CONSTANT, JSON_EMPTY_OBJECT, JSON_NONE, JSON_OBJECT, JSON_STRING, JsonBlock, JsonKind, JsonMember,
+    ARRAY_WORDS, JSON_ARRAY, JSON_CONSTANT, JSON_EMPTY_OBJECT, JSON_NONE, JSON_NUMBER, JSON_OBJECT, JSON_STRING, JsonBlock, JsonKind, JsonMember,
     JsonWord, KIND_ARRAY, KIND_DOUBLE, KIND_INTEGER, KIND_STRING, json_block, json_count, json_double, json_element, json_find,
     json_integer, json_is_array, json_is_container, json_is_object, json_key_text, json_kind, json_kind_is_number, json_members, json_tag,
     json_text, json_top, json_unsigned, json_words)
+
+cdef enum:
+    WORDS_A_BLOCK = 16           # what is in place takes as long as a block to pass over, so many together
 
 
 cdef bint json_equals(JsonWord a, JsonWord b, bint exact, const HashKey* hash_key) noexcept nogil:
@@ -64,14 +67,21 @@ cdef uint32_t json_depth(JsonWord word) noexcept nogil:
 
 
 cdef uint64_t json_effort(JsonWord word, uint64_t enough) noexcept nogil:
-    cdef uint64_t effort = 1
-    cdef uint32_t i
-    if not json_is_container(word) or (json_tag(word) == JSON_ARRAY and json_top(word) != ARRAY_WORDS):
+    cdef uint64_t effort
+    cdef uint32_t count, i
+    cdef JsonWord below
+    if not json_is_container(word):
+        return json_tag(word) == JSON_STRING or json_tag(word) == JSON_NUMBER
+    if json_tag(word) == JSON_ARRAY and json_top(word) != ARRAY_WORDS:
         return 1
-    for i in range(json_count(word)):
+    count = json_count(word)
+    effort = 1 + count // WORDS_A_BLOCK
+    for i in range(count):
         if effort >= enough:
             break
-        effort += json_effort(json_members(word)[i].value if json_tag(word) == JSON_OBJECT else json_words(word)[i], enough - effort)
+        below = json_members(word)[i].value if json_tag(word) == JSON_OBJECT else json_words(word)[i]
+        if json_tag(below) >= JSON_STRING:
+            effort += json_effort(below, enough - effort)
     return effort
 
 

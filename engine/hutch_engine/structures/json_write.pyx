@@ -7,13 +7,12 @@ from hutch_engine.base.numbers cimport format_integer
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.structures.json_number cimport (
     JSON_NUMBER_MAX, json_format_decimal, json_format_double, json_format_unsigned)
+from hutch_engine.structures.json_scan cimport json_special_bytes
 from hutch_engine.structures.json_value cimport (
     JSON_ARRAY, JSON_CONSTANT, JSON_DECIMAL, JSON_EMPTY_ARRAY, JSON_FALSE, JSON_INTEGER, JSON_NULL, JSON_NUMBER, JSON_STRING, JSON_TEXT,
     JSON_TRUE, JsonMember, JsonWord, NUMBER_DOUBLE, NUMBER_SIGNED, json_block, json_count, json_element, json_key_text, json_members,
     json_tag, json_text, json_top)
 
-cdef uint64_t ONES = 0x0101010101010101
-cdef uint64_t TOPS = 0x8080808080808080
 
 
 cdef uint64_t[8] _fillers            # letters for the bytes of a word that a TEXT of so many bytes leaves 0
@@ -62,14 +61,6 @@ cdef inline void _put(Writer* writer, char c) noexcept nogil:
 
 # ---- strings
 
-cdef inline uint64_t _escapes_in(uint64_t word) noexcept nogil:
-    """The top bit of each byte that needs an escape, and of some behind the first such one."""
-    cdef uint64_t found = ((word ^ ONES * 0x22) - ONES) & ~(word ^ ONES * 0x22)
-    found |= ((word ^ ONES * 0x5C) - ONES) & ~(word ^ ONES * 0x5C)
-    found |= (word - ONES * 0x20) & ~word
-    return found & TOPS
-
-
 cdef void _put_escape(Writer* writer, uint8_t c) noexcept nogil:
     cdef char* at = writer.at
     if not _room(writer, 6):
@@ -110,7 +101,7 @@ cdef void _put_text(Writer* writer, const char* text, size_t length) noexcept no
         while end - text >= 8:
             word = load_u64(text)
             store_u64(writer.at, word)
-            found = _escapes_in(word)
+            found = json_special_bytes(word)
             if unlikely(found != 0):
                 plain = ctz64(found) >> 3
                 break
@@ -139,7 +130,7 @@ cdef inline void _put_short(Writer* writer, JsonWord word) noexcept nogil:
     cdef Slice text
     if not _room(writer, 16):
         return
-    if unlikely(_escapes_in(bytes | _fillers[length]) != 0):
+    if unlikely(json_special_bytes(bytes | _fillers[length]) != 0):
         text = json_text(&word)
         _put_text(writer, text.data, text.length)
         return
