@@ -25,13 +25,13 @@ FLOORS = {
         "buffer digest",
         "quote"),
     "structures": (
-        "bits compact_set geohash hash_field id_map intset listpack table wheel",
-        "hash hyperloglog quicklist set sorted_tree stream_group stream_log",
-        "bag sorted_set stream"),
+        "bits compact_set geohash hash_field id_map intset json_number json_regex json_scan json_value listpack table wheel",
+        "hash hyperloglog json_parse json_path json_survey json_write quicklist set sorted_tree stream_group stream_log",
+        "bag json_find sorted_set stream"),
     "keyspace": (
         "entry journal",
         "snapshot value_type",
-        "hash_type list_type set_type stream_type string_type zset_type",
+        "hash_type json_type list_type set_type stream_type string_type zset_type",
         "value_types",
         "keyspace",
         "loading prefetch"),
@@ -39,13 +39,13 @@ FLOORS = {
         "crc64 lzf",
         "rdb",
         "rdb_module rdb_old rdb_set rdb_stream_reader rdb_stream_writer rdb_string",
-        "rdb_hash rdb_list rdb_skip rdb_stream rdb_zset",
+        "rdb_hash rdb_json rdb_list rdb_skip rdb_stream rdb_zset",
         "rdb_values"),
     "commands": (
         "command reply",
         "call command_keys command_table",
-        "database expiry lcs list object scan stream_words",
-        "hash keys set stream stream_claim stream_info stream_read string zset",
+        "database expiry json_words lcs list object scan stream_words",
+        "hash json json_array json_scalar json_set keys set stream stream_claim stream_info stream_read string zset",
         "bitmap dump geo hash_expire hyperloglog set_operations sort stream_group zset_operations zset_range"),
     "state": ("config_table", "config", "config_lines engine", "log"),
     "sessions": (
@@ -127,6 +127,7 @@ AT_IMPORT = {
     "hutch_engine.keyspace.value_types": ("raise SystemError(",),
     "hutch_engine.scripting.cjson_decode": ("raise MemoryError(",),
     "hutch_engine.state.config_table": ("raise SystemError(",),
+    "hutch_engine.structures.json_number": ("def _prepare(",),
 }
 FILLED_AT_IMPORT = "hutch_engine.commands.command_table"     # Python runs its filling, once
 RUN_AT_IMPORT = "hutch_engine.runtime.command_handlers"      # and so it does with this; generated
@@ -138,10 +139,10 @@ LONG_FILES = {}
 # look for it. `cmd` is a command's handler.
 FIRST_WORDS = {
     "base": "invariant monotonic ticks heap parse read format ascii",
-    "structures": "field geo hll id listpack sorted stream",
-    "keyspace": "entry hash encoding list string value type size record zset keyspace",
+    "structures": "field geo hll id listpack sorted stream json",
+    "keyspace": "entry hash encoding list string value type size record zset keyspace json",
     "formats": "module pack rdb",
-    "commands": "cmd call slot slice error command writing key entry c id reply stream",
+    "commands": "cmd call slot slice error command writing key entry c id json reply stream",
     "state": "config session",
     "sessions": "cmd topic topics session engine",
     "executor": "cmd evict execute serve transaction",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 import hutch
+from kit.json_oracle import MISSING as NO_MODULE, find_module
 from kit.oracle import RedisServer
 from kit.waiting import wait_until
 from kit.ways_in import (
@@ -167,6 +168,27 @@ CASES = [
         ("HSET k c 3", HASH, "hset k c 3"), ("LPUSH k v", LIST, "lpush k v"))),
 ]
 
+# Beside a Redis with RedisJSON. A document of white space would be several words here.
+DOCUMENT = (("JSON.SET", "k", "$", '{"a":1,"b":[1,2,[3]],"s":"text","t":true}'),)
+JSON_CASES = [
+    case(line, *setup, keys=keys) for line, setup, keys in (
+        ("JSON.SET k $ [1,2]", (), "k"), ("JSON.SET k $.a 2", DOCUMENT, "k"), ("JSON.SET k $.n 2 XX", (), "k"), ("JSON.GET k", DOCUMENT, "k"),
+        ("JSON.GET k $.b", DOCUMENT, "k"), ("JSON.GET n", (), "n"), ("JSON.MSET k $ 1 l $ 2", (), "k l"), ("JSON.MGET k n $.a", DOCUMENT, "k n"),
+        ("JSON.NUMINCRBY k $.a 2", DOCUMENT, "k"), ("JSON.ARRAPPEND k $.b 4", DOCUMENT, "k"), ("JSON.ARRPOP k $.b", DOCUMENT, "k"),
+        ('JSON.STRAPPEND k $.s "x"', DOCUMENT, "k"), ("JSON.TOGGLE k $.t", DOCUMENT, "k"), ('JSON.MERGE k $ {"a":null}', DOCUMENT, "k"),
+        ("JSON.DEL k $.a", DOCUMENT, "k"), ("JSON.DEL k", DOCUMENT, "k"), ("JSON.CLEAR k", DOCUMENT, "k"), ("JSON.TYPE k $.*", DOCUMENT, "k"),
+        ("JSON.OBJKEYS k $", DOCUMENT, "k"), ("JSON.RESP k $", DOCUMENT, "k"), ("TYPE k", DOCUMENT, "k"), ("COPY k l", DOCUMENT, "k l"),
+        ("RENAME k l", DOCUMENT, "k l"), ("DEL k", DOCUMENT, "k"), ("OBJECT ENCODING k", DOCUMENT, "k"))
+] + [
+    case("JSON.SET k $ 1", *STRING, name="JSON.SET of a string", keys=""), case("GET k", *DOCUMENT, name="GET of a document", keys=""),
+    case("JSON.SET k $ {bad", keys=""), case("JSON.SET k $.a", keys=""), case("JSON.GET k $[", *DOCUMENT, keys=""),
+    case("JSON.GET k .n", *DOCUMENT, keys=""), case("JSON.NUMINCRBY n $ 1", keys=""),
+    case("JSON.SET k $ 1", config=(("maxmemory", "1"),), name="JSON.SET without memory"),
+    case("JSON.GET k", *DOCUMENT, config=(("maxmemory", "1"),), name="JSON.GET without memory"),
+]
+
+UNCHANGED = ("JSON.SET k $.n 2 XX", "JSON.SET of a string", "JSON.SET k $ {bad", "JSON.NUMINCRBY n $ 1")
+
 BLPOP = ("BLPOP", "k", "0")
 WAITS = [
     case(BLPOP, method=("blpop", "k", 0), served_by=("LPUSH", "k", "v")),
@@ -249,14 +271,14 @@ def companies_of(way, case):
 class Worlds:
     """Pairs of Hutch and a Redis, by who looks on, each made when it is first wanted."""
 
-    def __init__(self, binary):
-        self.binary, self.pairs, self.seen = binary, {}, {}
+    def __init__(self, binary, *options):
+        self.binary, self.options, self.pairs, self.seen = binary, options, {}, {}
         self.stack = ExitStack()
 
     def pair(self, company):
         if company not in self.pairs:
             server = self.stack.enter_context(hutch.Server(port=0, enable_debug_command="yes"))
-            real = self.stack.enter_context(RedisServer(self.binary, "--enable-debug-command", "yes"))
+            real = self.stack.enter_context(RedisServer(self.binary, "--enable-debug-command", "yes", *self.options))
             self.pairs[company] = (World("127.0.0.1", server.port, COMPANIES[company], server.store),
                                    World(real.host, real.port, COMPANIES[company]))
             for world in self.pairs[company]:
@@ -274,6 +296,16 @@ class Worlds:
 @pytest.fixture(scope="module")
 def worlds(oracle_binary):
     worlds = Worlds(oracle_binary)
+    with worlds.stack:
+        yield worlds
+
+
+@pytest.fixture(scope="module")
+def json_worlds(oracle_binary):
+    module = find_module()
+    if module is None:
+        pytest.skip(NO_MODULE)
+    worlds = Worlds(oracle_binary, "--loadmodule", str(module))
     with worlds.stack:
         yield worlds
 
@@ -318,6 +350,14 @@ def test_all_observers_see_something(worlds):
 @every(CASES)
 def test_every_way_shows_what_redis_shows(worlds, case):
     assert differences(worlds, case, WAYS) == []
+
+
+@every(JSON_CASES)
+def test_every_way_shows_what_the_module_shows(json_worlds, case):
+    """But for DEBUG DIGEST, which says the same of all of the module's documents; and the module tells watchers and trackers of keys
+    that a command only wanted to change."""
+    silent = ("watch_broken", "invalidated", "broadcast") if case.name in UNCHANGED else ()
+    assert differences(json_worlds, case, WAYS, lambda way, case, field: field not in ("digest", *silent)) == []
 
 
 @every(WAITS)

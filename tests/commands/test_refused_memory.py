@@ -96,6 +96,10 @@ OTHER = LIBRARY.replace(b"lib", b"other").replace(b"'f'", b"'o'")
 CONSUMERS = [("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")] + [("XGROUP", "CREATECONSUMER", "s", "g", f"c{i:03}") for i in range(256)]
 GROUPS = [("XGROUP", "CREATE", "s", f"g{i:03}", "0", "MKSTREAM") for i in range(256)]
 
+TREE = ('{"rows":[' + ",".join('{"a name of a member":%d,"price":%d.25,"text":"row number %d"}' % (i, i, i) for i in range(20))
+        + '],"numbers":[' + ",".join(map(str, range(600))) + '],"doubles":[' + ",".join(f"{i}.123456789012345678" for i in range(60))
+        + '],"nested":{"a":{"b":[{},[],null,true,"' + "y" * 400 + '"]}}}')
+
 CASES = {
     "xadd": (STREAM, ("XADD", "s", "500-1", "f", LONG)),
     "xadd fields": (STREAM, ("XADD", "s", "500-1", LONG, LONG, b"w" * 3000, "v")),
@@ -140,6 +144,26 @@ CASES = {
     "copy replace": (STREAM + [("SET", "new", LONG)], ("COPY", "s", "new", "REPLACE")),
     "copy groups": (PENDING, ("COPY", "s", "new")),
     "copy many groups": (GROUPS, ("COPY", "s", "new")),
+    "json set": ((), ("JSON.SET", "j", "$", TREE)),
+    "json set over": ([("JSON.SET", "j", "$", TREE)], ("JSON.SET", "j", "$", '{"a":[1,2,"' + "x" * 5000 + '"]}')),
+    "json set path": ([("JSON.SET", "j", "$", TREE)], ("JSON.SET", "j", "$.new", TREE)),
+    "json set all": ([("JSON.SET", "j", "$", TREE)], ("JSON.SET", "j", "$.rows[*].price", TREE)),
+    "json set packed": ([("JSON.SET", "j", "$", TREE)], ("JSON.SET", "j", "$.doubles[5]", '"a text that needs a block"')),
+    "json set packed all": ([("JSON.SET", "j", "$", TREE)], ("JSON.SET", "j", "$.numbers[*]", '"a text that needs a block"')),
+    "json mset": ([("JSON.SET", "j", "$", TREE)], ("JSON.MSET", "j", "$.rows", TREE, "new", "$", TREE, "j", "$.other", "[1,2,3]")),
+    "json merge": ([("JSON.SET", "j", "$", TREE)], ("JSON.MERGE", "j", "$", '{"rows":null,"x":' + TREE + ',"numbers":{"y":[1,"' + "z" * 300 + '"]}}')),
+    "json merge all": ([("JSON.SET", "j", "$", TREE)], ("JSON.MERGE", "j", "$.rows[*]", '{"price":{"q":[1.5,"a longer text"]}}')),
+    "json arrappend": ([("JSON.SET", "j", "$", TREE)], ("JSON.ARRAPPEND", "j", "$.numbers", TREE, "5")),
+    "json arrappend all": ([("JSON.SET", "j", "$", TREE)], ("JSON.ARRAPPEND", "j", "$..*", TREE)),
+    "json arrinsert": ([("JSON.SET", "j", "$", TREE)], ("JSON.ARRINSERT", "j", "$.doubles", 3, TREE)),
+    "json arrpop": ([("JSON.SET", "j", "$", TREE)], ("JSON.ARRPOP", "j", "$.rows")),
+    "json arrtrim": ([("JSON.SET", "j", "$", TREE)], ("JSON.ARRTRIM", "j", "$.rows", 1, 2)),
+    "json numincrby": ([("JSON.SET", "j", "$", TREE)], ("JSON.NUMINCRBY", "j", "$..*", "0.123456789")),
+    "json strappend": ([("JSON.SET", "j", "$", TREE)], ("JSON.STRAPPEND", "j", "$..*", '"' + "x" * 3000 + '"')),
+    "json clear": ([("JSON.SET", "j", "$", TREE)], ("JSON.CLEAR", "j", "$..*")),
+    "json del": ([("JSON.SET", "j", "$", TREE)], ("JSON.DEL", "j", "$..price")),
+    "json get": ([("JSON.SET", "j", "$", TREE)], ("JSON.GET", "j", "$..*")),
+    "json copy": ([("JSON.SET", "j", "$", TREE)], ("COPY", "j", "new")),
     "publish": ((), ("PUBLISH", LONG, LONG)),
     "eval set": ((), ("EVAL", "return redis.call('SET', KEYS[1], ARGV[1])", 1, "k", LONG)),
     "eval set twice": ((), ("EVAL", "redis.pcall('SET', 'a', ARGV[1]) return redis.pcall('XADD', KEYS[1], '5-1', 'f', ARGV[1])", 1, "k", LONG)),

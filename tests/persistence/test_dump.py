@@ -413,7 +413,8 @@ def walk(client, key):
                   "zset": (("ZRANGE", key, 0, -1, "WITHSCORES"), ("ZADD", key, 1.5, "new"), ("ZPOPMIN", key), ("ZRANGEBYSCORE", key, 0, "inf")),
                   "hash": (("HGETALL", key), ("HPEXPIRETIME", key, "FIELDS", 1, "a"), ("HSET", key, "new", 1), ("HPEXPIREAT", key, LATER_MS, "FIELDS", 1, "new"), ("HDEL", key, "a")),
                   "stream": (("XRANGE", key, "-", "+"), ("XREVRANGE", key, "+", "-"), ("XINFO", "STREAM", key, "FULL", "COUNT", 0), ("XADD", key, "*", "a", "b"),
-                             ("XAUTOCLAIM", key, "g", "new", 0, 0), ("XTRIM", key, "MAXLEN", 3))}.get(str(kind if not isinstance(kind, bytes) else kind.decode()), ()):
+                             ("XAUTOCLAIM", key, "g", "new", 0, 0), ("XTRIM", key, "MAXLEN", 3)),
+                  "ReJSON-RL": (("JSON.GET", key, "$..*"), ("JSON.NUMINCRBY", key, "$..*", 0.5), ("JSON.DEL", key, "$..a"))}.get(str(kind if not isinstance(kind, bytes) else kind.decode()), ()):
         client.execute(*words)
     return client.execute("DUMP", key).value
 
@@ -449,6 +450,9 @@ def test_damaged_payloads(seed):
                 client.execute(*words)
             payload = client.execute("DUMP", "k").value
             bodies += [payload[:-10]] if isinstance(payload, bytes) else []
+    for text in ('{"a":[1,2.5,{"b":null}],"a longer name":"text \\u00e9","c":[true,[],{}]}', "[1,2,3]", '"' + "x" * 200 + '"', "[" * 100 + "]" * 100):
+        client.execute("JSON.SET", "k", "$", text)
+        bodies.append(client.execute("DUMP", "k").value[:-10])
     client.execute("FLUSHALL", "SYNC")
     client.execute("SET", "k", "v")
     taken = refused = 0

@@ -45,8 +45,10 @@ def test_role(client, oracle, protocol):
     assert mine.value == its.value
 
 
-def test_no_module_is_loaded(client):
-    assert client.run([["MODULE", "LIST"]])[0].raw == b"*0\r\n"     # the oracle has one built in
+def test_json_is_told_of_as_a_module(client):
+    """The oracle has another one built in."""
+    assert client.run([["MODULE", "LIST"]])[0].value == [[b"name", b"ReJSON", b"ver", 20803, b"path", b"", b"args", []]]
+    assert b"module:name=ReJSON,ver=20803,api=1," in client.run([["INFO", "modules"]])[0].value
 
 
 def test_last_save_is_the_start(engine, client):
@@ -167,7 +169,7 @@ def test_redis_py_asks(engine):
         for r in (over, within):
             assert r.role() == [b"master", 0, []]
             assert r.lastsave().year >= 2024
-            assert r.module_list() == []
+            assert [module[b"name"] for module in r.module_list()] == [b"ReJSON"]
             for call in (r.readonly, r.readwrite, lambda: r.execute_command("CLUSTER", "INFO"), lambda: r.execute_command("ASKING")):
                 with pytest.raises(redis.ResponseError, match="cluster support disabled"):
                     call()

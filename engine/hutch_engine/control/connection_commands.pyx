@@ -4,6 +4,7 @@ from hutch_engine.base.buffer cimport buffer_append_slice, buffer_clear, buffer_
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text, slice_equals
 from hutch_engine.commands.call cimport Call, call_word, error_arity, error_not_integer, error_syntax
+from hutch_engine.commands.json cimport json_reply_modules
 from hutch_engine.commands.reply cimport (reply_array, reply_bulk, reply_bulk_text, reply_error, reply_error_parts,
                                           reply_integer, reply_map, reply_ok, reply_simple)
 from hutch_engine.state.engine cimport (
@@ -116,7 +117,7 @@ cdef void cmd_hello(Call* call) noexcept nogil:
     reply_bulk_text(call.reply, b"role")
     reply_bulk_text(call.reply, b"master")
     reply_bulk_text(call.reply, b"modules")
-    reply_array(call.reply, 0)
+    json_reply_modules(call)
 
 
 cdef void cmd_select(Call* call) noexcept nogil:

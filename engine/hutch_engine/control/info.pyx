@@ -12,6 +12,7 @@ from hutch_engine.base.clock cimport clock_now_ms, clock_now_us, monotonic_us, t
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
 from hutch_engine.commands.call cimport Call
 from hutch_engine.commands.command cimport Command
+from hutch_engine.commands.json cimport JSON_MODULE_VERSION
 from hutch_engine.commands.reply cimport reply_verbatim
 from hutch_engine.keyspace.keyspace cimport (
     SIZE_BINS, SIZE_TYPES, Database, Keyspace, keyspace_deadlines, keyspace_field_deadlines)
@@ -711,6 +712,10 @@ cdef void _section(Engine* engine, int index, Buffer* out) noexcept nogil:
         _replication(engine, out)
     elif section == SECTION_CPU:
         _cpu(out)
+    elif section == SECTION_MODULES:
+        buffer_append_text(out, b"module:name=ReJSON,ver=")
+        buffer_append_integer(out, JSON_MODULE_VERSION)
+        buffer_append_text(out, b",api=1,filters=0,usedby=[],using=[],options=[handle-io-errors]\r\n")
     elif section == SECTION_COMMANDSTATS:
         for i in range(command_table_count()):
             _command_stats(engine, command_table_at(i), out)

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.commands.call cimport Call, call_block_until, call_deadline, call_help, call_integer, call_may_block
+from hutch_engine.commands.json cimport json_reply_modules
 from hutch_engine.commands.reply cimport reply_array, reply_bulk_text, reply_error, reply_integer
 from hutch_engine.state.engine cimport Engine, engine_of
 from hutch_engine.persistence.append_log cimport SYNC_NEVER
@@ -70,7 +71,7 @@ cdef void cmd_waitaof(Call* call) noexcept nogil:
 # ---- modules
 
 cdef void cmd_module_list(Call* call) noexcept nogil:
-    reply_array(call.reply, 0)
+    json_reply_modules(call)
 
 
 cdef void cmd_module_load(Call* call) noexcept nogil:

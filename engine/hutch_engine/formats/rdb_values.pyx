@@ -5,6 +5,7 @@ from hutch_engine.base.checks cimport invariant
 from hutch_engine.formats.rdb cimport (
     RDB_HASH_LISTPACK_EX, RDB_HASH_METADATA, RDB_MODULE_2, rdb_read_byte, rdb_read_length, rdb_write_byte, rdb_write_length)
 from hutch_engine.formats.rdb_hash cimport rdb_hash
+from hutch_engine.formats.rdb_json cimport rdb_json
 from hutch_engine.formats.rdb_list cimport rdb_list
 from hutch_engine.formats.rdb_module cimport (
     MODULE_END, MODULE_VERSION_BITS, MODULE_VERSION_MAX, module_number, module_read_end)
@@ -13,7 +14,7 @@ from hutch_engine.formats.rdb_stream cimport rdb_stream
 from hutch_engine.formats.rdb_string cimport rdb_string
 from hutch_engine.formats.rdb_zset cimport rdb_zset
 from hutch_engine.keyspace.entry cimport (
-    TYPE_HASH, TYPE_LIST, TYPE_NONE, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET, Entry, Value, entry_type)
+    TYPE_HASH, TYPE_JSON, TYPE_LIST, TYPE_NONE, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET, Entry, Value, entry_type)
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_maker
 from hutch_engine.keyspace.value_type cimport NO_MODULE, RdbReader, ValueMaker, ValueType
 from hutch_engine.keyspace.value_types cimport value_free, value_type_format, value_types
@@ -28,7 +29,8 @@ if not (value_type_format(TYPE_STRING, rdb_string)
         and value_type_format(TYPE_SET, rdb_set)
         and value_type_format(TYPE_ZSET, rdb_zset)
         and value_type_format(TYPE_HASH, rdb_hash)
-        and value_type_format(TYPE_STREAM, rdb_stream)):
+        and value_type_format(TYPE_STREAM, rdb_stream)
+        and value_type_format(TYPE_JSON, rdb_json)):
     raise SystemError("a row of the table of types lacks its save or load")
 
 

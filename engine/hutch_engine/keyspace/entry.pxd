@@ -31,6 +31,7 @@ cdef enum:                       # types: the rows of value_types
     TYPE_ZSET = 3
     TYPE_HASH = 4
     TYPE_STREAM = 5
+    TYPE_JSON = 6
     TYPE_NONE = 15               # no such key
 
 cdef enum:                       # encodings of strings; those of other types: list_type, set_type ...

@@ -7,10 +7,11 @@ from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.keyspace.entry cimport (
-    ENTRY_EMBEDDED, ENTRY_INTEGER, TYPE_HASH, TYPE_LIST, TYPE_NONE, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET, Entry,
+    ENTRY_EMBEDDED, ENTRY_INTEGER, TYPE_HASH, TYPE_JSON, TYPE_LIST, TYPE_NONE, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET, Entry,
     Value, entry_block_bytes, entry_bytes, entry_encoding, entry_has_deadline, entry_pointer, entry_type, entry_value,
     value_of_pointer)
 from hutch_engine.keyspace.hash_type cimport hash_type
+from hutch_engine.keyspace.json_type cimport json_type
 from hutch_engine.keyspace.list_type cimport list_type
 from hutch_engine.keyspace.set_type cimport set_type
 from hutch_engine.keyspace.stream_type cimport stream_type
@@ -145,5 +146,6 @@ if not (value_type_add(TYPE_STRING, string_type)
         and value_type_add(TYPE_SET, set_type)
         and value_type_add(TYPE_ZSET, zset_type)
         and value_type_add(TYPE_HASH, hash_type)
-        and value_type_add(TYPE_STREAM, stream_type)):
+        and value_type_add(TYPE_STREAM, stream_type)
+        and value_type_add(TYPE_JSON, json_type)):
     raise SystemError("a row of the table of types lacks what every type must have")
