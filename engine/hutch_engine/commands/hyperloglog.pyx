@@ -10,8 +10,8 @@ from hutch_engine.base.memory cimport heap_free, heap_try_alloc
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.call cimport (
-    Call, call_changed, call_find_read, call_find_write, call_find_write_type, call_hash, error_memory, error_wrong_type,
-    slot_entry)
+    Call, call_changed, call_find_read, call_find_write, call_find_write_type, call_hash, call_keep, error_memory,
+    error_wrong_type, slot_entry)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_bulk, reply_error, reply_error_parts, reply_integer, reply_ok, reply_one, reply_simple, reply_zero)
 from hutch_engine.keyspace.entry cimport (
@@ -273,6 +273,7 @@ cdef void cmd_pfcount(Call* call) noexcept nogil:
         return
     if not _is_hll(call, entry, &bytes):
         return
+    call_keep(call, 1)
     _call_it_raw(entry)
     if not hll_cached(bytes.data, &count):
         if not hll_count(bytes, &count):
