@@ -9,7 +9,8 @@ from kit.generators import Gen
 
 from hutch_engine.door.engine import Engine
 
-WRITING = ("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "streams", "transactions", "scripting", "dump", "sort")
+WRITING = ("strings", "keys", "sets", "hashes", "lists", "sorted_sets", "streams", "transactions", "scripting", "dump", "sort", "bitmaps",
+           "hyperloglogs", "geo")
 LEFT_OUT = (b"DEBUG", b"RESET", b"QUIT", b"CLIENT", b"SUBSCRIBE", b"PSUBSCRIBE", b"SSUBSCRIBE", b"MONITOR", b"CONFIG")
 
 
