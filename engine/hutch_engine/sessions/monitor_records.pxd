@@ -1,8 +1,8 @@
 """What monitors are to see of commands, as it lies in the replies or the inbox of a monitor until somebody takes it.
 
-Whoever runs a command under the lock only notes (sessions/monitor) what is needed for its line: time, database, who sent it, the words as they are. The
-text is made of it by whoever takes it, outside the lock. Records lie where the text would: among the RESP that the session is sent
-otherwise, so that the order stays; and they are counted as unsent bytes as they lie.
+Whoever runs a command under the lock only notes (sessions/monitor) what is needed for its line: time, database, who sent it, the
+words as they are. The text is made of it by whoever takes it, outside the lock. Records lie where the text would: among the RESP that
+the session is sent otherwise, so that the order stays; and they are counted as unsent bytes as they lie.
 
     run       next: 8 bytes, where the following run's header begins, plus one; 0: there is none
               bytes: 8, of the records that follow at once
