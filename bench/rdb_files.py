@@ -55,7 +55,7 @@ def commands(keys, kind):
 
 
 def fill(peer, keys, kind):
-    client = peer.client()
+    client = peer.client(socket_timeout=None)
     pipe = client.pipeline(transaction=False)
     for number, words in enumerate(commands(keys, kind), 1):
         pipe.execute_command(*words)
@@ -73,7 +73,7 @@ class Started:
         if file is not None:
             shutil.copy(file, self.directory / "dump.rdb")
         self.peer = Peer(name, command + ["--dir", str(self.directory)])
-        self.client = self.peer.client()
+        self.client = self.peer.client(socket_timeout=None)
         while True:
             try:
                 self.client.ping()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from kit.rdb_files import finished, key, resealed, selected
 from kit.rdb_forms import length, string
+from kit.waiting import wait_until
 from test_rdb_reading import FORMS, WHOLE, Store, stream_form
 
 ROUNDS = int(os.environ.get("HUTCH_RDB_ROUNDS", "1"))
@@ -66,6 +67,11 @@ def tried(store, data):
     return True
 
 
+def all_is_freed(store):
+    """Housekeeping frees what a refused load leaves, in its own time."""
+    wait_until(lambda: b"lazyfree_pending_objects:0\r\n" in store("INFO", "memory"))
+
+
 changes = st.lists(st.tuples(st.sampled_from(("flip", "flip", "put", "put", "insert", "drop", "repeat")),
                              st.floats(0, 1, exclude_max=True),
                              st.one_of(st.sampled_from(INTERESTING), st.binary(min_size=1, max_size=6))), min_size=1, max_size=4)
@@ -109,8 +115,7 @@ def test_nothing_is_left_of_a_refused_file(store):
         for end in range(100, len(data), 997):
             with pytest.raises(ValueError):
                 store.load(data[:end])
-        while "lazyfree_pending_objects:0" not in store("INFO", "memory").decode():
-            pass
+        all_is_freed(store)
         sizes.append(store.engine.used_memory)
     assert sizes[-1] <= sizes[1] + 4096, sizes
 
@@ -134,4 +139,5 @@ def test_values_nested_or_counted_beyond_reason(store):
                      b"\xc3" + length(number) + length(3) + b"abc"):
             with pytest.raises(ValueError):
                 store.load(finished(selected(0) + key(0, b"k", body), 15))
-        assert store.engine.used_memory < 50_000_000
+        all_is_freed(store)
+        assert store.engine.used_memory < 2_000_000

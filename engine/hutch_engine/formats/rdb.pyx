@@ -3,9 +3,10 @@ from libc.stdint cimport (
     INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, INT8_MAX, INT8_MIN, UINT32_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t,
     uint16_t, uint32_t, uint64_t)
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memmove
+from libc.string cimport memcpy, memmove, memset
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_reserve, buffer_slice)
+from hutch_engine.base.compiler cimport load_u64
 from hutch_engine.formats.crc64 cimport crc64
 from hutch_engine.formats.lzf cimport lzf_compress, lzf_expand
 from hutch_engine.base.hash cimport hash_bytes
@@ -29,6 +30,7 @@ cdef enum:
     COMPRESSED_FROM = 21         # bytes: shorter ones are not worth a try
     COMPRESSED_SAVES = 4         # bytes at least
     COUNT_UNKNOWN = 65535        # of a listpack's elements
+    FEW_NAMES = 64               # are told apart on the stack, by a hash without a key
 
 
 # ---- writing
@@ -316,11 +318,25 @@ cdef Listpack* pack_take(RdbReader* reader, Heap* heap, Slice bytes) noexcept no
     return <Listpack*>block
 
 
+cdef inline uint64_t _quick_hash(Slice text) noexcept nogil:
+    """Of a text among few: whoever makes them collide wins nothing. Its two ends count."""
+    cdef uint64_t value = text.length
+    cdef size_t i
+    if text.length >= 8:
+        value ^= load_u64(text.data) + 31 * load_u64(text.data + text.length - 8)
+    else:
+        for i in range(text.length):
+            value = value << 8 | <uint8_t>text.data[i]
+    return value * 0x9E3779B97F4A7C15ULL >> 32
+
+
 cdef bint _is_unique(RdbReader* reader, const ValueMaker* maker, const Listpack* pack, uint64_t count, int stride) noexcept nogil:
     """Is each of the `count` names, of which every one is followed by stride - 1 other elements, there once?"""
     cdef uint64_t slots = 8
     cdef uint64_t slot
-    cdef uint32_t* seen                  # where a name begins, 0: free
+    cdef uint32_t[2 * FEW_NAMES] few
+    cdef uint32_t* seen = few            # where a name begins, 0: free
+    cdef bint are_few
     cdef char[INTEGER_TEXT_MAX] digits
     cdef uint8_t* at = listpack_first(pack)
     cdef Slice text
@@ -328,13 +344,17 @@ cdef bint _is_unique(RdbReader* reader, const ValueMaker* maker, const Listpack*
     cdef int i
     while slots < 2 * count:
         slots *= 2
-    seen = <uint32_t*>calloc(slots, sizeof(uint32_t))
+    are_few = slots <= 2 * FEW_NAMES
+    if are_few:
+        memset(few, 0, slots * sizeof(uint32_t))
+    else:
+        seen = <uint32_t*>calloc(slots, sizeof(uint32_t))
     if seen == NULL:
         reader.refused = True
         return False
     while at != NULL and unique:
         text = listpack_text(at, digits)
-        slot = hash_bytes(maker.hash_key, text.data, text.length) & (slots - 1)
+        slot = (_quick_hash(text) if are_few else hash_bytes(maker.hash_key, text.data, text.length)) & (slots - 1)
         while seen[slot]:
             if listpack_is(pack + seen[slot], text):
                 unique = False
@@ -343,7 +363,8 @@ cdef bint _is_unique(RdbReader* reader, const ValueMaker* maker, const Listpack*
         seen[slot] = <uint32_t>(at - pack)
         for i in range(stride):
             at = listpack_next(pack, at)
-    free(seen)
+    if not are_few:
+        free(seen)
     return unique
 
 
