@@ -120,7 +120,7 @@ static void hutch_registers_write(int level, uint8_t *packed, const uint8_t *byt
 /* Runs of one byte each, 16 at a time: how many registers the next 16 are, or 0 where a run of two bytes is among them. A zero
    run has up to 64 registers, one of values up to 4. (SSE2, which every x86-64 has.) */
 static uint32_t hutch_runs_of_16(const uint8_t *at) {
-#if defined(__SSE2__)
+#if HUTCH_BITS_X86
     __m128i runs = _mm_loadu_si128((const __m128i *)at);
     __m128i values = _mm_cmplt_epi8(runs, _mm_setzero_si128());
     __m128i lengths, sums;
