@@ -49,7 +49,7 @@ test: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 # Each version in a directory of its own below build/, before the environment's.
 REDIS_PY      ?= 6.4.0 7.2.2 7.4.0 8.1.0 newest
 REDIS_PY_TESTS = $(addprefix tests/python/test_,api_parity.py random_calls.py replaced_methods.py retries.py pools.py no_reply.py \
-                   hot_methods.py hot_collections.py hot_pipeline.py hot_scripts.py pipelines.py lifecycle.py messages.py asyncio.py)
+                   hot_methods.py hot_collections.py hot_pipeline.py hot_scripts.py json.py pipelines.py lifecycle.py messages.py asyncio.py)
 test-redis-py: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	$(PY) tools/with_redis_py.py $(REDIS_PY) -- -q -n $(WORKERS) --dist worksteal $(or $(filter-out tests,$(TESTS)),$(REDIS_PY_TESTS)) $(ARGS)
 
@@ -60,6 +60,7 @@ fuzz test-long: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	@echo "SEED=$(SEED)"
 	HUTCH_DIFF_COMMANDS=1000000 HUTCH_DIFF_SEED=$(SEED) $(PY) -m pytest -q -n $(WORKERS) tests/test_differential.py $(ARGS)
 	HUTCH_CALLS=5000 HUTCH_CALLS_SEED=$(SEED) $(PY) -m pytest -q -n $(WORKERS) tests/python/test_random_calls.py $(ARGS)
+	HUTCH_JSON_COMMANDS=100000 HUTCH_JSON_SEED=$(SEED) $(PY) -m pytest -q -n $(WORKERS) tests/commands/test_json_oracle.py $(ARGS)
 	HUTCH_LONG=1 $(PY) -m pytest -q tests/scripting/test_running.py -k flat $(ARGS)
 	HUTCH_LONG=1 $(PY) -m pytest -q -n $(WORKERS) --dist worksteal tests/commands/test_short_of_memory.py $(ARGS)
 	for round in $$(seq $(ROUNDS)); do $(PY) -m pytest -q -n $(WORKERS) --dist worksteal tests/base tests/structures \

@@ -17,7 +17,7 @@ from kit.backends import EmbeddedBackend, TcpBackend
 from kit.json_commands import KEYS, JsonCommands
 from kit.json_oracle import MISSING, json_server
 
-COMMANDS = int(os.environ.get("HUTCH_JSON_COMMANDS", 3000))
+COMMANDS = int(os.environ.get("HUTCH_JSON_COMMANDS", 1000))
 SEED = int(os.environ.get("HUTCH_JSON_SEED", 1))
 PATH_FAULT = b"Error occurred on position"
 

@@ -61,7 +61,7 @@ cdef class Document:
             if fault.what == NULL:
                 raise MemoryError
             raise ValueError(f"{fault.what.decode()} at line {fault.line} column {fault.column}")
-        assert json_depth(word_out[0]) == deepest
+        assert json_depth(word_out[0]) <= deepest          # a value whose name came again is gone
         return deepest
 
     def parse(self, bytes text, uint32_t depth=127):

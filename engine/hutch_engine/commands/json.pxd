@@ -7,7 +7,8 @@ cdef enum:
 cdef void json_reply_modules(Call* call) noexcept nogil
 """The reply of MODULE LIST, which HELLO has, too: clients look there for a server that knows JSON."""
 cdef void cmd_json_get(Call* call) noexcept nogil
-"""JSON.GET key [INDENT text] [NEWLINE text] [SPACE text] [FORMAT STRING | EXPAND | EXPAND1] [path ...]: as text, or in RESP3 expanded."""
+"""JSON.GET key [INDENT text] [NEWLINE text] [SPACE text] [FORMAT STRING | EXPAND | EXPAND1] [path ...]: as text, or in RESP3
+expanded."""
 cdef void cmd_json_mget(Call* call) noexcept nogil
 """JSON.MGET key [key ...] path: the text of each; null where there is no document, or the path is wrong."""
 cdef void cmd_json_type(Call* call) noexcept nogil

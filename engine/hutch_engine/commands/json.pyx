@@ -3,13 +3,14 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc, qsort
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_slice, buffer_reserve
 from hutch_engine.base.compiler cimport likely, unlikely
-from hutch_engine.base.slice cimport Slice, slice_compare, slice_equals, slice_of
+from hutch_engine.base.slice cimport Slice, slice_compare, slice_equals, slice_is, slice_of
 from hutch_engine.commands.call cimport Call, call_find_read, call_hash, call_word, error_arity, error_memory
 from hutch_engine.commands.json_words cimport (
-    JsonPlace, JsonQuery, json_bulk_begin, json_bulk_end, json_changed, json_error_path, json_finds_nothing, json_is_text, json_maker, json_open,
-    json_path_word, json_place, json_query, json_query_clear, json_reply_expanded, json_reply_value)
+    JsonPlace, JsonQuery, json_bulk_begin, json_bulk_end, json_changed, json_error_path, json_finds_nothing, json_is_text,
+    json_maker, json_open, json_path_word, json_place, json_query, json_query_clear, json_reply_expanded, json_reply_value)
 from hutch_engine.commands.reply cimport (
-    reply_array, reply_bulk, reply_bulk_text, reply_double, reply_error, reply_integer, reply_map, reply_null, reply_simple)
+    reply_array, reply_bulk, reply_bulk_text, reply_double, reply_error, reply_integer, reply_map, reply_mark, reply_null,
+    reply_rewind, reply_simple)
 from hutch_engine.keyspace.entry cimport TYPE_JSON, Entry, entry_type
 from hutch_engine.keyspace.json_type cimport json_root, json_text_bytes
 from hutch_engine.keyspace.keyspace cimport keyspace_delete
@@ -18,9 +19,9 @@ from hutch_engine.structures.json_find cimport (
 from hutch_engine.structures.json_parse cimport json_is_utf8
 from hutch_engine.structures.json_path cimport JsonPath, json_path_clear, json_path_compile, json_path_is_root
 from hutch_engine.structures.json_value cimport (
-    JSON_NONE, JSON_OBJECT, JSON_TRUE, JsonKind, JsonMaker, JsonWord, KIND_ARRAY, KIND_BOOLEAN, KIND_DOUBLE, KIND_INTEGER, KIND_NULL,
-    KIND_OBJECT, KIND_STRING, json_array_remove, json_count, json_double, json_element, json_integer, json_key_text, json_kind,
-    json_kind_name, json_members, json_memory, json_object_remove, json_tag, json_text)
+    JSON_NONE, JSON_OBJECT, JSON_TRUE, JsonKind, JsonMaker, JsonWord, KIND_ARRAY, KIND_BOOLEAN, KIND_DOUBLE, KIND_INTEGER,
+    KIND_NULL, KIND_OBJECT, KIND_STRING, json_array_remove, json_count, json_double, json_element, json_integer,
+    json_key_text, json_kind, json_kind_name, json_members, json_memory, json_object_remove, json_tag, json_text)
 from hutch_engine.structures.json_write cimport (
     JsonLayout, json_write, json_write_break, json_write_laid_out, json_write_string)
 
@@ -202,7 +203,8 @@ cdef void _get_several(Call* call, JsonQuery* query, Asking* asking) noexcept no
         words = out.length
         if not json_query(call, query, call.argv[i], False):
             # A path that is none is passed over, where there are others.
-            if out.failed:
+            if query.refused or out.failed:
+                _keep_error(out, begin, words)
                 return
             out.length = words
             i += 1
@@ -247,7 +249,7 @@ cdef void _keep_error(Buffer* out, size_t begin, size_t error) noexcept nogil:
 cdef void _get_expanded(Call* call, JsonQuery* query, Asking* asking) noexcept nogil:
     """For each path an array of what it finds."""
     cdef size_t i = asking.first if asking.paths else call.argc
-    cdef size_t begin = call.reply.buffer.length
+    cdef size_t begin = reply_mark(call.reply)
     cdef size_t error, words, j
     cdef Asking scratch
     cdef JsonWord word
@@ -262,8 +264,15 @@ cdef void _get_expanded(Call* call, JsonQuery* query, Asking* asking) noexcept n
             path = call.argv[i]
         error = call.reply.buffer.length
         if not json_query(call, query, path, False):
-            _keep_error(&call.reply.buffer, begin, error)
-            return
+            if query.refused or call.reply.buffer.failed:
+                _keep_error(&call.reply.buffer, begin, error)
+                return
+            reply_rewind(call.reply, error)      # a path that is none finds nothing
+            reply_array(call.reply, 0)
+            if asking.paths == 0:
+                return
+            i += 1
+            continue
         reply_array(call.reply, <int64_t>query.matches.count)
         for j in range(query.matches.count):
             word = json_match(&query.matches, j)
@@ -293,7 +302,7 @@ cdef void cmd_json_get(Call* call) noexcept nogil:
         _get_expanded(call, &query, &asking)
     elif asking.paths > 1:
         _get_several(call, &query, &asking)
-    elif asking.paths == 1 and not (asking.legacy and call.argv[asking.first].length == 1 and call.argv[asking.first].data[0] == c'.'):
+    elif asking.paths == 1 and not slice_is(call.argv[asking.first], b"."):
         _get_one(call, &query, call.argv[asking.first], &asking)
     else:
         begin = json_bulk_begin(call)
@@ -483,7 +492,7 @@ cdef struct Way:
 
 
 cdef int _order_of(const Way* a, const Way* b) noexcept nogil:
-    """Members by name, elements from the last one on, so that none of them moves before its turn; what holds others before them."""
+    """Members by name, elements from the last one on, so that none of them moves before its turn; in front of them what holds them."""
     cdef size_t count = a.count if a.count < b.count else b.count
     cdef size_t i
     cdef int order

@@ -128,13 +128,19 @@ cdef bint _begin(Call* call, JsonQuery* query, Slice shown) noexcept nogil:
     return False
 
 
+cdef bint _place_array(JsonQuery* query, size_t index, const JsonMaker* maker, JsonPlace* place) noexcept nogil:
+    """Was an array found, and is there still one?"""
+    return json_is_array(json_match(&query.matches, index)) and json_place(query, index, maker, place) and json_is_array(place.word)
+
+
 cdef inline void _begin_next(Call* call, const JsonQuery* query, size_t mark) noexcept nogil:
     """Of a legacy path only the last array's answer stays."""
     if query.path.legacy:
         reply_rewind(call.reply, mark)
 
 
-cdef void _insert(Call* call, Slice shown, Values* values, JsonQuery* query, bint at_end, int64_t index, const char* event) noexcept nogil:
+cdef void _insert(Call* call, Slice shown, Values* values, JsonQuery* query, bint at_end, int64_t index,
+                  const char* event) noexcept nogil:
     """Put the values into all arrays, and reply; the values are taken or freed."""
     cdef JsonMaker maker = json_maker(call)
     cdef size_t mark = reply_mark(call.reply)
@@ -168,7 +174,7 @@ cdef void _insert(Call* call, Slice shown, Values* values, JsonQuery* query, bin
         _free_values(call, values)
         return
     for i in range(query.matches.count):
-        if not json_is_array(json_match(&query.matches, i)) or not json_place(query, i, &maker, &place) or not json_is_array(place.word):
+        if not _place_array(query, i, &maker, &place):
             if not query.path.legacy:
                 reply_null(call.reply)
             continue
@@ -311,7 +317,7 @@ cdef void cmd_json_arrtrim(Call* call) noexcept nogil:
     if not _begin(call, &query, query.path.text):
         return
     for i in range(query.matches.count):
-        if not json_is_array(json_match(&query.matches, i)) or not json_place(&query, i, &maker, &place) or not json_is_array(place.word):
+        if not _place_array(&query, i, &maker, &place):
             if not query.path.legacy:
                 reply_null(call.reply)
             continue

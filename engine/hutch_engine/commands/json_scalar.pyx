@@ -7,17 +7,18 @@ from hutch_engine.base.memory cimport heap_promise_end
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport Call, error_arity, error_memory
 from hutch_engine.commands.json_words cimport (
-    JsonPlace, JsonQuery, json_bulk_begin, json_bulk_end, json_changed, json_error_kind, json_error_no_key, json_error_path, json_finds_nothing, json_is_text,
-    json_maker, json_no_key, json_open, json_path_word, json_place, json_places_need, json_place_put, json_promise, json_query,
-    json_query_clear, json_reply_expanded, json_reply_value, json_value_word)
+    JsonPlace, JsonQuery, json_bulk_begin, json_bulk_end, json_changed, json_error_kind, json_error_no_key, json_error_path,
+    json_finds_nothing, json_is_text, json_maker, json_no_key, json_open, json_path_word, json_place, json_places_need,
+    json_place_put, json_promise, json_query, json_query_clear, json_reply_expanded, json_reply_value, json_value_word)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_bulk, reply_bulk_text, reply_error, reply_error_slice, reply_integer, reply_mark, reply_null, reply_rewind)
 from hutch_engine.keyspace.json_type cimport json_root
 from hutch_engine.structures.json_find cimport json_match
 from hutch_engine.structures.json_value cimport (
-    JSON_EMPTY_ARRAY, JSON_EMPTY_OBJECT, JSON_FALSE, JSON_NONE, JSON_TRUE, JsonKind, JsonMaker, JsonWord, KIND_BOOLEAN, KIND_DOUBLE,
-    KIND_INTEGER, json_count, json_double, json_free, json_integer, json_is_container, json_is_object, json_is_string, json_key_text,
-    json_kind, json_kind_is_number, json_members, json_of_double, json_of_integer, json_of_small, json_of_texts, json_text)
+    JSON_EMPTY_ARRAY, JSON_EMPTY_OBJECT, JSON_FALSE, JSON_NONE, JSON_TRUE, JsonKind, JsonMaker, JsonWord, KIND_BOOLEAN,
+    KIND_DOUBLE, KIND_INTEGER, json_count, json_double, json_free, json_integer, json_is_container, json_is_object,
+    json_is_string, json_key_text, json_kind, json_kind_is_number, json_members, json_of_double, json_of_integer,
+    json_of_small, json_of_texts, json_text)
 from hutch_engine.structures.json_write cimport json_write
 
 cdef enum:

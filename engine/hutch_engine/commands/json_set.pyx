@@ -7,8 +7,8 @@ from hutch_engine.base.slice cimport Slice, slice_equals, slice_of
 from hutch_engine.commands.call cimport (
     Call, call_hash, call_word, error_arity, error_memory, error_syntax, slot_entry)
 from hutch_engine.commands.json_words cimport (
-    JsonPlace, JsonQuery, json_changed, json_fits, json_is_text, json_maker, json_open, json_place, json_places_need, json_place_put,
-    json_promise, json_query, json_query_clear, json_value_word)
+    JsonPlace, JsonQuery, json_changed, json_fits, json_is_text, json_maker, json_open, json_place, json_places_need,
+    json_place_put, json_promise, json_query, json_query_clear, json_value_word)
 from hutch_engine.commands.reply cimport reply_error, reply_null, reply_ok
 from hutch_engine.keyspace.entry cimport Entry, Value
 from hutch_engine.keyspace.json_type cimport JSON_TREE, json_root, json_value_of

@@ -18,6 +18,7 @@ cdef struct JsonQuery:           # a path's values in a document
     Entry* entry                 # borrowed; NULL: no such key
     TableSlot slot               # where it lies, if it was opened for a change
     bint open                    # path and matches are to be cleared
+    bint refused                 # memory was; else the path was none
 
 cdef struct JsonPlace:           # where a value is to be changed
     JsonWord* owner              # the slot of what holds it; NULL: it is the root

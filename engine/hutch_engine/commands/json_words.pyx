@@ -2,16 +2,16 @@
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
 from hutch_engine.base.buffer cimport (
-    Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_insert,
-    buffer_slice)
+    Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init,
+    buffer_insert, buffer_slice)
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport heap_promise
 from hutch_engine.base.numbers cimport format_integer, parse_integer
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport Call, call_changed, call_find_read, call_find_write, error_memory, slot_entry
 from hutch_engine.commands.reply cimport (
-    reply_array, reply_bool, reply_bulk, reply_double, reply_error, reply_error_parts, reply_error_slice, reply_integer, reply_map,
-    reply_mark, reply_null)
+    reply_array, reply_bool, reply_bulk, reply_double, reply_error, reply_error_parts, reply_error_slice, reply_integer,
+    reply_map, reply_mark, reply_null)
 from hutch_engine.keyspace.entry cimport TYPE_JSON, entry_type
 from hutch_engine.keyspace.json_type cimport json_root
 from hutch_engine.keyspace.keyspace cimport EVENT_MODULE
@@ -20,9 +20,10 @@ from hutch_engine.structures.json_find cimport (
 from hutch_engine.structures.json_parse cimport JSON_PARSE_DEPTH, JsonFault, json_is_utf8, json_parse
 from hutch_engine.structures.json_path cimport json_path_clear, json_path_compile, json_path_fault
 from hutch_engine.structures.json_value cimport (
-    ARRAY_WORDS, JSON_ARRAY, JSON_DEPTH_MAX, JSON_NONE, JSON_OBJECT, JSON_TRUE, JsonKind, KIND_ARRAY, KIND_BOOLEAN, KIND_DOUBLE,
-    KIND_INTEGER, KIND_NULL, KIND_STRING, json_array_replace, json_count, json_double, json_element, json_free, json_growth, json_integer,
-    json_key_text, json_kind, json_kind_name, json_members, json_object_replace, json_tag, json_text, json_top, json_words)
+    ARRAY_WORDS, JSON_ARRAY, JSON_DEPTH_MAX, JSON_NONE, JSON_OBJECT, JSON_TRUE, JsonKind, KIND_ARRAY, KIND_BOOLEAN,
+    KIND_DOUBLE, KIND_INTEGER, KIND_NULL, KIND_STRING, json_array_replace, json_count, json_double, json_element, json_free,
+    json_growth, json_integer, json_key_text, json_kind, json_kind_name, json_members, json_object_replace, json_tag,
+    json_text, json_top, json_words)
 from hutch_engine.structures.json_write cimport json_write
 
 
@@ -60,17 +61,20 @@ cdef bint json_query(Call* call, JsonQuery* query, Slice path, bint with_ways) n
         query.matches.count = query.matches.kept[0] != JSON_NONE
         query.path.legacy = False
         return True                      # with nothing to clear
+    query.refused = False
     if unlikely(not json_is_utf8(path)):
         reply_error(call.reply, b"Couldn't parse as UTF-8 string")
         return False
     if unlikely(not json_path_compile(&query.path, path)):
         _fault(call, &query.path)
+        query.refused = query.path.refused
         json_path_clear(&query.path)
         return False
     json_find_all(&query.path, json_root(query.entry)[0], &call.keyspace.hash_key, &query.matches, with_ways, call.keyspace.heap)
     query.open = True
     if unlikely(query.matches.refused):
         json_query_clear(query)
+        query.refused = True
         error_memory(call)
         return False
     return True

@@ -8,9 +8,9 @@ from hutch_engine.base.hash cimport HashKey
 from hutch_engine.base.memory cimport Heap
 from hutch_engine.base.slice cimport Slice, slice_compare, slice_of
 from hutch_engine.structures.json_path cimport (
-    FILTER_AND, FILTER_COMPARE, FILTER_OR, JsonPath, OP_EQUAL, OP_GREATER, OP_GREATER_EQUAL, OP_LESS, OP_LESS_EQUAL, OP_SEARCH,
-    OP_UNEQUAL, PATH_ALL, PATH_FILTER, PATH_INDEXES, PATH_KEY, PATH_KEYS, PATH_SLICE, PathNode, SLICE_END, SLICE_START, TERM_BOOLEAN,
-    TERM_CURRENT, TERM_DOUBLE, TERM_INTEGER, TERM_NULL, TERM_ROOT, TERM_TEXT)
+    FILTER_AND, FILTER_COMPARE, FILTER_OR, JsonPath, OP_EQUAL, OP_GREATER, OP_GREATER_EQUAL, OP_LESS, OP_LESS_EQUAL,
+    OP_SEARCH, OP_UNEQUAL, PATH_ALL, PATH_FILTER, PATH_INDEXES, PATH_KEY, PATH_KEYS, PATH_SLICE, PathNode, SLICE_END,
+    SLICE_START, TERM_BOOLEAN, TERM_CURRENT, TERM_DOUBLE, TERM_INTEGER, TERM_NULL, TERM_ROOT, TERM_TEXT)
 from hutch_engine.structures.json_regex cimport JsonRegex, json_regex_compile, json_regex_search
 from hutch_engine.structures.json_survey cimport json_equals
 from hutch_engine.structures.json_value cimport (

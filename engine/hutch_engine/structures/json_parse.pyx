@@ -8,9 +8,10 @@ from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.structures.json_number cimport json_read_double
 from hutch_engine.structures.json_scan cimport json_is_ascii8, json_special_bytes
 from hutch_engine.structures.json_value cimport (
-    JSON_COUNT_MAX, JSON_DECIMAL, JSON_DEPTH_MAX, JSON_EMPTY_ARRAY, JSON_EMPTY_OBJECT, JSON_FALSE, JSON_NONE, JSON_NULL, JSON_TEXT,
-    JSON_TEXT_MAX, JSON_TRUE, JsonMaker, JsonMember, JsonWord, json_array_of, json_free, json_key_of, json_key_release,
-    json_key_share, json_key_text, json_object_of, json_of_double, json_of_integer, json_of_short, json_of_text, json_of_unsigned)
+    JSON_COUNT_MAX, JSON_DECIMAL, JSON_DEPTH_MAX, JSON_EMPTY_ARRAY, JSON_EMPTY_OBJECT, JSON_FALSE, JSON_NONE, JSON_NULL,
+    JSON_TEXT, JSON_TEXT_MAX, JSON_TRUE, JsonMaker, JsonMember, JsonWord, json_array_of, json_free, json_key_of,
+    json_key_release, json_key_share, json_key_text, json_object_of, json_of_double, json_of_integer, json_of_short,
+    json_of_text, json_of_unsigned)
 
 cdef enum:
     STACK_WORDS = 256            # what the C stack has room for

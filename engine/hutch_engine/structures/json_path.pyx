@@ -3,7 +3,8 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strlen
 from hutch_engine.base.buffer cimport (
-    Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_reserve)
+    Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init,
+    buffer_reserve)
 from hutch_engine.base.numbers cimport parse_decimal
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.structures.json_regex cimport JsonRegex, json_regex_compile

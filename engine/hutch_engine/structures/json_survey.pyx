@@ -4,10 +4,10 @@ from libc.string cimport memcmp
 from hutch_engine.base.hash cimport HashKey
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.structures.json_value cimport (
-    ARRAY_WORDS, JSON_ARRAY, JSON_CONSTANT, JSON_EMPTY_OBJECT, JSON_NONE, JSON_NUMBER, JSON_OBJECT, JSON_STRING, JsonBlock, JsonKind, JsonMember,
-    JsonWord, KIND_ARRAY, KIND_DOUBLE, KIND_INTEGER, KIND_STRING, json_block, json_count, json_double, json_element, json_find,
-    json_integer, json_is_array, json_is_container, json_is_object, json_key_text, json_kind, json_kind_is_number, json_members, json_tag,
-    json_text, json_top, json_unsigned, json_words)
+    ARRAY_WORDS, JSON_ARRAY, JSON_CONSTANT, JSON_EMPTY_OBJECT, JSON_NONE, JSON_NUMBER, JSON_OBJECT, JSON_STRING, JsonBlock,
+    JsonKind, JsonMember, JsonWord, KIND_ARRAY, KIND_DOUBLE, KIND_INTEGER, KIND_STRING, json_block, json_count, json_double,
+    json_element, json_find, json_integer, json_is_array, json_is_container, json_is_object, json_key_text, json_kind,
+    json_kind_is_number, json_members, json_tag, json_text, json_top, json_unsigned, json_words)
 
 cdef enum:
     WORDS_A_BLOCK = 16           # what is in place takes as long as a block to pass over, so many together

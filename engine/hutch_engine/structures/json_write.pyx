@@ -9,9 +9,9 @@ from hutch_engine.structures.json_number cimport (
     JSON_NUMBER_MAX, json_format_decimal, json_format_double, json_format_unsigned)
 from hutch_engine.structures.json_scan cimport json_special_bytes
 from hutch_engine.structures.json_value cimport (
-    JSON_ARRAY, JSON_CONSTANT, JSON_DECIMAL, JSON_EMPTY_ARRAY, JSON_FALSE, JSON_INTEGER, JSON_NULL, JSON_NUMBER, JSON_STRING, JSON_TEXT,
-    JSON_TRUE, JsonMember, JsonWord, NUMBER_DOUBLE, NUMBER_SIGNED, json_block, json_count, json_element, json_key_text, json_members,
-    json_tag, json_text, json_top)
+    JSON_ARRAY, JSON_CONSTANT, JSON_DECIMAL, JSON_EMPTY_ARRAY, JSON_FALSE, JSON_INTEGER, JSON_NULL, JSON_NUMBER, JSON_STRING,
+    JSON_TEXT, JSON_TRUE, JsonMember, JsonWord, NUMBER_DOUBLE, NUMBER_SIGNED, json_block, json_count, json_element,
+    json_key_text, json_members, json_tag, json_text, json_top)
 
 
 
