@@ -4,7 +4,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memset, strerror, strlen
-from hutch_engine.base.atomics cimport atomic_store64
+from hutch_engine.base.atomics cimport atomic_load64, atomic_store64
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
@@ -388,7 +388,7 @@ cdef int _write_base(LogLoad* load, Slice name) noexcept nogil:
     failure = basing.output.error
     if failure == 0 and not whole:
         failure = ENOMEM
-    atomic_store64(&load.log.base_bytes, basing.output.bytes)
+    atomic_store64(&load.log.total_bytes, basing.output.bytes)
     rdb_output_abandon(&basing.output)
     buffer_clear(&basing.bytes)
     return failure
@@ -434,6 +434,7 @@ cdef int _begin_files(LogLoad* load) noexcept nogil:
     if failure == 0:
         append_log_use_increment(log, fd)
         log.file_bytes = file_length(fd)
+        atomic_store64(&log.base_bytes, atomic_load64(&log.total_bytes))     # growth is reckoned from here
         append_log_remove_history(log)
     elif fd >= 0:
         file_close(fd)
