@@ -22,13 +22,13 @@ CLIENTS = 50
 NEAR = "GEOSEARCH places FROMLONLAT 15.5 40.25 BYRADIUS 100 km ASC COUNT 10"
 
 TESTS = {
-    "bitcount_1mb": Test("BITCOUNT large1", data="large", share=0.05),
-    "bitpos_1mb": Test("BITPOS zeros 1", data="large", share=0.05),
-    "bitop_and_1mb": Test("BITOP AND dest large1 large2", data="large", share=0.05),
-    "bitop_xor_1mb": Test("BITOP XOR dest large1 large2 large3", data="large", share=0.05),
-    "bitop_not_1mb": Test("BITOP NOT dest large1", data="large", share=0.05),
-    "bitop_diff_1mb": Test("BITOP DIFF dest large1 large2 large3", data="large", share=0.05),
-    "bitop_one_1mb": Test("BITOP ONE dest large1 large2 large3", data="large", share=0.05),
+    "bitcount_1mb": Test("BITCOUNT large1", data="large", share=0.25),
+    "bitpos_1mb": Test("BITPOS zeros 1", data="large", share=0.25),
+    "bitop_and_1mb": Test("BITOP AND dest large1 large2", data="large", share=0.25),
+    "bitop_xor_1mb": Test("BITOP XOR dest large1 large2 large3", data="large", share=0.25),
+    "bitop_not_1mb": Test("BITOP NOT dest large1", data="large", share=0.25),
+    "bitop_diff_1mb": Test("BITOP DIFF dest large1 large2 large3", data="large", share=0.25),
+    "bitop_one_1mb": Test("BITOP ONE dest large1 large2 large3", data="large", share=0.25),
     "setbit": Test("SETBIT bits __offset__ 1"),
     "getbit": Test("GETBIT bits __offset__", data="bits"),
     "bitfield": Test("BITFIELD bits INCRBY u8 #__offset__ 1", 100000),
