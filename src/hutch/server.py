@@ -68,7 +68,7 @@ class Server:
             except ValueError as error:
                 raise ValueError(f"{name.replace('-', '_')}={value!r}: {error}") from None
         if store is None:
-            begin(self._engine, parameters)
+            self.store._kept = begin(self._engine, parameters)
         self._settings = settings
         self._finalizer: weakref.finalize | None = None     # while it listens
 
