@@ -29,13 +29,17 @@ class Socket(socket.socket):
     def __init__(self):
         super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
         self.ahead = b""
+        self.sent = False                # anything of what is under way
 
     def sendall(self, data, *flags):
         """As socket.socket's."""
         try:
-            return super().sendall(data, *flags)
+            count = self.send(data, *flags)
+            self.sent = True
+            if count != len(data):
+                super().sendall(memoryview(data)[count:], *flags)
         except OSError as error:
-            self.ended = how_it_ended(error, False)
+            self.ended = how_it_ended(error, False, self.sent)
             raise
 
     def recv(self, size, *flags):
@@ -237,6 +241,7 @@ class RemoteConnection(AbstractConnection):
             self.check_health()
             self._note(noted)
         self.ended = NOT_LOST
+        self._sock.sent = False
         super().send_packed_command(command, False)
 
     def send_command(self, *args, **kwargs):
@@ -279,6 +284,7 @@ class RemoteConnection(AbstractConnection):
         if data is None:
             self.send_command(*args)
             return self.read_response()
+        sock.sent = False
         try:
             sock.sendall(data)
             data = sock.recv(READ_AT_ONCE)

@@ -1,7 +1,7 @@
 """When a call may be run again, after the process that owned the store ended amid it.
 
-What became of a command follows from how the connection ended. Where writing failed, or reading failed with ECONNRESET, the
-owner had not read to the end of what was sent (Linux says so of Unix sockets: an end that is closed with unread bytes resets the
+What became of a command follows from how the connection ended. Where the first write failed, nothing was sent. Where a later one
+failed, or reading failed with ECONNRESET, the owner had not read to the end of what was sent (Linux says so of Unix sockets: an end that is closed with unread bytes resets the
 other), so the last command did not run. Where the connection just ended, all was read: it may have run.
 """
 import errno
@@ -11,7 +11,8 @@ import time
 
 from .exceptions import OwnerLostError
 
-NOT_LOST, NOT_READ, READ = range(3)      # how a connection ended: not at all, before the owner had read all, after it
+# How a connection ended: not at all, before anything was sent, before the owner had read all, after it.
+NOT_LOST, NOT_SENT, NOT_READ, READ = range(4)
 
 # Commands without the flag "write" that change something all the same, or tell somebody.
 _NOT_TWICE = frozenset({"EVAL", "EVALSHA", "FCALL", "PUBLISH", "SPUBLISH", "EXEC", "FUNCTION", "SHUTDOWN", "DEBUG", "BGSAVE",
@@ -27,12 +28,13 @@ _FIRST_SECONDS = frozenset({"BLMPOP", "BZMPOP"})
 ON_LINUX = sys.platform.startswith("linux")
 
 
-def how_it_ended(error, reading) -> int:
-    """NOT_READ or READ, from the OSError that a socket raised (None: it ended without one) while reading or writing."""
+def how_it_ended(error, reading, sent=True) -> int:
+    """NOT_SENT, NOT_READ or READ, from the OSError that a socket raised (None: it ended without one) while reading or writing. `sent`:
+    something was written before."""
     if error is None:
         return READ
     if not reading:
-        return NOT_READ
+        return NOT_READ if sent else NOT_SENT
     return NOT_READ if ON_LINUX and error.errno == errno.ECONNRESET else READ
 
 
@@ -87,7 +89,7 @@ def is_transaction(commands) -> bool:
 
 def may_try_again(commands, ended, seconds) -> bool:
     """May what was under way be sent again, `seconds` after it was sent, when the connection ended that way?"""
-    if not commands:
+    if not commands or ended == NOT_SENT:
         return True
     if ended == NOT_READ and (len(commands) == 1 or is_transaction(commands)):
         return True

@@ -121,7 +121,7 @@ def async_client(path):
 
 def forking(path):
     """Own the store, fork, and let the child go on alone: the parent is killed by somebody."""
-    r = hutch.Redis(path)
+    r = hutch.Redis(path, appendfsync="always")
     r.set("greeting", "hello")
     child = os.fork()
     if not child:
@@ -136,7 +136,7 @@ def forking(path):
 
 def sleeping_children(path):
     """Own the store, and fork children that never touch it."""
-    r = hutch.Redis(path)
+    r = hutch.Redis(path, appendfsync="always")
     r.set("greeting", "hello")
     if not os.fork():
         time.sleep(600)

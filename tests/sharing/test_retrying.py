@@ -8,7 +8,7 @@ import pytest
 
 import hutch
 from hutch.retrying import (
-    NOT_READ, READ, how_it_ended, is_transaction, may_run_twice, may_try_again, shortened, waits)
+    NOT_READ, NOT_SENT, READ, how_it_ended, is_transaction, may_run_twice, may_try_again, shortened, waits)
 
 
 def test_commands():
@@ -34,7 +34,7 @@ def test_what_may_be_tried_again():
     assert may_try_again([("GET", "k"), ("SET", "k", 1)], READ, 0)
     pop = [("BLPOP", "k", 0)]
     assert may_try_again(pop, READ, 5) and not may_try_again(pop, READ, 0.01)
-    assert may_try_again((), READ, 0)
+    assert may_try_again((), READ, 0) and may_try_again(incr * 2, NOT_SENT, 0)
 
 
 def test_time_that_is_left():
@@ -65,7 +65,8 @@ def test_what_the_system_says(read):
         assert how_it_ended(caught.value, True) == NOT_READ
     with pytest.raises(BrokenPipeError) as caught:
         mine.sendall(b"x")
-    assert how_it_ended(caught.value, False) == NOT_READ and how_it_ended(None, True) == READ
+    assert how_it_ended(caught.value, False) == NOT_READ and how_it_ended(caught.value, False, False) == NOT_SENT
+    assert how_it_ended(None, True) == READ
     assert how_it_ended(OSError(errno.EIO, ""), True) == READ
 
 

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError, MaxConnectionsError, TimeoutError
 from ..connection import ADDRESS, EmbeddedPool, meaningful
 from ..exceptions import OwnerLostError
 from ..remote import OTHER_TROUBLE
-from ..retrying import NOT_LOST, NOT_READ, ON_LINUX, READ, Pauses, lost, may_try_again, shortened, waits
+from ..retrying import NOT_LOST, NOT_READ, NOT_SENT, ON_LINUX, READ, Pauses, lost, may_try_again, shortened, waits
 from ..shared import PATIENCE_S
 from ..store import store_of
 from .connection import _NO_MAINTENANCE, EmbeddedConnectionPool
@@ -196,13 +196,22 @@ class RemoteConnection(AbstractConnection):
         self.ended = NOT_LOST
         reader = self._reader
         if reader.at_eof() or reader.exception() is not None:
-            self.ended = NOT_READ        # the owner has gone, and nothing is sent
+            self.ended = NOT_SENT
             await self.disconnect(nowait=True)
             raise ConnectionError(f"the connection to the owner of the store {self.store.name!r} has ended")
+        writer = self._writer
         try:
-            await super().send_packed_command(command, False)
-        except ConnectionError as error:
-            self.ended = _ended(error.__cause__)
+            writer.writelines([command] if isinstance(command, bytes) else command)
+            if writer.transport.is_closing():
+                self.ended = NOT_SENT    # the first write failed
+                raise ConnectionError(f"the connection to the owner of the store {self.store.name!r} has ended")
+            await writer.drain()
+        except OSError as error:
+            self.ended = _ended(reader.exception() or error)
+            await self.disconnect(nowait=True)
+            raise ConnectionError(f"the connection to the owner of the store {self.store.name!r} ended: {error}") from error
+        except BaseException:
+            await self.disconnect(nowait=True)
             raise
 
     async def send_command(self, *args, **kwargs):
