@@ -89,7 +89,12 @@ class TakeoverRetry(Retry):
                 except ConnectionError as error:
                     failures += 1
                     ended = connection.ended
-                    if isinstance(error, OTHER_TROUBLE) or ended == NOT_LOST:
+                    if isinstance(error, BusyLoadingError):
+                        pauses = pauses or Pauses(PATIENCE_S)    # `hutch serve` is about to own the store
+                        if pauses.over:
+                            raise
+                        time.sleep(next(pauses))
+                    elif isinstance(error, OTHER_TROUBLE) or ended == NOT_LOST:
                         if not self._tries_again(error, failures, is_retryable):
                             if isinstance(error, self._supported_errors) and not isinstance(error, OwnerLostError):
                                 self._failed(fail, error, failures, with_failure_count)

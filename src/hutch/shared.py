@@ -13,7 +13,7 @@ import weakref
 
 from hutch_engine.door.engine import Engine
 
-from .directory import StoreDirectory
+from .directory import SOCKET_NAME, StoreDirectory, quoted
 from .exceptions import ForkedError, StoreClosedError, StoreLockedError
 from .store import Store, text_of
 
@@ -59,13 +59,13 @@ class _Holding:
             engine.close()
             raise
 
-    def listen(self, **where):
-        """Listen in the directory, and at the TCP addresses of `where` (bind, port, any_port). OSError when that cannot be."""
-        engine = self.engine
-        any_port = where.pop("any_port", False)
-        for name, value in {"bind": "", "port": "0", **where, "unixsocket": self.address, "unixsocketperm": "600"}.items():
-            engine.configure(name, value)
-        engine.start_listener(any_port=any_port)
+    def listen(self):
+        """Listen in the directory. OSError when that cannot be."""
+        if os.path.islink(self.address):
+            os.unlink(self.address)      # of `hutch serve`, to a socket elsewhere
+        for name, value in {"bind": "", "port": "0", "unixsocket": self.address, "unixsocketperm": "600"}.items():
+            self.engine.configure(name, value)
+        self.engine.start_listener()
 
     def end(self):
         """Write everything, let go of the lock. In a child nothing happens. May be called again."""
@@ -172,6 +172,63 @@ def keep_directory(path, engine, always=True):
         _held.add(kept)
     _end_with_process()
     return kept
+
+
+class Served:
+    """A directory with a store, for a server process that is its owner on purpose: the lock, what the settings there add to the
+    server's own, and the socket. Made before the server forks into the background: `begin` is called after it."""
+
+    def __init__(self, path, appendonly, given, socket_path):
+        self._directory = StoreDirectory(path, make=False)
+        self._lock = None
+        self._link = ""
+        self.lines = []                  # of the configuration, to be added
+        # Without an append-only file, files that are saved now and then may lie beside each other, as with Redis.
+        self.wanted = appendonly or self._directory.is_store
+        if not self.wanted:
+            return
+        if not appendonly and "appendonly" not in given and self._directory.is_store:
+            self.lines.append("appendonly yes")
+            self.lines += [line for line in self._directory.settings()
+                           if line.split(" ", 1)[0].lower() not in _OWN and line.split(" ", 1)[0].lower() not in given]
+        if not socket_path:
+            self.lines += [f"unixsocket {quoted(self._directory.address())}", "unixsocketperm 600"]
+        self._socket_path = socket_path
+
+    def begin(self):
+        """Take the lock. StoreLockedError when another process has it."""
+        if not self.wanted:
+            return
+        try:
+            self._lock = self._directory.lock()
+        except OSError:
+            return                       # the engine will say what is wrong with the directory
+        if self._lock is None:
+            raise self._directory.refusal()
+        self._lock.say("loading")
+        if self._socket_path:
+            self._link = os.path.join(self._directory.path, SOCKET_NAME)
+            try:
+                if os.path.lexists(self._link):
+                    os.unlink(self._link)
+                os.symlink(os.path.abspath(self._socket_path), self._link)
+            except OSError:
+                self._link = ""
+
+    def serves(self):
+        """Everything is loaded."""
+        if self._lock is not None:
+            self._lock.say("serving")
+
+    def end(self):
+        """Let go of everything; the engine is closed."""
+        if self._link:
+            try:
+                os.unlink(self._link)
+            except OSError:
+                pass
+        if self._lock is not None:
+            self._lock.release()
 
 
 class SharedStore(Store):
@@ -296,6 +353,14 @@ class SharedStore(Store):
         for pool in list(self._clients_pools):
             pool._tell_clients()
         return True
+
+    def listen(self) -> None:
+        """Serve the other processes: for who has stopped the listener. StoreClosedError when this process does not own the store any
+        more; OSError when the socket cannot be had."""
+        holding = self._holding
+        if holding is None or not self.is_owned:
+            raise StoreClosedError("the store is closed in this process")
+        holding.listen()
 
     def check_shared(self) -> None:
         """StoreLockedError when the owner is one that does not share the store."""

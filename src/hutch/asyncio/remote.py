@@ -8,7 +8,7 @@ import weakref
 from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, MaxConnectionsError, TimeoutError
+from redis.exceptions import BusyLoadingError, ConnectionError, MaxConnectionsError, TimeoutError
 
 from ..connection import ADDRESS, EmbeddedPool, meaningful
 from ..exceptions import OwnerLostError
@@ -48,7 +48,12 @@ class TakeoverRetry(Retry):
                 except ConnectionError as error:
                     failures += 1
                     ended = connection.ended
-                    if isinstance(error, OTHER_TROUBLE) or ended == NOT_LOST:
+                    if isinstance(error, BusyLoadingError):
+                        pauses = pauses or Pauses(PATIENCE_S)    # `hutch serve` is about to own the store
+                        if pauses.over:
+                            raise
+                        await asyncio.sleep(next(pauses))
+                    elif isinstance(error, OTHER_TROUBLE) or ended == NOT_LOST:
                         if not await self._tries_again(error, failures, is_retryable):
                             if isinstance(error, self._supported_errors) and not isinstance(error, OwnerLostError):
                                 await self._failed(fail, error, failures, with_failure_count)
