@@ -4,7 +4,7 @@ import socket
 import time
 import weakref
 
-from redis.connection import AbstractConnection, BlockingConnectionPool
+from redis.connection import AbstractConnection, BlockingConnectionPool, ConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, MaxConnectionsError, TimeoutError
 from redis.retry import Retry
@@ -445,6 +445,27 @@ class SharedConnectionPool(EmbeddedConnectionPool):
 def _configured(connection, name, value):
     connection.send_command("CONFIG", "SET", name, value)
     connection.read_response()
+
+
+class RemoteConnectionPool(EmbeddedPool, ConnectionPool):
+    """Connections to the owner of a store, also where that is this process: for who waits for their descriptors."""
+
+    _retry_class = Retry
+
+    def __init__(self, name=None, *, store=None, keep=False, connection_class=RemoteConnection, parameters=None, **kwargs):
+        self._take_store(name, store, keep, parameters)
+        super().__init__(connection_class=connection_class, store=self.store, **{**_NO_MAINTENANCE, **ADDRESS, **kwargs})
+        self.store.attach(self)
+
+    def get_connection(self, command_name=None, *keys, **options):
+        """An open connection. Raises what redis.ConnectionPool.get_connection does, and StoreClosedError when the store is closed."""
+        self.store.attach(self)
+        return super().get_connection()
+
+    def close(self):
+        """Disconnect. This process's part in a store that was opened by this pool ends with its last pool. O(connections)"""
+        self.disconnect()
+        self.store.detach(self)
 
 
 class RemoteBlockingConnectionPool(EmbeddedPool, BlockingConnectionPool):
