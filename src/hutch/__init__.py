@@ -21,8 +21,8 @@ Connection = EmbeddedConnection
 ConnectionPool = EmbeddedConnectionPool
 
 __all__ = ["BlockingConnectionPool", "Connection", "ConnectionPool", "EmbeddedBlockingConnectionPool", "EmbeddedConnection",
-           "EmbeddedConnectionPool", "ForkedError", "Pipeline", "Redis", "Server", "Store", "StoreClosedError", "StrictRedis",
-           "__version__", "exceptions", "from_url", *REDIS_NAMES]
+           "EmbeddedConnectionPool", "ForkedError", "OwnerLostError", "Pipeline", "Redis", "Server", "SharedStore", "Store", "StoreClosedError",
+           "StoreLockedError", "StrictRedis", "__version__", "exceptions", "from_url", *REDIS_NAMES]
 
 
 def __getattr__(name):
@@ -30,6 +30,9 @@ def __getattr__(name):
     if name == "Server":
         from .server import Server
         return Server
+    if name == "SharedStore":
+        from .shared import SharedStore
+        return SharedStore
     if name == "asyncio":
         from importlib import import_module
         return import_module("hutch.asyncio")
@@ -37,4 +40,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), "Server", "asyncio"})
+    return sorted({*globals(), "Server", "SharedStore", "asyncio"})

@@ -18,6 +18,8 @@ from hutch_engine.door.engine import Engine
 
 from . import cli_config
 from .cli_config import ConfigError, ConfigFileMissing, Directive
+from .exceptions import StoreLockedError
+from .shared import Served
 from .version import REDIS_VERSION, __version__
 
 LEVELS = {"debug": 0, "verbose": 1, "notice": 2, "warning": 3, "nothing": 4}
@@ -173,7 +175,8 @@ def _left_out(directives: Sequence[Directive]) -> Iterator[str]:
 
 def _settings(engine: Engine) -> dict[str, str]:
     """What the process itself goes by, as the engine understood it."""
-    names = ("daemonize", "pidfile", "logfile", "loglevel", "always-show-logo", "port", "bind", "unixsocket")
+    names = ("daemonize", "pidfile", "logfile", "loglevel", "always-show-logo", "port", "bind", "unixsocket", "dir",
+             "appendonly")
     session = engine.session(ValueError, decode=True)
     try:
         found = session.execute(("CONFIG", "GET", *names))
@@ -214,14 +217,27 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
         log.raw(LOGO.format(version=__version__, redis=REDIS_VERSION, bits=BITS, port=port, pid=pid))
     log("notice", f"Running mode=standalone, port={port}.")
     log("notice", f"PID: {pid}")
+    served_directory = Served(settings["dir"], settings["appendonly"] == "yes", {directive.name for directive in directives},
+                              settings["unixsocket"])
+    try:
+        served_directory.begin()
+    except StoreLockedError as error:
+        log("warning", f"Fatal error, {error}: two processes must not write into one store. Exiting.")
+        if wrote_pidfile:
+            _remove(pidfile)
+        return 1
     engine = Engine(databases=cli_config.databases_of(directives))
     try:
         cli_config.prepare(directives, engine)
+        for line in served_directory.lines:
+            engine.configure_line(line)
+        if served_directory.lines:
+            settings = _settings(engine)
         engine.use_config_file(config_file)
         engine.log_to_output()
         for text in _left_out(directives):
             log("warning", text)
-        served = _listen_until_told(engine, settings, port, log)
+        served = _listen_until_told(engine, settings, port, log, served_directory)
         if served:
             log("notice", "User requested shutdown...")
         if wrote_pidfile:
@@ -234,12 +250,13 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
         if wrote_pidfile:
             _remove(pidfile)
         engine.close()               # the listener first: it closes its clients and removes its socket
+        served_directory.end()
     if served:
         log("warning", "Hutch is now ready to exit, bye bye...")
     return 0 if served else 1
 
 
-def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, log: Log) -> bool:
+def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, log: Log, served_directory: Served) -> bool:
     """False when there is nothing to listen on."""
     if not (port and settings["bind"] or settings["unixsocket"]):
         log("warning", "Configured to not listen anywhere, exiting.")
@@ -257,6 +274,7 @@ def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, l
         loaded = _load(engine, log, signals)
         if loaded is not None:
             return loaded
+        served_directory.serves()
         if port:
             log("notice", "Ready to accept connections tcp")
         if settings["unixsocket"]:

@@ -1,5 +1,6 @@
 """hutch.Redis: a redis.Redis whose server is inside the process."""
 import inspect
+import sys
 from contextlib import nullcontext
 
 import redis
@@ -94,6 +95,10 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
         self.auto_close_connection_pool = own_pool
         self._own_response_callbacks()
 
+    def _pool_classes(self):
+        remote = sys.modules.get("hutch.remote")
+        return (self._pool_class,) if remote is None else (self._pool_class, remote.SharedConnectionPool)
+
     def _connection_fits(self):
         return self.connection_pool.cache is None and (super()._connection_fits() or type(self.connection) is EmbeddedConnection)
 
@@ -143,6 +148,8 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
             connection.connect()
         elif connection.session.has_messages:
             connection.heard_all()       # as redis-py hears of them when it reads the reply
+        if connection.session is None:
+            return self._execute_elsewhere(connection, args, options)
         try:
             if self._hot_pending:
                 self._hot_pending = False
@@ -168,6 +175,29 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
         finally:
             if not single:
                 pool.release(connection)
+        name = args[0]
+        callbacks = self.response_callbacks
+        if name in callbacks:
+            options.pop(EMPTY_RESPONSE, None)
+            options.pop("keys", None)
+            return callbacks[name](response, **options)
+        return response
+
+    def _execute_elsewhere(self, connection, args, options):
+        """The store's owner is another process, to which the connection leads."""
+        try:
+            try:
+                response = connection.call(args)
+            except ResponseError:
+                if EMPTY_RESPONSE in options:
+                    return options[EMPTY_RESPONSE]
+                raise
+        except (ConnectionError, TimeoutError, ResponseError) as error:
+            if isinstance(error, ResponseError) and not isinstance(error, connection.retry._supported_errors):
+                raise
+            return self._try_again(connection, error, args, options)
+        finally:
+            self.connection_pool.release(connection)
         name = args[0]
         callbacks = self.response_callbacks
         if name in callbacks:

@@ -18,6 +18,7 @@ from redis.exceptions import ConnectionError, DataError, ResponseError, TimeoutE
 from redis.retry import Retry
 
 from . import greenlets  # noqa: F401  (tells the engine how greenlets wait)
+from .directory import is_path
 from .exceptions import StoreClosedError
 from .store import Store, named_store, private_store, store_of
 
@@ -200,9 +201,10 @@ class EmbeddedConnection(AbstractConnection):
 
     def _connect(self):
         self.store.check_open()
-        if self.session is None:
+        engine = self.store.engine
+        if self.session is None or self.session.engine is not engine:        # a shared store's is another in each reign
             encoder = self.encoder
-            self.session = self.store.engine.session(
+            self.session = engine.session(
                 BaseParser.parse_error, decode=encoder.decode_responses, encoding=encoder.encoding,
                 errors=encoder.encoding_errors, data_error=DataError, silence_error=TimeoutError,
                 bytearrays=BYTEARRAYS)
@@ -424,14 +426,24 @@ class EmbeddedConnection(AbstractConnection):
 POOL_DECISIVE = frozenset({"get_connection", "release", "make_connection", "connection_class", "cache"})
 
 
+def leads_elsewhere(name, store) -> bool:
+    """Is it a store in a directory, which another process may own?"""
+    return is_path(name) if store is None else store_of(store).is_shared
+
+
 class EmbeddedPool:
     """What pools to a store have in common: the store, their clients, their options."""
 
-    def _take_store(self, name, store, keep):
+    def _take_store(self, name, store, keep, parameters=None):
         if name is not None and store is not None:
             raise TypeError("give a name or a store, not both")
+        if parameters is not None and not is_path(name):
+            raise TypeError("parameters are for a store in a directory that a client opens by its path")
         if store is not None:
             store = store_of(store)
+        elif is_path(name):
+            from .shared import shared_store
+            store = shared_store(name, parameters)
         else:
             store = private_store() if name is None else named_store(name)
         if keep:
@@ -441,9 +453,13 @@ class EmbeddedPool:
 
     @classmethod
     def from_url(cls, url, **kwargs):
-        """A pool for hutch://, hutch://name, hutch://name/2, with options in the query. ValueError for a URL that is not one."""
+        """A pool for hutch://, hutch://name, hutch://name/2 or hutch:///path, with options in the query. ValueError for a URL that is
+        not one."""
         from .url import parse_url
         kwargs.update(parse_url(url))
+        appendfsync = kwargs.pop("appendfsync", None)
+        if appendfsync is not None:
+            kwargs["parameters"] = {**(kwargs.get("parameters") or {}), "appendfsync": appendfsync}
         return cls(kwargs.pop("name", None), **kwargs)
 
     def __setattr__(self, name, value):
@@ -500,13 +516,19 @@ class EmbeddedConnectionPool(EmbeddedPool, ConnectionPool):
     """Connections to one store: a private one, the one of a `name`, or `store`.
 
     `keep` keeps a store that would end with its last pool: see hutch.Redis. TypeError for a name and a store at once,
-    ValueError for a name that is empty or a path.
+    ValueError for a name that is empty, and for a path that cannot be a store's.
     """
 
     _retry_class = Retry
 
-    def __init__(self, name=None, *, store=None, keep=False, connection_class=EmbeddedConnection, max_connections=None, **kwargs):
-        self._take_store(name, store, keep)
+    def __new__(cls, name=None, *, store=None, **kwargs):
+        if cls is EmbeddedConnectionPool and leads_elsewhere(name, store):
+            from .remote import SharedConnectionPool as cls
+        return super().__new__(cls)
+
+    def __init__(self, name=None, *, store=None, keep=False, connection_class=EmbeddedConnection, max_connections=None,
+                 parameters=None, **kwargs):
+        self._take_store(name, store, keep, parameters)
         super().__init__(connection_class=connection_class, max_connections=max_connections or MANY, store=self.store,
                          **_NO_MAINTENANCE, **{**ADDRESS, **kwargs})
         self.store.attach(self)
@@ -573,6 +595,12 @@ class EmbeddedBlockingConnectionPool(EmbeddedPool, BlockingConnectionPool):
     """A pool of so many connections to a store, whose callers wait until one is free; see redis.BlockingConnectionPool."""
 
     _retry_class = Retry
+
+    def __new__(cls, name=None, *, store=None, **kwargs):
+        if leads_elsewhere(name, store):
+            from .remote import RemoteBlockingConnectionPool
+            return RemoteBlockingConnectionPool(name, store=store, **kwargs)
+        return super().__new__(cls)
 
     def __init__(self, name=None, *, store=None, keep=False, connection_class=EmbeddedConnection, **kwargs):
         self._take_store(name, store, keep)

@@ -86,6 +86,10 @@ class EmbeddedClient:
         """May commands go to the session directly, as far as the client's own connection is concerned? Surely where it has none."""
         return self.connection is None
 
+    def _pool_classes(self):
+        """Classes of pools whose sessions the compiled methods may run in."""
+        return (self._pool_class,)
+
     def _session_fits(self):
         """May compiled methods run in the session that they have?"""
         return True
@@ -95,10 +99,16 @@ class EmbeddedClient:
     def _choose_pool(self, pool, name, store, keep, options, *, retry, retry_on_error, **known):
         """Is it the client's own, and the pool. `options`: those given by names that the client's signature does not have."""
         self._hot_pending = False
+        parameters = options.pop("parameters", None)
+        appendfsync = options.pop("appendfsync", None)
+        if appendfsync is not None:
+            parameters = {**(parameters or {}), "appendfsync": appendfsync}
         if pool is not None:
-            if name is not None or store is not None or keep:
+            if name is not None or store is not None or keep or parameters:
                 raise TypeError("a connection_pool brings its store with it")
             return False, pool
+        if parameters is not None:
+            known["parameters"] = parameters
         allowed = self._options_known | {"cache", "cache_config"} if "cache" in options else self._options_known
         unknown = set(options) - allowed - _IGNORED
         if unknown:
@@ -161,12 +171,13 @@ class EmbeddedClient:
         mine = self.__dict__
         pool = self.connection_pool
         callbacks = self.response_callbacks
-        kinds = type(self), self._pool_class, self._connection_class
+        pool_class = type(pool) if type(pool) in self._pool_classes() else self._pool_class
+        kinds = type(self), pool_class, self._connection_class
         numbers = tuple(map(class_number, kinds))        # before anything is looked at
         self._plain = plain = (
             self._class_is_pristine(kinds[0]) and self._decisive_methods.isdisjoint(mine)
             and callbacks is mine.get("_own_callbacks")
-            and type(pool) is self._pool_class and pool.is_pristine and self._pool_is_pristine(kinds[1])
+            and type(pool) is pool_class and pool.is_pristine and self._pool_is_pristine(kinds[1])
             and decodes_as_written(pool)
             and pool.connection_class is self._connection_class and self._connection_is_pristine(kinds[2])
             and self._connection_fits())

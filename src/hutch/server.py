@@ -29,7 +29,8 @@ class Server:
     ...     redis.Redis(port=server.port).get("greeting")  # any Redis client
     b'hello'
 
-    `store` is what is served: a hutch.Redis or hutch.Store; without one the server has a store of its own. `host`
+    `store` is what is served: a hutch.Redis or hutch.Store; without one the server has a store of its own. That of a store in a
+    directory is served besides its socket there, by the process that owns it (StoreLockedError in another). `host`
     is an address or a list of them, `port=None` leaves TCP out. Any other parameter of redis.conf is given by its name, with
     underscores: `maxmemory="100mb"`, `save=""`, `client_output_buffer_limit="normal 0 0 0"`.
 
@@ -55,10 +56,15 @@ class Server:
             raise TypeError("a store that exists has its databases already")
         self.store: Store = Store(databases=databases or 16) if store is None else store_of(store)
         self._engine = self.store.engine
+        if self.store.is_shared:
+            if unixsocket:
+                raise ValueError("a store in a directory has its Unix socket there")
+            unixsocket = self.store.directory.address()      # which goes on to be served, besides TCP
         settings = {name.replace("_", "-"): _text(value) for name, value in parameters.items()}
         settings["bind"] = " ".join(self._hosts)
         settings["port"] = str(port or 0)
         settings["unixsocket"] = unixsocket or ""
+        self._unix_socket = unixsocket
         if password is not None:
             settings["requirepass"] = password
         # Settled now, so that a mistake shows where it was made. They are the listener's from its start on.
@@ -68,7 +74,7 @@ class Server:
             except ValueError as error:
                 raise ValueError(f"{name.replace('-', '_')}={value!r}: {error}") from None
         if store is None:
-            begin(self._engine, parameters)
+            self.store._kept = begin(self._engine, parameters)
         self._settings = settings
         self._finalizer: weakref.finalize | None = None     # while it listens
 
@@ -83,13 +89,15 @@ class Server:
         with self._lock:
             if self.running:
                 return self
+            if self.store.is_shared:
+                self._engine.stop_listener()     # that of the directory alone: clients of other processes come again
             # Another server of this store may have listened elsewhere in the meantime.
             for name in ("bind", "port", "unixsocket"):
                 self._engine.configure(name, self._settings[name])
             self._engine.start_listener(any_port=self._any_port)
             self._running = True
             self._port = self._engine.port
-            self._finalizer = weakref.finalize(self, _stop, self._engine)
+            self._finalizer = weakref.finalize(self, _stop, self._engine, self.store if self.store.is_shared else None)
             self.store.attach(self)        # so that it outlives the client that brought it
         return self
 
@@ -167,8 +175,10 @@ def _text(value: Parameter) -> str:
     return " ".join(str(one) for one in value)
 
 
-def _stop(engine: "Engine") -> None:
+def _stop(engine: "Engine", shared: Any = None) -> None:
     try:
         engine.stop_listener()
+        if shared is not None:
+            shared.listen()      # in its directory, for the other processes
     except (StoreClosedError, ForkedError):
         pass                     # the store is closed, or belongs to the process that this one was forked from

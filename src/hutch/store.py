@@ -11,7 +11,7 @@ KEEPING = frozenset({"dir", "dbfilename", "appendonly", "save"})       # paramet
 
 _lock = threading.RLock()        # re-entrant: the collector may end a client while a store is being looked up
 _named = weakref.WeakValueDictionary()
-_kept = set()                    # of those, the ones that last without clients
+_lasting = set()                 # of those, the ones that last without clients
 
 
 class Store:
@@ -36,8 +36,11 @@ class Store:
     A store is in memory only, unless a parameter says where and how it is kept: ``Store(dir="data", appendonly=True)`` loads what is
     there, and logs every change from then on; ``save="60 1000"`` saves it now and then.
 
-    ValueError for a parameter or a value that cannot be, and when files cannot be loaded; MemoryError when there is no memory.
+    ValueError for a parameter or a value that cannot be, and when files cannot be loaded; StoreLockedError when another process has
+    them open; MemoryError when there is no memory.
     """
+
+    is_shared = False            # may another process own the engine?
 
     def __init__(self, *, databases: int = 16, seed: int = 0, **parameters):
         self.name = None
@@ -46,8 +49,8 @@ class Store:
         self._ended_with_clients = False
         self._pid = os.getpid()
         for parameter, value in parameters.items():
-            self.engine.configure(parameter.replace("_", "-"), _text(value))
-        begin(self.engine, parameters)
+            self.engine.configure(parameter.replace("_", "-"), text_of(value))
+        self._kept = begin(self.engine, parameters)
 
     def __repr__(self):
         return f"<{type(self).__module__}.{type(self).__name__}({self.name or hex(id(self))})>"
@@ -62,8 +65,15 @@ class Store:
 
         RuntimeError when a script of this thread is still running in the store. In a forked child nothing happens.
         """
-        _kept.discard(self)
+        _lasting.discard(self)
         self.engine.close()
+        if self._kept is not None:
+            self._kept.release()
+
+    def __del__(self):
+        kept = getattr(self, "_kept", None)
+        if kept is not None:
+            kept.end()           # other processes wait for the lock
 
     def __enter__(self):
         return self
@@ -76,7 +86,7 @@ class Store:
         with _lock:
             self._pools = None
             if self.name is not None:
-                _kept.add(self)
+                _lasting.add(self)
 
     def check_open(self) -> None:
         """Raise StoreClosedError, and say why, if the store ended with its last client; otherwise nothing happens."""
@@ -105,20 +115,32 @@ class Store:
         self.close()
 
 
-def begin(engine, parameters) -> None:
-    """The end of an engine's making: what these parameters say of files is done. ValueError when the files cannot be loaded, or
-    begun; then the engine is closed."""
-    if not any(name.replace("-", "_") in KEEPING and value not in (False, None, "", "no") for name, value in parameters.items()):
+def begin(engine, parameters):
+    """The end of an engine's making: what these parameters say of files is done. Returns the lock of the directory, if there is one.
+
+    ValueError when the files cannot be loaded, or begun; StoreLockedError when another process has them open. Then the engine is
+    closed.
+    """
+    given = {name.replace("-", "_"): value for name, value in parameters.items() if value not in (False, None, "", "no")}
+    if KEEPING.isdisjoint(given):
         engine.settle()
-        return
+        return None
+    from .shared import keep_directory
+    kept = None
     try:
+        # An append-only file is one process's. Files that are saved now and then may lie beside each other, as with Redis.
+        kept = keep_directory(given.get("dir", "."), engine, always="appendonly" in given)
         engine.restore()
     except BaseException:
         engine.close()
+        if kept is not None:
+            kept.release()
         raise
+    return kept
 
 
-def _text(value):
+def text_of(value):
+    """A parameter's value as text, as in a redis.conf."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)
@@ -134,12 +156,8 @@ def private_store() -> Store:
 def named_store(name) -> Store:
     """The store of that name in this process, made when there is none. It ends with its last client, unless it is kept.
 
-    ValueError for an empty name and for a path.
+    ValueError for an empty name.
     """
-    if isinstance(name, os.PathLike) or os.sep in name or (os.altsep and os.altsep in name):
-        raise ValueError(
-            f"{os.fspath(name)!r} is a path: a store in a directory, shared between processes, comes with persistence. "
-            "A name without a separator gives a store that this process shares.")
     if not name:
         raise ValueError("a store's name must not be empty")
     with _lock:

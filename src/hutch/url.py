@@ -13,13 +13,16 @@ def parse_url(url: str) -> dict:
         {'decode_responses': True, 'name': 'sessions', 'db': 2}
         >>> parse_url("hutch://")
         {}
+        >>> parse_url("hutch:///var/lib/shop?db=1&appendfsync=always")
+        {'db': 1, 'appendfsync': 'always', 'name': '/var/lib/shop'}
 
-    A database in the query wins over one in the path. ValueError for another scheme, a path that is no number, and a value in
-    the query that is not of its option's type.
+    With three slashes it is the path of a store in a directory (``hutch://./data`` and ``hutch://../data`` are relative ones), and the
+    database stands in the query. A database in the query wins over one in the path. ValueError for another scheme, a path behind a
+    name that is no number, and a value in the query that is not of its option's type.
     """
     parts = urlsplit(url)
     if parts.scheme != "hutch":
-        raise ValueError("Hutch URL must begin with hutch://, as in hutch://, hutch://name or hutch://name/2")
+        raise ValueError("Hutch URL must begin with hutch://, as in hutch://, hutch://name, hutch://name/2 or hutch:///path/to/store")
     options = {}
     for name, values in parse_qs(parts.query).items():
         parser = _PARSERS.get(name)
@@ -34,11 +37,20 @@ def parse_url(url: str) -> dict:
             options["username"] = unquote(username)
         if password:
             options["password"] = unquote(password)
+    path = unquote(parts.path)
+    if name in (".", "..") or (not name and path.strip("/") and not _is_number(path.strip("/"))):
+        options["name"] = name + path
+        return options
     if name:
         options["name"] = unquote(name)
     path = unquote(parts.path).strip("/")
-    if path and not (path.isascii() and path.isdigit()):
-        raise ValueError(f"{unquote(parts.path)!r} is a path: a store in a directory comes with persistence")
+    if path and not _is_number(path):
+        raise ValueError(f"{unquote(parts.path)!r} is no database's number. The path of a store has three slashes: "
+                         f"hutch:///{unquote(name)}{unquote(parts.path)}")
     if path and "db" not in options:
         options["db"] = int(path)
     return options
+
+
+def _is_number(text):
+    return text.isascii() and text.isdigit()

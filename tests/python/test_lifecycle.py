@@ -99,12 +99,6 @@ def test_closed_client():
             attempt()
 
 
-def test_paths_wait_for_persistence():
-    for name in ("./data", "a/b", os.path.join("x", "y")):
-        with pytest.raises(ValueError, match="persistence"):
-            hutch.Redis(name)
-
-
 def test_arguments_that_mean_a_server():
     with pytest.raises(TypeError, match="redis.Redis"):
         hutch.Redis(host="localhost")
@@ -124,8 +118,12 @@ def test_url():
     for url in ("redis://localhost", "hutch://n?db=x"):
         with pytest.raises(ValueError):
             parse_url(url)
+    assert parse_url("hutch:///var/lib/store") == {"name": "/var/lib/store"}
+    assert parse_url("hutch:///var/lib/store?db=2&appendfsync=always") == {"name": "/var/lib/store", "db": 2, "appendfsync": "always"}
+    assert parse_url("hutch://./data/store") == {"name": "./data/store"}
+    assert parse_url("hutch:///var/my%20store/2") == {"name": "/var/my store/2"}
     with pytest.raises(ValueError):
-        parse_url("hutch:///var/lib/store")
+        parse_url("hutch://name/var/lib/store")
 
 
 def test_from_url():

@@ -45,7 +45,7 @@ cdef void take_reply(SessionStruct* session, Taken* taken) noexcept nogil:
     if reply.failed:
         taken.refused = True
         reply.failed = False
-    if append_log_is_waited_for(engine) and reply.length:
+    if append_log_is_waited_for(engine) and reply.length and engine.journaling.journal.offset != 0:      # else nothing was logged yet
         if taken.sync_offset == 0:
             engine.amid += 1             # until Session.synced
         taken.sync_offset = engine.journaling.journal.offset

@@ -29,5 +29,5 @@ Connection = EmbeddedConnection
 ConnectionPool = EmbeddedConnectionPool
 
 __all__ = ["BlockingConnectionPool", "Connection", "ConnectionPool", "EmbeddedBlockingConnectionPool", "EmbeddedConnection",
-           "EmbeddedConnectionPool", "ForkedError", "Lock", "Pipeline", "PubSub", "Redis", "StoreClosedError", "StrictRedis",
-           "from_url", *REDIS_NAMES]
+           "EmbeddedConnectionPool", "ForkedError", "Lock", "OwnerLostError", "Pipeline", "PubSub", "Redis", "StoreClosedError",
+           "StoreLockedError", "StrictRedis", "from_url", *REDIS_NAMES]

@@ -1,6 +1,7 @@
 """hutch.asyncio.Redis: a redis.asyncio.Redis whose server is inside the process."""
 import asyncio
 import inspect
+import sys
 
 import redis.asyncio
 from redis.asyncio.client import Pipeline as RedisPipeline
@@ -76,6 +77,10 @@ class Redis(EmbeddedClient, HotAsync, redis.asyncio.Redis):
         self.auto_close_connection_pool = own_pool if auto_close_connection_pool is None else auto_close_connection_pool
         self._own_response_callbacks()
 
+    def _pool_classes(self):
+        remote = sys.modules.get("hutch.asyncio.remote")
+        return (self._pool_class,) if remote is None else (self._pool_class, remote.SharedConnectionPool)
+
     def _connection_fits(self):
         # A connection of one's own may be amid anything, and tasks take turns on it.
         return not self.single_connection_client and super()._connection_fits()
@@ -87,7 +92,7 @@ class Redis(EmbeddedClient, HotAsync, redis.asyncio.Redis):
         free for a wait."""
         if self._hot_stale:
             self._hot_reconsider()
-        if not self._plain or NEVER_DECODE in options:
+        if not self._plain or NEVER_DECODE in options or self.connection_pool.leads_elsewhere:
             return await super().execute_command(*args, **options)
         connection = self.connection_pool._shared
         if connection is None or not connection.is_connected:

@@ -18,7 +18,8 @@ from redis.exceptions import ConnectionError, DataError, MaxConnectionsError, Re
 
 from hutch_engine.door.submissions import Submission, clone_session
 
-from ..connection import ADDRESS, BYTEARRAYS, CLOSED_BY_SERVER, MANY, MESSAGE, NO_REPLY, REPLY, EmbeddedPool, meaningful
+from ..connection import (
+    ADDRESS, BYTEARRAYS, CLOSED_BY_SERVER, MANY, MESSAGE, NO_REPLY, REPLY, EmbeddedPool, leads_elsewhere, meaningful)
 from ..exceptions import StoreClosedError
 from ..store import Store, store_of
 from .waiting import complete, finish, noticed
@@ -168,9 +169,10 @@ class EmbeddedConnection(AbstractConnection):
 
     def _open(self):
         self.store.check_open()
-        if self.session is None:
+        engine = self.store.engine
+        if self.session is None or self.session.engine is not engine:        # a shared store's is another in each reign
             encoder = self.encoder
-            self.session = self.store.engine.session(
+            self.session = engine.session(
                 BaseParser.parse_error, decode=encoder.decode_responses, encoding=encoder.encoding,
                 errors=encoder.encoding_errors, data_error=DataError, silence_error=TimeoutError,
                 bytearrays=BYTEARRAYS)
@@ -439,9 +441,16 @@ class EmbeddedConnectionPool(EmbeddedPool, redis.asyncio.ConnectionPool):
     """
 
     _retry_class = Retry
+    leads_elsewhere = False          # to another process
 
-    def __init__(self, name=None, *, store=None, keep=False, connection_class=EmbeddedConnection, max_connections=None, **kwargs):
-        self._take_store(name, store, keep)
+    def __new__(cls, name=None, *, store=None, **kwargs):
+        if cls is EmbeddedConnectionPool and leads_elsewhere(name, store):
+            from .remote import SharedConnectionPool as cls
+        return super().__new__(cls)
+
+    def __init__(self, name=None, *, store=None, keep=False, connection_class=EmbeddedConnection, max_connections=None,
+                 parameters=None, **kwargs):
+        self._take_store(name, store, keep, parameters)
         self._shared = None
         self._scripts = None             # a session for scripts: others are let in while one runs
         self._idle_sessions = []
@@ -572,6 +581,12 @@ class EmbeddedBlockingConnectionPool(EmbeddedPool, BlockingConnectionPool):
     """A pool of so many connections to a store, whose callers wait until one is free; see redis.asyncio.BlockingConnectionPool."""
 
     _retry_class = Retry
+
+    def __new__(cls, name=None, *, store=None, **kwargs):
+        if leads_elsewhere(name, store):
+            from .remote import RemoteBlockingConnectionPool
+            return RemoteBlockingConnectionPool(name, store=store, **kwargs)
+        return super().__new__(cls)
 
     def __init__(self, name=None, *, store=None, keep=False, connection_class=EmbeddedConnection, **kwargs):
         self._take_store(name, store, keep)

@@ -13,7 +13,13 @@ Start the worker in a thread, with a pool that does not fork (threads or solo)::
     threading.Thread(target=worker.start, daemon=True).start()
 
 A child process has no part in its parent's store: with the prefork pool its tasks end with hutch.ForkedError.
-For workers of several processes run ``hutch serve`` or hutch.Server and use redis://.
+
+For workers of several processes, prefork pools among them, the store is one in a directory, and still there is no server::
+
+    app = Celery("shop", broker="hutch:///var/lib/shop/queue?db=0", backend="hutch:///var/lib/shop/queue?db=1")
+
+The first process that needs it owns it, the others reach it through its socket, and when the owner ends another takes over
+(docs/durability.md). Or run ``hutch serve`` or hutch.Server, and use redis://.
 
 Both schemes are known to Celery and kombu once ``hutch[celery]`` is installed; ``import hutch.celery`` does the same.
 """

@@ -2,6 +2,7 @@
 import os
 
 from ..connection import EmbeddedConnectionPool
+from ..directory import is_path
 from ..exceptions import ForkedError
 from ..store import named_store
 from ..url import parse_url
@@ -19,7 +20,13 @@ def options_of(url):
 
 
 def store_for(name):
-    """The store of that name, which lives as long as this process. ForkedError in a child of the process that made it."""
+    """The store of that name, which lives as long as this process; or the one in that directory, which children use, too.
+    ForkedError in a child of the process that made one without a directory."""
+    if is_path(name):
+        from ..shared import shared_store
+        store = shared_store(name)
+        store.keep()
+        return store
     store = _kept.get(name)
     if store is None or store.closed:
         store = _kept[name] = named_store(name)
@@ -33,5 +40,20 @@ def store_for(name):
 
 def pool_for(name, connection_class, **options):
     """A pool of connections of that class to that store; options that are None are left out. Raises what store_for does."""
-    return EmbeddedConnectionPool(store=store_for(name), connection_class=connection_class,
-                                  **{key: value for key, value in options.items() if value is not None})
+    options = {key: value for key, value in options.items() if value is not None}
+    store = store_for(name)
+    parameters = {"appendfsync": options.pop("appendfsync", None), **options.pop("parameters", {})}
+    if store.is_shared:
+        from ..remote import RemoteConnectionPool
+        store.want(parameters)
+        return RemoteConnectionPool(store=store, connection_class=connection_class, **options)
+    return EmbeddedConnectionPool(store=store, connection_class=connection_class, **options)
+
+
+def connection_class_for(name):
+    """The class of connections that event loops can wait for: to a store of this process, or to one in a directory."""
+    if is_path(name):
+        from ..remote import RemoteConnection
+        return RemoteConnection
+    from .connection import WatchedConnection
+    return WatchedConnection

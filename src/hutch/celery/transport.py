@@ -1,29 +1,31 @@
-"""kombu's Redis transport, on a store of this process."""
+"""kombu's Redis transport, on a store of this process, or on one in a directory."""
 from kombu.transport import redis as kombu_redis
 
 import hutch
 import redis
 
 from .connection import WatchedConnection
-from .stores import options_of, pool_for
+from .stores import connection_class_for, options_of, pool_for
 
 
 class Channel(kombu_redis.Channel):
-    """kombu's Redis channel, whose connections lead to a store of this process."""
+    """kombu's Redis channel, whose connections lead to a store of this process, or in a directory."""
     connection_class = WatchedConnection
 
     def _connparams(self, asynchronous=False):
         name, options = options_of(self.connection.client.hostname)
         channel = self
 
-        class Watched(WatchedConnection):
+        kind = connection_class_for(name)
+
+        class Watched(kind):
             def disconnect(self, *args, **kwargs):
                 super().disconnect(*args, **kwargs)
                 if channel._registered:
                     channel._on_connection_disconnect(self)
 
         return {"client_name": getattr(self, "client_name", None), "db": 0, **options, "name": name,
-                "connection_class": Watched if asynchronous else WatchedConnection}
+                "connection_class": Watched if asynchronous else kind}
 
     def _get_pool(self, asynchronous=False):
         options = self._connparams(asynchronous)
@@ -43,7 +45,8 @@ class Channel(kombu_redis.Channel):
 
 
 class Transport(kombu_redis.Transport):
-    """The transport of broker URLs hutch://name/database: kombu's Redis transport on a store of this process."""
+    """The transport of broker URLs hutch://name/database and hutch:///path: kombu's Redis transport on a store of this process, or
+    in a directory."""
 
     Channel = Channel
     can_parse_url = True                 # a store's name is not a host's: capitals count
