@@ -543,3 +543,29 @@ def test_json_comes_back(tmp_path):
     with Kept(tmp_path) as store:
         assert store("JSON.GET", "doc") == before
         assert b'"xz"' in before
+
+
+def test_a_power_cut_at_any_moment(tmp_path):
+    """Under always the disk has, at every answer, what was answered: files cut back to what was synced by then bring it back, rewrites
+    in between included."""
+    moments = []
+    with Kept(tmp_path / "store", appendfsync="always") as store:
+        for number in range(120):
+            store("MULTI")
+            store("SET", "n", number)
+            store("RPUSH", "l", number)
+            store("EXEC")
+            if number % 40 == 20:
+                store.tried("BGREWRITEAOF")
+                _wait_for_rewrite(store)
+            directory = tmp_path / "store" / "appendonlydir"
+            if number % 7 == 0:
+                copy = tmp_path / f"at{number}"
+                shutil.copytree(tmp_path / "store", copy)
+                moments.append((number, copy, {path.name: path.stat().st_size for path in directory.iterdir()}))
+    for number, copy, sizes in moments:
+        for path in (copy / "appendonlydir").iterdir():
+            os.truncate(path, min(sizes.get(path.name, path.stat().st_size), path.stat().st_size))
+        with Kept(copy) as store:
+            assert store("GET", "n") == b"%d" % number
+            assert store("LLEN", "l") == number + 1

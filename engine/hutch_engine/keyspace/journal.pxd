@@ -4,8 +4,8 @@ Commands are appended as they change something, expired and evicted keys as the 
 (or EXEC, or script) did is a *unit*: one command stands as it is, several stand between MULTI and EXEC, and nobody takes part
 of a unit. A journal knows neither files nor sockets; whoever writes takes the bytes of whole units (journal_take).
 
-Everything here requires the engine's lock. A journal that was refused memory (`failed`) lacks a command: what follows it
-must not be trusted, and whoever writes begins a new log from the data.
+Everything here requires the engine's lock. A journal that was refused memory (`failed`) takes nothing more, since it would lack a
+command: what it has is whole, and whoever writes begins a new log from the data (journal_begin_anew).
 """
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
@@ -47,6 +47,9 @@ cdef void journal_deletion(Journal* journal, int32_t database, Slice key, bint l
 cdef void journal_end_unit(Journal* journal, bint whole) noexcept nogil
 """The unit is over: it may be taken from now on. `whole`: several commands belong together, between MULTI and EXEC; else each
 stands for itself (what housekeeping expired). O(bytes of the unit)."""
+cdef void journal_begin_anew(Journal* journal) noexcept nogil
+"""From here on a reader has other bytes in front of these: a SELECT comes first, and what was refused is forgotten. Requires that
+no unit is being made."""
 cdef bint journal_take(Journal* journal, Buffer* out) noexcept nogil
 """Move the bytes of whole units behind those of `out`, which is empty or keeps its own; False when there are none. O(1) for an
 empty `out`, and the bytes of a unit that is not whole yet."""

@@ -74,6 +74,8 @@ cdef void _select(Journal* journal, int32_t database) noexcept nogil:
 
 cdef void journal_begin(Journal* journal, int32_t database, size_t words) noexcept nogil:
     cdef char[HEAD_MAX] head
+    if unlikely(journal.failed):
+        return
     if unlikely(database != journal.database) and database >= 0:
         _select(journal, database)
     journal.unit_commands += 1
@@ -82,6 +84,8 @@ cdef void journal_begin(Journal* journal, int32_t database, size_t words) noexce
 
 
 cdef void journal_word(Journal* journal, Slice word) noexcept nogil:
+    if unlikely(journal.failed):
+        return
     if likely(buffer_reserve(&journal.bytes, word.length + WORD_ENDS)):
         journal.bytes.length += _word(journal.bytes.data + journal.bytes.length, word)
     _check(journal)
@@ -100,6 +104,8 @@ cdef void journal_command(Journal* journal, int32_t database, const Slice* words
     cdef size_t needed = HEAD_MAX
     cdef size_t i
     cdef char* at
+    if unlikely(journal.failed):
+        return
     if unlikely(database != journal.database):
         _select(journal, database)
     for i in range(count):
@@ -134,6 +140,12 @@ cdef void _note_time(Journal* journal) noexcept nogil:
     _check(journal)
 
 
+cdef void journal_begin_anew(Journal* journal) noexcept nogil:
+    journal.database = -1
+    journal.failed = False
+    journal.bytes.failed = False
+
+
 cdef void journal_end_unit(Journal* journal, bint whole) noexcept nogil:
     if whole and unlikely(journal.unit_commands > 1):
         buffer_insert(&journal.bytes, journal.unit_start, MULTI, strlen(MULTI))
@@ -141,6 +153,8 @@ cdef void journal_end_unit(Journal* journal, bint whole) noexcept nogil:
         _check(journal)
     if unlikely(journal.now_s > journal.noted_s) and journal.unit_commands:
         _note_time(journal)
+    if unlikely(journal.failed):         # half of it may stand there
+        journal.bytes.length = journal.unit_start
     journal.offset += journal.bytes.length - journal.unit_start
     journal.unit_start = journal.bytes.length
     journal.unit_commands = 0

@@ -158,19 +158,22 @@ cdef void _tell(AppendLog* log, int failure) noexcept nogil:
 
 
 cdef int append_log_write(AppendLog* log) noexcept nogil:
-    return _write(log, True)
+    return _write(log, True, 0)
 
 
 cdef int append_log_flush(AppendLog* log, bint sync) noexcept nogil:
     cdef Engine* engine = log.engine
+    cdef bint lacks                      # memory was refused for a command: a rewrite mends that
     lock_acquire(&engine.lock)
     if journal_take(&engine.journaling.journal, &log.writing) or engine.journaling.journal.unit_start == 0:
         log.taken = engine.journaling.journal.offset
+    lacks = engine.journaling.journal.failed
     engine_leave(engine)
-    return _write(log, sync)
+    return _write(log, sync, ENOMEM if lacks else 0)
 
 
-cdef int _write(AppendLog* log, bint sync) noexcept nogil:
+cdef int _write(AppendLog* log, bint sync, int refused) noexcept nogil:
+    """`refused`: what is told in any case."""
     cdef size_t written = 0
     cdef uint64_t up_to
     cdef int failure = 0
@@ -191,6 +194,8 @@ cdef int _write(AppendLog* log, bint sync) noexcept nogil:
         if failure == 0:
             log.synced_at_us = monotonic_us()
             atomic_store64(&log.synced, up_to)
+    if failure == 0:
+        failure = refused
     if unlikely(failure != log.failure):
         _tell(log, failure)
     return failure

@@ -10,7 +10,7 @@ from hutch_engine.persistence.append_log cimport (
     SYNC_ALWAYS, SYNC_EVERY_SECOND, SYNC_NEVER, AppendLog, append_log_detach, append_log_flush, append_log_of, append_log_stop,
     append_log_prepare)
 from hutch_engine.persistence.saving cimport saving_is_due, saving_is_wanted
-from hutch_engine.persistence.snapshot_job cimport SNAPSHOT_REWRITE, SNAPSHOT_SAVE, snapshot_job_start, snapshot_job_stop
+from hutch_engine.persistence.snapshot_job cimport SNAPSHOT_REWRITE, SNAPSHOT_SAVE, snapshot_job_runs, snapshot_job_start, snapshot_job_stop
 from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.state.config cimport LOG_NOTICE
 from hutch_engine.state.engine cimport Engine
@@ -62,7 +62,8 @@ cdef bint persistence_switch_log(Engine* engine) noexcept nogil:
         if log != NULL and (log.closing or log.open or log.waits_for_base):
             return True
         log = append_log_of(engine)
-        if log == NULL or not append_log_prepare(log) or not background_start(engine):
+        # (While a rewrite runs, it has prepared the log, and is at its manifest.)
+        if log == NULL or not (snapshot_job_runs(engine, SNAPSHOT_REWRITE) or append_log_prepare(log)) or not background_start(engine):
             return False
         log.waits_for_base = True
         snapshot_job_start(engine, SNAPSHOT_REWRITE)     # or, while another one is written, once that is done

@@ -13,7 +13,7 @@ from hutch_engine.base.lock cimport lock_acquire, lock_is_wanted, lock_release, 
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.base.thread cimport thread_join, thread_pause_us, thread_start
 from hutch_engine.keyspace.entry cimport Entry
-from hutch_engine.keyspace.journal cimport journal_take
+from hutch_engine.keyspace.journal cimport journal_begin_anew, journal_take
 from hutch_engine.keyspace.keyspace cimport (
     Keyspace, keyspace_snapshot_begin, keyspace_snapshot_end, keyspace_snapshot_waits)
 from hutch_engine.keyspace.snapshot cimport snapshot_begin, snapshot_clear
@@ -115,7 +115,9 @@ cdef int _begin_rewrite(SnapshotJob* job) noexcept nogil:
     buffer_init(&name, NULL)
     lock_acquire(&log.io)
     keeps = log.open or log.waits_for_base
-    failure = append_log_flush(log, True)
+    # (A journal that lacks a command is what a rewrite mends.)
+    append_log_flush(log, True)
+    failure = log.failure if log.writing.length else 0
     job.base_number = log.manifest.base_number + 1
     job.increment_number = log.manifest.increment_number + 1
     if failure == 0 and keeps and not append_log_next_increment(log, &name, &fd):
@@ -140,7 +142,7 @@ cdef int _begin_rewrite(SnapshotJob* job) noexcept nogil:
         # What came since the flush belongs to the old increment.
         if journal_take(&engine.journaling.journal, &log.writing):
             log.taken = engine.journaling.journal.offset
-        engine.journaling.journal.database = -1
+        journal_begin_anew(&engine.journaling.journal)
         _begin_snapshot(job)
         engine_leave(engine)
         failure = append_log_write(log) if log.fd >= 0 else 0
@@ -276,7 +278,10 @@ cdef int _finish_rewrite(SnapshotJob* job, RdbOutput* output, Slice base_name) n
         if failure == 0:
             manifest_clear(&log.manifest)
             log.manifest = manifest
-            log.waits_for_base = False
+            lock_acquire(&job.engine.lock)
+            if log.open:                 # else it was switched off meanwhile, and perhaps on again
+                log.waits_for_base = False
+            engine_leave(job.engine)
             atomic_store64(&log.base_bytes, output.bytes)
             atomic_store64(&log.total_bytes, output.bytes + <uint64_t>log.file_bytes)
             append_log_remove_history(log)
