@@ -2,10 +2,10 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.memory cimport heap_free, heap_try_alloc
-from hutch_engine.base.slice cimport Slice, slice_is, slice_of
+from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of
 from hutch_engine.commands.call cimport Call, call_help, call_word, error_memory, error_syntax
 from hutch_engine.commands.command cimport (
-    CMD_NO_MANDATORY_KEYS, KEY_ACCESS, KEY_DELETE, KEY_INCOMPLETE, KEY_INSERT, KEY_NOT_KEY, KEY_OW, KEY_RM, KEY_RO, KEY_RW,
+    CMD_MODULE, CMD_NO_MANDATORY_KEYS, KEY_ACCESS, KEY_DELETE, KEY_INCOMPLETE, KEY_INSERT, KEY_NOT_KEY, KEY_OW, KEY_RM, KEY_RO, KEY_RW,
     KEY_UPDATE, KEY_VARIABLE_FLAGS, Command)
 from hutch_engine.commands.reply cimport (reply_array, reply_array_at, reply_bulk, reply_error, reply_integer,
                                           reply_map_at, reply_mark, reply_null, reply_raw, reply_set,
@@ -185,23 +185,24 @@ cdef uint64_t _category_named(Slice name) noexcept nogil:
     return 0
 
 
-cdef int64_t _list(Call* call, const Command* command, Slice* pattern, uint64_t categories) noexcept nogil:
+cdef int64_t _list(Call* call, const Command* command, Slice* pattern, uint64_t categories, uint64_t flags) noexcept nogil:
     """Reply the command's name and its subcommands' when they pass."""
     cdef Slice name = slice_of(command.name, command.name_length)
     cdef int64_t count = 0
     cdef uint32_t i
     if (pattern == NULL or glob_matches(pattern[0], name, True)) and \
-            (categories == 0 or command.acl_categories & categories):
+            (categories == 0 or command.acl_categories & categories) and (flags == 0 or command.flags & flags):
         reply_bulk(call.reply, name)
         count = 1
     for i in range(command.subcommand_count):
-        count += _list(call, &command.subcommands[i], pattern, categories)
+        count += _list(call, &command.subcommands[i], pattern, categories, flags)
     return count
 
 
 cdef void cmd_command_list(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef uint64_t categories = 0
+    cdef uint64_t flags = 0
     cdef Slice* pattern = NULL
     cdef int64_t count = 0
     cdef uint32_t i
@@ -218,14 +219,16 @@ cdef void cmd_command_list(Call* call) noexcept nogil:
                 reply_array(call.reply, 0)
                 return
         elif call_word(call, 3, b"MODULE"):
-            reply_array(call.reply, 0)
-            return
+            if not slice_equals(call.argv[4], slice_of(b"ReJSON", 6)):       # the only one that MODULE LIST tells of
+                reply_array(call.reply, 0)
+                return
+            flags = CMD_MODULE
         else:
             error_syntax(call)
             return
     mark = reply_mark(call.reply)
     for i in range(command_table_count()):
-        count += _list(call, command_table_at(i), pattern, categories)
+        count += _list(call, command_table_at(i), pattern, categories, flags)
     reply_array_at(call.reply, mark, count)
 
 
