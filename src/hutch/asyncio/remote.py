@@ -82,7 +82,7 @@ class TakeoverRetry(Retry):
     async def _tries_again(self, error, failures, is_retryable):
         if not isinstance(error, self._supported_errors) or (is_retryable and not is_retryable(error)):
             return False
-        if isinstance(error, OTHER_TROUBLE) and type(self._given._backoff) is NoBackoff and self._given._retries <= 1:
+        if isinstance(error, (*OTHER_TROUBLE, TimeoutError)) and type(self._given._backoff) is NoBackoff and self._given._retries <= 1:
             return False
         if self._retries >= 0 and failures > self._retries:
             return False
