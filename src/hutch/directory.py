@@ -33,12 +33,6 @@ NETWORK_FILE_SYSTEMS = frozenset({
     "fuse.rclone", "fuse.davfs2", "fuse.juicefs", "fuse.mount-s3", "fuse.goofys", "fuse.blobfuse2", "fuse.cephfs", "fuse.moosefs"})
 
 
-def is_path(name) -> bool:
-    """Does a client's name say where a store is kept, as a path, rather than what a store of this process is called?"""
-    return isinstance(name, os.PathLike) or (
-        isinstance(name, str) and (os.sep in name or bool(os.altsep and os.altsep in name)))
-
-
 def file_system_of(path: str, mounts: str = "/proc/self/mountinfo") -> str:
     """The name of the file system that an absolute path lies on, as the kernel calls it; "" where it does not tell. OSError when
     the path is none. O(mounts)"""

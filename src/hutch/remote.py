@@ -206,6 +206,10 @@ class RemoteConnection(AbstractConnection):
             store.check_shared()
             time.sleep(next(pauses))
 
+    def connect(self):
+        """As redis-py's; an owner that ends amid the handshake is followed by another."""
+        self.retry.call_with_retry(self.connect_check_health, lambda error: self.disconnect())
+
     def disconnect(self, *args, **kwargs):
         """As redis-py's."""
         if self._sock is not None and self._sock.ended != NOT_LOST:

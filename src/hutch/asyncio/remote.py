@@ -138,6 +138,10 @@ class RemoteConnection(AbstractConnection):
     def _error_message(self, exception):
         return f"store {self.store.name}: {exception}"
 
+    async def connect(self):
+        """As redis-py's; an owner that ends amid the handshake is followed by another."""
+        await self.retry.call_with_retry(self.connect_check_health, lambda error: self.disconnect())
+
     async def connect_check_health(self, check_health=True, retry_socket_connect=True):
         """As redis-py's. StoreClosedError when the store was closed in this process; StoreLockedError when a process has it that
         does not share it; ValueError when its files cannot be loaded."""
@@ -348,7 +352,7 @@ class SharedConnectionPool(EmbeddedConnectionPool):
             self._in_use_connections.remove(connection)
         except KeyError:
             return
-        if connection.should_reconnect():
+        if getattr(connection, "_should_reconnect", False):     # redis-py 7 and later mark connections so
             await connection.disconnect()
         if connection.is_connected and connection.pid == os.getpid():
             self._remote.setdefault(asyncio.get_running_loop(), []).append(connection)
