@@ -455,8 +455,11 @@ class SharedConnectionPool(EmbeddedConnectionPool):
 
 
 def _configured(connection, name, value):
-    connection.send_command("CONFIG", "SET", name, value)
-    connection.read_response()
+    def attempt():
+        connection.send_command("CONFIG", "SET", name, value)
+        connection.read_response()
+
+    connection.retry.call_with_retry(attempt, lambda error: connection.disconnect())
 
 
 class RemoteConnectionPool(EmbeddedPool, ConnectionPool):

@@ -315,10 +315,14 @@ class SharedStore(Store):
             return
         self.told = True
         wanted = {name: value for name, value in self._wanted().items() if name != "databases"}
-        for name, value in wanted.items():
-            configure(name, value)
-        if wanted:
-            self.directory.remember(wanted)
+        try:
+            for name, value in wanted.items():
+                configure(name, value)
+            if wanted:
+                self.directory.remember(wanted)
+        except BaseException:
+            self.told = False
+            raise
 
     def _wanted(self):
         wanted = dict(self.parameters)

@@ -339,9 +339,16 @@ class SharedConnectionPool(EmbeddedConnectionPool):
     async def _tell(self, connection):
         wanted = []
         self.store.tell(lambda name, value: wanted.append((name, value)))
-        for name, value in wanted:
+        async def configure(name, value):
             await connection.send_command("CONFIG", "SET", name, value)
             await connection.read_response()
+
+        try:
+            for name, value in wanted:
+                await connection.retry.call_with_retry(lambda: configure(name, value), lambda error: connection.disconnect())  # noqa: B023
+        except BaseException:
+            self.store.told = False
+            raise
 
     async def release(self, connection):
         """Give back a connection that get_connection gave. One that is not in use here is ignored."""
