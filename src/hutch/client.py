@@ -61,14 +61,18 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
         >>> r.get("greeting")
         'hello'
 
-    Such a store ends, with all that is in it, when its last client is closed or collected, as at the end of a ``with`` block.
+    A name that is a path (with a separator, or an os.PathLike) is a directory in which the store is kept, for all processes that open it
+    (docs/durability.md): ``hutch.Redis("path/to/store")``. Its log is synced every second, or as ``appendfsync`` says ("always",
+    "everysec", "no"); ``parameters`` is a dict of more, by their names in a redis.conf.
+
+    Another store ends, with all that is in it, when its last client is closed or collected, as at the end of a ``with`` block.
     With ``keep=True`` it stays: one with a name for as long as the process lives. A hutch.Store that is given as ``store``
     ends when it is closed itself. A closed client may be used again as long as there is its store.
 
     Safe to be used by many threads at once. Options are redis.Redis's, except those that say where a server is.
 
     TypeError for an unknown option, for one that says where a server is, and for a name and a store at once; ValueError for a
-    name that is empty or a path.
+    name that is empty, and for a directory that cannot hold a store, or holds one that cannot be loaded.
     """
 
     _pool_class = EmbeddedConnectionPool

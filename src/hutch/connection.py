@@ -18,9 +18,8 @@ from redis.exceptions import ConnectionError, DataError, ResponseError, TimeoutE
 from redis.retry import Retry
 
 from . import greenlets  # noqa: F401  (tells the engine how greenlets wait)
-from .directory import is_path
 from .exceptions import StoreClosedError
-from .store import Store, named_store, private_store, store_of
+from .store import Store, is_path, named_store, private_store, store_of
 
 try:
     from redis.maint_notifications import MaintNotificationsConfig

@@ -12,7 +12,6 @@ import errno
 import os
 import stat
 import sys
-import tempfile
 
 from .exceptions import StoreLockedError
 
@@ -22,6 +21,7 @@ except ImportError:              # no POSIX system
     fcntl = None
 
 LOCK_NAME, SOCKET_NAME, SETTINGS_NAME = "hutch.lock", "hutch.sock", "hutch.conf"
+HEADER = "# What every owner of the store in this directory begins with: parameters as in a redis.conf."
 # What fits into a Unix socket's address, less the zero behind it.
 ADDRESS_BYTES_MAX = 107 if sys.platform.startswith("linux") else 103
 
@@ -31,12 +31,6 @@ NETWORK_FILE_SYSTEMS = frozenset({
     "nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "ncpfs", "afs", "9p", "ceph", "lustre", "gfs", "gfs2", "ocfs2", "glusterfs",
     "beegfs", "gpfs", "pvfs2", "orangefs", "coda", "davfs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.gcsfuse",
     "fuse.rclone", "fuse.davfs2", "fuse.juicefs", "fuse.mount-s3", "fuse.goofys", "fuse.blobfuse2", "fuse.cephfs", "fuse.moosefs"})
-
-
-def is_path(name) -> bool:
-    """Does a client's name say where a store is kept, as a path, rather than what a store of this process is called?"""
-    return isinstance(name, os.PathLike) or (
-        isinstance(name, str) and (os.sep in name or bool(os.altsep and os.altsep in name)))
 
 
 def file_system_of(path: str, mounts: str = "/proc/self/mountinfo") -> str:
@@ -128,6 +122,7 @@ class StoreDirectory:
             raise ValueError(
                 f"{self.given!r} is on a network file system ({kind}): processes of other machines could open it, and cannot reach "
                 "its owner. Keep the store on a local disk, and let others reach it through hutch.Server or hutch serve")
+        import tempfile                  # not for programs whose stores are in memory: it brings a lot along
         # Two descriptors of one file, of which only one may have the lock; but not of the lock itself, which somebody may have.
         descriptor, name = tempfile.mkstemp(prefix=".hutch-probe-", dir=self.path)
         second = -1
@@ -155,7 +150,12 @@ class StoreDirectory:
 
     @property
     def is_store(self) -> bool:
-        """Has somebody opened a store in this directory?"""
+        """Is a store kept in this directory that processes share, or did?"""
+        return os.path.exists(self.settings_path)
+
+    @property
+    def is_locked(self) -> bool:
+        """Has, or had, somebody the lock?"""
         return os.path.exists(self.lock_path)
 
     def lock(self) -> "StoreLock | None":
@@ -214,6 +214,7 @@ class StoreDirectory:
     def _link(self):
         """A short symbolic link to the directory, in a directory of this user's."""
         import hashlib
+        import tempfile
         where = os.path.join(tempfile.gettempdir(), f"hutch-{os.getuid()}")
         os.makedirs(where, mode=0o700, exist_ok=True)
         mode = os.lstat(where)
@@ -243,7 +244,8 @@ class StoreDirectory:
     def remember(self, parameters: dict) -> None:
         """From now on every owner begins with these parameters (names as in redis.conf, values as text). OSError when that
         cannot be written. O(lines)"""
-        lines = [line for line in self.settings() if line.split(" ", 1)[0].lower() not in parameters]
+        lines = [line for line in self.settings() or [HEADER] if line.split(" ", 1)[0].lower() not in parameters]
+        import tempfile
         lines += [f"{name} {quoted(value)}" for name, value in parameters.items()]
         descriptor, name = tempfile.mkstemp(prefix=".hutch-conf-", dir=self.path)
         with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:

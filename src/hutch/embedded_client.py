@@ -7,7 +7,7 @@ from redis.client import CaseInsensitiveDict
 
 from hutch_engine.door.classes import class_number
 
-from .connection import EmbeddedPool, decodes_as_written
+from .connection import EmbeddedPool, decodes_as_written, leads_elsewhere
 
 # What redis.Redis takes for the way to a server. It means nothing inside the process, and is taken so that
 # programs need not be changed: a client without a socket never times out on one.
@@ -113,6 +113,8 @@ class EmbeddedClient:
         unknown = set(options) - allowed - _IGNORED
         if unknown:
             raise TypeError(self._refusal(sorted(unknown)))
+        if leads_elsewhere(name, store) and options.get("socket_timeout") is not None:
+            known["socket_timeout"] = options["socket_timeout"]      # for as long as another process is the owner
         options = _with_driver({key: value for key, value in options.items() if key not in _IGNORED})
         return True, self._pool_class(
             name, store=store, keep=keep,

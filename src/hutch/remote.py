@@ -123,8 +123,8 @@ class TakeoverRetry(Retry):
     def _tries_again(self, error, failures, is_retryable):
         if not isinstance(error, self._supported_errors) or (is_retryable and not is_retryable(error)):
             return False
-        if isinstance(error, OTHER_TROUBLE) and self._is_default:
-            return False
+        if isinstance(error, (*OTHER_TROUBLE, TimeoutError)) and self._is_default:
+            return False                 # whoever asks for more says so by a Retry of his own
         if self._retries >= 0 and failures > self._retries:
             return False
         pause = self._backoff.compute(failures)
@@ -196,6 +196,7 @@ class RemoteConnection(AbstractConnection):
             line = Socket()
             try:
                 line.connect(store.directory.address())
+                line.settimeout(self.socket_timeout)
                 return line
             except (ConnectionError, OSError) as error:
                 line.close()
@@ -204,6 +205,10 @@ class RemoteConnection(AbstractConnection):
                                        f"lock: {error}") from None
             store.check_shared()
             time.sleep(next(pauses))
+
+    def connect(self):
+        """As redis-py's; an owner that ends amid the handshake is followed by another."""
+        self.retry.call_with_retry(self.connect_check_health, lambda error: self.disconnect())
 
     def disconnect(self, *args, **kwargs):
         """As redis-py's."""
@@ -293,6 +298,9 @@ class RemoteConnection(AbstractConnection):
         try:
             sock.sendall(data)
             data = sock.recv(READ_AT_ONCE)
+        except socket.timeout:
+            self.disconnect()
+            raise TimeoutError(f"the owner of the store {self.store.name!r} did not answer in time") from None
         except OSError as error:
             self.disconnect()
             raise ConnectionError(f"the connection to the owner of the store {self.store.name!r} ended: {error}") from None
@@ -325,7 +333,11 @@ class RemoteConnection(AbstractConnection):
         elif not data:
             self.disconnect()
             raise ConnectionError(f"the connection to the owner of the store {self.store.name!r} ended")
-        sock.ahead = data                # for redis-py's parser
+        reader = getattr(self._parser, "_reader", None)
+        if reader is not None and reader is not False:
+            reader.feed(data)            # hiredis's
+        else:
+            sock.ahead = data            # for redis-py's parser
         return self.read_response()
 
     def _packed(self, args):
@@ -443,8 +455,11 @@ class SharedConnectionPool(EmbeddedConnectionPool):
 
 
 def _configured(connection, name, value):
-    connection.send_command("CONFIG", "SET", name, value)
-    connection.read_response()
+    def attempt():
+        connection.send_command("CONFIG", "SET", name, value)
+        connection.read_response()
+
+    connection.retry.call_with_retry(attempt, lambda error: connection.disconnect())
 
 
 class RemoteConnectionPool(EmbeddedPool, ConnectionPool):

@@ -9,12 +9,13 @@ import socket
 import stat
 import sys
 import threading
+import time
 import weakref
 
 from hutch_engine.door.engine import Engine
 
 from .directory import SOCKET_NAME, StoreDirectory, quoted
-from .exceptions import ForkedError, StoreClosedError, StoreLockedError
+from .exceptions import ForkedError, StoreClosedError
 from .store import Store, text_of
 
 # What the owner settles, whatever the settings say.
@@ -38,6 +39,8 @@ class _Holding:
         self.lock = lock
         self.address = directory.address()
         lock.say("loading")
+        if not directory.is_store:
+            directory.remember({})
         lines = directory.settings()
         self.engine = engine = Engine(_databases(lines, parameters), closed_error=StoreClosedError, forked_error=ForkedError)
         try:
@@ -148,6 +151,20 @@ class Kept:
             close_sockets_at(self.address)
 
 
+def _kept_lock(directory, engine=None):
+    """The lock as a Kept, for who will not wait for it; None when somebody has it. Whoever only looks has it for a moment: that is
+    waited for. OSError as StoreDirectory.lock."""
+    for _ in range(5):
+        with no_fork:
+            lock = directory.lock()
+            if lock is not None:
+                kept = Kept(lock, "", engine)
+                _held.add(kept)
+                return kept
+        time.sleep(0.02)
+    return None
+
+
 def keep_directory(path, engine, always=True):
     """Lock a directory for an engine whose files are in it, and that other processes do not reach there; returns a Kept. Without
     `always` only one that is a store's already is locked. None when it was not, or the file system has no locks.
@@ -158,67 +175,66 @@ def keep_directory(path, engine, always=True):
         directory = StoreDirectory(path, make=False)
     except ValueError:
         return None                      # no POSIX system
-    if not always and not directory.is_store:
+    if not always and not directory.is_locked:
         return None
-    with no_fork:
-        try:
-            lock = directory.lock()
-        except OSError:
-            return None                  # the engine will say what is wrong with the directory
-        if lock is None:
-            raise directory.refusal()
-        lock.say("not shared")
-        kept = Kept(lock, "", engine)
-        _held.add(kept)
+    try:
+        kept = _kept_lock(directory, engine)
+    except OSError:
+        return None                      # the engine will say what is wrong with the directory
+    if kept is None:
+        raise directory.refusal()
+    kept.lock.say("not shared")
     _end_with_process()
     return kept
 
 
 class Served:
     """A directory with a store, for a server process that is its owner on purpose: the lock, what the settings there add to the
-    server's own, and the socket. Made before the server forks into the background: `begin` is called after it."""
+    server's own, and the socket. Made when the server does not fork any more."""
 
     def __init__(self, path, appendonly, given, socket_path):
         self._directory = StoreDirectory(path, make=False)
-        self._lock = None
+        self._kept = None
         self._link = ""
         self.lines = []                  # of the configuration, to be added
         # Without an append-only file, files that are saved now and then may lie beside each other, as with Redis.
-        self.wanted = appendonly or self._directory.is_store
-        if not self.wanted:
+        self.wanted = appendonly or self._directory.is_locked
+        self._socket_path = socket_path
+        if not appendonly and not self._directory.is_store:
             return
-        if not appendonly and "appendonly" not in given and self._directory.is_store:
-            self.lines.append("appendonly yes")
+        if self._directory.is_store:
+            if "appendonly" not in given:
+                self.lines.append("appendonly yes")
             self.lines += [line for line in self._directory.settings()
                            if line.split(" ", 1)[0].lower() not in _OWN and line.split(" ", 1)[0].lower() not in given]
         if not socket_path:
             self.lines += [f"unixsocket {quoted(self._directory.address())}", "unixsocketperm 600"]
-        self._socket_path = socket_path
 
     def begin(self):
         """Take the lock. StoreLockedError when another process has it."""
         if not self.wanted:
             return
         try:
-            self._lock = self._directory.lock()
+            self._kept = _kept_lock(self._directory)
         except OSError:
             return                       # the engine will say what is wrong with the directory
-        if self._lock is None:
+        if self._kept is None:
             raise self._directory.refusal()
-        self._lock.say("loading")
-        if self._socket_path:
-            self._link = os.path.join(self._directory.path, SOCKET_NAME)
-            try:
-                if os.path.lexists(self._link):
-                    os.unlink(self._link)
-                os.symlink(os.path.abspath(self._socket_path), self._link)
-            except OSError:
-                self._link = ""
+        self._kept.lock.say("loading")
+        link = os.path.join(self._directory.path, SOCKET_NAME)
+        try:
+            if os.path.islink(link) or (self._socket_path and os.path.lexists(link)):
+                os.unlink(link)          # left behind by an owner that was killed
+            if self._socket_path:
+                os.symlink(os.path.abspath(self._socket_path), link)
+                self._link = link
+        except OSError:
+            pass
 
     def serves(self):
         """Everything is loaded."""
-        if self._lock is not None:
-            self._lock.say("serving")
+        if self._kept is not None:
+            self._kept.lock.say("serving")
 
     def end(self):
         """Let go of everything; the engine is closed."""
@@ -227,8 +243,8 @@ class Served:
                 os.unlink(self._link)
             except OSError:
                 pass
-        if self._lock is not None:
-            self._lock.release()
+        if self._kept is not None:
+            self._kept.release()
 
 
 class SharedStore(Store):
@@ -299,10 +315,14 @@ class SharedStore(Store):
             return
         self.told = True
         wanted = {name: value for name, value in self._wanted().items() if name != "databases"}
-        for name, value in wanted.items():
-            configure(name, value)
-        if wanted:
-            self.directory.remember(wanted)
+        try:
+            for name, value in wanted.items():
+                configure(name, value)
+            if wanted:
+                self.directory.remember(wanted)
+        except BaseException:
+            self.told = False
+            raise
 
     def _wanted(self):
         wanted = dict(self.parameters)

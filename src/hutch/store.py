@@ -14,6 +14,12 @@ _named = weakref.WeakValueDictionary()
 _lasting = set()                 # of those, the ones that last without clients
 
 
+def is_path(name) -> bool:
+    """Does a client's name say where a store is kept, as a path, rather than what a store of this process is called?"""
+    return isinstance(name, os.PathLike) or (
+        isinstance(name, str) and (os.sep in name or bool(os.altsep and os.altsep in name)))
+
+
 class Store:
     """Databases and their configuration, inside this process.
 

@@ -221,9 +221,13 @@ def _kill_in_turn(place, start, logs, seconds):
     victim = 0
     while time.monotonic() < end or len(killed) < 3:
         victim = wait_for_owner(place, victim)
-        log = programs[victim][1]
+        program, log = programs[victim]
         size = os.path.getsize(log) if os.path.exists(log) else 0
-        wait_until(lambda: os.path.exists(log) and os.path.getsize(log) > size + 2000)
+
+        def goes_on():
+            assert program.process.poll() is None, program.text()
+            return os.path.exists(log) and os.path.getsize(log) > size + 2000
+        wait_until(goes_on)
         time.sleep(random.uniform(0, 0.3))
         killed.append(time.time())
         program, log = programs.pop(victim)

@@ -47,12 +47,15 @@ class Redis(EmbeddedClient, HotAsync, redis.asyncio.Redis):
         >>> asyncio.run(main())
         ('letters', 'a')
 
-    A plain command never suspends its task. A blocking one waits without a thread; when its task is cancelled, it leaves
+    A name that is a path is a directory in which the store is kept, for all processes that open it: see hutch.Redis. It is opened, and
+    perhaps loaded, at the first call.
+
+    A plain command never suspends its task, unless the store's owner is another process. A blocking one waits without a thread; when its task is cancelled, it leaves
     the queue, and an element that it was given in that very moment goes back to where it was. Clients may be used by
     several event loops in several threads. Options are redis.asyncio.Redis's, except those that say where a server is.
 
     TypeError for an unknown option, for one that says where a server is, and for a name and a store at once; ValueError for a
-    name that is empty or a path.
+    name that is empty, and for a directory that cannot hold a store.
     """
 
     _pool_class = EmbeddedConnectionPool

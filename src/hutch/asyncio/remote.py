@@ -82,7 +82,7 @@ class TakeoverRetry(Retry):
     async def _tries_again(self, error, failures, is_retryable):
         if not isinstance(error, self._supported_errors) or (is_retryable and not is_retryable(error)):
             return False
-        if isinstance(error, OTHER_TROUBLE) and type(self._given._backoff) is NoBackoff and self._given._retries <= 1:
+        if isinstance(error, (*OTHER_TROUBLE, TimeoutError)) and type(self._given._backoff) is NoBackoff and self._given._retries <= 1:
             return False
         if self._retries >= 0 and failures > self._retries:
             return False
@@ -137,6 +137,10 @@ class RemoteConnection(AbstractConnection):
 
     def _error_message(self, exception):
         return f"store {self.store.name}: {exception}"
+
+    async def connect(self):
+        """As redis-py's; an owner that ends amid the handshake is followed by another."""
+        await self.retry.call_with_retry(self.connect_check_health, lambda error: self.disconnect())
 
     async def connect_check_health(self, check_health=True, retry_socket_connect=True):
         """As redis-py's. StoreClosedError when the store was closed in this process; StoreLockedError when a process has it that
@@ -335,9 +339,16 @@ class SharedConnectionPool(EmbeddedConnectionPool):
     async def _tell(self, connection):
         wanted = []
         self.store.tell(lambda name, value: wanted.append((name, value)))
-        for name, value in wanted:
+        async def configure(name, value):
             await connection.send_command("CONFIG", "SET", name, value)
             await connection.read_response()
+
+        try:
+            for name, value in wanted:
+                await connection.retry.call_with_retry(lambda: configure(name, value), lambda error: connection.disconnect())  # noqa: B023
+        except BaseException:
+            self.store.told = False
+            raise
 
     async def release(self, connection):
         """Give back a connection that get_connection gave. One that is not in use here is ignored."""
@@ -348,7 +359,7 @@ class SharedConnectionPool(EmbeddedConnectionPool):
             self._in_use_connections.remove(connection)
         except KeyError:
             return
-        if connection.should_reconnect():
+        if getattr(connection, "_should_reconnect", False):     # redis-py 7 and later mark connections so
             await connection.disconnect()
         if connection.is_connected and connection.pid == os.getpid():
             self._remote.setdefault(asyncio.get_running_loop(), []).append(connection)

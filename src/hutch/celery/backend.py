@@ -3,7 +3,7 @@ from celery.backends.redis import RedisBackend
 
 import hutch
 
-from ..directory import is_path
+from ..store import is_path
 from .stores import connection_class_for, options_of, pool_for
 
 # Options of RedisBackend that say how to reach a server.

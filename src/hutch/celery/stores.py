@@ -2,9 +2,8 @@
 import os
 
 from ..connection import EmbeddedConnectionPool
-from ..directory import is_path
 from ..exceptions import ForkedError
-from ..store import named_store
+from ..store import is_path, named_store
 from ..url import parse_url
 
 DEFAULT_NAME = "celery"
