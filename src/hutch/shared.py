@@ -499,6 +499,8 @@ def shared_store(path, parameters=None) -> SharedStore:
             store._pools = weakref.WeakSet()
             _by_path[store.directory.path] = store
         else:
+            if store.closed and not os.path.isdir(store.directory.path):
+                store.directory = StoreDirectory(path)       # it was removed since
             store.want(parameters or {})
         return store
 

@@ -2,6 +2,7 @@
 import asyncio
 import errno
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -47,6 +48,27 @@ def test_closed_and_used_again(place):
     assert r.store.closed
     assert r.get("a") == b"1" and r.incr("a") == 2       # a closed client of redis-py's connects again
     r.close()
+
+
+def test_a_directory_that_was_removed(place):
+    first = hutch.Redis(place)
+    first.set("a", 1)
+    first.close()
+    shutil.rmtree(place)
+    with hutch.Redis(place) as r:
+        assert r.get("a") is None and r.set("a", 2) and r.store is first.store
+    with hutch.Redis(place) as r:
+        assert r.get("a") == b"2"
+
+
+def test_what_a_store_in_files_has_at_the_interpreters_end(place):
+    """Also one that is not shared, and is not closed."""
+    os.mkdir(place)
+    program = ("import hutch\nstore = hutch.Store(dir=%r, appendonly=True)\nr = hutch.Redis(store=store)\n"
+               "for i in range(5000): r.rpush('numbers', i)" % place)
+    subprocess.run([sys.executable, "-c", program], env=HUTCH_ENVIRONMENT, check=True)
+    with hutch.Redis(place) as r:
+        assert r.llen("numbers") == 5000
 
 
 def test_a_store_of_ones_own(place):

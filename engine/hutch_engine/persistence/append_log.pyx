@@ -24,7 +24,7 @@ from hutch_engine.state.engine cimport GATE_DISK_LOG, GATE_SYNC, Engine, engine_
 from hutch_engine.state.log cimport log_write
 
 cdef enum:
-    KEPT_BYTES = 1048576         # of the buffer of what is being written
+    KEPT_BYTES = 8388608         # of the buffer of what is being written: whoever logs fast needs it again in a moment
 
 
 cdef AppendLog* append_log_of(Engine* engine) noexcept nogil:
