@@ -4,7 +4,7 @@ from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.command cimport (
     KEY_ACCESS, KEY_BEGIN_INDEX, KEY_BEGIN_KEYWORD, KEY_BEGIN_UNKNOWN, KEY_FIND_KEYNUM, KEY_FIND_RANGE, KEY_NOT_KEY,
-    KEY_OW, KEY_RW, KEY_UPDATE, KEY_VARIABLE_FLAGS, Command, KeySpec)
+    KEY_OW, KEY_RO, KEY_RW, KEY_UPDATE, KEY_VARIABLE_FLAGS, Command, KeySpec)
 
 
 cdef int64_t _spec_begin(const KeySpec* spec, const Slice* argv, size_t argc) noexcept nogil:
@@ -30,10 +30,27 @@ cdef int64_t _spec_begin(const KeySpec* spec, const Slice* argv, size_t argc) no
     return -1
 
 
+cdef uint32_t _flags_of_fields(const Slice* argv, size_t argc) noexcept nogil:
+    """BITFIELD only reads while all of its words are GETs and OVERFLOWs, and well formed."""
+    cdef size_t i = 2
+    while i < argc:
+        if slice_is(argv[i], b"get") and argc - i - 1 >= 2:
+            i += 3
+        elif slice_is(argv[i], b"overflow") and argc - i - 1 >= 1:
+            i += 2
+        else:
+            return KEY_RW | KEY_ACCESS | KEY_UPDATE
+    return KEY_RO | KEY_ACCESS
+
+
 cdef uint32_t _flags_here(const Command* command, const KeySpec* spec, const Slice* argv, size_t argc) noexcept nogil:
     """What this request does to the keys, where that depends on its words."""
     cdef size_t i
-    if not spec.flags & KEY_VARIABLE_FLAGS or not slice_is(slice_of(command.name, command.name_length), b"set"):
+    if not spec.flags & KEY_VARIABLE_FLAGS:
+        return spec.flags
+    if slice_is(slice_of(command.name, command.name_length), b"bitfield"):
+        return _flags_of_fields(argv, argc)
+    if not slice_is(slice_of(command.name, command.name_length), b"set"):
         return spec.flags
     for i in range(3, argc):
         if slice_is(argv[i], b"GET"):
