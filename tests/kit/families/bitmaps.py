@@ -88,7 +88,10 @@ def bitpos(g):
 def bitop(g):
     name = g.word(g.pick((b"AND", b"OR", b"XOR", b"NOT", b"DIFF", b"DIFF1", b"ANDOR", b"ONE", b"NAND")))
     count = 1 if name.upper() == b"NOT" and g.chance(0.9) else g.random.randint(1, 5) if g.chance(0.95) else g.random.randint(15, 20)
-    return b"BITOP", name, g.pick(LARGE) if g.chance(0.5) else g.key(), *(bit_key(g) for _ in range(count))
+    sources = [bit_key(g) for _ in range(count)]
+    # What comes of a large string stays with its like: LCS takes the product of two lengths, of memory, too.
+    large = g.chance(0.5) or any(source in (*LARGE, g.BIG_KEY) for source in sources)
+    return b"BITOP", name, g.pick(LARGE) if large else g.key(), *sources
 
 
 @bitmaps.generator(weight=2)
