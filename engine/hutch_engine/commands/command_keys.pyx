@@ -76,6 +76,28 @@ cdef int64_t _sort_store(const Command* command, const Slice* argv, size_t argc)
     return found
 
 
+cdef int64_t _keys_of_georadius(const Command* command, const Slice* argv, size_t argc, KeyPosition* positions,
+                               size_t capacity) noexcept nogil:
+    """GEORADIUS and GEORADIUSBYMEMBER where one of their two STOREs is not there: the key, and that of the last one that is. -1 for any
+    other command."""
+    cdef size_t at = 5
+    cdef size_t stored = 0
+    if command.name_length < 9 or not slice_is(slice_of(command.name, 9), b"georadius"):
+        return -1
+    while at + 1 < argc:
+        if slice_is(argv[at], b"store") or slice_is(argv[at], b"storedist"):
+            at += 1
+            stored = at
+        at += 1
+    if capacity > 0:
+        positions[0].index = 1
+        positions[0].flags = KEY_RO | KEY_ACCESS
+    if stored and capacity > 1:
+        positions[1].index = <uint32_t>stored
+        positions[1].flags = KEY_OW | KEY_UPDATE
+    return 2 if stored else 1
+
+
 cdef int64_t command_keys(const Command* command, const Slice* argv, size_t argc, KeyPosition* positions,
                           size_t capacity) noexcept nogil:
     cdef int64_t found = 0
@@ -98,7 +120,7 @@ cdef int64_t command_keys(const Command* command, const Slice* argv, size_t argc
             continue
         begin = _spec_begin(spec, argv, argc)
         if begin < 0 or begin >= <int64_t>argc:
-            return -1
+            return _keys_of_georadius(command, argv, argc, positions, capacity)
         step = spec.key_step
         if spec.find_kind == KEY_FIND_RANGE:
             if spec.last_key >= 0:
