@@ -64,7 +64,7 @@ def counted(host, port):
     found = []
     with RespClient(host, port) as client:
         before = client.execute("CONFIG", "GET", "maxmemory-policy").value
-        client.execute("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu", "lfu-log-factor", "0")
+        client.execute("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu", "lfu-log-factor", "0", "lfu-decay-time", "0")     # a minute may begin
         try:
             for command in COMMANDS:
                 client.pipeline([("FLUSHALL",), *(line.split() for line in SETUP), ("CONFIG", "RESETSTAT")])
@@ -73,7 +73,7 @@ def counted(host, port):
                 found.append((reply[:1], [int(stats.split(name)[1].split("\r")[0]) for name in ("keyspace_hits:", "keyspace_misses:")],
                               {key: reply.raw for key, reply in zip(KEYS, client.pipeline([("OBJECT", "FREQ", key) for key in KEYS]))}))
         finally:
-            client.pipeline([("CONFIG", "SET", "maxmemory-policy", before[1], "lfu-log-factor", "10"), ("FLUSHALL",)])
+            client.pipeline([("CONFIG", "SET", "maxmemory-policy", before[1], "lfu-log-factor", "10", "lfu-decay-time", "1"), ("FLUSHALL",)])
     return found
 
 

@@ -139,7 +139,7 @@ SETTABLE = {
     b"list-max-listpack-size": b"-2", b"set-max-intset-entries": b"512", b"zset-max-listpack-value": b"64",
 }
 # What other families set, too.
-RESTORED = {**SETTABLE, b"hash-max-listpack-value": b"64", b"maxmemory": b"0", b"maxmemory-policy": b"noeviction", b"lfu-decay-time": b"1", b"set-max-listpack-entries": b"128",
+RESTORED = {**SETTABLE, b"hll-sparse-max-bytes": b"3000", b"hash-max-listpack-value": b"64", b"maxmemory": b"0", b"maxmemory-policy": b"noeviction", b"lfu-decay-time": b"1", b"set-max-listpack-entries": b"128",
             b"set-max-listpack-value": b"64", b"stream-node-max-bytes": b"4096", b"stream-node-max-entries": b"100", b"zset-max-listpack-entries": b"128"}
 READABLE = (*SETTABLE, b"maxmemory", b"maxmemory-policy", b"timeout", b"databases", b"tcp-keepalive", b"proto-max-bulk-len", b"requirepass",
             b"appendonly", b"client-output-buffer-limit", b"hash-max-listpack-value", b"list-compress-depth", b"maxclients",
