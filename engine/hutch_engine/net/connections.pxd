@@ -43,6 +43,7 @@ cdef struct Connection:
     bint in_round                       # listed in Listener.round
     bint in_resumed                     # listed in Listener.resumed
     bint in_outer_round                 # listed there while a script of that round lets others in
+    bint deferred                       # its replies wait for the disk until the turn is over (Listener.deferred_offset)
     uint64_t born_turn                  # Listener.turn, when it was accepted meanwhile
     bint authenticated                  # copied under the lock, for the parser's limits
     RespParser parser
@@ -100,6 +101,7 @@ cdef struct Listener:
     # With LISTENER_ADOPTS, under the engine's lock: all TCP sockets it is to have ...
     ListeningSocket[LISTENER_SOCKETS_MAX] adopted
     uint32_t adopted_count              # ... those that it keeps among them
+    uint64_t deferred_offset            # appendfsync always: batches amid a turn are synced together at its end, up to here; 0: none is
     bint any_port                       # set before listener_open: take a free TCP port, whatever config.port says
     char[112] unix_path                 # of the bound Unix socket, for its removal; "" = none
     Connection** connections            # owned

@@ -472,10 +472,13 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
     cdef Engine* engine = listener.engine
     cdef Connection* connection
     cdef uint64_t offset = 0
+    cdef bint synced = True
     cdef uint32_t i
     if listener.round_count == 0:
         if current == NULL:
             listener.arena_used = 0
+            if unlikely(listener.deferred_offset != 0):
+                _send_deferred(listener, append_log_commit(engine, listener.deferred_offset))
         return
     lock_acquire(&engine.lock)
     listener.current = current
@@ -503,9 +506,13 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
         offset = engine.journaling.journal.offset
         engine.journaling.sync_wanted = False
     engine_leave(engine)
-    # No reply leaves before the disk has what it tells of. If it cannot have it, nobody is told that it has.
-    if unlikely(offset != 0) and not append_log_commit(engine, offset):
-        for i in range(listener.round_count):
+    # No reply leaves before the disk has what it tells of. If it cannot have it, nobody is told that it has. One look at the disk
+    # does for all batches of a turn.
+    if unlikely(offset != 0) and current != NULL:
+        listener.deferred_offset = offset
+    elif unlikely((offset | listener.deferred_offset) != 0):
+        synced = append_log_commit(engine, offset if offset else listener.deferred_offset)
+        for i in range(listener.round_count if not synced else 0):
             if listener.round[i].ending != ENDING_CLOSED:
                 listener.round[i].ending = ENDING_NOW
     listener.request_count = 0
@@ -517,6 +524,8 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
         if likely(connection.ending != ENDING_CLOSED):
             _settle(listener, connection, connection != current)
     listener.round_count = 0
+    if unlikely(listener.deferred_offset != 0) and current == NULL:
+        _send_deferred(listener, synced)
     if current == NULL:
         listener.arena_used = 0
     elif current.ending != ENDING_CLOSED:
@@ -525,13 +534,33 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
 
 # ---- settling
 
+cdef void _send_deferred(Listener* listener, bint synced) noexcept nogil:
+    """The turn is over, and the disk has what all its replies tell of (`synced`); or it has not, and who waits is cut off."""
+    cdef Connection* connection
+    cdef uint32_t i = listener.connection_count
+    listener.deferred_offset = 0
+    while i:
+        i -= 1
+        if i >= listener.connection_count:       # some were closed, and the last ones took their places
+            continue
+        connection = listener.connections[i]
+        if not connection.deferred or connection.ending == ENDING_CLOSED:
+            continue
+        connection.deferred = False
+        if not synced:
+            connections_close(listener, connection)
+        elif connection.sending.length != 0:
+            _writable(listener, connection)
+
 cdef void _settle(Listener* listener, Connection* connection, bint turn_is_over) noexcept nogil:
     if unlikely(connection.ending == ENDING_NOW):
         connections_close(listener, connection)
         return
     if unlikely(connection.packed.length != 0) and not _unpack(listener, connection):
         return
-    if likely(connection.sending.length != 0) and not connection.interest & POLL_WRITE:
+    if unlikely(listener.deferred_offset != 0) and connection.sending.length != 0:
+        connection.deferred = True
+    elif likely(connection.sending.length != 0) and not connection.interest & POLL_WRITE:
         _send(listener, connection)
         if unlikely(connection.ending == ENDING_CLOSED):
             return
