@@ -10,7 +10,7 @@ from hutch_engine.base.buffer cimport (
     Buffer, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_shrink, buffer_slice)
 from hutch_engine.base.clock cimport monotonic_us
 from hutch_engine.base.compiler cimport unlikely
-from hutch_engine.base.lock cimport lock_acquire, lock_clear, lock_init, lock_release
+from hutch_engine.base.lock cimport lock_acquire, lock_clear, lock_init, lock_release, signal_raise
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.journal cimport journal_clear, journal_take
 from hutch_engine.persistence.files cimport (
@@ -154,6 +154,8 @@ cdef void _tell(AppendLog* log, int failure) noexcept nogil:
             log_write(engine, LOG_NOTICE, slice_of(b"The append-only file is written again.", 38))
         log.failure = failure
         engine.journaling.log_failed = failure != 0
+        if failure:
+            signal_raise(&engine.journaling.wake)        # it may sleep without end, and is the one who tries again
     engine_leave(engine)
 
 
