@@ -35,7 +35,7 @@ HAS_BUILD    := $(VENV)/.has-build-tools
 HAS_TESTS    := $(VENV)/.has-test-tools
 INSTALLED    := $(VENV)/.installed
 
-.PHONY: run test sanitize sanitize-threads test-pythons test-redis-py test-wheel fuzz test-long chaos bench build wheel clean
+.PHONY: run test sanitize sanitize-threads test-pythons test-redis-py test-wheel fuzz test-long chaos test-durability bench build wheel clean
 .DELETE_ON_ERROR:
 
 run: $(BUILT) $(INSTALLED)
@@ -71,6 +71,13 @@ SECONDS ?= 3600
 chaos: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	@echo "SEED=$(SEED)"
 	HUTCH_CHAOS_SECONDS=$(SECONDS) HUTCH_CHAOS_SEED=$(SEED) $(PY) -m pytest -q -n $(WORKERS) tests/server/test_chaos.py $(ARGS)
+
+# What is kept on disk, for long: killed servers and owners, damaged files, snapshots amid writes.
+KILLS           ?= 200
+SHARING_SECONDS ?= 120
+test-durability: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
+	HUTCH_KILLS=$(KILLS) HUTCH_SHARING_SECONDS=$(SHARING_SECONDS) HUTCH_SNAPSHOTS=50 HUTCH_LOG_DAMAGE=3000 HUTCH_RDB_ROUNDS=15 \
+	    $(PY) -m pytest -q -n $(WORKERS) --dist worksteal tests/persistence tests/sharing $(ARGS)
 
 bench: $(BUILT) $(INSTALLED) $(HAS_TESTS)
 	@for script in $(or $(BENCH),$(filter-out bench/peers.py,$(wildcard bench/*.py))); do \
