@@ -569,3 +569,22 @@ def test_a_power_cut_at_any_moment(tmp_path):
         with Kept(copy) as store:
             assert store("GET", "n") == b"%d" % number
             assert store("LLEN", "l") == number + 1
+
+
+def test_torn_where_a_rewrite_began(tmp_path):
+    """The increment of a rewrite is listed, and empty, while the last of the old one is written: its torn tail is cut off, too."""
+    _small_log(tmp_path)
+    directory = tmp_path / "appendonlydir"
+    old = max(directory.glob("*.incr.aof"))
+    manifest = directory / "appendonly.aof.manifest"
+    manifest.write_text(manifest.read_text() + "file appendonly.aof.2.incr.aof seq 2 type i\n")
+    (directory / "appendonly.aof.2.incr.aof").write_bytes(b"")
+    old.write_bytes(old.read_bytes()[:-3])
+    with Kept(tmp_path) as store:
+        assert store("GET", "b") == b"3" and store("LLEN", "l") == 0
+        store("SET", "later", 1)
+    with Kept(tmp_path) as store:
+        assert store("GET", "later") == b"1"
+    old.write_bytes(old.read_bytes()[:-3])               # now something follows: that is no torn tail
+    with pytest.raises(ValueError, match="append-only file"):
+        Kept(tmp_path)

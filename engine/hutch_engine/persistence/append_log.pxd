@@ -56,6 +56,8 @@ cdef AppendLog* append_log_of(Engine* engine) noexcept nogil
 lock."""
 cdef void append_log_start(AppendLog* log) noexcept nogil
 """With an open increment: from now on the journal is kept. Requires the lock."""
+cdef bint append_log_name(AppendLog* log) noexcept nogil
+"""Name the directory and the files as the configuration has them now. False when memory was refused. Requires the lock."""
 cdef bint append_log_prepare(AppendLog* log) noexcept nogil
 """Name the directory and the files as the configuration has them, and read the manifest that lies there. False when that is
 damaged, or memory was refused. Requires the lock, which is kept while a small file is read."""

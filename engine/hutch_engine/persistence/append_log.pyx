@@ -68,21 +68,28 @@ cdef void append_log_start(AppendLog* log) noexcept nogil:
     append_log_policy(engine)
 
 
-cdef bint append_log_prepare(AppendLog* log) noexcept nogil:
+cdef bint append_log_name(AppendLog* log) noexcept nogil:
     cdef Engine* engine = log.engine
-    cdef Buffer error
-    cdef ManifestOutcome outcome
     if not path_join(&log.directory, buffer_slice(&engine.config.dir), buffer_slice(&engine.config.appenddirname)):
         return False
     log.name.length = 0
     buffer_append_slice(&log.name, buffer_slice(&engine.config.appendfilename))
+    return not log.name.failed
+
+
+cdef bint append_log_prepare(AppendLog* log) noexcept nogil:
+    cdef Engine* engine = log.engine
+    cdef Buffer error
+    cdef ManifestOutcome outcome
+    if not append_log_name(log):
+        return False
     manifest_clear(&log.manifest)
     buffer_init(&error, NULL)
     outcome = manifest_read(&log.manifest, buffer_slice(&log.directory), buffer_slice(&log.name), &error)
     if outcome == MANIFEST_BAD and not error.failed:
         log_write(engine, LOG_WARNING, buffer_slice(&error))
     buffer_clear(&error)
-    return outcome != MANIFEST_BAD and not log.name.failed and (
+    return outcome != MANIFEST_BAD and (
         outcome != MANIFEST_ABSENT or directory_make(log.directory.data) == 0)
 
 

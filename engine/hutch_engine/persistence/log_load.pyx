@@ -13,14 +13,14 @@ from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.executor.aftermath cimport aftermath
 from hutch_engine.keyspace.entry cimport Entry
 from hutch_engine.persistence.append_log cimport (
-    AppendLog, append_log_next_increment, append_log_of, append_log_remove_history, append_log_start, append_log_use_increment)
+    AppendLog, append_log_name, append_log_next_increment, append_log_of, append_log_remove_history, append_log_start, append_log_use_increment)
 from hutch_engine.persistence.background cimport background_start
 from hutch_engine.persistence.files cimport (
     FILE_APPEND, FILE_READ, directory_make, directory_sync, file_close, file_length, file_open, file_read, file_sync, file_truncate,
     name_is_there, name_replace, path_join)
 from hutch_engine.persistence.log_manifest cimport (
-    LOG_BASE, LOG_HISTORY, LOG_INCREMENT, LOG_NAME_MAX, MANIFEST_ABSENT, MANIFEST_BAD, LogFile, ManifestOutcome, manifest_add,
-    manifest_base, manifest_clear, manifest_init, manifest_read, manifest_write)
+    LOG_BASE, LOG_HISTORY, LOG_INCREMENT, MANIFEST_ABSENT, MANIFEST_BAD, LogFile, LogManifest, ManifestOutcome, manifest_add,
+    manifest_clear, manifest_read, manifest_write)
 from hutch_engine.persistence.log_replay cimport (
     REPLAY_DONE, REPLAY_FAILED, REPLAY_HUNGRY, REPLAY_MORE, REPLAY_TORN, ReplayStep, replay_begin, replay_end, replay_fill, replay_step)
 from hutch_engine.persistence.rdb_input cimport (
@@ -68,17 +68,6 @@ cdef void _say(Engine* engine, int64_t level, const char* text) noexcept nogil:
 
 # ---- the beginning
 
-cdef bint _name_directory(LogLoad* load) noexcept nogil:
-    """The log's own directory and the beginning of its names, as the configuration has them. Requires the lock."""
-    cdef Engine* engine = load.engine
-    cdef AppendLog* log = load.log
-    if not path_join(&log.directory, buffer_slice(&engine.config.dir), buffer_slice(&engine.config.appenddirname)):
-        return False
-    log.name.length = 0
-    buffer_append_slice(&log.name, buffer_slice(&engine.config.appendfilename))
-    return not log.name.failed
-
-
 cdef bint _upgrade(LogLoad* load, Slice directory) noexcept nogil:
     """A single file, as Redis wrote it before 7, becomes the base. True also where there is none."""
     cdef AppendLog* log = load.log
@@ -120,7 +109,7 @@ cdef bint log_load_begin(LogLoad* load, Engine* engine) noexcept nogil:
     if not engine.closed:
         load.log = append_log_of(engine)
         if load.log != NULL and not load.log.open:
-            named = _name_directory(load)
+            named = append_log_name(load.log)
         if named:
             buffer_append_slice(&directory, buffer_slice(&engine.config.dir))
             engine.amid += 1
@@ -180,11 +169,24 @@ cdef bint _measure(LogLoad* load) noexcept nogil:
 # ---- file by file
 
 cdef bint _is_last(const LogLoad* load) noexcept nogil:
+    """Does nothing stand behind the file that is read? A rewrite lists its increment before the old one is closed: who is cut off
+    between the two leaves a torn tail, and an empty file behind it."""
+    cdef const LogManifest* manifest = &load.log.manifest
+    cdef Buffer path
+    cdef bint last = True
     cdef size_t i
-    for i in range(load.file + 1, load.log.manifest.count):
-        if load.log.manifest.files[i].kind != LOG_HISTORY:
-            return False
-    return True
+    cdef int fd
+    buffer_init(&path, NULL)
+    for i in range(load.file + 1, manifest.count):
+        if manifest.files[i].kind == LOG_HISTORY:
+            continue
+        fd = -1
+        if path_join(&path, buffer_slice(&load.log.directory), slice_of(manifest.files[i].name, strlen(manifest.files[i].name))):
+            fd = file_open(path.data, FILE_READ)
+        last = last and fd >= 0 and file_length(fd) == 0
+        file_close(fd)
+    buffer_clear(&path)
+    return last
 
 
 cdef LogLoadStep _open_next(LogLoad* load) noexcept nogil:

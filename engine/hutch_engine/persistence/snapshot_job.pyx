@@ -365,7 +365,7 @@ cdef void _main(void* context) noexcept nogil:
     _tell(job, &output, failure)
     snapshot_clear(&job.snapshot)
     engine.journaling.snapshot_job = NULL
-    engine_leave(engine)
+    lock_release(&engine.lock)           # from here on the engine may go
     if opened or output.error:
         rdb_output_abandon(&output)
     buffer_clear(&directory)
