@@ -68,7 +68,7 @@ FLOORS = {
         "files rdb_foreign rdb_output rdb_writer",
         "command_writer log_manifest log_replay rdb_input saving",
         "append_log rdb_load",
-        "snapshot_job",
+        "log_writer snapshot_job",
         "background",
         "log_load"),
     "net": ("client_eviction poller resp_parser sockets", "connections", "listener"),

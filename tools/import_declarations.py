@@ -22,7 +22,7 @@ HIDDEN = {
     "EVAL": ["may_replicate"], "EVALSHA": ["may_replicate"], "FCALL": ["may_replicate"],
     "PUBLISH": ["may_replicate"], "SPUBLISH": ["may_replicate"], "PFCOUNT": ["may_replicate"],
     "EXEC": ["runs_in_multi", "runs_queue"], "DISCARD": ["runs_in_multi"], "MULTI": ["runs_in_multi"], "WATCH": ["runs_in_multi"],
-    "QUIT": ["runs_in_multi", "for_subscribers"], "RESET": ["runs_in_multi", "for_subscribers"], "PING": ["for_subscribers"],
+    "QUIT": ["runs_in_multi", "for_subscribers"], "RESET": ["runs_in_multi", "for_subscribers"], "PING": ["for_subscribers", "needs_disk"],
     **dict.fromkeys(["SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE", "SSUBSCRIBE", "SUNSUBSCRIBE"], ["for_subscribers"]),
     "AUTH": ["secret"], "HELLO": ["secret_auth"], "CLIENT": ["keeps_caching"],
 }

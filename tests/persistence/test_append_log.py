@@ -498,6 +498,11 @@ FULL = """
                 time.sleep(0.01)
     except ValueError as error:
         assert "MISCONF" in str(error), error
+    try:
+        session.execute(("PING",))
+        raise AssertionError("PING hides it")
+    except ValueError as error:
+        assert "MISCONF" in str(error), error
     assert session.execute(("GET", "key:0")) == b"x" * 100
     assert b"aof_last_write_status:err" in session.execute(("INFO", "persistence"))
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
@@ -588,3 +593,75 @@ def test_torn_where_a_rewrite_began(tmp_path):
     old.write_bytes(old.read_bytes()[:-3])               # now something follows: that is no torn tail
     with pytest.raises(ValueError, match="append-only file"):
         Kept(tmp_path)
+
+
+# ---- DEBUG LOADAOF
+
+@pytest.mark.parametrize("as_commands", (False, True))
+def test_debug_loadaof(tmp_path, as_commands):
+    with Kept(tmp_path, aof_use_rdb_preamble="no" if as_commands else "yes") as store:
+        for words in _random_commands(11, 400):
+            store.tried(*words)
+        store("SELECT", "0")
+        store("SET", "deadline", "1", "PX", "100000")
+        store("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', function() return 1 end)")
+        before = store.digest()
+        assert store("DEBUG", "LOADAOF") == b"OK"
+        assert store.digest() == before
+        assert 0 < store("PTTL", "deadline") <= 100000
+        assert store("FCALL", "f", "0") == 1
+        store("SET", "after", "1")           # the log goes on where it was
+        before = store.digest()
+        store("MULTI")
+        store("DEBUG", "LOADAOF")
+        assert store("EXEC") == [b"OK"]
+        assert store.digest() == before
+    with Kept(tmp_path) as store:
+        assert store.digest() == before
+
+
+def test_debug_loadaof_amid_writers(tmp_path):
+    """Other threads write, and are refused or served meanwhile; what they were answered is there at the end."""
+    import threading
+    with Kept(tmp_path, appendfsync="always") as store:
+        stop, answered = threading.Event(), [0, 0, 0]
+
+        def write(number):
+            session = store.engine.session(Failure)
+            while not stop.is_set():
+                try:
+                    session.execute(("RPUSH", f"list:{number}", "x" * 50))
+                    answered[number] += 1
+                except Failure as error:
+                    assert "LOADING" in str(error)
+
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        for _ in range(30):
+            assert store("DEBUG", "LOADAOF") == b"OK"
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert [store("LLEN", f"list:{number}") for number in range(3)] == answered
+        assert store("DEBUG", "LOADAOF") == b"OK"
+        assert [store("LLEN", f"list:{number}") for number in range(3)] == answered
+
+
+def test_debug_loadaof_of_a_damaged_log(tmp_path):
+    with Kept(tmp_path) as store:
+        store("SET", "a", "1")
+        store("DEBUG", "LOADAOF")
+        with open(store.increment(), "ab") as file:
+            file.write(b"*1\r\n$7\r\nNOTHING\r\n")
+        assert "Error trying to load the AOF files" in str(store.tried("DEBUG", "LOADAOF"))
+        store("SET", "b", "1")               # and it lives on
+
+
+def test_debug_loadaof_without_a_log(tmp_path):
+    """As in Redis: everything is forgotten."""
+    with Kept(tmp_path, appendonly="no") as store:
+        store("SET", "a", "1")
+        store("DEBUG", "LOADAOF")
+        assert store("DBSIZE") == 0
+

@@ -12,11 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
+import redis
 from kit.launch import HUTCH, Launched, serve
 from kit.oracle import free_port
 from kit.rdb_files import contents, finished, key, selected
 from kit.rdb_forms import string
 from kit.resp_client import RespClient
+from kit.waiting import SLOW
 
 from hutch import cli, cli_check
 from hutch.testing.replies import Null
@@ -420,6 +422,31 @@ def test_a_server_begins_with_what_it_saved(tmp_path):
         assert server.ended() == 0
     with serve("--dir", tmp_path) as server:
         assert asked(server, "GET", "a") == b"$1\r\n4\r\n"
+
+
+def test_flushall_saves_where_there_are_save_points(tmp_path):
+    """Whoever empties a store does not find the old file again after a kill. In Redis this is done before the reply, here within a
+    second of it."""
+    with serve("--dir", tmp_path, "--save", "900 1000000") as server:
+        client = redis.Redis(port=server.port)
+        client.set("a", "1")
+        client.save()
+        client.flushdb()
+        saves = client.info("persistence")["rdb_saves"]
+        time.sleep(1.5)
+        assert client.info("persistence")["rdb_saves"] == saves
+        client.flushall()
+        end = time.monotonic() + 60 * SLOW
+        while client.info("persistence")["rdb_saves"] == saves and time.monotonic() < end:
+            time.sleep(0.05)
+        server.process.kill()
+    with serve("--dir", tmp_path, "--save", "") as server:
+        client = redis.Redis(port=server.port)
+        assert client.dbsize() == 0
+        saves = client.info("persistence")["rdb_saves"]
+        client.flushall()
+        time.sleep(1.5)
+        assert client.info("persistence")["rdb_saves"] == saves
 
 
 def test_a_server_that_cannot_save_goes_on(tmp_path):

@@ -59,6 +59,7 @@ cdef void cmd_flushall(Call* call) noexcept nogil:
         return
     for i in range(keyspace.database_count):
         _flush(call, &keyspace.databases[i], lazy)
+    keyspace.emptied = not keyspace.loading      # with `save` points an empty file follows, whatever they say
     reply_ok(call.reply)
 
 

@@ -31,7 +31,7 @@ from hutch_engine.keyspace.value_type cimport DEBUG_DETAILS_MAX
 from hutch_engine.keyspace.value_types cimport encoding_name, entry_digest, entry_memory, entry_table, value_types
 from hutch_engine.state.config cimport LOG_WARNING, config_parse_memory
 from hutch_engine.control.config_commands cimport rewrite_configuration
-from hutch_engine.control.persistence_commands cimport debug_reload
+from hutch_engine.control.persistence_commands cimport debug_load_log, debug_reload
 from hutch_engine.control.debug_values cimport debug_listpack, debug_quicklist
 from hutch_engine.state.engine cimport Engine, Session, engine_of, engine_wake_housekeeping
 from hutch_engine.state.log cimport log_write
@@ -554,7 +554,7 @@ cdef void _decline(Call* call) noexcept nogil:
 
 
 cdef void _help(Call* call) noexcept nogil:
-    cdef const char* lines[48]
+    cdef const char* lines[50]
     lines[:] = [
         b"CHANGE-REPL-ID", b"    Take a new replication ID.",
         b"DICT-RESIZING <0|1>", b"    Forbid or allow the tables of keys to grow and shrink.",
@@ -564,6 +564,7 @@ cdef void _help(Call* call) noexcept nogil:
         b"HTSTATS <dbid> [full]", b"    Give figures of a database's tables.",
         b"HTSTATS-KEY <key> [full]", b"    Give figures of the table of a key's value.",
         b"LISTPACK <key>", b"    Show what is in a value that is one listpack.",
+        b"LOADAOF", b"    Write what is to come to the append-only file, forget everything, and load it.",
         b"LOG <message>", b"    Write a line to the log file, when there is one.",
         b"OBJECT <key>", b"    Tell how a key's value is kept.",
         b"PAUSE-CRON <0|1>", b"    Stop background work: expiry, lazy freeing, resizing.",
@@ -582,7 +583,7 @@ cdef void _help(Call* call) noexcept nogil:
         b"STRINGMATCH-LEN <pattern> <string>", b"    Answer 1 when the pattern matches.",
         b"STRUCTSIZE", b"    Give the sizes of some structs.",
     ]
-    call_help(call, lines, 48)
+    call_help(call, lines, 50)
 
 
 cdef void cmd_debug(Call* call) noexcept nogil:
@@ -590,6 +591,8 @@ cdef void cmd_debug(Call* call) noexcept nogil:
         _help(call)
     elif _is(call, b"RELOAD", 2, call.argc):
         debug_reload(call)
+    elif _is(call, b"LOADAOF", 2, 2):
+        debug_load_log(call)
     elif _is(call, b"SLEEP", 3, 3):
         _sleep(call)
     elif _is(call, b"CONFIG-REWRITE-FORCE-ALL", 2, 2):

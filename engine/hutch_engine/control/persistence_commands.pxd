@@ -11,3 +11,5 @@ cdef void debug_reload(Call* call) noexcept nogil
 cdef bint persistence_save_at_end(Engine* engine, bint save, bint no_save) noexcept nogil
 """The server is about to end: save if that is asked for, or wished by the configuration (`save` points). False: it failed, and the
 reason is in the log. Requires the lock."""
+cdef void debug_load_log(Call* call) noexcept nogil
+"""DEBUG LOADAOF: forget everything, and load the append-only file. O(its bytes), during which nobody is served."""

@@ -4,11 +4,12 @@ from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_append
 from hutch_engine.base.slice cimport slice_of_text
 from hutch_engine.commands.call cimport CALL_IN_MULTI, Call, call_word, error_syntax
 from hutch_engine.commands.reply cimport reply_error, reply_error_slice, reply_integer, reply_ok, reply_simple
+from hutch_engine.persistence.log_load cimport log_load_at_once
 from hutch_engine.persistence.rdb_input cimport RDB_PUT_ADD, RDB_PUT_MERGE, RDB_PUT_REPLACE
 from hutch_engine.persistence.rdb_load cimport rdb_load_at_once, rdb_load_flags, rdb_load_path
 from hutch_engine.persistence.saving cimport saving_is_wanted, saving_last_s, saving_save
 from hutch_engine.state.config cimport LOG_WARNING
-from hutch_engine.state.engine cimport Engine, engine_of
+from hutch_engine.state.engine cimport Engine, engine_of, session_of
 from hutch_engine.state.log cimport log_write
 from hutch_engine.persistence.snapshot_job cimport SNAPSHOT_REWRITE, SNAPSHOT_SAVE, snapshot_job_runs, snapshot_job_start
 from hutch_engine.persistence.background cimport background_start, background_wake, persistence_can_rewrite
@@ -129,4 +130,17 @@ cdef void debug_reload(Call* call) noexcept nogil:
     else:
         _reply_failure(call, b"ERR Error trying to load the RDB dump, check server logs: ", &reason)
     buffer_clear(&path)
+    buffer_clear(&reason)
+
+
+cdef void debug_load_log(Call* call) noexcept nogil:
+    cdef Engine* engine = engine_of(call)
+    cdef Buffer reason
+    buffer_init(&reason, NULL)
+    if log_load_at_once(engine, session_of(call), &reason):
+        log_write(engine, LOG_WARNING, slice_of_text(b"Append Only File loaded by DEBUG LOADAOF"))
+        reply_ok(call.reply)
+    else:
+        log_write(engine, LOG_WARNING, buffer_slice(&reason))
+        reply_error(call.reply, b"ERR Error trying to load the AOF files, check server logs.")
     buffer_clear(&reason)

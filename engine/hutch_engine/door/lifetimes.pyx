@@ -133,6 +133,7 @@ cdef void _dispose(Engine* engine) noexcept nogil:
     signal_clear(&engine.housekeeping.signal)
     signal_clear(&engine.pause.over)
     signal_clear(&engine.journaling.wake)
+    signal_clear(&engine.journaling.log_wake)
     lock_clear(&engine.lock)
     free(engine)
 

@@ -8,8 +8,8 @@ from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport heap_is_short, heap_mend
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.command cimport (
-    ACL_SCRIPTING, CMD_ALLOW_BUSY, CMD_DENYOOM, CMD_FOR_SUBSCRIBERS, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_NO_MULTI, CMD_NOSCRIPT,
-    CMD_PROTECTED, CMD_READONLY, CMD_RUNS_IN_MULTI, CMD_RUNS_QUEUE, CMD_WRITE, Command, command_takes)
+    ACL_SCRIPTING, CMD_ALLOW_BUSY, CMD_DENYOOM, CMD_FOR_SUBSCRIBERS, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NEEDS_DISK, CMD_NO_AUTH,
+    CMD_NO_MULTI, CMD_NOSCRIPT, CMD_PROTECTED, CMD_READONLY, CMD_RUNS_IN_MULTI, CMD_RUNS_QUEUE, CMD_WRITE, Command, command_takes)
 from hutch_engine.commands.command_table cimport command_table_find
 from hutch_engine.commands.reply cimport reply_error_slice
 from hutch_engine.executor.error_stats cimport error_stats_count
@@ -137,8 +137,8 @@ cdef Verdict admission_judge(Session* session, const Command* command, Slice* ar
     if unlikely(engine.config.maxmemory != 0 or heap_is_short(&engine.heap)) and (engine.scripts.busy == BUSY_NOT or way != WAY_CLIENT) \
             and not admission_finds_memory(session, command, argv, argc, way):
         return REFUSED_MEMORY
-    if unlikely(engine.execution.gate & (GATE_DISK_LOG | GATE_DISK_SNAPSHOT)) and way != WAY_QUEUE \
-            and _flags(session, command, argv, argc, way) & CMD_WRITE:
+    if unlikely(engine.execution.gate & (GATE_DISK_LOG | GATE_DISK_SNAPSHOT)) and way != WAY_QUEUE and (
+            _flags(session, command, argv, argc, way) & CMD_WRITE or (way == WAY_CLIENT and command.flags & CMD_NEEDS_DISK)):
         return REFUSED_DISK
     if way == WAY_CLIENT and unlikely(session.flags & (SESSION_SUBSCRIBED | SESSION_MONITOR)):
         verdict = _judge_place(session, command)

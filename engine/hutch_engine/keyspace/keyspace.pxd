@@ -137,6 +137,7 @@ cdef struct Keyspace:
     bint fields_unwatched        # memory for a wheel of field deadlines was refused: Database.field_deadlines lacks hashes
     uint64_t max_string_bytes    # proto-max-bulk-len: how long APPEND and SETRANGE make a string; 0 = 512 MiB
     uint64_t dirty               # changes since the last save
+    bint emptied                 # by a FLUSHALL, since the last save
     uint64_t hits
     uint64_t misses
     uint64_t expired

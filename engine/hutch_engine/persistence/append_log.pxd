@@ -1,6 +1,6 @@
 """The append-only file: what the journal has gathered goes to the present increment, and the disk is asked to keep it.
 
-A thread writes in the background (persistence/background). Under `appendfsync always`, whoever has a reply to give waits until the disk has
+A thread writes in the background (persistence/log_writer). Under `appendfsync always`, whoever has a reply to give waits until the disk has
 what the reply tells of: who comes first writes for all (group commit). Nobody waits for a disk with the engine's lock, nor
 with the GIL.
 
@@ -37,13 +37,16 @@ cdef struct AppendLog:
     uint64_t synced                  # Journal.offset up to which the disk has it
     uint64_t total_bytes             # of all files that are read
     uint64_t base_bytes              # the same after the last rewrite: what it grows from
-    uint64_t delayed                 # how often somebody waited for a disk that was behind
+    uint64_t delayed                 # how often the disk was behind, and who wrote had to wait for it
+    uint64_t busy_since_us           # monotonic: when the thread that writes began the write and sync it is at; 0: it is at none
     # under the engine's lock
     Buffer directory                 # with the files
     Buffer name                      # they begin with
     int failure                      # of the last write or sync; 0: it went well
     bint waits_for_base              # switched on at run time: there is no base yet, and the manifest does not know of it
     bint open                        # the journal is kept for it
+    bint idle                        # the thread that writes sleeps until something happens
+    bint behind                      # the disk is: who changes something waits for it (persistence/log_writer)
     bint closing                     # it is not any more, and the rest is still to be written (append_log_stop)
 
 cdef inline bint append_log_is_waited_for(const Engine* engine) noexcept nogil:
@@ -74,6 +77,9 @@ cdef void append_log_policy(Engine* engine) noexcept nogil
 cdef int append_log_flush(AppendLog* log, bint sync) noexcept nogil
 """Write what the journal has; `sync`: and wait for the disk. 0, or errno's number. Requires `io`, and that the engine's lock is not
 held."""
+cdef int append_log_flush_at_once(AppendLog* log) noexcept nogil
+"""Write what the journal has, without a sync, under the engine's lock: for whoever reads the files then. 0, or errno's number. Requires
+`io`, which was had by lock_try, and the lock."""
 cdef int append_log_write(AppendLog* log) noexcept nogil
 """The same of what has been taken already, with a sync; nothing more is taken. Requires `io`, not the engine's lock."""
 cdef bint append_log_next_increment(AppendLog* log, Buffer* name_out, int* fd_out) noexcept nogil

@@ -46,8 +46,9 @@ cdef AppendLog* append_log_of(Engine* engine) noexcept nogil:
 
 
 cdef void append_log_policy(Engine* engine) noexcept nogil:
+    cdef const AppendLog* log = <const AppendLog*>engine.journaling.log
     engine.execution.gate &= ~<uint32_t>GATE_SYNC
-    if engine.keyspace.journal != NULL and engine.config.appendfsync == SYNC_ALWAYS:
+    if engine.keyspace.journal != NULL and (engine.config.appendfsync == SYNC_ALWAYS or log.behind):
         engine.execution.gate |= GATE_SYNC
 
 
@@ -60,10 +61,11 @@ cdef void append_log_start(AppendLog* log) noexcept nogil:
     log.synced_at_us = monotonic_us()
     journal_clear(&engine.journaling.journal)
     engine.journaling.journal.dirty_seen = engine.keyspace.dirty
-    engine.journaling.journal.writer = &engine.journaling.wake
+    engine.journaling.journal.writer = &engine.journaling.log_wake
     engine.journaling.journal.writer_waits = True
     engine.keyspace.journal = &engine.journaling.journal
     log.open = True
+    log.idle = True
     engine_observe(engine)
     append_log_policy(engine)
 
@@ -143,12 +145,13 @@ cdef void append_log_free(Engine* engine) noexcept nogil:
 
 # ---- writing
 
-cdef void _tell(AppendLog* log, int failure) noexcept nogil:
-    """Clients and the log file hear of it when it begins to fail, and when it works again."""
+cdef void _tell(AppendLog* log, int failure, bint held) noexcept nogil:
+    """Clients and the log file hear of it when it begins to fail, and when it works again. `held`: the engine's lock is."""
     cdef Engine* engine = log.engine
     cdef char[256] text
     cdef int length
-    lock_acquire(&engine.lock)
+    if not held:
+        lock_acquire(&engine.lock)
     if failure != log.failure:
         if failure:
             engine.execution.gate |= GATE_DISK_LOG
@@ -162,27 +165,38 @@ cdef void _tell(AppendLog* log, int failure) noexcept nogil:
         log.failure = failure
         engine.journaling.log_failed = failure != 0
         if failure:
-            signal_raise(&engine.journaling.wake)        # it may sleep without end, and is the one who tries again
-    engine_leave(engine)
+            signal_raise(&engine.journaling.log_wake)    # it may sleep without end, and is the one who tries again
+    if not held:
+        engine_leave(engine)
 
 
 cdef int append_log_write(AppendLog* log) noexcept nogil:
-    return _write(log, True, 0)
+    return _write(log, True, 0, False)
+
+
+cdef bint _take(AppendLog* log) noexcept nogil:
+    """What the journal has. False: it lacks a command for which memory was refused, and a rewrite mends that. Requires both locks."""
+    cdef Engine* engine = log.engine
+    if journal_take(&engine.journaling.journal, &log.writing) or engine.journaling.journal.unit_start == 0:
+        log.taken = engine.journaling.journal.offset
+    return not engine.journaling.journal.failed
 
 
 cdef int append_log_flush(AppendLog* log, bint sync) noexcept nogil:
-    cdef Engine* engine = log.engine
-    cdef bint lacks                      # memory was refused for a command: a rewrite mends that
-    lock_acquire(&engine.lock)
-    if journal_take(&engine.journaling.journal, &log.writing) or engine.journaling.journal.unit_start == 0:
-        log.taken = engine.journaling.journal.offset
-    lacks = engine.journaling.journal.failed
-    engine_leave(engine)
-    return _write(log, sync, ENOMEM if lacks else 0)
+    cdef bint whole
+    lock_acquire(&log.engine.lock)
+    whole = _take(log)
+    engine_leave(log.engine)
+    return _write(log, sync, 0 if whole else ENOMEM, False)
 
 
-cdef int _write(AppendLog* log, bint sync, int refused) noexcept nogil:
-    """`refused`: what is told in any case."""
+cdef int append_log_flush_at_once(AppendLog* log) noexcept nogil:
+    cdef bint whole = _take(log)
+    return _write(log, False, 0 if whole else ENOMEM, True)
+
+
+cdef int _write(AppendLog* log, bint sync, int refused, bint held) noexcept nogil:
+    """`refused`: what is told in any case. `held`: the engine's lock is."""
     cdef size_t written = 0
     cdef uint64_t up_to
     cdef int failure = 0
@@ -206,7 +220,7 @@ cdef int _write(AppendLog* log, bint sync, int refused) noexcept nogil:
     if failure == 0:
         failure = refused
     if unlikely(failure != log.failure):
-        _tell(log, failure)
+        _tell(log, failure, held)
     return failure
 
 

@@ -1,5 +1,5 @@
-"""The thread that keeps the promises of persistence: writes the append-only file, syncs it every second, begins rewrites and saves
-when they are due. It is started when something needs it, and sleeps while nothing happens."""
+"""The thread that keeps the promises of persistence: begins rewrites and saves when they are due, closes a log that is
+switched off, and looks on whether the disk keeps up with the one that is written (persistence/log_writer). It is started when something needs it, and sleeps while nothing happens."""
 from hutch_engine.state.engine cimport Engine
 
 cdef bint background_start(Engine* engine) noexcept nogil

@@ -3,12 +3,11 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from hutch_engine.base.atomics cimport atomic_load64
 from hutch_engine.base.clock cimport monotonic_us
-from hutch_engine.base.lock cimport lock_acquire, lock_release, signal_prepare, signal_raise, signal_wait
+from hutch_engine.base.lock cimport lock_acquire, signal_prepare, signal_raise, signal_wait
 from hutch_engine.base.slice cimport slice_of
 from hutch_engine.base.thread cimport thread_join, thread_start
-from hutch_engine.persistence.append_log cimport (
-    SYNC_ALWAYS, SYNC_EVERY_SECOND, SYNC_NEVER, AppendLog, append_log_detach, append_log_flush, append_log_of, append_log_stop,
-    append_log_prepare)
+from hutch_engine.persistence.append_log cimport AppendLog, append_log_detach, append_log_of, append_log_prepare, append_log_stop
+from hutch_engine.persistence.log_writer cimport log_writer_start, log_writer_stop, log_writer_watch
 from hutch_engine.persistence.saving cimport saving_is_due, saving_is_wanted
 from hutch_engine.persistence.snapshot_job cimport SNAPSHOT_REWRITE, SNAPSHOT_SAVE, snapshot_job_runs, snapshot_job_start, snapshot_job_stop
 from hutch_engine.sessions.session cimport engine_leave
@@ -17,7 +16,6 @@ from hutch_engine.state.engine cimport Engine
 from hutch_engine.state.log cimport log_write
 
 cdef enum:
-    GATHER_US = 5000             # between two writes of the log: what is lost with a killed process, unless it is `always`
     SECOND_US = 1000000
 
 
@@ -44,6 +42,7 @@ cdef void background_stop(Engine* engine) noexcept nogil:
     if runs:
         signal_raise(&engine.journaling.wake)
         thread_join(engine.journaling.thread)
+    log_writer_stop(engine)
     append_log_stop(engine)
 
 
@@ -63,7 +62,8 @@ cdef bint persistence_switch_log(Engine* engine) noexcept nogil:
             return True
         log = append_log_of(engine)
         # (While a rewrite runs, it has prepared the log, and is at its manifest.)
-        if log == NULL or not (snapshot_job_runs(engine, SNAPSHOT_REWRITE) or append_log_prepare(log)) or not background_start(engine):
+        if log == NULL or not (snapshot_job_runs(engine, SNAPSHOT_REWRITE) or append_log_prepare(log)) \
+                or not (background_start(engine) and log_writer_start(engine)):
             return False
         log.waits_for_base = True
         snapshot_job_start(engine, SNAPSHOT_REWRITE)     # or, while another one is written, once that is done
@@ -100,43 +100,13 @@ cdef void _begin_what_is_due(Engine* engine) noexcept nogil:
             log.waits_for_base or (log.open and (engine.journaling.journal.failed or _has_grown(engine, log))))):
         engine.journaling.rewrite_scheduled = False
         snapshot_job_start(engine, SNAPSHOT_REWRITE)
-    elif engine.journaling.snapshot_scheduled:
+    elif engine.journaling.snapshot_scheduled or (engine.keyspace.emptied and saving_is_wanted(engine)):
         engine.journaling.snapshot_scheduled = False
         snapshot_job_start(engine, SNAPSHOT_SAVE)
     elif saving_is_due(engine, &seconds, &changes):
         length = snprintf(text, 128, b"%lld changes in %lld seconds. Saving...", <long long>changes, <long long>seconds)
         log_write(engine, LOG_NOTICE, slice_of(text, <size_t>length))
         snapshot_job_start(engine, SNAPSHOT_SAVE)
-
-
-cdef int64_t _write_log(Engine* engine, AppendLog* log) noexcept nogil:
-    """Write what there is, sync what is due; returns for how long nothing is to be done, -1 for as long as nothing happens."""
-    cdef bint due, unsynced
-    cdef int64_t since_us
-    cdef int failure
-    lock_acquire(&engine.lock)
-    due = engine.config.appendfsync == SYNC_ALWAYS or (
-        engine.config.appendfsync == SYNC_EVERY_SECOND and monotonic_us() - log.synced_at_us >= SECOND_US
-        and not (engine.config.no_appendfsync_on_rewrite and engine.journaling.snapshot_job != NULL))
-    engine_leave(engine)
-    lock_acquire(&log.io)
-    failure = append_log_flush(log, due) if log.fd >= 0 else 0
-    unsynced = atomic_load64(&log.synced) != log.taken
-    since_us = monotonic_us() - log.synced_at_us
-    lock_release(&log.io)
-    if failure:
-        return SECOND_US
-    lock_acquire(&engine.lock)
-    if engine.journaling.journal.bytes.length != 0:
-        since_us = GATHER_US
-    else:
-        engine.journaling.journal.writer_waits = True
-        if not unsynced or engine.config.appendfsync == SYNC_NEVER:
-            since_us = -1
-        else:
-            since_us = SECOND_US - since_us if since_us < SECOND_US else GATHER_US
-    engine_leave(engine)
-    return since_us
 
 
 cdef void _main(void* context) noexcept nogil:
@@ -163,10 +133,10 @@ cdef void _main(void* context) noexcept nogil:
         if monotonic_us() - second_us >= SECOND_US or engine.journaling.rewrite_scheduled or engine.journaling.snapshot_scheduled:
             second_us = monotonic_us()
             _begin_what_is_due(engine)
-        # Who keeps a log looks when it is written; `save` points are looked at every second.
+        # The log is looked at while it is written, `save` points every second.
         looks = saving_is_wanted(engine) or engine.journaling.snapshot_job != NULL or (log != NULL and log.waits_for_base)
+        wait_us = log_writer_watch(engine)
         engine_leave(engine)
-        wait_us = _write_log(engine, log) if log != NULL and log.open else -1
         if looks and (wait_us < 0 or wait_us > SECOND_US):
             wait_us = SECOND_US
         signal_wait(&engine.journaling.wake, ticket, wait_us)

@@ -12,9 +12,10 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.persistence.append_log cimport AppendLog
+from hutch_engine.persistence.log_manifest cimport LogManifest
 from hutch_engine.persistence.log_replay cimport Replay
 from hutch_engine.persistence.rdb_input cimport RdbInput
-from hutch_engine.state.engine cimport Engine
+from hutch_engine.state.engine cimport Engine, Session
 
 cdef enum LogLoadStep:
     LOG_LOAD_MORE = 0
@@ -31,6 +32,8 @@ cdef struct LogLoad:
     AppendLog* log               # the engine's
     bint begun                   # the engine is marked
     bint whole                   # everything has been loaded
+    bint at_once                 # under the lock, which is held throughout
+    LogManifest* manifest        # of the files: the log's
     size_t file                  # which of the manifest's is next, or being read
     LogLoadPhase phase
     int fd                       # of that file; -1: none
@@ -48,3 +51,7 @@ cdef LogLoadStep log_load_some(LogLoad* load, int64_t for_us) noexcept nogil
 cdef bint log_load_end(LogLoad* load) noexcept nogil
 """After LOG_LOAD_DONE: open the log. False when it cannot be opened (LogLoad.error), or was not loaded. Frees all but the error's
 text, which is the caller's to clear. Takes the lock."""
+cdef bint log_load_at_once(Engine* engine, Session* session, Buffer* error_out) noexcept nogil
+"""Forget everything, and load what the log on disk holds, with what the journal has for it; for a command of this session (DEBUG LOADAOF).
+False with what failed: then only what stood before the damage is there. Requires the lock; it is given away only while another thread
+writes the log, and nobody is served then (GATE_LOADING)."""

@@ -8,33 +8,36 @@ from hutch_engine.base.atomics cimport atomic_load64, atomic_store64
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
-from hutch_engine.base.lock cimport lock_acquire, lock_release
+from hutch_engine.base.lock cimport lock_acquire, lock_release, lock_try
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
+from hutch_engine.base.thread cimport thread_pause_us
 from hutch_engine.executor.aftermath cimport aftermath
-from hutch_engine.keyspace.entry cimport Entry
+from hutch_engine.keyspace.journal cimport Journal
+from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_flush, keyspace_ready_all, keyspace_touch_all
 from hutch_engine.persistence.append_log cimport (
-    AppendLog, append_log_name, append_log_next_increment, append_log_of, append_log_remove_history, append_log_start, append_log_use_increment)
+    AppendLog, append_log_flush_at_once, append_log_name, append_log_next_increment, append_log_of, append_log_remove_history,
+    append_log_start, append_log_use_increment)
 from hutch_engine.persistence.background cimport background_start
 from hutch_engine.persistence.files cimport (
     FILE_APPEND, FILE_READ, directory_make, directory_sync, file_close, file_length, file_open, file_read, file_sync, file_truncate,
     name_is_there, name_replace, path_join)
 from hutch_engine.persistence.log_manifest cimport (
     LOG_BASE, LOG_HISTORY, LOG_INCREMENT, MANIFEST_ABSENT, MANIFEST_BAD, LogFile, LogManifest, ManifestOutcome, manifest_add,
-    manifest_clear, manifest_read, manifest_write)
+    manifest_clear, manifest_init, manifest_read, manifest_write)
 from hutch_engine.persistence.log_replay cimport (
     REPLAY_DONE, REPLAY_FAILED, REPLAY_HUNGRY, REPLAY_MORE, REPLAY_TORN, ReplayStep, replay_begin, replay_end, replay_fill, replay_step)
+from hutch_engine.persistence.log_writer cimport log_writer_start
 from hutch_engine.persistence.rdb_input cimport (
     RDB_PUT_REPLACE, RDB_READ_KEEPS_DUE, RDB_READ_TAIL, RDB_STEP_DONE, RDB_STEP_FAILED, RDB_STEP_HUNGRY, RdbStep, rdb_input_begin,
     rdb_input_commit, rdb_input_end, rdb_input_fill, rdb_input_place, rdb_input_step)
 from hutch_engine.persistence.rdb_load cimport rdb_load_flags
-from hutch_engine.persistence.rdb_output cimport (
-    RdbOutput, rdb_output_abandon, rdb_output_finish, rdb_output_open, rdb_output_write)
-from hutch_engine.persistence.rdb_writer cimport RdbWriter, rdb_writer_begin, rdb_writer_end, rdb_writer_key
+from hutch_engine.persistence.saving cimport saving_save_base
+from hutch_engine.scripting.function_library cimport function_library_flush
+from hutch_engine.scripting.state cimport scripting_of
 from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.state.config cimport LOG_NOTICE, LOG_WARNING
-from hutch_engine.state.engine cimport Engine, engine_set_loading, engine_wake_housekeeping
+from hutch_engine.state.engine cimport SESSION_IN_SCRIPT, Engine, Session, engine_guarded, engine_set_loading, engine_wake_housekeeping
 from hutch_engine.state.log cimport log_write
-from hutch_engine.structures.table cimport table_each
 
 cdef extern from "<unistd.h>" nogil:
     long lseek(int fd, long offset, int whence)
@@ -42,7 +45,8 @@ cdef extern from "<unistd.h>" nogil:
 cdef enum:
     SLICE_COMMANDS = 256         # under the lock
     SLICE_RECORDS = 256
-    PIECE_BYTES = 262144
+    STEP_US = 1000000
+    PAUSE_US = 100
 
 
 cdef bint _fail(LogLoad* load, const char* what, int failure) noexcept nogil:
@@ -59,11 +63,21 @@ cdef bint _fail(LogLoad* load, const char* what, int failure) noexcept nogil:
     return False
 
 
-cdef void _say(Engine* engine, int64_t level, const char* text) noexcept nogil:
-    """A line of the log. Takes the lock."""
-    lock_acquire(&engine.lock)
-    log_write(engine, level, slice_of_text(text))
-    engine_leave(engine)
+cdef inline void _enter(LogLoad* load) noexcept nogil:
+    if not load.at_once:
+        lock_acquire(&load.engine.lock)
+
+
+cdef inline void _leave(LogLoad* load) noexcept nogil:
+    if not load.at_once:
+        engine_leave(load.engine)
+
+
+cdef void _say(LogLoad* load, int64_t level, const char* text) noexcept nogil:
+    """A line of the log."""
+    _enter(load)
+    log_write(load.engine, level, slice_of_text(text))
+    _leave(load)
 
 
 # ---- the beginning
@@ -93,17 +107,32 @@ cdef bint _upgrade(LogLoad* load, Slice directory) noexcept nogil:
     return failure == 0 or _fail(load, b"the old append-only file cannot be taken over", failure)
 
 
-cdef bint log_load_begin(LogLoad* load, Engine* engine) noexcept nogil:
-    cdef Buffer directory
-    cdef bint named = False
-    cdef ManifestOutcome outcome
-    cdef bint done = True
+cdef void _begin_figures(LogLoad* load) noexcept nogil:
+    cdef Engine* engine = load.engine
+    engine.persistence.loading_started_s = clock_now_ms(&engine.clock) // 1000
+    engine.persistence.loading_started_us = load.started_us
+    engine.persistence.loading_total_bytes = 0
+    engine.persistence.loading_loaded_bytes = 0
+    engine.persistence.loading_used_memory = 0
+    engine.persistence.last_load_keys_loaded = 0
+    engine.persistence.last_load_keys_expired = 0
+
+
+cdef void _init(LogLoad* load, Engine* engine) noexcept nogil:
     memset(load, 0, sizeof(LogLoad))
     load.engine = engine
     load.fd = -1
     load.started_us = monotonic_us()
     buffer_init(&load.path, NULL)
     buffer_init(&load.error, NULL)
+
+
+cdef bint log_load_begin(LogLoad* load, Engine* engine) noexcept nogil:
+    cdef Buffer directory
+    cdef bint named = False
+    cdef ManifestOutcome outcome
+    cdef bint done = True
+    _init(load, engine)
     buffer_init(&directory, NULL)
     lock_acquire(&engine.lock)
     if not engine.closed:
@@ -114,15 +143,10 @@ cdef bint log_load_begin(LogLoad* load, Engine* engine) noexcept nogil:
             buffer_append_slice(&directory, buffer_slice(&engine.config.dir))
             engine.amid += 1
             load.begun = True
+            load.manifest = &load.log.manifest
             engine_set_loading(engine, True)
             engine.keyspace.loading = True
-            engine.persistence.loading_started_s = clock_now_ms(&engine.clock) // 1000
-            engine.persistence.loading_started_us = load.started_us
-            engine.persistence.loading_total_bytes = 0
-            engine.persistence.loading_loaded_bytes = 0
-            engine.persistence.loading_used_memory = 0
-            engine.persistence.last_load_keys_loaded = 0
-            engine.persistence.last_load_keys_expired = 0
+            _begin_figures(load)
     engine_leave(engine)
     if not named:
         done = _fail(load, b"the append-only file is open already, or there is no memory for it", 0)
@@ -146,11 +170,11 @@ cdef bint _measure(LogLoad* load) noexcept nogil:
     cdef int64_t length
     cdef size_t i
     cdef int fd
-    for i in range(log.manifest.count):
-        if log.manifest.files[i].kind == LOG_HISTORY:
+    for i in range(load.manifest.count):
+        if load.manifest.files[i].kind == LOG_HISTORY:
             continue
         if not path_join(&load.path, buffer_slice(&log.directory),
-                         slice_of(log.manifest.files[i].name, strlen(log.manifest.files[i].name))):
+                         slice_of(load.manifest.files[i].name, strlen(load.manifest.files[i].name))):
             return _fail(load, b"there is no memory", 0)
         fd = file_open(load.path.data, FILE_READ)
         length = file_length(fd) if fd >= 0 else fd
@@ -159,10 +183,11 @@ cdef bint _measure(LogLoad* load) noexcept nogil:
             return _fail(load, b"a file of the append-only log cannot be read", <int>-length)
         total += <uint64_t>length
     load.path.length = 0
-    lock_acquire(&load.engine.lock)
+    _enter(load)
     load.engine.persistence.loading_total_bytes = total
-    engine_leave(load.engine)
-    atomic_store64(&log.total_bytes, total)
+    _leave(load)
+    if not load.at_once:
+        atomic_store64(&log.total_bytes, total)
     return True
 
 
@@ -171,7 +196,7 @@ cdef bint _measure(LogLoad* load) noexcept nogil:
 cdef bint _is_last(const LogLoad* load) noexcept nogil:
     """Does nothing stand behind the file that is read? A rewrite lists its increment before the old one is closed: who is cut off
     between the two leaves a torn tail, and an empty file behind it."""
-    cdef const LogManifest* manifest = &load.log.manifest
+    cdef const LogManifest* manifest = load.manifest
     cdef Buffer path
     cdef bint last = True
     cdef size_t i
@@ -195,13 +220,13 @@ cdef LogLoadStep _open_next(LogLoad* load) noexcept nogil:
     cdef char[5] magic
     cdef int64_t got
     cdef bint begun
-    while load.file < log.manifest.count and log.manifest.files[load.file].kind == LOG_HISTORY:
+    while load.file < load.manifest.count and load.manifest.files[load.file].kind == LOG_HISTORY:
         load.file += 1
-    if load.file == log.manifest.count:
+    if load.file == load.manifest.count:
         load.whole = True
         return LOG_LOAD_DONE
     if not path_join(&load.path, buffer_slice(&log.directory),
-                     slice_of(log.manifest.files[load.file].name, strlen(log.manifest.files[load.file].name))):
+                     slice_of(load.manifest.files[load.file].name, strlen(load.manifest.files[load.file].name))):
         _fail(load, b"there is no memory", 0)
         return LOG_LOAD_FAILED
     load.fd = file_open(load.path.data, FILE_READ)
@@ -211,7 +236,7 @@ cdef LogLoadStep _open_next(LogLoad* load) noexcept nogil:
         return LOG_LOAD_FAILED
     got = file_read(load.fd, magic, 5)
     lseek(load.fd, 0, 0)
-    if got == 5 and log.manifest.files[load.file].kind == LOG_BASE and (
+    if got == 5 and load.manifest.files[load.file].kind == LOG_BASE and (
             memcmp(magic, b"REDIS", 5) == 0 or memcmp(magic, b"VALKE", 5) == 0):
         load.phase = LOADS_SNAPSHOT
         begun = rdb_input_begin(&load.input, load.engine, load.fd, rdb_load_flags(load.engine) | RDB_READ_TAIL | RDB_READ_KEEPS_DUE)
@@ -222,9 +247,9 @@ cdef LogLoadStep _open_next(LogLoad* load) noexcept nogil:
 cdef LogLoadStep _begin_commands(LogLoad* load, uint64_t position) noexcept nogil:
     cdef bint begun
     load.phase = LOADS_COMMANDS
-    lock_acquire(&load.engine.lock)
+    _enter(load)
     begun = replay_begin(&load.replay, load.engine, load.fd, position)
-    engine_leave(load.engine)
+    _leave(load)
     if not begun:
         _fail(load, b"there is no memory", 0)
     return LOG_LOAD_MORE if begun else LOG_LOAD_FAILED
@@ -234,7 +259,7 @@ cdef void _end_file(LogLoad* load) noexcept nogil:
     """Also after a failure. Its error comes along."""
     cdef Engine* engine = load.engine
     cdef bint failed = load.error.length != 0
-    lock_acquire(&engine.lock)
+    _enter(load)
     if load.phase == LOADS_SNAPSHOT:
         if not failed and load.input.error.length:
             buffer_append_slice(&load.error, buffer_slice(&load.input.error))
@@ -243,7 +268,7 @@ cdef void _end_file(LogLoad* load) noexcept nogil:
         if not failed and load.replay.error.length:
             buffer_append_slice(&load.error, buffer_slice(&load.replay.error))
         replay_end(&load.replay)
-    engine_leave(engine)
+    _leave(load)
     if not failed and load.error.length:
         buffer_append_text(&load.error, b" (")
         buffer_append_slice(&load.error, buffer_slice(&load.path))
@@ -265,14 +290,14 @@ cdef LogLoadStep _snapshot_step(LogLoad* load) noexcept nogil:
     cdef Engine* engine = load.engine
     cdef RdbStep step
     cdef uint64_t behind
-    lock_acquire(&engine.lock)
+    _enter(load)
     engine.keyspace.now_ms = 0
     step = rdb_input_step(&load.input, SLICE_RECORDS)
     if step == RDB_STEP_DONE and not rdb_input_commit(&load.input, RDB_PUT_REPLACE):
         step = RDB_STEP_FAILED
     engine.persistence.loading_loaded_bytes = load.loaded_bytes + rdb_input_place(&load.input)
     engine.persistence.last_load_keys_loaded = load.input.keys
-    engine_leave(engine)
+    _leave(load)
     if step == RDB_STEP_HUNGRY and not rdb_input_fill(&load.input):
         step = RDB_STEP_FAILED
     if step == RDB_STEP_FAILED:
@@ -283,9 +308,9 @@ cdef LogLoadStep _snapshot_step(LogLoad* load) noexcept nogil:
     if <int64_t>behind >= file_length(load.fd):
         return _next_file(load)
     # Commands follow in the same file: a base that Redis before 7 wrote.
-    lock_acquire(&engine.lock)
+    _enter(load)
     rdb_input_end(&load.input)
-    engine_leave(engine)
+    _leave(load)
     lseek(load.fd, <long>behind, 0)
     return _begin_commands(load, behind)
 
@@ -311,17 +336,17 @@ cdef LogLoadStep _cut_tail(LogLoad* load) noexcept nogil:
         return LOG_LOAD_FAILED
     snprintf(line, 300, b"The append-only file ended in the middle of a command or a transaction: its last %lld bytes were cut off at "
                         b"byte %lld", <long long>(length - whole), <long long>whole)
-    _say(engine, LOG_WARNING, line)
+    _say(load, LOG_WARNING, line)
     return _next_file(load)
 
 
 cdef LogLoadStep _commands_step(LogLoad* load) noexcept nogil:
     cdef Engine* engine = load.engine
     cdef ReplayStep step
-    lock_acquire(&engine.lock)
+    _enter(load)
     step = replay_step(&load.replay, SLICE_COMMANDS)
     engine.persistence.loading_loaded_bytes = load.loaded_bytes + load.replay.whole
-    engine_leave(engine)
+    _leave(load)
     if step == REPLAY_HUNGRY:
         return LOG_LOAD_MORE if replay_fill(&load.replay) else LOG_LOAD_FAILED
     if step == REPLAY_DONE:
@@ -351,48 +376,15 @@ cdef LogLoadStep log_load_some(LogLoad* load, int64_t for_us) noexcept nogil:
 
 # ---- the end
 
-cdef struct Basing:
-    RdbWriter writer
-    RdbOutput output
-    Buffer bytes
-    Engine* engine
-    int32_t database
-
-
-cdef bint _base_entry(void* context, void* entry) noexcept nogil:
-    cdef Basing* basing = <Basing*>context
-    rdb_writer_key(&basing.writer, &basing.engine.keyspace, basing.database, <const Entry*>entry)
-    if basing.bytes.length >= PIECE_BYTES:
-        rdb_output_write(&basing.output, buffer_slice(&basing.bytes))
-        basing.bytes.length = 0
-    return not basing.writer.failed and basing.output.error == 0
-
-
 cdef int _write_base(LogLoad* load, Slice name) noexcept nogil:
     """The data that are there, as the first base. 0, or errno's number. Under the lock: nobody else is served yet."""
     cdef Engine* engine = load.engine
-    cdef Basing basing
-    cdef int failure = 0
-    cdef int32_t i
-    cdef bint whole = True
-    buffer_init(&basing.bytes, NULL)
-    basing.engine = engine
-    if rdb_output_open(&basing.output, buffer_slice(&load.log.directory), name, True, True):
-        lock_acquire(&engine.lock)
-        rdb_writer_begin(&basing.writer, engine, &basing.bytes, True)
-        for i in range(engine.keyspace.database_count):
-            basing.database = i
-            whole = whole and table_each(&engine.keyspace.databases[i].keys, _base_entry, &basing)
-        rdb_writer_end(&basing.writer)
-        engine_leave(engine)
-        if whole and rdb_output_write(&basing.output, buffer_slice(&basing.bytes)):
-            rdb_output_finish(&basing.output)
-    failure = basing.output.error
-    if failure == 0 and not whole:
-        failure = ENOMEM
-    atomic_store64(&load.log.total_bytes, basing.output.bytes)
-    rdb_output_abandon(&basing.output)
-    buffer_clear(&basing.bytes)
+    cdef uint64_t bytes = 0
+    cdef int failure
+    lock_acquire(&engine.lock)
+    failure = saving_save_base(engine, buffer_slice(&load.log.directory), name, &bytes)
+    engine_leave(engine)
+    atomic_store64(&load.log.total_bytes, bytes)
     return failure
 
 
@@ -461,7 +453,7 @@ cdef bint log_load_end(LogLoad* load) noexcept nogil:
         if done and not engine.closed:
             engine.config.appendonly = True
             append_log_start(log)
-            if not background_start(engine):
+            if not (background_start(engine) and log_writer_start(engine)):
                 done = _fail(load, b"there is no thread for the append-only file", 0)
         if not engine.closed:
             aftermath(engine)
@@ -469,4 +461,97 @@ cdef bint log_load_end(LogLoad* load) noexcept nogil:
         engine.amid -= 1
     engine_leave(engine)
     buffer_clear(&load.path)
+    return done
+
+
+# ---- at once
+
+cdef bint _take_files(LogLoad* load, Session* session) noexcept nogil:
+    """AppendLog.io, for a command that runs. Whoever has it may wait for the engine's lock, which is given away until it is free.
+    False: the engine was closed meanwhile."""
+    cdef Engine* engine = load.engine
+    cdef int64_t now_ms = engine.keyspace.now_ms
+    cdef int64_t now_us = engine.keyspace.now_us
+    cdef uint64_t batch_ticks = engine.execution.batch_ticks
+    if lock_try(&load.log.io):
+        return True
+    engine.execution.batch_ticks = 0
+    session.flags |= SESSION_IN_SCRIPT       # as for a script that lets others in: nobody else ends this session
+    while not engine.closed and not lock_try(&load.log.io):
+        engine_leave(engine)
+        thread_pause_us(PAUSE_US)
+        lock_acquire(&engine.lock)
+    session.flags &= ~<uint32_t>SESSION_IN_SCRIPT
+    engine.keyspace.now_ms = now_ms
+    engine.keyspace.now_us = now_us
+    engine.execution.batch_ticks = batch_ticks
+    engine.execution.current = session
+    return not engine.closed
+
+
+cdef void _empty(Engine* engine) noexcept nogil:
+    cdef Keyspace* keyspace = &engine.keyspace
+    cdef int32_t i
+    for i in range(keyspace.database_count):
+        keyspace_touch_all(keyspace, &keyspace.databases[i], True)
+        keyspace_flush(keyspace, &keyspace.databases[i], False)
+        keyspace_ready_all(keyspace, &keyspace.databases[i])
+    if scripting_of(engine) != NULL:
+        function_library_flush(scripting_of(engine))
+
+
+cdef bint _load_files(LogLoad* load) noexcept nogil:
+    cdef LogLoadStep step = LOG_LOAD_FAILED
+    cdef Engine* engine = load.engine
+    cdef Session* session = engine.execution.current
+    if append_log_flush_at_once(load.log) == 0 and append_log_name(load.log) \
+            and manifest_read(load.manifest, buffer_slice(&load.log.directory), buffer_slice(&load.log.name),
+                              &load.error) != MANIFEST_BAD and _measure(load):
+        _empty(engine)
+        step = LOG_LOAD_MORE
+    while step == LOG_LOAD_MORE:
+        step = log_load_some(load, STEP_US)
+    engine.execution.current = session
+    return step == LOG_LOAD_DONE
+
+
+cdef bint log_load_at_once(Engine* engine, Session* session, Buffer* error_out) noexcept nogil:
+    cdef LogLoad load
+    cdef LogManifest manifest
+    cdef Journal* journal
+    cdef uint32_t observers
+    cdef bint done = False
+    engine_guarded(engine)
+    _init(&load, engine)
+    load.at_once = True
+    load.log = append_log_of(engine)
+    load.manifest = &manifest
+    manifest_init(&manifest)
+    if load.log == NULL:
+        buffer_append_text(error_out, b"there is no memory")
+        return False
+    engine.amid += 1
+    engine_set_loading(engine, True)
+    engine.keyspace.loading = True
+    if _take_files(&load, session):
+        _begin_figures(&load)
+        journal = engine.keyspace.journal
+        observers = engine.execution.observers
+        engine.keyspace.journal = NULL       # what is read is in the log ...
+        engine.execution.observers = 0       # ... and nobody's command
+        done = _load_files(&load)
+        engine.keyspace.journal = journal
+        engine.execution.observers = observers
+        engine.keyspace.dirty = 0
+        engine.journaling.journal.dirty_seen = 0
+        lock_release(&load.log.io)
+    else:
+        _fail(&load, b"the store was closed", 0)
+    engine.keyspace.loading = False
+    engine_set_loading(engine, False)
+    engine.amid -= 1
+    buffer_append_slice(error_out, buffer_slice(&load.error))
+    manifest_clear(&manifest)
+    buffer_clear(&load.path)
+    buffer_clear(&load.error)
     return done

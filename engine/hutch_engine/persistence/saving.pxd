@@ -6,11 +6,15 @@ saving_note for what INFO tells afterwards.
 """
 from libc.stdint cimport int64_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.base.slice cimport Slice
 from hutch_engine.state.engine cimport Engine
 
 cdef bint saving_save(Engine* engine, Buffer* error_out) noexcept nogil
 """Save all databases into `dbfilename` in `dir`. False with what failed, which is in the log, too; the old file is whole then.
 O(bytes). Requires the lock, and keeps it throughout."""
+cdef int saving_save_base(Engine* engine, Slice directory, Slice name, uint64_t* bytes_out) noexcept nogil
+"""Write all databases into a file of that name, as the base of an append-only file. 0, or errno's number. O(bytes). Requires the lock,
+and keeps it throughout."""
 cdef void saving_note(Engine* engine, uint64_t changes, bint saved) noexcept nogil
 """A file with all changes up to the moment at which `changes` of them were unsaved is complete, or has failed. Requires the
 lock."""

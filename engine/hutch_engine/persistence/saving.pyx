@@ -1,4 +1,5 @@
 """See saving.pxd."""
+from libc.errno cimport ENOMEM
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
@@ -65,10 +66,10 @@ cdef bint _save_entry(void* context, void* entry) noexcept nogil:
     return saving.seen < saving.written + AHEAD or _write_next(saving)
 
 
-cdef bint _save_all(Saving* saving) noexcept nogil:
+cdef bint _save_all(Saving* saving, bint for_log) noexcept nogil:
     cdef Engine* engine = saving.engine
     cdef int32_t i
-    rdb_writer_begin(&saving.writer, engine, &saving.bytes, False)
+    rdb_writer_begin(&saving.writer, engine, &saving.bytes, for_log)
     for i in range(engine.keyspace.database_count):
         saving.database = i
         saving.seen = 0
@@ -101,7 +102,7 @@ cdef bint saving_save(Engine* engine, Buffer* error_out) noexcept nogil:
     buffer_init(&saving.bytes, NULL)
     saved = rdb_output_open(&saving.output, buffer_slice(&engine.config.dir), buffer_slice(&engine.config.dbfilename),
                             engine.config.rdbchecksum != 0, engine.config.rdb_save_incremental_fsync != 0)
-    saved = saved and _save_all(&saving)
+    saved = saved and _save_all(&saving, False)
     if saved:
         _log(engine, LOG_NOTICE, b"DB saved on disk", slice_of(NULL, 0))
     else:
@@ -114,8 +115,23 @@ cdef bint saving_save(Engine* engine, Buffer* error_out) noexcept nogil:
     rdb_output_abandon(&saving.output)
     buffer_clear(&saving.bytes)
     if saved:                            # of one that fails only who asked for it is told, as in Redis
+        engine.keyspace.emptied = False
         saving_note(engine, engine.keyspace.dirty, True)
     return saved
+
+
+cdef int saving_save_base(Engine* engine, Slice directory, Slice name, uint64_t* bytes_out) noexcept nogil:
+    cdef Saving saving
+    cdef int failure = 0
+    engine_guarded(engine)
+    saving.engine = engine
+    buffer_init(&saving.bytes, NULL)
+    if not rdb_output_open(&saving.output, directory, name, True, True) or not _save_all(&saving, True):
+        failure = saving.output.error if saving.output.error else ENOMEM
+    bytes_out[0] = saving.output.bytes
+    rdb_output_abandon(&saving.output)
+    buffer_clear(&saving.bytes)
+    return failure
 
 
 cdef void saving_note(Engine* engine, uint64_t changes, bint saved) noexcept nogil:

@@ -99,6 +99,8 @@ cdef void _begin_snapshot(SnapshotJob* job) noexcept nogil:
     job.cursor = 0
     job.swaps = engine.keyspace.swaps
     job.changes = engine.keyspace.dirty
+    if job.purpose == SNAPSHOT_SAVE:
+        engine.keyspace.emptied = False
     for i in range(engine.keyspace.database_count):
         job.keys_total += table_count(&engine.keyspace.databases[i].keys)
 

@@ -47,6 +47,7 @@ cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept
     signal_init(&engine.housekeeping.signal)
     signal_init(&engine.pause.over)
     signal_init(&engine.journaling.wake)
+    signal_init(&engine.journaling.log_wake)
     journal_init(&engine.journaling.journal)
     engine.journaling.rewrite_took_s = -1
     engine.persistence.last_save_took_s = -1

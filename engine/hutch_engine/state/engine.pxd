@@ -353,8 +353,11 @@ cdef struct Journaling:                 # persistence/: the append-only file, an
     uint64_t early_bytes                # of keys that changed while the last snapshot was taken
     uint64_t thread                     # persistence/background's
     bint runs                           # it exists
-    bint stopping
+    bint stopping                       # it and the next are asked to end
     Signal wake                         # it sleeps on
+    uint64_t log_writer                 # persistence/log_writer's
+    bint log_writer_runs
+    Signal log_wake
 
 cdef struct Replication:                # what INFO and ROLE say
     char[41] run_id
