@@ -8,6 +8,7 @@
 # make fuzz       the random tests, for longer
 # make chaos      threads, sockets, closes, kills, forks, refused memory all at once    (SECONDS=3600 SEED=n)
 # make bench      benchmarks beside a real Redis, ratios taken in one run
+# make docs       the pages of docs/ as a site in build/site
 # make build | wheel | clean
 #
 # PYTHON=/path/to/python3.11 chooses the interpreter that .venv is made from.
@@ -35,7 +36,7 @@ HAS_BUILD    := $(VENV)/.has-build-tools
 HAS_TESTS    := $(VENV)/.has-test-tools
 INSTALLED    := $(VENV)/.installed
 
-.PHONY: run test sanitize sanitize-threads test-pythons test-redis-py test-wheel fuzz test-long chaos test-durability bench build wheel clean
+.PHONY: run test sanitize sanitize-threads test-pythons test-redis-py test-wheel fuzz test-long chaos test-durability bench docs build wheel clean
 .DELETE_ON_ERROR:
 
 run: $(BUILT) $(INSTALLED)
@@ -142,6 +143,10 @@ test-pythons:
 	    $(MAKE) test PYTHON="$$path" VENV=build/python-$$version </dev/null; done
 
 # ---- a wheel from a copy of the sources, which is gone when the wheel is tried out
+
+docs: $(BUILT) $(INSTALLED)
+	$(PIP) install $$($(PY) tools/requirements.py docs)
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=src $(VENV)/bin/mkdocs build --quiet
 
 test-wheel: $(HAS_BUILD)
 	rm -rf build/wheel-test && mkdir -p build/wheel-test/source

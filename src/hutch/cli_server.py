@@ -16,7 +16,7 @@ from typing import Iterator, Mapping, Sequence, TextIO
 
 from hutch_engine.door.engine import Engine
 
-from . import cli_config
+from . import cli_config, supervisor
 from .cli_config import ConfigError, ConfigFileMissing, Directive
 from .exceptions import StoreLockedError
 from .shared import Served
@@ -139,7 +139,11 @@ def main(arguments: Sequence[str]) -> int:
         print(f"\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***\nCan't open the log file: {error.strerror}",
               file=sys.stderr)
         return 1
-    background = settings["daemonize"] == "yes"
+    settings["supervisor"] = supervisor.supervisor(settings["supervised"])
+    if settings["supervised"] in ("systemd", "upstart") and not settings["supervisor"]:
+        variable = "NOTIFY_SOCKET" if settings["supervised"] == "systemd" else "UPSTART_JOB"
+        log("warning", f"{settings['supervised']} supervision requested, but {variable} not found!")
+    background = settings["daemonize"] == "yes" and not settings["supervisor"]
     if background:
         _daemonize()
     return _serve(directives, settings, log, background, config_file, configured=bool(arguments))
@@ -176,7 +180,7 @@ def _left_out(directives: Sequence[Directive]) -> Iterator[str]:
 def _settings(engine: Engine) -> dict[str, str]:
     """What the process itself goes by, as the engine understood it."""
     names = ("daemonize", "pidfile", "logfile", "loglevel", "always-show-logo", "port", "bind", "unixsocket", "dir",
-             "appendonly")
+             "appendonly", "supervised")
     session = engine.session(ValueError, decode=True)
     try:
         found = session.execute(("CONFIG", "GET", *names))
@@ -232,12 +236,13 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
         for line in served_directory.lines:
             engine.configure_line(line)
         if served_directory.lines:
-            settings = _settings(engine)
+            settings = {**settings, **_settings(engine)}
         engine.use_config_file(config_file)
         engine.log_to_output()
         for text in _left_out(directives):
             log("warning", text)
         served = _listen_until_told(engine, settings, port, log, served_directory)
+        supervisor.stopping(settings["supervisor"])
         if served:
             log("notice", "User requested shutdown...")
         if wrote_pidfile:
@@ -279,6 +284,7 @@ def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, l
             log("notice", "Ready to accept connections tcp")
         if settings["unixsocket"]:
             log("notice", "Ready to accept connections unix")
+        supervisor.ready(settings["supervisor"])
         while True:
             name = signals.wait(engine)
             if not name:
