@@ -147,10 +147,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def _directives(arguments: Sequence[str], log: Log) -> Iterator[Directive]:
     rest = list(arguments)
-    text = ""
+    text = path = ""
     if rest and not rest[0].startswith("-"):
         path = os.path.abspath(rest.pop(0))
-        text = cli_config.read_file(path)
+        text = "\n".join(map(cli_config.read_file, cli_config.matching_files(path)))
+    file_lines = text.count("\n") + 1 if path else 0
     from_stdin = False
     if rest and rest[0] == "-":
         from_stdin = True
@@ -163,7 +164,7 @@ def _directives(arguments: Sequence[str], log: Log) -> Iterator[Directive]:
         text += ("\n" if text else "") + sys.stdin.read()
     if rest:
         text += "\n" + cli_config.arguments_text(rest)
-    return cli_config.read_directives(text)
+    return cli_config.read_directives(text, file=path, file_lines=file_lines)
 
 
 def _left_out(directives: Sequence[Directive]) -> Iterator[str]:
@@ -177,12 +178,7 @@ def _settings(engine: Engine) -> dict[str, str]:
     """What the process itself goes by, as the engine understood it."""
     names = ("daemonize", "pidfile", "logfile", "loglevel", "always-show-logo", "port", "bind", "unixsocket", "dir",
              "appendonly")
-    session = engine.session(ValueError, decode=True)
-    try:
-        found = session.execute(("CONFIG", "GET", *names))
-    finally:
-        session.close()
-    return dict(zip(found[::2], found[1::2]))
+    return {name: engine.parameter(name) for name in names}
 
 
 def _daemonize() -> None:
@@ -311,11 +307,7 @@ def _load(engine: Engine, log: Log, signals: _Signals) -> bool | None:
 
 def _save_before_end(engine: Engine, name: str) -> bool:
     """What shutdown-on-sigterm and shutdown-on-sigint say of saving; False when it failed and the server is to go on."""
-    session = engine.session(ValueError, decode=True)
-    try:
-        how = session.execute(("CONFIG", "GET", f"shutdown-on-{name.lower()}"))[1].split()
-    finally:
-        session.close()
+    how = engine.parameter(f"shutdown-on-{name.lower()}").split()
     return engine.save_before_end(save="save" in how, no_save="nosave" in how) or "force" in how
 
 
