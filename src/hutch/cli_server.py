@@ -20,6 +20,7 @@ from . import cli_config
 from .cli_config import ConfigError, ConfigFileMissing, Directive
 from .exceptions import StoreLockedError
 from .shared import Served
+from .supervision import Supervisor
 from .version import REDIS_VERSION, __version__
 
 LEVELS = {"debug": 0, "verbose": 1, "notice": 2, "warning": 3, "nothing": 4}
@@ -139,7 +140,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***\nCan't open the log file: {error.strerror}",
               file=sys.stderr)
         return 1
-    background = settings["daemonize"] == "yes"
+    background = settings["daemonize"] == "yes" and not Supervisor(settings["supervised"]).kind     # who wants it where it is
     if background:
         _daemonize()
     return _serve(directives, settings, log, background, config_file, configured=bool(arguments))
@@ -177,7 +178,7 @@ def _left_out(directives: Sequence[Directive]) -> Iterator[str]:
 def _settings(engine: Engine) -> dict[str, str]:
     """What the process itself goes by, as the engine understood it."""
     names = ("daemonize", "pidfile", "logfile", "loglevel", "always-show-logo", "port", "bind", "unixsocket", "dir",
-             "appendonly")
+             "appendonly", "supervised")
     return {name: engine.parameter(name) for name in names}
 
 
@@ -257,7 +258,11 @@ def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, l
     if not (port and settings["bind"] or settings["unixsocket"]):
         log("warning", "Configured to not listen anywhere, exiting.")
         return False
+    supervisor = Supervisor(settings["supervised"])
+    if supervisor.kind:
+        log("notice", f"supervised by {supervisor.kind}")
     with _Signals(log) as signals:
+        supervisor.loading()
         engine.announce_loading()        # whoever comes before it begins hears LOADING, too
         try:
             engine.start_listener()
@@ -275,8 +280,10 @@ def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, l
             log("notice", "Ready to accept connections tcp")
         if settings["unixsocket"]:
             log("notice", "Ready to accept connections unix")
+        supervisor.ready()
         while True:
             name = signals.wait(engine)
+            supervisor.stopping()
             if not name:
                 return True              # SHUTDOWN has saved what it was to save
             log.raw(f"{os.getpid()}:signal-handler ({int(time.time())}) Received {name} scheduling shutdown...\n")
