@@ -9,6 +9,7 @@
 # make chaos      threads, sockets, closes, kills, forks, refused memory all at once    (SECONDS=3600 SEED=n)
 # make bench      benchmarks beside a real Redis, ratios taken in one run
 # make docs       the pages of docs/ as a site in build/site
+# make docs-tables    docs/commands.md and docs/parameters.md, from their sources
 # make build | wheel | clean
 #
 # PYTHON=/path/to/python3.11 chooses the interpreter that .venv is made from.
@@ -36,7 +37,7 @@ HAS_BUILD    := $(VENV)/.has-build-tools
 HAS_TESTS    := $(VENV)/.has-test-tools
 INSTALLED    := $(VENV)/.installed
 
-.PHONY: run test sanitize sanitize-threads test-pythons test-redis-py test-wheel fuzz test-long chaos test-durability bench docs build wheel clean
+.PHONY: run test sanitize sanitize-threads test-pythons test-redis-py test-wheel fuzz test-long chaos test-durability bench docs docs-tables build wheel clean
 .DELETE_ON_ERROR:
 
 run: $(BUILT) $(INSTALLED)
@@ -83,6 +84,9 @@ test-durability: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 bench: $(BUILT) $(INSTALLED) $(HAS_TESTS)
 	@for script in $(or $(BENCH),$(filter-out bench/peers.py,$(wildcard bench/*.py))); do \
 	    echo "== $$script"; $(PY) $$script || exit 1; done
+
+docs-tables: $(BUILT_SHIMS)
+	$(PY) tools/docs_tables.py
 
 # ---- the interpreter and its packages
 

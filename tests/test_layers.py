@@ -44,12 +44,13 @@ FLOORS = {
     "commands": (
         "command reply",
         "call command_keys command_table",
+        "command_names",
         "database expiry json_words lcs list object scan stream_words",
         "hash json json_array json_scalar json_set keys set stream stream_claim stream_info stream_read string zset",
         "bitmap dump geo hash_expire hyperloglog set_operations sort stream_group zset_operations zset_range"),
     "state": ("config_table", "config", "config_lines engine", "log"),
     "sessions": (
-        "key_filter key_name monitor_records output_limit wake_queue",
+        "key_filter key_name monitor_records output_limit secrets wake_queue",
         "pubsub waiting watch",
         "keyspace_events monitor transaction",
         "tracking",
@@ -73,7 +74,7 @@ FLOORS = {
         "log_load"),
     "net": ("client_eviction poller resp_parser sockets", "connections", "listener"),
     "control": (
-        "config_rewrite connection_commands debug_values introspection persistence_commands pubsub_commands standalone "
+        "config_rewrite connection_commands debug_values introspection persistence_commands process_title pubsub_commands standalone "
         "tracking_commands",
         "client_commands config_commands info server_commands",
         "debug memory_commands"),

@@ -2,7 +2,8 @@
 
 `--port 6380 --bind 127.0.0.1 -::1` is turned into the lines `port "6380"` and `bind "127.0.0.1" "-::1"`
 behind those of the file, so both have one syntax, one order and one kind of error. An engine checks and takes
-them (`prepare`); `ConfigError` is what the user is told.
+them (`prepare`); `ConfigError` is what the user is told. A store and a server inside a program read their files here, too
+(`configuration`).
 """
 from __future__ import annotations
 
@@ -14,21 +15,23 @@ from typing import Callable, Iterable, Iterator, Sequence
 
 from hutch_engine.door.engine import Engine
 
-__all__ = ["ConfigError", "Directive", "ConfigFileMissing", "arguments_text", "prepare", "read_directives",
+__all__ = ["ConfigError", "Directive", "ConfigFileMissing", "arguments_text", "configuration", "prepare", "read_directives",
            "read_file", "split_words"]
 
-INCLUDES_NESTED = 16             # deeper than that, a file includes itself
+INCLUDES_NESTED = 64             # more than Python's stack of generators would like
 BAD_DIRECTIVE = "Bad directive or wrong number of arguments"
 
 
 class ConfigError(Exception):
-    """A directive that cannot be used: its line number (from 1), its text and what is wrong with it."""
+    """A directive that cannot be used: its line number (from 1), its text, what is wrong with it, and the file it is in, if it
+    is in one."""
 
-    def __init__(self, line: int, text: str, reason: str):
-        super().__init__(reason)
+    def __init__(self, line: int, text: str, reason: str, file: str = ""):
+        super().__init__(f"{file + ', ' if file else ''}line {line}: {text}: {reason}")
         self.line = line
         self.text = text
         self.reason = reason
+        self.file = file
 
 
 class ConfigFileMissing(Exception):
@@ -46,6 +49,7 @@ class Directive:
     name: str                    # lower case
     values: tuple[str, ...]
     meant: str = ""              # what an engine is told instead of the text, wherever it runs: a relative `dir` made absolute
+    file: str = ""               # absolute path; empty for the command line and standard input
 
     @property
     def value(self) -> str:
@@ -54,7 +58,7 @@ class Directive:
 
     def error(self, reason: str) -> ConfigError:
         """The ConfigError that says what is wrong with this directive; it is returned, not raised."""
-        return ConfigError(self.line, self.text, reason)
+        return ConfigError(self.line, self.text, reason, self.file)
 
 
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "a": "\a"}
@@ -165,32 +169,37 @@ def read_file(path: str) -> str:
         raise ConfigFileMissing(path, error.strerror or str(error)) from None
 
 
-def read_directives(text: str, chdir: Callable[[str], None] = os.chdir, depth: int = 0) -> Iterator[Directive]:
+def read_directives(text: str, chdir: Callable[[str], None] | None = os.chdir, file: str = "", file_lines: int | None = None,
+                    including: tuple[str, ...] = ()) -> Iterator[Directive]:
     """Yield the directives of a configuration, those of included files in their place.
 
-    `dir` changes the working directory on the way, so that what follows is relative to it, as in Redis. ConfigError where
-    quotes do not balance, where files include each other too deeply (`depth` counts), and where `dir` cannot be entered;
-    ConfigFileMissing where an included file cannot be read.
+    `dir` changes the working directory on the way, so that what follows is relative to it, as in Redis; with `chdir` None it does
+    not. The first `file_lines` lines (None: all) are those of `file`, which errors name; `including` are the files whose
+    includes led here. ConfigError where quotes do not balance, where files include each other, and where `dir` cannot be
+    entered; ConfigFileMissing where an included file cannot be read.
     """
     for number, raw in enumerate(text.split("\n"), 1):
         line = raw.strip(" \t\r\n")
         if not line or line.startswith("#"):
             continue
+        place = file if file_lines is None or number <= file_lines else ""
         words = split_words(line)
         if words is None:
-            raise ConfigError(number, line, "Unbalanced quotes in configuration line")
+            raise ConfigError(number, line, "Unbalanced quotes in configuration line", place)
         if not words:
             continue
-        directive = Directive(number, line, words[0].lower(), tuple(words[1:]))
+        directive = Directive(number, line, words[0].lower(), tuple(words[1:]), file=place)
         if directive.name == "include":
             if len(directive.values) != 1:
                 raise directive.error(BAD_DIRECTIVE)
-            if depth >= INCLUDES_NESTED:
-                raise directive.error("Files include each other in a circle")
-            for path in _included(directive.values[0]):
-                yield from read_directives(read_file(path), chdir, depth + 1)
+            for path in matching_files(directive.values[0]):
+                real = os.path.realpath(path)
+                led_here = including or (os.path.realpath(place) if place else "",)
+                if real in led_here or len(led_here) > INCLUDES_NESTED:
+                    raise directive.error("Files include each other in a circle")
+                yield from read_directives(read_file(path), chdir, os.path.abspath(path), None, (*led_here, real))
             continue
-        if directive.name == "dir" and len(directive.values) == 1:
+        if directive.name == "dir" and len(directive.values) == 1 and chdir is not None:
             try:
                 chdir(directive.values[0])
             except OSError as error:
@@ -200,10 +209,24 @@ def read_directives(text: str, chdir: Callable[[str], None] = os.chdir, depth: i
         yield directive
 
 
-def _included(pattern: str) -> Iterable[str]:
+def matching_files(pattern: str) -> Iterable[str]:
+    """The files that a name in a configuration stands for: those that match it, in order, which may be none; or the one of this
+    name."""
     if glob.has_magic(pattern):
-        return sorted(glob.glob(pattern))        # none is no error, as in Redis
+        return sorted(glob.glob(pattern))
     return [pattern]
+
+
+def configuration(path: str | os.PathLike[str]) -> list[Directive]:
+    """The directives of a file for a store inside a program, whose working directory stays as it is. ValueError that names file and
+    line where it cannot be read as a configuration, OSError where it cannot be read at all."""
+    path = os.path.abspath(os.fspath(path))
+    try:
+        return list(read_directives(read_file(path), None, path))
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    except ConfigFileMissing as error:
+        raise FileNotFoundError(str(error)) from None
 
 
 def prepare(directives: Iterable[Directive], engine: Engine) -> list[Directive]:
@@ -220,13 +243,20 @@ def prepare(directives: Iterable[Directive], engine: Engine) -> list[Directive]:
 
 
 def databases_of(directives: Sequence[Directive]) -> int:
-    """How many databases the engine is to be made with. The directives have been accepted by one."""
-    return next((int(directive.value) for directive in reversed(directives) if directive.name == "databases"), 16)
+    """How many databases the engine is to be made with. ConfigError where that is no number at all."""
+    for directive in reversed(directives):
+        if directive.name == "databases":
+            try:
+                return max(int(directive.value), 1)
+            except ValueError:
+                raise directive.error("argument couldn't be parsed into an integer") from None
+    return 16
 
 
 def report(error: ConfigError, redis_version: str, file=None) -> None:
-    """Write the error to `file` (standard error if None) in the form that redis-server uses, for the tools that look for it."""
+    """Write the error to `file` (standard error if None) in the form that redis-server uses, for the tools that look for it; and
+    behind it which file that is."""
     print(f"\n*** FATAL CONFIG FILE ERROR (Redis {redis_version}) ***\n"
           f"Reading the configuration file, at line {error.line}\n"
           f">>> '{error.text}'\n"
-          f"{error.reason}", file=file or sys.stderr, flush=True)
+          f"{error.reason}" + (f"\nIn the file '{error.file}'" if error.file else ""), file=file or sys.stderr, flush=True)

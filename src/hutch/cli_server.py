@@ -16,10 +16,11 @@ from typing import Iterator, Mapping, Sequence, TextIO
 
 from hutch_engine.door.engine import Engine
 
-from . import cli_config, supervisor
+from . import cli_config
 from .cli_config import ConfigError, ConfigFileMissing, Directive
 from .exceptions import StoreLockedError
 from .shared import Served
+from .supervision import Supervisor
 from .version import REDIS_VERSION, __version__
 
 LEVELS = {"debug": 0, "verbose": 1, "notice": 2, "warning": 3, "nothing": 4}
@@ -139,11 +140,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***\nCan't open the log file: {error.strerror}",
               file=sys.stderr)
         return 1
-    settings["supervisor"] = supervisor.supervisor(settings["supervised"])
-    if settings["supervised"] in ("systemd", "upstart") and not settings["supervisor"]:
-        variable = "NOTIFY_SOCKET" if settings["supervised"] == "systemd" else "UPSTART_JOB"
-        log("warning", f"{settings['supervised']} supervision requested, but {variable} not found!")
-    background = settings["daemonize"] == "yes" and not settings["supervisor"]
+    background = settings["daemonize"] == "yes" and not Supervisor(settings["supervised"]).kind     # who wants it where it is
     if background:
         _daemonize()
     return _serve(directives, settings, log, background, config_file, configured=bool(arguments))
@@ -151,10 +148,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def _directives(arguments: Sequence[str], log: Log) -> Iterator[Directive]:
     rest = list(arguments)
-    text = ""
+    text = path = ""
     if rest and not rest[0].startswith("-"):
         path = os.path.abspath(rest.pop(0))
-        text = cli_config.read_file(path)
+        text = "\n".join(map(cli_config.read_file, cli_config.matching_files(path)))
+    file_lines = text.count("\n") + 1 if path else 0
     from_stdin = False
     if rest and rest[0] == "-":
         from_stdin = True
@@ -167,7 +165,7 @@ def _directives(arguments: Sequence[str], log: Log) -> Iterator[Directive]:
         text += ("\n" if text else "") + sys.stdin.read()
     if rest:
         text += "\n" + cli_config.arguments_text(rest)
-    return cli_config.read_directives(text)
+    return cli_config.read_directives(text, file=path, file_lines=file_lines)
 
 
 def _left_out(directives: Sequence[Directive]) -> Iterator[str]:
@@ -181,12 +179,7 @@ def _settings(engine: Engine) -> dict[str, str]:
     """What the process itself goes by, as the engine understood it."""
     names = ("daemonize", "pidfile", "logfile", "loglevel", "always-show-logo", "port", "bind", "unixsocket", "dir",
              "appendonly", "supervised")
-    session = engine.session(ValueError, decode=True)
-    try:
-        found = session.execute(("CONFIG", "GET", *names))
-    finally:
-        session.close()
-    return dict(zip(found[::2], found[1::2]))
+    return {name: engine.parameter(name) for name in names}
 
 
 def _daemonize() -> None:
@@ -236,13 +229,12 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
         for line in served_directory.lines:
             engine.configure_line(line)
         if served_directory.lines:
-            settings = {**settings, **_settings(engine)}
+            settings = _settings(engine)
         engine.use_config_file(config_file)
         engine.log_to_output()
         for text in _left_out(directives):
             log("warning", text)
         served = _listen_until_told(engine, settings, port, log, served_directory)
-        supervisor.stopping(settings["supervisor"])
         if served:
             log("notice", "User requested shutdown...")
         if wrote_pidfile:
@@ -266,7 +258,11 @@ def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, l
     if not (port and settings["bind"] or settings["unixsocket"]):
         log("warning", "Configured to not listen anywhere, exiting.")
         return False
+    supervisor = Supervisor(settings["supervised"])
+    if supervisor.kind:
+        log("notice", f"supervised by {supervisor.kind}")
     with _Signals(log) as signals:
+        supervisor.loading()
         engine.announce_loading()        # whoever comes before it begins hears LOADING, too
         try:
             engine.start_listener()
@@ -284,9 +280,10 @@ def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, l
             log("notice", "Ready to accept connections tcp")
         if settings["unixsocket"]:
             log("notice", "Ready to accept connections unix")
-        supervisor.ready(settings["supervisor"])
+        supervisor.ready()
         while True:
             name = signals.wait(engine)
+            supervisor.stopping()
             if not name:
                 return True              # SHUTDOWN has saved what it was to save
             log.raw(f"{os.getpid()}:signal-handler ({int(time.time())}) Received {name} scheduling shutdown...\n")
@@ -317,11 +314,7 @@ def _load(engine: Engine, log: Log, signals: _Signals) -> bool | None:
 
 def _save_before_end(engine: Engine, name: str) -> bool:
     """What shutdown-on-sigterm and shutdown-on-sigint say of saving; False when it failed and the server is to go on."""
-    session = engine.session(ValueError, decode=True)
-    try:
-        how = session.execute(("CONFIG", "GET", f"shutdown-on-{name.lower()}"))[1].split()
-    finally:
-        session.close()
+    how = engine.parameter(f"shutdown-on-{name.lower()}").split()
     return engine.save_before_end(save="save" in how, no_save="nosave" in how) or "force" in how
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Iterable, Union
+from os.path import abspath
 from urllib.parse import quote
 
 from .exceptions import ForkedError, StoreClosedError
-from .store import Store, begin, store_of
+from .store import Store, apply_configuration, begin, configuration, databases_of, store_of
 
 if TYPE_CHECKING:
+    import os
     from hutch_engine.door.engine import Engine
     from .client import Redis
 
 __all__ = ["Server"]
 
 Parameter = Union[str, int, float, bool, Iterable[Union[str, int]]]
+HOST, PORT = "127.0.0.1", 6379
 EVERYWHERE = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}   # bound to all: reached here
 
 
@@ -34,17 +37,29 @@ class Server:
     is an address or a list of them, `port=None` leaves TCP out. Any other parameter of redis.conf is given by its name, with
     underscores: `maxmemory="100mb"`, `save=""`, `client_output_buffer_limit="normal 0 0 0"`.
 
+    `config` is the path of a redis.conf. Its directives come before all that is given here; `host` and `port` are the file's where
+    they are left at their defaults. In it, as everywhere in a redis.conf, `port 0` leaves TCP out.
+
     The listener runs in a native thread that does not need the GIL. It ends with `stop`, with the `with`
     block, or when the Server object goes; the store and its data stay as long as anybody uses them, and
     `start` serves them again. A parameter is one of the store, so it stays, too.
 
-    ValueError for a parameter or a value that cannot be; TypeError for `databases` together with a store, and for a `store`
+    ValueError for a parameter or a value that cannot be (of a file: with its name and line); OSError for a file that cannot be read;
+    TypeError for `databases` together with a store, and for a `store`
     that is none.
     """
 
-    def __init__(self, store: Any = None, *, host: str | Iterable[str] = "127.0.0.1", port: int | None = 6379,
+    def __init__(self, store: Any = None, *, host: str | Iterable[str] = HOST, port: int | None = PORT,
                  unixsocket: str | None = None, password: str | None = None, databases: int | None = None,
-                 **parameters: Parameter):
+                 config: "str | os.PathLike[str] | None" = None, **parameters: Parameter):
+        directives = [] if config is None else configuration(config)
+        told = {line.name: line.value for line in directives}
+        if host == HOST and "bind" in told:
+            host = told["bind"]
+        if port == PORT and "port" in told:
+            port = int(told["port"]) or None if told["port"].isdecimal() else port     # (a wrong one is refused below)
+        unixsocket = unixsocket or told.get("unixsocket") or None
+        password = told.get("requirepass") if password is None else password
         self._lock = threading.Lock()
         self._running = False
         self._port = 0
@@ -54,8 +69,11 @@ class Server:
         self._any_port = port == 0
         if store is not None and databases is not None:
             raise TypeError("a store that exists has its databases already")
-        self.store: Store = Store(databases=databases or 16) if store is None else store_of(store)
+        self.store: Store = Store(databases=databases or databases_of(directives)) if store is None else store_of(store)
         self._engine = self.store.engine
+        apply_configuration(self._engine, directives, without=() if store is None else ("databases",))
+        if config is not None:
+            self._engine.use_config_file(abspath(config))
         if self.store.is_shared:
             if unixsocket:
                 raise ValueError("a store in a directory has its Unix socket there")
@@ -74,7 +92,7 @@ class Server:
             except ValueError as error:
                 raise ValueError(f"{name.replace('-', '_')}={value!r}: {error}") from None
         if store is None:
-            self.store._kept = begin(self._engine, parameters)
+            self.store._kept = begin(self._engine, {**told, **parameters})
         self._settings = settings
         self._finalizer: weakref.finalize | None = None     # while it listens
 

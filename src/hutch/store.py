@@ -42,21 +42,30 @@ class Store:
     A store is in memory only, unless a parameter says where and how it is kept: ``Store(dir="data", appendonly=True)`` loads what is
     there, and logs every change from then on; ``save="60 1000"`` saves it now and then.
 
-    ValueError for a parameter or a value that cannot be, and when files cannot be loaded; StoreLockedError when another process has
+    `config` is the path of a redis.conf, whose directives come before the keyword arguments. What is a server's in it (``port``,
+    ``daemonize`` ...) is left to hutch.Server; ``dir`` moves the store's files and not the program.
+
+    ValueError for a parameter or a value that cannot be (of a file: with its name and line), and when files cannot be loaded; StoreLockedError when another process has
     them open; MemoryError when there is no memory.
     """
 
     is_shared = False            # may another process own the engine?
 
-    def __init__(self, *, databases: int = 16, seed: int = 0, **parameters):
+    def __init__(self, *, databases: int | None = None, seed: int = 0, config=None, **parameters):
         self.name = None
+        directives = [] if config is None else configuration(config)
+        if databases is None:
+            databases = databases_of(directives) if directives else 16
         self.engine = Engine(databases, seed, closed_error=StoreClosedError, forked_error=ForkedError)
         self._pools = None       # of clients that made this store, and that it ends with; see `attach`
         self._ended_with_clients = False
         self._pid = os.getpid()
+        apply_configuration(self.engine, directives)
+        if config is not None:
+            self.engine.use_config_file(os.path.abspath(config))
         for parameter, value in parameters.items():
             self.engine.configure(parameter.replace("_", "-"), text_of(value))
-        self._kept = begin(self.engine, parameters)
+        self._kept = begin(self.engine, {**{line.name: line.value for line in directives}, **parameters})
 
     def __repr__(self):
         return f"<{type(self).__module__}.{type(self).__name__}({self.name or hex(id(self))})>"
@@ -119,6 +128,32 @@ class Store:
             if self.name is not None and _named.get(self.name) is self:
                 del _named[self.name]
         self.close()
+
+
+def configuration(path):
+    """The directives of a redis.conf. ValueError, with file and line, where it is none; OSError where it cannot be read."""
+    from .cli_config import configuration
+    return configuration(path)
+
+
+def databases_of(directives):
+    """How many databases a configuration asks for. ValueError where that is no number."""
+    from .cli_config import ConfigError, databases_of
+    try:
+        return databases_of(directives)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+def apply_configuration(engine, directives, without=()):
+    """Give the engine a configuration, but for directives of the names in `without`. ValueError, with file and line, for the first
+    that it refuses."""
+    if directives:
+        from .cli_config import ConfigError, prepare
+        try:
+            prepare((line for line in directives if line.name not in without), engine)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
 
 
 def begin(engine, parameters):

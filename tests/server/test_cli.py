@@ -188,6 +188,8 @@ def configurations(tmp_path_factory):
     (place / "good.conf").write_text("timeout 1\n\n")
     (place / "including.conf").write_text("timeout 1\n\ninclude broken.conf\n")
     (place / "circle.conf").write_text("port x\ninclude circle.conf\n")
+    for number in (1, 2, 3):
+        (place / f"ring{number}.conf").write_text(f"include ring{number % 3 + 1}.conf\n")
     return place
 
 
@@ -195,7 +197,32 @@ def configurations(tmp_path_factory):
 def test_bad_configurations_are_refused_in_redis_words(arguments, configurations, oracle_binary):
     code, text = outcome(HUTCH, *arguments, cwd=configurations)
     wanted_code, wanted = outcome((str(oracle_binary),), *arguments, cwd=configurations)
+    # Redis does not say in which file it is.
+    text = re.sub(rf"\nIn the file '{re.escape(str(configurations))}/\w+\.conf'\n$", "\n", text)
     assert (code, re.sub(r"Redis \S+\)", "", text)) == (wanted_code, re.sub(r"Redis \S+\)", "", wanted))
+
+
+@pytest.mark.parametrize("arguments, line, file", [
+    (["broken.conf"], 2, "broken.conf"), (["including.conf"], 2, "broken.conf"), (["--include", "broken.conf"], 2, "broken.conf"),
+    (["good.conf", "--maxclients", "z"], 4, ""), (["unbalanced.conf"], 2, "unbalanced.conf"), (["b*n.conf"], 2, "b*n.conf"),
+    (["ring1.conf"], 1, "ring3.conf"),
+])
+def test_errors_name_their_file(arguments, line, file, configurations):
+    code, text = outcome(HUTCH, *arguments, cwd=configurations)
+    assert code == 1 and f"\nReading the configuration file, at line {line}\n" in text
+    assert (f"\nIn the file '{configurations / file}'\n" in text) if file else "In the file" not in text
+
+
+def test_a_file_may_be_included_twice_and_deeply(tmp_path, monkeypatch):
+    """Only a circle is refused."""
+    monkeypatch.chdir(tmp_path)
+    for depth in range(40):
+        (tmp_path / f"deep{depth}.conf").write_text(f"include deep{depth + 1}.conf\ninclude good.conf\n")
+    (tmp_path / "good.conf").write_text("timeout 1\n")
+    (tmp_path / "deep40.conf").write_text("hz 77\n")
+    found = list(cli_config.read_directives("include deep0.conf"))
+    assert [line.name for line in found] == ["hz"] + 40 * ["timeout"]
+    assert {line.file for line in found} == {str(tmp_path / name) for name in ("good.conf", "deep40.conf")}
 
 
 @pytest.mark.parametrize("arguments", [["--foo", "bar"], ["--no-such-parameter", "1"], ["--loadmodule", "x.so"]],

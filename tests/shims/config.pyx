@@ -3,10 +3,11 @@ from libc.stdint cimport uint64_t
 from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init
 from hutch_engine.base.quote cimport quote_append
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.state.config cimport (CONFIG_AT_START, Config, Parameter, config_clear, config_init, config_set,
+from hutch_engine.state.config cimport (CONFIG_AT_START, PARAMETER_DEFAULT_ONLY, PARAMETER_HIDDEN, PARAMETER_IMMUTABLE, PARAMETER_LATER,
+    PARAMETER_PROTECTED, PARAMETER_SENSITIVE, Config, Parameter, config_clear, config_init, config_set,
     config_set_named, config_text)
-from hutch_engine.state.config_lines cimport config_load_file, config_parse_line, config_split_words
-from hutch_engine.state.config_table cimport config_count, config_find, config_parameter
+from hutch_engine.state.config_lines cimport config_parse_line, config_split_words
+from hutch_engine.state.config_table cimport config_count, config_find, config_is_idle, config_parameter
 
 
 cdef bytes _taken(Buffer* buffer):
@@ -68,13 +69,32 @@ cdef class Parameters:
         if not config_parse_line(&self.config, _slice(line), &changed, &error):
             raise Refused(_taken(&error).decode())
 
-    def load(self, path):
-        cdef Buffer error
-        cdef uint64_t changed = 0
-        cdef bytes name = str(path).encode()
-        buffer_init(&error, NULL)
-        if not config_load_file(&self.config, name, &changed, &error):
-            raise Refused(_taken(&error).decode())
+
+cdef list _kinds = ["yes-no", "integer", "memory", "memory-or-percent", "octal", "choice", "choices", "text", "addresses", "directory",
+                    "file-name", "percentiles", "host-name", "title", "save", "locale", "node-name", "master", "output-limits", "events",
+                    "oom-values"]
+
+
+def rows():
+    """What the table says of each parameter, as dicts."""
+    cdef const Parameter* parameter
+    for i in range(config_count()):
+        parameter = config_parameter(i)
+        yield {
+            "name": parameter.name.decode(), "alias": parameter.alias.decode() if parameter.alias != NULL else "",
+            "kind": _kinds[parameter.kind], "low": parameter.low, "high": parameter.high,
+            "choices": parameter.choices.decode().split(",") if parameter.choices != NULL else [],
+            "why": parameter.why.decode() if parameter.why != NULL else "",
+            "immutable": parameter.flags & PARAMETER_IMMUTABLE != 0, "sensitive": parameter.flags & PARAMETER_SENSITIVE != 0,
+            "protected": parameter.flags & PARAMETER_PROTECTED != 0, "hidden": parameter.flags & PARAMETER_HIDDEN != 0,
+            "default_only": parameter.flags & PARAMETER_DEFAULT_ONLY != 0, "later": parameter.flags & PARAMETER_LATER != 0,
+            "idle": config_is_idle(parameter), "spare": parameter.offset >= offset_of_spares(),
+        }
+
+
+cdef size_t offset_of_spares():
+    cdef Config config
+    return <size_t>(<char*>&config.spare_numbers - <char*>&config)
 
 
 def split(bytes line):

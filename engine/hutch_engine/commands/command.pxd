@@ -31,6 +31,7 @@ cdef enum:
     CMD_ALLOW_BUSY = 1 << 19            # allowed while a script overruns its time
 
     CMD_NEEDS_DISK = 1 << 20            # refused as those that write are, while the disk cannot be written: PING tells of it
+    CMD_SECRET_PARAMETERS = 1 << 21     # pairs of a parameter's name and a value, which is not shown where the parameter is sensitive
     CMD_KEEPS_CACHING = 1 << 22         # a container whose subcommands do not end what CLIENT CACHING has begun
     CMD_SECRET_AUTH = 1 << 23           # MONITOR and the like do not show the two words after AUTH ...
     CMD_MAY_REPLICATE = 1 << 24
@@ -39,7 +40,7 @@ cdef enum:
     CMD_RUNS_IN_MULTI = 1 << 27         # acts at once between MULTI and EXEC, and is not queued
     CMD_FOR_SUBSCRIBERS = 1 << 28       # a RESP2 client that subscribes to something may send it
     CMD_RUNS_QUEUE = 1 << 29            # EXEC: judged by the commands that it would run
-    CMD_SECRET = 1 << 30                # ... or none of its words
+    CMD_SECRET = 1 << 30                # ... or none of its words but its name
 
 
 

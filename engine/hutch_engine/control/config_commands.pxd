@@ -10,6 +10,8 @@ cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil
 Whoever sets parameters at start calls it with all bits set."""
 cdef bint config_configure(Engine* engine, Slice name, Slice value, Buffer* error_out) noexcept nogil
 """One parameter before the start (immutable ones too), checked and applied."""
+cdef bint config_read(Engine* engine, Slice name, Buffer* out) noexcept nogil
+"""Append the value of a parameter as CONFIG GET spells it. False: there is none of that name."""
 cdef void rewrite_configuration(Call* call, bint all_of_it) noexcept nogil
 """CONFIG REWRITE; `all_of_it`: what is at its default, too."""
 

@@ -14,16 +14,17 @@ from hutch_engine.keyspace.keyspace cimport Keyspace, WANT_EVENTS
 from hutch_engine.net.client_eviction cimport clients_reweigh
 from hutch_engine.state.config cimport (
     CHANGED_CLIENTS, CHANGED_CLIENT_MEMORY, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE, CHANGED_LISTENER, CHANGED_LOG,
-    CHANGED_MEMORY, CHANGED_PASSWORD, CHANGED_SAVING, CHANGED_SYNC, CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK,
+    CHANGED_MEMORY, CHANGED_NAMES, CHANGED_PASSWORD, CHANGED_REPLICAS, CHANGED_SAVING, CHANGED_SYNC, CHANGED_TITLE, CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK,
     ENABLE_LOCAL, ENABLE_YES, LOG_WARNING, PARAMETER_HIDDEN, PARAMETER_IMMUTABLE, PARAMETER_PROTECTED, POLICY_ALLKEYS_LFU,
     POLICY_VOLATILE_LFU, Config, Parameter, config_set, config_set_named, config_text)
 from hutch_engine.control.config_rewrite cimport config_rewrite
+from hutch_engine.control.process_title cimport process_title_set
 from hutch_engine.state.config_table cimport config_count, config_find, config_parameter
 from hutch_engine.executor.error_stats cimport error_stats_clear
 from hutch_engine.executor.latency cimport latency_clear
 from hutch_engine.sessions.tracking cimport tracking_limit
 from hutch_engine.state.engine cimport (
-    SESSION_EMBEDDED, SESSION_UNIX_SOCKET, CommandStats, Engine, Session, engine_of, engine_wake_housekeeping,
+    GATE_RENAMED, GATE_REPLICAS, SESSION_EMBEDDED, SESSION_UNIX_SOCKET, CommandStats, Engine, Session, engine_of, engine_wake_housekeeping,
     engine_used_memory, session_of)
 from hutch_engine.executor.eviction cimport evict_until_it_fits
 from hutch_engine.state.log cimport log_write
@@ -50,6 +51,10 @@ cdef enum:
 
 
 # ---- taking effect
+
+cdef void _set_gate(Engine* engine, uint32_t gate, bint closed) noexcept nogil:
+    engine.execution.gate = engine.execution.gate | gate if closed else engine.execution.gate & ~gate
+
 
 cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil:
     cdef Config* config = &engine.config
@@ -95,6 +100,13 @@ cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil:
         append_log_policy(engine)
     if changed & CHANGED_SAVING and engine.journaling.in_service:
         persistence_begin(engine)
+    if changed & CHANGED_NAMES:
+        _set_gate(engine, GATE_RENAMED, config.names.changes != 0)
+    if changed & CHANGED_REPLICAS:
+        # There are none that could be good enough.
+        _set_gate(engine, GATE_REPLICAS, config.min_replicas_to_write > 0 and config.min_replicas_max_lag_s > 0)
+    if changed & (CHANGED_TITLE | CHANGED_LISTENER):
+        process_title_set(engine)
     saving_gate(engine)
     # CHANGED_PASSWORD: whoever is logged in stays so, as in Redis; the next connection is asked.
 
@@ -182,6 +194,13 @@ cdef void _current_text(Engine* engine, const Parameter* parameter, Buffer* out)
         buffer_append_integer(out, engine.net.tcp_port)
     else:
         config_text(&engine.config, parameter, out)
+
+
+cdef bint config_read(Engine* engine, Slice name, Buffer* out) noexcept nogil:
+    cdef const Parameter* parameter = config_find(name)
+    if parameter != NULL:
+        _current_text(engine, parameter, out)
+    return parameter != NULL
 
 
 cdef void _reply_pair(Call* call, Slice name, const Parameter* parameter) noexcept nogil:

@@ -1,13 +1,16 @@
 """See config_rewrite.pxd. Line by line what Redis makes of the same file, but for the order of what it appends, which is
 that of a hash table there."""
-from libc.errno cimport errno
-from libc.stdio cimport FILE, fclose, ferror, fflush, fopen, fread, fwrite, remove, rename, snprintf
+from libc.errno cimport ENOMEM, errno
+from libc.stdio cimport FILE, fclose, ferror, fopen, fread, snprintf
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, strerror
-from posix.unistd cimport fsync
+from posix.fcntl cimport O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY, open
+from posix.stat cimport fchmod, stat, struct_stat
+from posix.unistd cimport getpid
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear,
                                        buffer_init, buffer_slice)
+from hutch_engine.persistence.files cimport directory_sync, file_close, file_sync, file_write, name_remove, name_replace
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, slice_of_text
 from hutch_engine.state.config cimport (
     PARAMETER_MULTI, PARAMETER_NULLABLE, Config, OutputLimit, Parameter, config_clear, config_init, config_text)
@@ -16,9 +19,6 @@ from hutch_engine.state.config_table cimport (
     KIND_ADDRESSES, KIND_DIRECTORY, KIND_EVENTS, KIND_MEMORY, KIND_MEMORY_OR_PERCENT, KIND_OUTPUT_LIMITS, KIND_PERCENTILES,
     KIND_SAVE, KIND_TEXT, config_count, config_find, config_parameter)
 from hutch_engine.base.quote cimport quote_append
-
-cdef extern from "<stdio.h>" nogil:
-    int fileno(FILE* file)
 
 cdef enum:
     WORDS_MAX = 256
@@ -297,41 +297,75 @@ cdef bint _read_file(const char* path, Buffer* text_out, Buffer* error_out) noex
     return good
 
 
-cdef bint config_rewrite(const Config* config, bint all_of_it, Buffer* error_out) noexcept nogil:
-    cdef Buffer path, aside, old, text
-    cdef FILE* file
-    cdef bint good
-    buffer_init(&path, NULL)
+cdef int _write_aside(const char* aside, const char* path, Slice text) noexcept nogil:
+    """A new file with this text, as private as the one at `path`. 0, or the error; then there is no such file."""
+    cdef struct_stat status
+    cdef bint replaces = stat(path, &status) == 0
+    cdef size_t written
+    cdef int problem, fd
+    name_remove(aside)               # of a process of this number that died here
+    # Passwords may be in it: nobody reads it who may not read the old one.
+    fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600 if replaces else 0o644)
+    if fd < 0:
+        return errno
+    problem = file_write(fd, text.data, text.length, &written)
+    if problem == 0 and replaces and fchmod(fd, status.st_mode & 0o777) != 0:
+        problem = errno
+    if problem == 0:
+        problem = file_sync(fd)
+    file_close(fd)
+    if problem:
+        name_remove(aside)
+    return problem
+
+
+cdef int _write_file(Buffer* path, Slice text) noexcept nogil:
+    """Put the text in the place of the file, whose path ends with a NUL, in one step: who dies amid it leaves the old file. 0, or
+    the error."""
+    cdef Buffer aside
+    cdef char[40] ending
+    cdef size_t slash = path.length
+    cdef int problem = ENOMEM
     buffer_init(&aside, NULL)
+    buffer_append(&aside, path.data, path.length - 1)
+    buffer_append(&aside, ending, <size_t>snprintf(ending, sizeof(ending), b".%d.rewrite", <int>getpid()) + 1)
+    if not aside.failed:
+        problem = _write_aside(aside.data, path.data, text)
+        if problem == 0:
+            problem = name_replace(aside.data, path.data)
+            if problem:
+                name_remove(aside.data)
+    if problem == 0:
+        while slash and path.data[slash - 1] != c'/':
+            slash -= 1
+        aside.length = 0
+        buffer_append(&aside, path.data, slash)
+        buffer_append(&aside, b".\0", 2)
+        problem = directory_sync(aside.data)
+    buffer_clear(&aside)
+    return problem
+
+
+cdef bint config_rewrite(const Config* config, bint all_of_it, Buffer* error_out) noexcept nogil:
+    cdef Buffer path, old, text
+    cdef bint good
+    cdef int problem
+    buffer_init(&path, NULL)
     buffer_init(&old, NULL)
     buffer_init(&text, NULL)
     buffer_append_slice(&path, buffer_slice(&config.config_file))
-    buffer_append_slice(&aside, buffer_slice(&path))
-    buffer_append_text(&aside, b".rewrite")
     buffer_append(&path, b"\0", 1)
-    buffer_append(&aside, b"\0", 1)
-    good = not (path.failed or aside.failed)
-    if good:
-        good = _read_file(path.data, &old, error_out)
+    good = not path.failed and _read_file(path.data, &old, error_out)
     if good and (old.failed or not config_rewritten(config, buffer_slice(&old), all_of_it, &text)):
         good = False
     if not good and error_out.length == 0:
         buffer_append_text(error_out, b"out of memory")
     if good:
-        file = fopen(aside.data, b"w")
-        good = file != NULL
-        if good:
-            good = fwrite(text.data, 1, text.length, file) == text.length and fflush(file) == 0 and \
-                fsync(fileno(file)) == 0
-            good = fclose(file) == 0 and good
-            if good:
-                good = rename(aside.data, path.data) == 0
-        if not good:
-            buffer_append_text(error_out, strerror(errno))
-            if file != NULL:
-                remove(aside.data)
+        problem = _write_file(&path, buffer_slice(&text))
+        if problem:
+            buffer_append_text(error_out, strerror(problem))
+            good = False
     buffer_clear(&path)
-    buffer_clear(&aside)
     buffer_clear(&old)
     buffer_clear(&text)
     return good

@@ -12,7 +12,8 @@ from hutch_engine.commands.reply cimport (reply_array, reply_array_at, reply_bul
                                           reply_simple)
 from hutch_engine.commands.command_keys cimport KeyPosition, command_keys
 from hutch_engine.state.engine cimport Engine, engine_of
-from hutch_engine.commands.command_table cimport command_resolve, command_table_at, command_table_count, command_table_find
+from hutch_engine.commands.command_names cimport command_meant, command_named, command_names_reach
+from hutch_engine.commands.command_table cimport command_table_at, command_table_count
 
 
 cdef void _reply_key_flags(Call* call, uint32_t flags) noexcept nogil:
@@ -59,7 +60,7 @@ cdef void _get_keys(Call* call, bint with_flags) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef Slice* argv = call.argv + 2
     cdef size_t argc = call.argc - 2
-    cdef const Command* command = command_resolve(argv, argc)
+    cdef const Command* command = command_meant(&engine.config.names, argv, argc)
     cdef KeyPosition* positions
     cdef int64_t count, i
     if command == NULL:
@@ -114,23 +115,33 @@ cdef const Command* _named(Engine* engine, Slice name) noexcept nogil:
         if name.data[i] == c'|':
             words[0] = slice_of(name.data, i)
             words[1] = slice_of(name.data + i + 1, name.length - i - 1)
-            command = command_resolve(words, 2)
+            command = command_meant(&engine.config.names, words, 2)
             # An unknown second word resolves to nothing, or to a command that has no subcommands.
             return command if command != NULL and command.parent != NULL else NULL
-    return command_table_find(name)
+    return command_named(&engine.config.names, name)
+
+
+cdef int64_t _reachable(const Engine* engine) noexcept nogil:
+    """How many commands there are, without those that rename-command has taken away."""
+    cdef int64_t count = 0
+    cdef uint32_t i
+    for i in range(command_table_count()):
+        count += command_names_reach(&engine.config.names, command_table_at(i))
+    return count
 
 
 cdef void cmd_command(Call* call) noexcept nogil:
     cdef Engine* engine = engine_of(call)
     cdef int which = 1 if call.reply.resp == 3 else 0
     cdef uint32_t i
-    reply_array(call.reply, command_table_count())
+    reply_array(call.reply, _reachable(engine))
     for i in range(command_table_count()):
-        reply_raw(call.reply, command_table_at(i).info_reply[which])
+        if command_names_reach(&engine.config.names, command_table_at(i)):
+            reply_raw(call.reply, command_table_at(i).info_reply[which])
 
 
 cdef void cmd_command_count(Call* call) noexcept nogil:
-    reply_integer(call.reply, command_table_count())
+    reply_integer(call.reply, _reachable(engine_of(call)))
 
 
 cdef void cmd_command_info(Call* call) noexcept nogil:
@@ -159,8 +170,9 @@ cdef void cmd_command_docs(Call* call) noexcept nogil:
     cdef size_t mark = reply_mark(call.reply)
     if call.argc == 2:
         for i in range(command_table_count()):
-            reply_raw(call.reply, command_table_at(<uint32_t>i).docs_reply[which])
-        pairs = command_table_count()
+            if command_names_reach(&engine.config.names, command_table_at(<uint32_t>i)):
+                reply_raw(call.reply, command_table_at(<uint32_t>i).docs_reply[which])
+        pairs = _reachable(engine)
     for i in range(2, call.argc):
         command = _named(engine, call.argv[i])
         if command != NULL:
@@ -228,7 +240,8 @@ cdef void cmd_command_list(Call* call) noexcept nogil:
             return
     mark = reply_mark(call.reply)
     for i in range(command_table_count()):
-        count += _list(call, command_table_at(i), pattern, categories, flags)
+        if command_names_reach(&engine.config.names, command_table_at(i)):
+            count += _list(call, command_table_at(i), pattern, categories, flags)
     reply_array_at(call.reply, mark, count)
 
 

@@ -10,7 +10,7 @@ from hutch_engine.base.clock cimport clock_now_us, monotonic_us
 from hutch_engine.base.lock cimport lock_acquire, signal_prepare, signal_wait
 from hutch_engine.base.outcome cimport NOT_FOUND, OK, Outcome
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.control.config_commands cimport config_apply, config_configure
+from hutch_engine.control.config_commands cimport config_apply, config_configure, config_read
 from hutch_engine.control.persistence_commands cimport persistence_save_at_end
 from hutch_engine.door.codec cimport Codec
 from hutch_engine.door.lifetimes cimport STARTED, START_CLOSED, START_RUNS, Started, life_start_listener, life_stop_listener
@@ -29,6 +29,7 @@ from hutch_engine.persistence.log_load cimport (
     LOG_LOAD_FAILED, LOG_LOAD_MORE, LogLoad, LogLoadStep, log_load_begin, log_load_end, log_load_some)
 from hutch_engine.persistence.saving cimport saving_save
 from hutch_engine.sessions.session cimport engine_leave
+from hutch_engine.control.process_title cimport process_title_set
 from hutch_engine.state.config_lines cimport config_parse_line
 from hutch_engine.state.engine cimport (Engine as EngineStruct, engine_is_ours, engine_set_loading,
     engine_wake_housekeeping, engine_used_memory)
@@ -81,6 +82,21 @@ cdef class Engine(EngineHandle):
         cdef bytes name = os.fsencode(path)
         cdef Slice word = slice_of(PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
         self.do(_name_config_file, &word)
+
+    def parameter(self, str name):
+        """The value of a parameter as CONFIG GET shows it, whatever clients call that command. KeyError for one that is not there; the
+        engine's closed_error or forked_error."""
+        cdef Setting asked
+        cdef bytes spelled = name.encode()
+        asked.name = slice_of(PyBytes_AS_STRING(spelled), PyBytes_GET_SIZE(spelled))
+        buffer_init(&asked.error, NULL)
+        self.do(_read_parameter, &asked)
+        try:
+            if not asked.done:
+                raise KeyError(name)
+            return _text_of(&asked.error)
+        finally:
+            buffer_clear(&asked.error)
 
     cdef int _configured(self, Slice name, Slice value, bint whole_line) except -1:
         cdef Setting setting
@@ -346,7 +362,7 @@ cdef struct Setting:
     Slice value
     bint whole_line
     bint done
-    Buffer error                     # owned by who asks
+    Buffer error                     # owned by who asks; or the value that was asked for
 
 cdef enum:
     CLOCK_HOLD
@@ -376,6 +392,11 @@ cdef void _set_parameter(EngineStruct* engine, void* context) noexcept nogil:
         config_apply(engine, changed)
     else:
         setting.done = config_configure(engine, setting.name, setting.value, &setting.error)
+
+
+cdef void _read_parameter(EngineStruct* engine, void* context) noexcept nogil:
+    cdef Setting* asked = <Setting*>context
+    asked.done = config_read(engine, asked.name, &asked.error)
 
 
 cdef void _clock_moved(EngineStruct* engine, void* context) noexcept nogil:
@@ -416,6 +437,7 @@ cdef void _look_for_shutdown(EngineStruct* engine, void* context) noexcept nogil
 
 cdef void _log_to_output(EngineStruct* engine, void* context) noexcept nogil:
     engine.logs_to_output = True
+    process_title_set(engine)
 
 
 # ---- files

@@ -12,6 +12,7 @@ from hutch_engine.base.clock cimport clock_coarse_s
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.lock cimport lock_release, lock_try, lock_try_briefly
 from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.command_names cimport command_keeps_name
 from hutch_engine.commands.command cimport CMD_MAY_REPLICATE, CMD_WRITE, Command
 from hutch_engine.door.session cimport Session
 from hutch_engine.door.classes cimport CompiledClient, looked_still_true
@@ -20,7 +21,8 @@ from hutch_engine.executor.admission cimport WAY_CLIENT, admission_finds_memory,
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due
 from hutch_engine.executor.run cimport run_begin, run_end, run_observed_words
 from hutch_engine.state.engine cimport (
-    GATE_SYNC, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT, SESSION_MONITOR,
+    GATE_RENAMED, GATE_SYNC, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
+    SESSION_MONITOR,
     SESSION_MULTI, SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT,
     SESSION_SUBSCRIBED, SESSION_TRACKING, Engine as EngineStruct, Session as SessionStruct, engine_is_ours)
 
@@ -86,9 +88,10 @@ cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Com
     if unlikely(engine.closed or core == NULL
                 or core.database_index != self.hot_database or (core.flags & (UNUSUAL | SESSION_AUTHENTICATED)) != SESSION_AUTHENTICATED
                 or (unlikely(not admission_is_plain(core, command))
-                    and (engine.execution.gate & ~<uint32_t>GATE_SYNC != 0
+                    and (engine.execution.gate & ~<uint32_t>(GATE_SYNC | GATE_RENAMED) != 0
                          or (engine.execution.gate != 0 and command.flags & (CMD_WRITE | CMD_MAY_REPLICATE))
-                         or not admission_finds_memory(core, command, NULL, 0, WAY_CLIENT)))):
+                         or not admission_finds_memory(core, command, NULL, 0, WAY_CLIENT)))
+                or (unlikely(engine.execution.gate & GATE_RENAMED != 0) and not command_keeps_name(&engine.config.names, command))):
         lock_release(&engine.lock)
         return NULL
     now_s = clock_coarse_s(&engine.clock)

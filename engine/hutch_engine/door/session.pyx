@@ -12,7 +12,7 @@ from hutch_engine.base.lock cimport (lock_acquire, lock_give_way, lock_is_wanted
                                      signal_prepare, signal_raise)
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport ACL_BLOCKING, ACL_DANGEROUS, ACL_SCRIPTING, CMD_RUNS_QUEUE, Command
-from hutch_engine.commands.command_table cimport command_resolve
+from hutch_engine.commands.command_names cimport command_meant
 from hutch_engine.door.codec cimport Arguments, Codec, arguments_add_command, arguments_clear, arguments_init
 from hutch_engine.door.replies cimport Cursor, decode_reply, no_reply
 from hutch_engine.door.handle cimport EngineHandle
@@ -106,7 +106,7 @@ cdef void run_commands(SessionStruct** slot, const Command* command, Slice* argv
             if session.flags & SESSION_CLOSE_NOW:
                 break
             engine.execution.gathering = True
-        command = command_resolve(argv, counts[done])
+        command = command_meant(&engine.config.names, argv, counts[done])
         if not patient and _may_take_long(command, counts[done]):
             break                        # the caller goes on without the GIL
     taken.outcome = outcome
@@ -339,7 +339,7 @@ cdef class Session:
         cdef EngineStruct* engine = self.engine.core
         cdef const Command* command
         self.engine.check_ours()
-        command = command_resolve(argv, counts[0])
+        command = command_meant(&engine.config.names, argv, counts[0])
         if total > GIL_KEPT_COMMANDS or _may_take_long(command, counts[0]) or not lock_try(&engine.lock):
             with nogil:
                 lock_acquire(&engine.lock)

@@ -14,7 +14,7 @@ from hutch_engine.base.memory cimport heap_is_short
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport CMD_PROTECTED, Command
 from hutch_engine.state.engine cimport (
-    SESSION_AUTHENTICATED, SESSION_MONITOR, SESSION_MULTI, SESSION_SUBSCRIBED, Engine, Session, engine_used_memory)
+    GATE_RENAMED, SESSION_AUTHENTICATED, SESSION_MONITOR, SESSION_MULTI, SESSION_SUBSCRIBED, Engine, Session, engine_used_memory)
 
 cdef enum Way:                       # who sends a command
     WAY_CLIENT = 0                   # a socket, a Python call, a compiled method
@@ -44,6 +44,7 @@ cdef enum Verdict:
     REFUSED_IN_SCRIPT
     REFUSED_READ_ONLY                # to a script that may not write
     REFUSED_DISK                     # what was written could not be kept
+    REFUSED_REPLICAS                 # min-replicas-to-write
 
 cdef enum:
     # What of a session's state admission asks about.
@@ -54,7 +55,7 @@ cdef inline bint admission_is_plain(const Session* session, const Command* comma
     admission_judge is to be asked."""
     cdef const Engine* engine = session.engine
     # With maxmemory 0 the right side is the largest number there is; used memory that equals the limit is looked at closely.
-    return (likely(session.flags & ASKED_OF_SESSION == SESSION_AUTHENTICATED and engine.execution.gate == 0
+    return (likely(session.flags & ASKED_OF_SESSION == SESSION_AUTHENTICATED and engine.execution.gate & ~<uint32_t>GATE_RENAMED == 0
                    and engine_used_memory(engine) - 1 < <uint64_t>engine.config.maxmemory - 1
                    and not heap_is_short(&engine.heap))
             and not command.flags & CMD_PROTECTED)
@@ -70,6 +71,8 @@ cdef bint admission_finds_memory(Session* session, const Command* command, Slice
 command is to be refused. For compiled methods argv is NULL."""
 cdef const char* admission_disk_text(const Engine* engine) noexcept nogil
 """The error of REFUSED_DISK. Borrowed."""
+cdef const char* admission_replicas_text() noexcept nogil
+"""The error of REFUSED_REPLICAS, as static text."""
 cdef void admission_refuse(Session* session, const Command* command, Slice* argv, size_t argc, Verdict verdict) noexcept nogil
 """Write the error reply of a refused client, and count it. Inside MULTI, the transaction cannot be executed any more. A client
 that speaks HTTP gets no reply and is disconnected."""

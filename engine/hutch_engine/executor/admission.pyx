@@ -10,7 +10,7 @@ from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.command cimport (
     ACL_SCRIPTING, CMD_ALLOW_BUSY, CMD_DENYOOM, CMD_FOR_SUBSCRIBERS, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NEEDS_DISK, CMD_NO_AUTH,
     CMD_NO_MULTI, CMD_NOSCRIPT, CMD_PROTECTED, CMD_READONLY, CMD_RUNS_IN_MULTI, CMD_RUNS_QUEUE, CMD_WRITE, Command, command_takes)
-from hutch_engine.commands.command_table cimport command_table_find
+from hutch_engine.commands.command_names cimport command_named
 from hutch_engine.commands.reply cimport reply_error_slice
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.eviction cimport evict_until_it_fits
@@ -18,7 +18,7 @@ from hutch_engine.sessions.transaction cimport session_discard
 from hutch_engine.state.config cimport ENABLE_LOCAL, ENABLE_YES, Config
 from hutch_engine.state.engine cimport (
     BUSY_EVAL, BUSY_NOT, PAUSE_ALL, PAUSE_NONE, SESSION_CLOSE_NOW, SESSION_DIRTY_EXEC, SESSION_EMBEDDED, SESSION_MONITOR,
-    GATE_DISK_LOG, GATE_DISK_SNAPSHOT, SESSION_MULTI, SESSION_REPLICA, SESSION_SUBSCRIBED, SESSION_UNIX_SOCKET, Engine, Session,
+    GATE_DISK_LOG, GATE_DISK_SNAPSHOT, GATE_REPLICAS, SESSION_MULTI, SESSION_REPLICA, SESSION_SUBSCRIBED, SESSION_UNIX_SOCKET, Engine, Session,
     engine_end_pause,
     session_is_authenticated)
 
@@ -140,6 +140,9 @@ cdef Verdict admission_judge(Session* session, const Command* command, Slice* ar
     if unlikely(engine.execution.gate & (GATE_DISK_LOG | GATE_DISK_SNAPSHOT)) and way != WAY_QUEUE and (
             _flags(session, command, argv, argc, way) & CMD_WRITE or (way == WAY_CLIENT and command.flags & CMD_NEEDS_DISK)):
         return REFUSED_DISK
+    if unlikely(engine.execution.gate & GATE_REPLICAS) and way != WAY_QUEUE \
+            and _flags(session, command, argv, argc, way) & CMD_WRITE:
+        return REFUSED_REPLICAS
     if way == WAY_CLIENT and unlikely(session.flags & (SESSION_SUBSCRIBED | SESSION_MONITOR)):
         verdict = _judge_place(session, command)
         if verdict != ADMITTED:
@@ -161,8 +164,8 @@ cdef inline Slice _shown(Slice word) noexcept nogil:
     return slice_of(word.data, <size_t>(<const char*>end - word.data) if end != NULL else length)
 
 
-cdef void _unknown_command(Slice* argv, size_t argc, Buffer* text) noexcept nogil:
-    cdef const Command* container = command_table_find(argv[0])
+cdef void _unknown_command(const Engine* engine, Slice* argv, size_t argc, Buffer* text) noexcept nogil:
+    cdef const Command* container = command_named(&engine.config.names, argv[0])
     cdef size_t i, room
     cdef Slice word
     cdef size_t args_start
@@ -170,7 +173,7 @@ cdef void _unknown_command(Slice* argv, size_t argc, Buffer* text) noexcept nogi
         buffer_append_text(text, b"ERR unknown subcommand '")
         buffer_append_slice(text, _shown(argv[1]))
         buffer_append_text(text, b"'. Try ")
-        _append_upper(text, container)
+        _append_upper(text, argv[0])
         buffer_append_text(text, b" HELP.")
         return
     buffer_append_text(text, b"ERR unknown command '")
@@ -189,11 +192,11 @@ cdef void _unknown_command(Slice* argv, size_t argc, Buffer* text) noexcept nogi
         i += 1
 
 
-cdef void _append_upper(Buffer* text, const Command* command) noexcept nogil:
+cdef void _append_upper(Buffer* text, Slice name) noexcept nogil:
     cdef size_t i
     cdef char c
-    for i in range(command.name_length):
-        c = command.name[i]
+    for i in range(name.length):
+        c = name.data[i]
         if 97 <= c <= 122:
             c -= 32
         buffer_append(text, &c, 1)
@@ -221,7 +224,7 @@ cdef void _refuse(Session* session, const Command* command, Slice error) noexcep
 cdef void _write_protected(const Command* command, Buffer* text) noexcept nogil:
     cdef const Command* named = command.parent if command.parent != NULL else command
     buffer_append_text(text, b"ERR ")
-    _append_upper(text, named)
+    _append_upper(text, slice_of(named.name, named.name_length))
     buffer_append_text(text, b" command not allowed. If the enable-")
     buffer_append(text, named.name, named.name_length)
     buffer_append_text(text, b"-command option is set to \"local\", you can run it from a local connection, otherwise you "
@@ -243,6 +246,10 @@ cdef const char* admission_disk_text(const Engine* engine) noexcept nogil:
     return engine.journaling.log_error
 
 
+cdef const char* admission_replicas_text() noexcept nogil:
+    return b"NOREPLICAS Not enough good replicas to write."
+
+
 cdef const char* _text_of(const Engine* engine, Verdict verdict) noexcept nogil:
     if verdict == REFUSED_PASSWORD:
         return b"NOAUTH Authentication required."
@@ -258,6 +265,8 @@ cdef const char* _text_of(const Engine* engine, Verdict verdict) noexcept nogil:
         return b"ERR Replica can't interact with the keyspace"
     if verdict == REFUSED_DISK:
         return admission_disk_text(engine)
+    if verdict == REFUSED_REPLICAS:
+        return admission_replicas_text()
     return b"OOM command not allowed when used memory > 'maxmemory'."
 
 
@@ -270,7 +279,7 @@ cdef void admission_refuse(Session* session, const Command* command, Slice* argv
         return
     buffer_init(&text, NULL)
     if verdict == REFUSED_UNKNOWN:
-        _unknown_command(argv, argc, &text)
+        _unknown_command(session.engine, argv, argc, &text)
     elif verdict == REFUSED_ARITY:
         _write_named(command, b"ERR wrong number of arguments for '", b"' command", &text)
     elif verdict == REFUSED_PROTECTED:

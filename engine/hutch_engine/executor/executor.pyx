@@ -6,7 +6,8 @@ from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport CALL_NO_TOUCH
 from hutch_engine.commands.command cimport CMD_KEEPS_CACHING, CMD_RUNS_QUEUE, Command, command_takes
-from hutch_engine.commands.command_table cimport command_narrow, command_table_find
+from hutch_engine.commands.command_names cimport command_named
+from hutch_engine.commands.command_table cimport command_narrow
 from hutch_engine.commands.reply cimport reply_simple
 from hutch_engine.executor.admission cimport (
     ADMIT_LATER, ADMIT_TO_QUEUE, ADMITTED, REFUSED_MEMORY, WAY_CLIENT, Verdict, admission_flags, admission_is_plain,
@@ -21,7 +22,7 @@ from hutch_engine.state.engine cimport (
 
 
 cdef Executed execute(Session* session, Slice* argv, size_t argc) noexcept nogil:
-    return execute_known(session, command_table_find(argv[0]), argv, argc, False, 0)
+    return execute_known(session, command_named(&session.engine.config.names, argv[0]), argv, argc, False, 0)
 
 
 cdef Executed execute_known(Session* session, const Command* command, Slice* argv, size_t argc,

@@ -20,6 +20,16 @@ from hutch_engine.state.engine cimport (
     SESSION_ERROR_COUNTED, SESSION_IN_EXEC, SESSION_OF_SCRIPTS, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT,
     SESSION_TRACKING, CommandStats, Engine, Session, engine_guarded)
 
+cdef void _journal_by_its_own_name(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:
+    """Whatever clients call it (rename-command): the file is read by servers that know nothing of that."""
+    cdef const Command* named = command.parent if command.parent != NULL else command
+    cdef Slice said = argv[0]
+    if unlikely(session.engine.config.names.changes):
+        (<Slice*>argv)[0] = slice_of(named.name, named.name_length)
+    journal_command(session.engine.keyspace.journal, session.database_index, argv, argc)
+    (<Slice*>argv)[0] = said
+
+
 cdef void _log(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:
     """What changed something stands in the journal, as it came or as the command has said itself (call_log). EXEC and scripts
     are what their commands did."""
@@ -29,7 +39,7 @@ cdef void _log(Session* session, const Command* command, const Slice* argv, size
         journal.replaced = False
     elif engine.keyspace.dirty != journal.dirty_seen and command.flags & (CMD_WRITE | CMD_MAY_REPLICATE) \
             and not command.flags & CMD_RUNS_QUEUE:
-        journal_command(journal, session.database_index, argv, argc)
+        _journal_by_its_own_name(session, command, argv, argc)
     journal.dirty_seen = engine.keyspace.dirty
     # Who is let in by a script that takes long does not end what that has begun.
     if not session.flags & (SESSION_IN_EXEC | SESSION_OF_SCRIPTS) and journal.bytes.length != journal.unit_start \

@@ -52,7 +52,7 @@ from hutch_engine.net.sockets cimport SOCKET_FAILED, SOCKET_WAIT, socket_read, s
 from hutch_engine.sessions.monitor_records cimport monitor_records_taken, monitor_records_unpack
 from hutch_engine.sessions.tracking cimport tracking_broadcast
 from hutch_engine.structures.table cimport Table, table_prefetch_bucket, table_prefetch_entries
-from hutch_engine.commands.command_table cimport command_table_find
+from hutch_engine.commands.command_names cimport command_named
 from hutch_engine.sessions.output_limit cimport OUTPUT_NOT_COUNTED_BYTES, output_limit_is_over, output_limit_of
 
 cdef enum:
@@ -195,7 +195,7 @@ cdef inline const Command* _find_command(Listener* listener, Connection* connect
     if likely(name.length == connection.last_name_length and
               memcmp(name.data, connection.last_name, name.length) == 0):
         return connection.last_command
-    command = command_table_find(name)
+    command = command_named(&listener.engine.config.names, name)
     if command != NULL and name.length <= sizeof(connection.last_name):
         memcpy(connection.last_name, name.data, name.length)
         connection.last_name_length = name.length

@@ -10,6 +10,7 @@ from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.call cimport CALL_DENY_BLOCKING, CALL_REPLAYED
 from hutch_engine.commands.command cimport CMD_MAY_REPLICATE, CMD_WRITE, Command, command_takes
+from hutch_engine.commands.command_names cimport command_meant
 from hutch_engine.commands.command_table cimport command_resolve, command_table_find
 from hutch_engine.commands.reply cimport reply_rewind
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due
@@ -175,7 +176,9 @@ cdef bint _commands_follow(Replay* replay, size_t start) noexcept nogil:
             tries += 1
             end = at
             parsed = _parse(replay, data, length, &end, &count)
-            if parsed == PARSED_COMMAND and command_resolve(<Slice*>replay.words.data, count) != NULL:
+            if parsed == PARSED_COMMAND and (
+                    command_resolve(<Slice*>replay.words.data, count) != NULL or
+                    command_meant(&replay.engine.config.names, <Slice*>replay.words.data, count) != NULL):
                 return True
         at += 1
     return False
@@ -232,6 +235,8 @@ cdef ReplayStep replay_step(Replay* replay, uint64_t commands) noexcept nogil:
             return _bad(replay, b"this is no command in Redis's protocol")
         if parsed == PARSED_COMMAND:
             command = command_resolve(<Slice*>replay.words.data, count)
+            if unlikely(command == NULL):      # Redis logs what its clients said
+                command = command_meant(&replay.engine.config.names, <Slice*>replay.words.data, count)
             if unlikely(command == NULL):
                 return _bad(replay, b"there is no such command")
             if unlikely(not command_takes(command, count)):

@@ -14,7 +14,7 @@ from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, format_double, format_in
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.call cimport CALL_IN_SCRIPT, CALL_NO_TOUCH
 from hutch_engine.commands.command cimport CMD_WRITE, Command
-from hutch_engine.commands.command_table cimport command_resolve
+from hutch_engine.commands.command_names cimport command_meant
 from hutch_engine.commands.reply cimport reply_error, reply_mark, reply_ok, reply_rewind
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_now
 from hutch_engine.scripting.conversion cimport (
@@ -36,8 +36,8 @@ from hutch_engine.sessions.transaction cimport session_discard
 from hutch_engine.executor.eviction cimport evict_until_it_fits
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.admission cimport (
-    ADMITTED, LIMIT_LIFTED, LIMIT_NO_MEMORY, LIMIT_READ_ONLY, REFUSED_ARITY, REFUSED_DISK, REFUSED_IN_SCRIPT, REFUSED_READ_ONLY,
-    REFUSED_UNKNOWN, WAY_SCRIPT, Verdict, admission_disk_text, admission_judge)
+    ADMITTED, LIMIT_LIFTED, LIMIT_NO_MEMORY, LIMIT_READ_ONLY, REFUSED_ARITY, REFUSED_DISK, REFUSED_IN_SCRIPT, REFUSED_READ_ONLY, REFUSED_REPLICAS,
+    REFUSED_UNKNOWN, WAY_SCRIPT, Verdict, admission_disk_text, admission_judge, admission_replicas_text)
 from hutch_engine.executor.aftermath cimport aftermath
 from hutch_engine.executor.effects cimport effects_announce_new
 from hutch_engine.executor.run cimport run_command
@@ -351,6 +351,8 @@ cdef const char* _refusal(Verdict verdict) noexcept nogil:
         return b"This Redis command is not allowed from script"
     if verdict == REFUSED_READ_ONLY:
         return b"Write commands are not allowed from read-only scripts."
+    if verdict == REFUSED_REPLICAS:
+        return admission_replicas_text()
     return b"-OOM command not allowed when used memory > 'maxmemory'."
 
 
@@ -382,7 +384,7 @@ cdef int script_command(lua_State* L, bint raises) noexcept nogil:
         spelled = <char*>(argv + count)
     if unlikely(not _words(L, count, argv, spelled, &used, count <= WORDS_SMALL)):
         return _fail(L, b"Lua redis lib command arguments must be strings or integers", False, raises)
-    command = command_resolve(argv, <size_t>count)
+    command = command_meant(&engine.config.names, argv, <size_t>count)
     verdict = admission_judge(session, command, argv, <size_t>count, WAY_SCRIPT, _limits(engine, run))
     if unlikely(verdict != ADMITTED):
         return _refuse(L, engine, command, verdict, raises)
@@ -422,7 +424,7 @@ cdef int script_may_user_run(lua_State* L) noexcept nogil:
         spelled = <char*>(argv + count)
     if not _words(L, count, argv, spelled, &used, count <= WORDS_SMALL):
         return _fail(L, b"Lua redis lib command arguments must be strings or integers", False, True)
-    if command_resolve(argv, <size_t>count) == NULL:
+    if command_meant(&engine.config.names, argv, <size_t>count) == NULL:
         return _fail(L, b"Invalid command passed to redis.acl_check_cmd()", False, True)
     # Every client may run everything: there are no other users yet.
     lua_pushboolean(L, 1)

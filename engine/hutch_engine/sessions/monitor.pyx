@@ -8,9 +8,9 @@ from hutch_engine.base.buffer cimport (
 from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.clock cimport clock_now_us
 from hutch_engine.base.compiler cimport likely, load_u64, store_u64, ticks, unlikely
-from hutch_engine.base.slice cimport Slice, slice_is, slice_of_text
+from hutch_engine.base.slice cimport Slice, slice_of_text
 from hutch_engine.commands.call cimport CALL_IN_SCRIPT, Call
-from hutch_engine.commands.command cimport CMD_ADMIN, CMD_SECRET, CMD_SECRET_AUTH, Command
+from hutch_engine.commands.command cimport CMD_ADMIN, Command
 from hutch_engine.commands.reply cimport reply_error, reply_ok
 from hutch_engine.state.engine cimport (
     SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_MONITOR, SESSION_UNIX_SOCKET, Engine, Session,
@@ -19,22 +19,11 @@ from hutch_engine.sessions.monitor_records cimport (
     RECORD_BYTES_MIN, RECORD_IN_CAPITALS, RECORD_IN_TICKS, RUN_BYTES, MonitorRecord, monitor_records_text)
 from hutch_engine.sessions.output_limit cimport OUTPUT_NOT_COUNTED_BYTES
 from hutch_engine.sessions.pubsub cimport pubsub_cut_off, pubsub_deliver, pubsub_is_over_limit
+from hutch_engine.sessions.secrets cimport secrets_may_be_in, secrets_shown
 from hutch_engine.sessions.wake_queue cimport session_wake
 
 cdef enum:
     WORDS = 32                           # of a command that are gathered without an allocation, where one of them is a secret
-
-
-cdef bint _is_secret(const Command* command, const Slice* argv, size_t argc, size_t index) noexcept nogil:
-    """A user's name or password?"""
-    cdef size_t i
-    if command.flags & CMD_SECRET:
-        return index > 0
-    if command.flags & CMD_SECRET_AUTH:
-        for i in range(2, argc):
-            if slice_is(argv[i], b"auth"):
-                return index == i + 1 or index == i + 2
-    return False
 
 
 cdef Slice _who(Session* session) noexcept nogil:
@@ -180,7 +169,7 @@ cdef void monitor_feed(Session* session, const Command* command, const Slice* ar
     cdef size_t i
     if command.flags & CMD_ADMIN:
         return
-    if likely(not command.flags & (CMD_SECRET | CMD_SECRET_AUTH)):
+    if likely(not secrets_may_be_in(command)):
         _tell_all(session, command, argv, argc)
         return
     if argc > WORDS:
@@ -188,7 +177,7 @@ cdef void monitor_feed(Session* session, const Command* command, const Slice* ar
         if words == NULL:
             return
     for i in range(argc):
-        words[i] = slice_of_text(b"(redacted)") if _is_secret(command, argv, argc, i) else argv[i]
+        words[i] = secrets_shown(command, argv, argc, i)
     _tell_all(session, command, words, argc)
     if words != few:
         free(words)

@@ -68,6 +68,7 @@ cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
     session = <Session*>heap_try_zeroed(&engine.heap, 1, sizeof(Session))
     if session == NULL:
         return NULL
+    engine.config.names.fixed = True         # from here on they may be looked up without the lock
     engine.sessions.next_id += 1
     session.id = engine.sessions.next_id
     session.engine = engine

@@ -9,6 +9,7 @@ from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_inte
                                        buffer_append_text, buffer_clear, buffer_init, buffer_insert, buffer_reserve,
                                        buffer_slice)
 from hutch_engine.base.numbers cimport parse_double, parse_integer
+from hutch_engine.commands.command_names cimport command_names_clear, command_names_init
 from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, slice_of_text
 from hutch_engine.keyspace.keyspace cimport (EVENT_EVICTED, EVENT_EXPIRED, EVENT_GENERIC, EVENT_HASH, EVENT_KEY_MISS,
                                              EVENT_KEYEVENT, EVENT_KEYSPACE, EVENT_LIST, EVENT_MODULE, EVENT_NEW,
@@ -480,7 +481,7 @@ cdef bint _read_master(const Slice* words, size_t count, Buffer* error_out) noex
         return True
     if not _read_long(words[1], &port) or port < 0 or port > 65535:
         return config_refuse(error_out, b"Invalid master port")
-    return config_refuse(error_out, b"Hutch does not have this yet: only the default is accepted")
+    return config_refuse(error_out, b"Hutch does not have this yet: only the default is accepted (it follows no master)")
 
 
 cdef bint _read_addresses(const Slice* words, size_t count, Buffer* text_out, Buffer* error_out) noexcept nogil:
@@ -621,6 +622,16 @@ cdef bint _is_refused(const Parameter* parameter, bint is_default) noexcept nogi
     return parameter.flags & (PARAMETER_DEFAULT_ONLY | PARAMETER_LATER) and not is_default
 
 
+cdef bint _refuse_other(const Parameter* parameter, Buffer* error_out) noexcept nogil:
+    """False, with the reason why there is only the default."""
+    buffer_append_text(error_out, b"Hutch does not have this yet: only the default is accepted")
+    if parameter.why != NULL:
+        buffer_append_text(error_out, b" (")
+        buffer_append_text(error_out, parameter.why)
+        buffer_append_text(error_out, b")")
+    return False
+
+
 cdef bint config_set_words(Config* config, const Parameter* parameter, const Slice* words, size_t count, uint32_t flags,
                            uint64_t* changed_out, Buffer* error_out) noexcept nogil:
     cdef int64_t number
@@ -645,7 +656,7 @@ cdef bint config_set_words(Config* config, const Parameter* parameter, const Sli
             good = _read_number(parameter, words[0], &number, error_out)
         if good and _is_refused(parameter, number == parameter.preset):
             if not (parameter.flags & PARAMETER_LATER and (number < 0 or flags & CONFIG_FROM_FILE)):
-                return config_refuse(error_out, b"Hutch does not have this yet: only the default is accepted")
+                return _refuse_other(parameter, error_out)
             if number >= 0:          # -1 says that there shall be none: that is how it is
                 number = parameter.preset
         if good:
@@ -654,7 +665,7 @@ cdef bint config_set_words(Config* config, const Parameter* parameter, const Sli
         buffer_init(&text, NULL)
         good = _read_text(parameter, words, count, &text, error_out)
         if good and _is_refused(parameter, slice_equals(buffer_slice(&text), slice_of_text(parameter.preset_text))):
-            good = config_refuse(error_out, b"Hutch does not have this yet: only the default is accepted")
+            good = _refuse_other(parameter, error_out)
         if good and text.failed:
             good = config_refuse(error_out, b"out of memory")
         if not good:
@@ -703,6 +714,7 @@ cdef void config_init(Config* config) noexcept nogil:
     config.oom_score_adj_values[1] = 200
     config.oom_score_adj_values[2] = 800
     buffer_init(&config.config_file, NULL)
+    command_names_init(&config.names)
 
 
 cdef void config_clear(Config* config) noexcept nogil:
@@ -711,3 +723,4 @@ cdef void config_clear(Config* config) noexcept nogil:
         if _is_text(config_parameter(i)):
             buffer_clear(_text_of(config, config_parameter(i)))
     buffer_clear(&config.config_file)
+    command_names_clear(&config.names)

@@ -1,22 +1,14 @@
 """See config_lines.pxd."""
-from libc.errno cimport errno
-from libc.stdio cimport FILE, fclose, ferror, fopen, fread
-from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport strerror
-from hutch_engine.base.buffer cimport (
-    Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init,
-    buffer_reserve)
+from libc.stdint cimport uint64_t
+from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init, buffer_reserve
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
-from hutch_engine.state.config cimport (CONFIG_AT_START, CONFIG_FROM_FILE, PARAMETER_MULTI, Config, Parameter,
+from hutch_engine.commands.command_names cimport command_names_change
+from hutch_engine.state.config cimport (CHANGED_NAMES, CONFIG_AT_START, CONFIG_FROM_FILE, PARAMETER_MULTI, Config, Parameter,
                                          config_refuse, config_set_words)
 from hutch_engine.state.config_table cimport config_find
 
-cdef extern from "<stdlib.h>" nogil:
-    char* realpath(const char* path, char* resolved)
-
 cdef enum:
     WORDS_MAX = 64
-    PATH_BYTES = 4096
 
 
 cdef bint _is_space(char c) noexcept nogil:
@@ -121,14 +113,20 @@ cdef bint config_split_words(Slice line, Buffer* storage, Slice* words, size_t l
 cdef const char* _refusal(Slice directive) noexcept nogil:
     """Directives of a redis.conf that are no parameters, and why they cannot be followed."""
     if slice_is(directive, b"include"):
-        return b"include is not followed: put the lines of that file here"
+        return b"include is for files: this line is none of one"
     if slice_is(directive, b"loadmodule"):
         return b"Hutch loads no modules"
-    if slice_is(directive, b"rename-command"):
-        return b"commands cannot be renamed"
     if slice_is(directive, b"user"):
         return b"ACL users are not supported yet: use requirepass"
     return NULL
+
+
+cdef bint _rename(Config* config, Slice old, Slice new, uint64_t* changed_out, Buffer* error_out) noexcept nogil:
+    cdef const char* problem = command_names_change(&config.names, old, new)
+    if problem != NULL:
+        return config_refuse(error_out, problem)
+    changed_out[0] |= CHANGED_NAMES
+    return True
 
 
 cdef bint _is_obsolete(Slice directive) noexcept nogil:
@@ -148,6 +146,8 @@ cdef bint _parse_words(Config* config, Slice* words, size_t count, uint64_t* cha
         return config_refuse(error_out, refusal)
     if _is_obsolete(words[0]) and count == 2:
         return True
+    if slice_is(words[0], b"rename-command") and count == 3:
+        return _rename(config, words[1], words[2], changed_out, error_out)
     parameter = config_find(words[0])
     if parameter == NULL:
         return config_refuse(error_out, b"Bad directive or wrong number of arguments")
@@ -181,47 +181,4 @@ cdef bint config_parse_line(Config* config, Slice line, uint64_t* changed_out, B
     elif count:
         good = _parse_words(config, words, count, changed_out, error_out)
     buffer_clear(&storage)
-    return good
-
-
-cdef bint config_load_file(Config* config, const char* path, uint64_t* changed_out, Buffer* error_out) noexcept nogil:
-    cdef char[PATH_BYTES] resolved
-    cdef char[4096] piece
-    cdef Buffer text
-    cdef Slice line
-    cdef size_t got, start = 0, end, number = 0
-    cdef bint good = True
-    cdef FILE* file = fopen(path, b"r")
-    if file == NULL:
-        buffer_append_text(error_out, b"can't open config file '")
-        buffer_append_text(error_out, path)
-        buffer_append_text(error_out, b"': ")
-        return config_refuse(error_out, strerror(errno))
-    buffer_init(&text, NULL)
-    while True:
-        got = fread(piece, 1, sizeof(piece), file)
-        if got == 0:
-            break
-        buffer_append(&text, piece, got)
-    if ferror(file) or text.failed:
-        good = config_refuse(error_out, b"can't read the config file")
-    fclose(file)
-    while good and start < text.length:
-        end = start
-        while end < text.length and text.data[end] != c'\n':
-            end += 1
-        line = slice_of(text.data + start, end - start)
-        number += 1
-        good = config_parse_line(config, line, changed_out, error_out)
-        if not good:
-            buffer_append_text(error_out, b", at line ")
-            buffer_append_integer(error_out, <int64_t>number)
-            buffer_append_text(error_out, b" >>> '")
-            buffer_append_slice(error_out, line)
-            buffer_append_text(error_out, b"'")
-        start = end + 1
-    buffer_clear(&text)
-    if good and realpath(path, resolved) != NULL:
-        buffer_clear(&config.config_file)
-        buffer_append_text(&config.config_file, resolved)
     return good

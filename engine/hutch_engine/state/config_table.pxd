@@ -5,6 +5,7 @@ Filled when this module is imported; constant from then on.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.slice cimport Slice
+from hutch_engine.commands.command_names cimport CommandNames
 
 cdef enum:                       # maxmemory-policy
     POLICY_VOLATILE_LRU = 0
@@ -48,6 +49,9 @@ cdef enum:                       # what a change touches
     CHANGED_LOG = 1 << 10        # appendonly
     CHANGED_SYNC = 1 << 11       # appendfsync
     CHANGED_SAVING = 1 << 12     # save
+    CHANGED_TITLE = 1 << 13      # what the system calls the process of a server
+    CHANGED_REPLICAS = 1 << 14   # min-replicas-*
+    CHANGED_NAMES = 1 << 15      # rename-command
 
 cdef enum:                       # Parameter.flags
     PARAMETER_IMMUTABLE = 1      # only before the start
@@ -83,6 +87,7 @@ cdef struct Parameter:
     int64_t preset               # the default of numbers ...
     const char* preset_text      # ... and of texts
     uint64_t changed             # CHANGED_ bits
+    const char* why              # why it has only its default, or no effect; constant, NULL where it works
 
 cdef enum:
     CONFIG_SPARE_NUMBERS = 120
@@ -165,6 +170,8 @@ cdef struct Config:
     int64_t tracking_table_max_keys
     int64_t busy_reply_threshold_ms
     int64_t repl_backlog_bytes
+    int64_t min_replicas_to_write
+    int64_t min_replicas_max_lag_s
     # process
     int64_t daemonize
     Buffer pidfile
@@ -173,6 +180,8 @@ cdef struct Config:
     Buffer dir                   # empty: the working directory
     Buffer dbfilename
     int64_t always_show_logo
+    int64_t set_proc_title
+    Buffer proc_title_template
     int64_t shutdown_on_sigint   # ON_SIGNAL_
     int64_t shutdown_on_sigterm
     int64_t shutdown_timeout_s
@@ -187,6 +196,7 @@ cdef struct Config:
     int64_t[CONFIG_SPARE_NUMBERS] spare_numbers
     Buffer[CONFIG_SPARE_TEXTS] spare_texts
     Buffer config_file           # absolute path of the file that was loaded, or empty
+    CommandNames names           # rename-command
 
 cdef enum:                       # Parameter.kind
     KIND_YES_NO = 0
@@ -217,3 +227,5 @@ cdef const Parameter* config_parameter(uint32_t index) noexcept nogil
 """The row at this index, below config_count(); borrowed, and constant."""
 cdef const Parameter* config_find(Slice name) noexcept nogil
 """By name or alias, any case; NULL when there is none. O(parameters)."""
+cdef bint config_is_idle(const Parameter* parameter) noexcept nogil
+"""Is its value kept, shown and rewritten, and looked at by nobody?"""

@@ -16,6 +16,7 @@ cdef uint32_t _count = 0
 cdef uint32_t _spare_numbers = 0
 cdef uint32_t _spare_texts = 0
 cdef Config _layout              # never read or written: gives the offsets of fields
+cdef const char* _idle_why = NULL    # what the rows that are being added have instead of an effect; see Parameter.why
 
 
 cdef Parameter* _add(const char* name, uint32_t kind, const void* field) noexcept nogil:
@@ -39,7 +40,24 @@ cdef Parameter* _add(const char* name, uint32_t kind, const void* field) noexcep
         field = &_layout.spare_texts[_spare_texts]
         _spare_texts += 1
     parameter.offset = <size_t>(<const char*>field - <const char*>&_layout)
+    parameter.why = _idle_why
     return parameter
+
+
+cdef void _idle(const char* why) noexcept nogil:
+    """The rows that follow have no effect, for this reason; NULL: they have one."""
+    global _idle_why
+    _idle_why = why
+
+
+cdef Parameter* _because(Parameter* parameter, const char* why) noexcept nogil:
+    parameter.why = why
+    return parameter
+
+
+cdef Parameter* _only(Parameter* parameter, const char* why) noexcept nogil:
+    """It has its default and no other value, for this reason."""
+    return _because(_flag(parameter, PARAMETER_DEFAULT_ONLY), why)
 
 
 cdef Parameter* _yes_no(const char* name, bint preset, const void* field=NULL) noexcept nogil:
@@ -97,7 +115,7 @@ cdef void _fill_network() noexcept nogil:
     _touches(_integer(b"port", 0, 65535, 6379, &c.port), CHANGED_LISTENER)
     parameter = _flag(_touches(_text(b"bind", b"127.0.0.1 -::1", &c.bind), CHANGED_LISTENER), PARAMETER_MULTI)
     parameter.kind = KIND_ADDRESSES
-    _flag(_text(b"bind-source-addr", b""), PARAMETER_NULLABLE)
+    _because(_flag(_text(b"bind-source-addr", b""), PARAMETER_NULLABLE), b"Hutch connects to nobody")
     _flag(_text(b"unixsocket", b"", &c.unixsocket), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE)
     parameter = _flag(_integer(b"unixsocketperm", 0, 0o777, 0, &c.unixsocketperm), PARAMETER_IMMUTABLE | PARAMETER_UNSIGNED)
     parameter.kind = KIND_OCTAL
@@ -107,8 +125,9 @@ cdef void _fill_network() noexcept nogil:
     _flag(_touches(_integer(b"maxclients", 1, UNSIGNED_MAX, 10000, &c.maxclients), CHANGED_CLIENTS), PARAMETER_UNSIGNED)
     _yes_no(b"protected-mode", True, &c.protected_mode)
     _flag(_integer(b"max-new-connections-per-cycle", 1, 1000, 10, &c.max_new_connections), PARAMETER_UNSIGNED)
-    _flag(_integer(b"socket-mark-id", 0, UNSIGNED_MAX, 0), PARAMETER_IMMUTABLE | PARAMETER_UNSIGNED)
-    _flag(_integer(b"io-threads", 1, 128, 1), PARAMETER_IMMUTABLE)
+    _because(_flag(_integer(b"socket-mark-id", 0, UNSIGNED_MAX, 0), PARAMETER_IMMUTABLE | PARAMETER_UNSIGNED),
+             b"sockets are not marked")
+    _because(_flag(_integer(b"io-threads", 1, 128, 1), PARAMETER_IMMUTABLE), b"one thread serves all sockets")
     _memory(b"proto-max-bulk-len", 1024 * 1024, 512 * 1024 * 1024, &c.proto_max_bulk_len)
     _flag(_memory(b"client-query-buffer-limit", 1024 * 1024, 1024 * 1024 * 1024, &c.client_query_buffer_limit),
           PARAMETER_UNSIGNED)
@@ -118,9 +137,9 @@ cdef void _fill_network() noexcept nogil:
     # Whoever may load a module finds out that there is none: nothing is promised by it.
     _flag(_choice(b"enable-module-command", b"no,yes,local", ENABLE_NO, &c.enable_module_command), PARAMETER_IMMUTABLE)
     _flag(_choice(b"enable-protected-configs", b"no,yes,local", 0, &c.enable_protected_configs), PARAMETER_IMMUTABLE)
-    _flag(_text(b"aclfile", b""), PARAMETER_IMMUTABLE | PARAMETER_DEFAULT_ONLY)
-    _integer(b"acllog-max-len", 0, LONG_MAX, 128, &c.acllog_max_len)
-    _choice(b"acl-pubsub-default", b"allchannels,resetchannels", 1)
+    _only(_flag(_text(b"aclfile", b""), PARAMETER_IMMUTABLE), b"there are no users yet")
+    _because(_integer(b"acllog-max-len", 0, LONG_MAX, 128, &c.acllog_max_len), b"there are no users yet")
+    _because(_choice(b"acl-pubsub-default", b"allchannels,resetchannels", 1), b"there are no users yet")
 
 
 cdef void _fill_memory() noexcept nogil:
@@ -131,7 +150,8 @@ cdef void _fill_memory() noexcept nogil:
                      b"volatile-lru,volatile-lfu,volatile-random,volatile-ttl,allkeys-lru,allkeys-lfu,allkeys-random,"
                      b"noeviction", POLICY_NOEVICTION, &c.maxmemory_policy), CHANGED_KEYSPACE)
     _integer(b"maxmemory-samples", 1, 64, 5, &c.maxmemory_samples)
-    _integer(b"maxmemory-eviction-tenacity", 0, 100, 10, &c.maxmemory_eviction_tenacity)
+    _because(_integer(b"maxmemory-eviction-tenacity", 0, 100, 10, &c.maxmemory_eviction_tenacity),
+             b"keys are evicted until it fits, and large values are freed off the command's way")
     parameter = _touches(_memory(b"maxmemory-clients", 0, 0, &c.maxmemory_clients), CHANGED_CLIENT_MEMORY)
     parameter.kind = KIND_MEMORY_OR_PERCENT
     _touches(_integer(b"lfu-log-factor", 0, INT_MAX, 10, &c.lfu_log_factor), CHANGED_KEYSPACE)
@@ -141,21 +161,26 @@ cdef void _fill_memory() noexcept nogil:
     _touches(_yes_no(b"lazyfree-lazy-server-del", False, &c.lazyfree_lazy_server_del), CHANGED_KEYSPACE)
     _touches(_yes_no(b"lazyfree-lazy-user-del", False, &c.lazyfree_lazy_user_del), CHANGED_KEYSPACE)
     _touches(_yes_no(b"lazyfree-lazy-user-flush", False, &c.lazyfree_lazy_user_flush), CHANGED_KEYSPACE)
-    _touches(_yes_no(b"activerehashing", True, &c.activerehashing), CHANGED_CRON)
-    _touches(_integer(b"active-expire-effort", 1, 10, 1, &c.active_expire_effort), CHANGED_CRON)
+    _because(_touches(_yes_no(b"activerehashing", True, &c.activerehashing), CHANGED_CRON),
+             b"tables that grow are always moved on by housekeeping, too")
+    _because(_touches(_integer(b"active-expire-effort", 1, 10, 1, &c.active_expire_effort), CHANGED_CRON),
+             b"deadlines are in a timing wheel: what is due goes when it is due, and nothing has to be searched")
     # Nothing needs defragmenting by hand here: what Redis built without jemalloc does is right for us.
-    _flag(_yes_no(b"activedefrag", False), PARAMETER_DEFAULT_ONLY)
+    _only(_yes_no(b"activedefrag", False), b"the heap's slabs need none")
+    _idle(b"there is no defragmentation, and the heap's slabs need none")
     _integer(b"active-defrag-cycle-max", 1, 99, 25)
     _integer(b"active-defrag-cycle-min", 1, 99, 1)
     _flag(_memory(b"active-defrag-ignore-bytes", 1, 100 * 1024 * 1024), PARAMETER_UNSIGNED)
     _integer(b"active-defrag-max-scan-fields", 1, LONG_MAX, 1000)
     _integer(b"active-defrag-threshold-lower", 0, 1000, 10)
     _integer(b"active-defrag-threshold-upper", 0, 1000, 100)
-    _yes_no(b"jemalloc-bg-thread", True)
-    _flag(_yes_no(b"disable-thp", True), PARAMETER_IMMUTABLE)
+    _because(_yes_no(b"jemalloc-bg-thread", True), b"the heap is Hutch's own")
+    _because(_flag(_yes_no(b"disable-thp", True), PARAMETER_IMMUTABLE), b"the process is its host's")
+    _idle(NULL)
     # It would change the host process's standing with the kernel.
-    _flag(_choice(b"oom-score-adj", b"no,yes,relative,absolute", 0), PARAMETER_DEFAULT_ONLY)
-    _flag(_add(b"oom-score-adj-values", KIND_OOM_VALUES, c.oom_score_adj_values), PARAMETER_MULTI)
+    _only(_choice(b"oom-score-adj", b"no,yes,relative,absolute", 0), b"the process is its host's")
+    _because(_flag(_add(b"oom-score-adj-values", KIND_OOM_VALUES, c.oom_score_adj_values), PARAMETER_MULTI),
+             b"the process is its host's")
 
 
 cdef void _fill_types() noexcept nogil:
@@ -165,7 +190,7 @@ cdef void _fill_types() noexcept nogil:
     _also(_flag(_memory(b"hash-max-listpack-value", 0, 64, &c.hash_max_listpack_value), PARAMETER_UNSIGNED),
           b"hash-max-ziplist-value")
     _also(_integer(b"list-max-listpack-size", INT_MIN, INT_MAX, -2, &c.list_max_listpack_size), b"list-max-ziplist-size")
-    _flag(_integer(b"list-compress-depth", 0, INT_MAX, 0, &c.list_compress_depth), PARAMETER_DEFAULT_ONLY)
+    _only(_integer(b"list-compress-depth", 0, INT_MAX, 0, &c.list_compress_depth), b"nodes of lists are not compressed")
     _flag(_integer(b"set-max-intset-entries", 0, LONG_MAX, 512, &c.set_max_intset_entries), PARAMETER_UNSIGNED)
     _flag(_integer(b"set-max-listpack-entries", 0, LONG_MAX, 128, &c.set_max_listpack_entries), PARAMETER_UNSIGNED)
     _flag(_integer(b"set-max-listpack-value", 0, LONG_MAX, 64, &c.set_max_listpack_value), PARAMETER_UNSIGNED)
@@ -176,7 +201,7 @@ cdef void _fill_types() noexcept nogil:
     _flag(_memory(b"hll-sparse-max-bytes", 0, 3000, &c.hll_sparse_max_bytes), PARAMETER_UNSIGNED)
     _flag(_memory(b"stream-node-max-bytes", 0, 4096, &c.stream_node_max_bytes), PARAMETER_UNSIGNED)
     _integer(b"stream-node-max-entries", 0, LONG_MAX, 100, &c.stream_node_max_entries)
-    _yes_no(b"vset-force-single-threaded-execution", False)
+    _because(_yes_no(b"vset-force-single-threaded-execution", False), b"there are no vector sets")
 
 
 cdef void _fill_process() noexcept nogil:
@@ -185,7 +210,7 @@ cdef void _fill_process() noexcept nogil:
     _flag(_integer(b"databases", 1, INT_MAX, 16, &c.databases), PARAMETER_IMMUTABLE)
     parameter = _touches(_add(b"notify-keyspace-events", KIND_EVENTS, &c.notify_keyspace_events), CHANGED_EVENTS)
     _touches(_integer(b"hz", 0, INT_MAX, 10, &c.hz), CHANGED_CRON)
-    _yes_no(b"dynamic-hz", True)
+    _because(_yes_no(b"dynamic-hz", True), b"housekeeping sleeps until the next deadline")
     _flag(_integer(b"tracking-table-max-keys", 0, LONG_MAX, 1000000, &c.tracking_table_max_keys), PARAMETER_UNSIGNED)
     _also(_integer(b"busy-reply-threshold", 0, LONG_MAX, 5000, &c.busy_reply_threshold_ms), b"lua-time-limit")
     _flag(_yes_no(b"daemonize", False, &c.daemonize), PARAMETER_IMMUTABLE)
@@ -193,48 +218,53 @@ cdef void _fill_process() noexcept nogil:
     _flag(_text(b"pidfile", b"", &c.pidfile), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE)
     _flag(_text(b"logfile", b"", &c.logfile), PARAMETER_IMMUTABLE)
     _choice(b"loglevel", b"debug,verbose,notice,warning,nothing", LOG_NOTICE, &c.loglevel)
-    _flag(_yes_no(b"syslog-enabled", False), PARAMETER_IMMUTABLE | PARAMETER_DEFAULT_ONLY)
-    _flag(_text(b"syslog-ident", b"redis"), PARAMETER_IMMUTABLE)
-    _flag(_choice(b"syslog-facility", b"user,local0,local1,local2,local3,local4,local5,local6,local7", 1),
-          PARAMETER_IMMUTABLE)
+    _only(_flag(_yes_no(b"syslog-enabled", False), PARAMETER_IMMUTABLE), b"the log is a file")
+    _because(_flag(_text(b"syslog-ident", b"redis"), PARAMETER_IMMUTABLE), b"the log is a file")
+    _because(_flag(_choice(b"syslog-facility", b"user,local0,local1,local2,local3,local4,local5,local6,local7", 1),
+                   PARAMETER_IMMUTABLE), b"the log is a file")
     parameter = _touches(_flag(_text(b"dir", b"", &c.dir), PARAMETER_PROTECTED), CHANGED_DIR)
     parameter.kind = KIND_DIRECTORY
     parameter = _flag(_text(b"dbfilename", b"dump.rdb", &c.dbfilename), PARAMETER_PROTECTED)
     parameter.kind = KIND_FILE_NAME
     _flag(_yes_no(b"always-show-logo", False, &c.always_show_logo), PARAMETER_IMMUTABLE)
-    _flag(_yes_no(b"set-proc-title", True), PARAMETER_IMMUTABLE)
-    # Neither does a library rename its host's process, nor does the server program its own.
-    parameter = _flag(_text(b"proc-title-template", b"{title} {listen-addr} {server-mode}"), PARAMETER_DEFAULT_ONLY)
+    # The server program's. A library does not rename its host's process.
+    _flag(_yes_no(b"set-proc-title", True, &c.set_proc_title), PARAMETER_IMMUTABLE)
+    parameter = _touches(_text(b"proc-title-template", b"{title} {listen-addr} {server-mode}", &c.proc_title_template),
+                         CHANGED_TITLE)
     parameter.kind = KIND_TITLE
-    parameter = _text(b"locale-collate", b"")
+    parameter = _because(_text(b"locale-collate", b""), b"only the locales C and POSIX: the process is its host's")
     parameter.kind = KIND_LOCALE
     parameter = _flag(_choice(b"shutdown-on-sigint", b"default,save,nosave,now,force", 0, &c.shutdown_on_sigint), PARAMETER_MULTI)
     parameter.kind = KIND_CHOICES
     parameter = _flag(_choice(b"shutdown-on-sigterm", b"default,save,nosave,now,force", 0, &c.shutdown_on_sigterm), PARAMETER_MULTI)
     parameter.kind = KIND_CHOICES
-    _integer(b"shutdown-timeout", 0, INT_MAX, 10, &c.shutdown_timeout_s)
-    _yes_no(b"crash-log-enabled", True)
-    _yes_no(b"crash-memcheck-enabled", True)
-    _yes_no(b"hide-user-data-from-log", False)
-    _text(b"ignore-warnings", b"")
+    _because(_integer(b"shutdown-timeout", 0, INT_MAX, 10, &c.shutdown_timeout_s), b"there are no replicas to wait for")
+    _because(_yes_no(b"crash-log-enabled", True), b"Python's faulthandler tells of crashes")
+    _because(_yes_no(b"crash-memcheck-enabled", True), b"memory is not tested after a crash")
+    _because(_yes_no(b"hide-user-data-from-log", False), b"the log never has data of users")
+    _because(_text(b"ignore-warnings", b""), b"there is no such warning")
     # Redis's own tests give these to every server. We never panic, and nothing is loaded slowly on purpose.
-    _flag(_yes_no(b"use-exit-on-panic", False), PARAMETER_HIDDEN)
-    _flag(_integer(b"key-load-delay", INT_MIN, INT_MAX, 0), PARAMETER_HIDDEN)
+    _because(_flag(_yes_no(b"use-exit-on-panic", False), PARAMETER_HIDDEN), b"there are no panics")
+    _because(_flag(_integer(b"key-load-delay", INT_MIN, INT_MAX, 0), PARAMETER_HIDDEN), b"nothing is loaded slowly on purpose")
     _flag(_integer(b"rdb-key-save-delay", INT_MIN, INT_MAX, 0, &c.rdb_key_save_delay_us), PARAMETER_HIDDEN)
-    _flag(_integer(b"watchdog-period", 0, INT_MAX, 0), PARAMETER_HIDDEN | PARAMETER_DEFAULT_ONLY)
+    _only(_flag(_integer(b"watchdog-period", 0, INT_MAX, 0), PARAMETER_HIDDEN), b"there is no watchdog")
+    _idle(b"threads run where the system puts them")
     _also(_flag(_text(b"server-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"server_cpulist")
     _also(_flag(_text(b"bio-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"bio_cpulist")
     _also(_flag(_text(b"aof-rewrite-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"aof_rewrite_cpulist")
     _also(_flag(_text(b"bgsave-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"bgsave_cpulist")
+    _idle(NULL)
     # There is neither a slow log nor a latency monitor yet. What Redis's own tests and many a redis.conf set loads.
-    _flag(_integer(b"slowlog-log-slower-than", -1, LONG_MAX, 10000, &c.slowlog_log_slower_than_us), PARAMETER_LATER)
-    _integer(b"slowlog-max-len", 0, LONG_MAX, 128, &c.slowlog_max_len)
-    _flag(_integer(b"latency-monitor-threshold", 0, LONG_MAX, 0, &c.latency_monitor_threshold_ms), PARAMETER_LATER)
+    _because(_flag(_integer(b"slowlog-log-slower-than", -1, LONG_MAX, 10000, &c.slowlog_log_slower_than_us), PARAMETER_LATER),
+             b"there is no slow log yet")
+    _because(_integer(b"slowlog-max-len", 0, LONG_MAX, 128, &c.slowlog_max_len), b"there is no slow log yet")
+    _because(_flag(_integer(b"latency-monitor-threshold", 0, LONG_MAX, 0, &c.latency_monitor_threshold_ms), PARAMETER_LATER),
+             b"there is no latency monitor yet")
     _yes_no(b"latency-tracking", True, &c.latency_tracking)
     parameter = _flag(_text(b"latency-tracking-info-percentiles", b"50 99 99.9"), PARAMETER_MULTI)
     parameter.kind = KIND_PERCENTILES
-    _choice(b"propagation-error-behavior", b"ignore,panic,panic-on-replicas", 0)
-    _choice(b"sanitize-dump-payload", b"no,yes,clients", 0)
+    _because(_choice(b"propagation-error-behavior", b"ignore,panic,panic-on-replicas", 0), b"there are no panics")
+    _because(_choice(b"sanitize-dump-payload", b"no,yes,clients", 0), b"payloads and files are always checked to the last byte")
 
 
 cdef void _fill_persistence() noexcept nogil:
@@ -252,23 +282,28 @@ cdef void _fill_persistence() noexcept nogil:
     _integer(b"auto-aof-rewrite-percentage", 0, INT_MAX, 100, &c.auto_aof_rewrite_percentage)
     _memory(b"auto-aof-rewrite-min-size", 0, 64 * 1024 * 1024, &c.auto_aof_rewrite_min_size)
     _yes_no(b"aof-load-truncated", True, &c.aof_load_truncated)
-    _flag(_memory(b"aof-load-corrupt-tail-max-size", 0, 0, &c.aof_load_corrupt_tail_max_size), PARAMETER_HIDDEN)
+    _because(_flag(_memory(b"aof-load-corrupt-tail-max-size", 0, 0, &c.aof_load_corrupt_tail_max_size), PARAMETER_HIDDEN),
+             b"a torn tail is cut off, whatever its size, and what else is wrong is refused")
     _yes_no(b"aof-use-rdb-preamble", True, &c.aof_use_rdb_preamble)
     _yes_no(b"aof-timestamp-enabled", False, &c.aof_timestamp_enabled)
     _yes_no(b"aof-rewrite-incremental-fsync", True, &c.aof_rewrite_incremental_fsync)
     _yes_no(b"rdbcompression", True, &c.rdbcompression)
     _flag(_yes_no(b"rdbchecksum", True, &c.rdbchecksum), PARAMETER_IMMUTABLE)
-    _yes_no(b"rdb-del-sync-files", False, &c.rdb_del_sync_files)
+    _because(_yes_no(b"rdb-del-sync-files", False, &c.rdb_del_sync_files), b"there are no replicas to make files for")
     _yes_no(b"rdb-save-incremental-fsync", True, &c.rdb_save_incremental_fsync)
     _flag(_yes_no(b"rdb-skip-unknown-types", False, &c.rdb_skip_unknown_types), PARAMETER_HIDDEN)
     _yes_no(b"stop-writes-on-bgsave-error", True, &c.stop_writes_on_bgsave_error)
-    _flag(_yes_no(b"aof-disable-auto-gc", False), PARAMETER_HIDDEN)
-    _flag(_integer(b"loading-process-events-interval-bytes", 1024, INT_MAX, 512 * 1024), PARAMETER_HIDDEN)
+    _because(_flag(_yes_no(b"aof-disable-auto-gc", False), PARAMETER_HIDDEN), b"files of the log that are done with always go")
+    _because(_flag(_integer(b"loading-process-events-interval-bytes", 1024, INT_MAX, 512 * 1024), PARAMETER_HIDDEN),
+             b"others are served every few records")
 
 
 cdef void _fill_replication() noexcept nogil:
+    cdef Config* c = &_layout
     cdef Parameter* parameter
-    parameter = _also(_flag(_text(b"replicaof", b""), PARAMETER_IMMUTABLE | PARAMETER_MULTI | PARAMETER_NULLABLE), b"slaveof")
+    _idle(b"Hutch follows no master and has no replicas")
+    parameter = _also(_only(_flag(_text(b"replicaof", b""), PARAMETER_IMMUTABLE | PARAMETER_MULTI | PARAMETER_NULLABLE),
+                            b"it follows no master"), b"slaveof")
     parameter.kind = KIND_MASTER
     _flag(_text(b"masterauth", b""), PARAMETER_SENSITIVE | PARAMETER_NULLABLE)
     _flag(_text(b"masteruser", b""), PARAMETER_SENSITIVE | PARAMETER_NULLABLE)
@@ -283,19 +318,21 @@ cdef void _fill_replication() noexcept nogil:
     _also(_integer(b"replica-announce-port", 0, 65535, 0), b"slave-announce-port")
     _also(_integer(b"replica-priority", 0, INT_MAX, 100), b"slave-priority")
     _memory(b"replica-full-sync-buffer-limit", 0, 0)
-    # There are no replicas that could be enough: it would only forbid all writes.
-    _also(_flag(_integer(b"min-replicas-to-write", 0, INT_MAX, 0), PARAMETER_DEFAULT_ONLY), b"min-slaves-to-write")
-    _also(_integer(b"min-replicas-max-lag", 0, INT_MAX, 10), b"min-slaves-max-lag")
+    _also(_because(_touches(_integer(b"min-replicas-to-write", 0, INT_MAX, 0, &c.min_replicas_to_write), CHANGED_REPLICAS), NULL),
+          b"min-slaves-to-write")
+    _also(_because(_touches(_integer(b"min-replicas-max-lag", 0, INT_MAX, 10, &c.min_replicas_max_lag_s), CHANGED_REPLICAS), NULL),
+          b"min-slaves-max-lag")
     _also(_integer(b"repl-ping-replica-period", 1, INT_MAX, 10), b"repl-ping-slave-period")
     _integer(b"repl-timeout", 1, INT_MAX, 60)
-    _memory(b"repl-backlog-size", 1, 1024 * 1024, &_layout.repl_backlog_bytes)
+    _memory(b"repl-backlog-size", 1, 1024 * 1024, &c.repl_backlog_bytes)
     _integer(b"repl-backlog-ttl", 0, LONG_MAX, 3600)
     _yes_no(b"repl-disable-tcp-nodelay", False)
     _yes_no(b"repl-diskless-sync", True)
     _integer(b"repl-diskless-sync-delay", 0, INT_MAX, 5)
     _integer(b"repl-diskless-sync-max-replicas", 0, INT_MAX, 0)
     _choice(b"repl-diskless-load", b"disabled,on-empty-db,swapdb", 0)
-    _flag(_yes_no(b"cluster-enabled", False), PARAMETER_IMMUTABLE | PARAMETER_DEFAULT_ONLY)
+    _idle(b"there is no cluster")
+    _only(_flag(_yes_no(b"cluster-enabled", False), PARAMETER_IMMUTABLE), b"there is no cluster")
     _flag(_text(b"cluster-config-file", b"nodes.conf"), PARAMETER_IMMUTABLE)
     _flag(_integer(b"cluster-port", 0, 65535, 0), PARAMETER_IMMUTABLE)
     _flag(_text(b"cluster-announce-ip", b""), PARAMETER_NULLABLE)
@@ -319,6 +356,7 @@ cdef void _fill_replication() noexcept nogil:
     _integer(b"cluster-compatibility-sample-ratio", 0, 100, 0)
     _flag(_memory(b"cluster-link-sendbuf-limit", 0, 0), PARAMETER_UNSIGNED)
     _choice(b"cluster-preferred-endpoint-type", b"ip,hostname,unknown-endpoint", 0)
+    _idle(NULL)
 
 
 cdef uint32_t config_count() noexcept nogil:
@@ -335,6 +373,10 @@ cdef const Parameter* config_find(Slice name) noexcept nogil:
         if slice_is(name, _table[i].name) or (_table[i].alias != NULL and slice_is(name, _table[i].alias)):
             return &_table[i]
     return NULL
+
+
+cdef bint config_is_idle(const Parameter* parameter) noexcept nogil:
+    return parameter.why != NULL and not parameter.flags & (PARAMETER_DEFAULT_ONLY | PARAMETER_LATER)
 
 
 _fill_network()

@@ -92,6 +92,8 @@ cdef enum:                              # Engine.execution.gate: states of the s
     GATE_DISK_SNAPSHOT = 1 << 5         # the last save failed, with stop-writes-on-bgsave-error
     GATE_SYNC = 1 << 6                  # who wrote hears of it only when the disk has it (appendfsync always, or a disk that lags)
     GATE_LOADING = 1 << 3               # Engine.persistence.loading
+    GATE_REPLICAS = 1 << 7              # min-replicas-to-write: there are not so many, and nobody writes
+    GATE_RENAMED = 1 << 8               # rename-command: compiled methods look whether theirs still goes by its name
 
 cdef enum:                              # Engine.execution.observers: who is shown the commands that have run
     OBSERVED_BY_MONITORS = 1 << 0
