@@ -72,7 +72,7 @@ FLOORS = {
         "log_writer snapshot_job",
         "background",
         "log_load"),
-    "net": ("client_eviction poller resp_parser sockets", "connections", "listener"),
+    "net": ("client_eviction openssl poller resp_parser sockets", "transport", "tls", "connections", "inner_batch", "listener"),
     "control": (
         "config_rewrite connection_commands debug_values introspection persistence_commands process_title pubsub_commands standalone "
         "tracking_commands",
@@ -105,6 +105,9 @@ FUNCTION_POINTERS = {
     # The table of types: a row's functions, filled while modules are imported; formats/ fills two of them from above.
     "keyspace/value_type.pxd": {f"ValueType.{name}": "keyspace knows no type by name" for name in (
         "free", "free_some", "effort", "copy", "memory", "length", "digest", "details", "listpack", "save", "load")},
+    # No hook upward: both rows lie in net/, and the loop above them calls whichever a connection has.
+    "net/transport.pxd": {f"Transport.{name}": "plain sockets and TLS, in one loop that knows neither" for name in (
+        "greet", "read", "write", "shut", "free")},
     # No hook: called before the function that fills the struct returns.
     "commands/zset_operations.pyx": {"SetWalk.visit": "what is done with each member of a set or sorted set"},
 }

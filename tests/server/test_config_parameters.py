@@ -28,10 +28,11 @@ REFUSED_HERE = {
 LEFT_AT_DEFAULT = {"latency-monitor-threshold", "slowlog-log-slower-than"}
 # In Redis it is a module's: a file's value is looked at when that has been loaded.
 OF_A_MODULE = {"vset-force-single-threaded-execution"}
-# Not Redis 8.2's: the first is of a later one, the second of Hutch.
-NOT_THERE = {"aof-load-corrupt-tail-max-size", "rdb-skip-unknown-types"}
+# Not Redis 8.2's: of a later one, or of Hutch.
+NOT_THERE = {"aof-load-corrupt-tail-max-size", "rdb-skip-unknown-types", "tls-auth-clients-user", "tls-handshake-timeout"}
 # Asked for elsewhere: they would take this very connection away, or move the server.
-OWN_TESTS = {"port", "bind", "requirepass"}
+# The Redis that is compared with knows the parameters of TLS, and dies where it is to begin with it.
+OWN_TESTS = {"port", "bind", "requirepass", "tls-port", "tls-replication", "tls-cluster"}
 
 VALUES = ["", " ", "0", "1", "-1", "2", "5", "10", "500", "512", "777", "800", "1024", "65535", "65536", "2147483647", "2147483648",
           "-2147483648", "-2147483649", "4294967295", "4294967296", "9223372036854775807", "9223372036854775808",

@@ -14,7 +14,8 @@ from hutch_engine.keyspace.keyspace cimport Keyspace, WANT_EVENTS
 from hutch_engine.net.client_eviction cimport clients_reweigh
 from hutch_engine.state.config cimport (
     CHANGED_CLIENTS, CHANGED_CLIENT_MEMORY, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE, CHANGED_LISTENER, CHANGED_LOG,
-    CHANGED_MEMORY, CHANGED_NAMES, CHANGED_PASSWORD, CHANGED_REPLICAS, CHANGED_SAVING, CHANGED_SYNC, CHANGED_TITLE, CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK,
+    CHANGED_MEMORY, CHANGED_NAMES, CHANGED_PASSWORD, CHANGED_REPLICAS, CHANGED_SAVING, CHANGED_SYNC, CHANGED_TITLE, CHANGED_TLS,
+    CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK,
     ENABLE_LOCAL, ENABLE_YES, LOG_WARNING, PARAMETER_HIDDEN, PARAMETER_IMMUTABLE, PARAMETER_PROTECTED, POLICY_ALLKEYS_LFU,
     POLICY_VOLATILE_LFU, Config, Parameter, config_set, config_set_named, config_text)
 from hutch_engine.control.config_rewrite cimport config_rewrite
@@ -30,6 +31,7 @@ from hutch_engine.executor.eviction cimport evict_until_it_fits
 from hutch_engine.state.log cimport log_write
 from hutch_engine.commands.command_table cimport command_table_ids
 from hutch_engine.net.connections cimport connections_rebind
+from hutch_engine.net.tls cimport tls_context_free, tls_context_new, tls_context_use
 from hutch_engine.persistence.append_log cimport append_log_policy
 from hutch_engine.persistence.background cimport persistence_begin, persistence_switch_log
 from hutch_engine.persistence.saving cimport saving_gate
@@ -144,6 +146,20 @@ cdef bint _move_listener(Engine* engine, Buffer* error_out) noexcept nogil:
     return good
 
 
+cdef bint _make_tls(Engine* engine, void** context_out) noexcept nogil:
+    """What new connections are to be made from, if a listener has TLS: not in force yet. False: the log says why not."""
+    cdef Buffer problem
+    context_out[0] = NULL
+    if engine.net.listening == NULL or engine.config.tls_port == 0:
+        return True
+    buffer_init(&problem, NULL)
+    context_out[0] = tls_context_new(engine, &problem)
+    if context_out[0] == NULL:
+        log_write(engine, LOG_WARNING, buffer_slice(&problem))
+    buffer_clear(&problem)
+    return context_out[0] != NULL
+
+
 cdef void _make_room(Engine* engine) noexcept nogil:
     """maxmemory was set: what does not fit goes now, not with the next command."""
     cdef char[256] text
@@ -160,16 +176,25 @@ cdef void _make_room(Engine* engine) noexcept nogil:
 
 cdef bint _take_effect(Engine* engine, uint64_t changed, uint64_t* failed_out, Buffer* error_out) noexcept nogil:
     """False: nothing has changed, and the CHANGED_ bit that cannot be is in *failed_out."""
+    cdef void* context = NULL
     if changed & CHANGED_CLIENTS and not _clients_are_possible(engine, error_out):
         failed_out[0] = CHANGED_CLIENTS
         return False
+    if changed & CHANGED_TLS and not _make_tls(engine, &context):
+        buffer_append_text(error_out, b"Unable to update TLS configuration. Check server logs.")
+        failed_out[0] = CHANGED_TLS
+        return False
     if changed & CHANGED_LISTENER and not _move_listener(engine, error_out):
+        tls_context_free(context)
         failed_out[0] = CHANGED_LISTENER
         return False
     if changed & CHANGED_LOG and not persistence_switch_log(engine):
+        tls_context_free(context)
         buffer_append_text(error_out, b"Unable to turn on AOF. Check server logs.")
         failed_out[0] = CHANGED_LOG
         return False
+    if context != NULL:
+        tls_context_use(engine, context)
     if engine.config.repl_backlog_bytes < BACKLOG_LEAST_BYTES:
         engine.config.repl_backlog_bytes = BACKLOG_LEAST_BYTES
     config_apply(engine, changed)
@@ -192,6 +217,8 @@ cdef void _current_text(Engine* engine, const Parameter* parameter, Buffer* out)
     # With port 0 or a port of the listener's own choice, what is really bound is worth more.
     if engine.net.tcp_port and slice_is(slice_of_text(parameter.name), b"port"):
         buffer_append_integer(out, engine.net.tcp_port)
+    elif engine.net.tls_port and slice_is(slice_of_text(parameter.name), b"tls-port"):
+        buffer_append_integer(out, engine.net.tls_port)
     else:
         config_text(&engine.config, parameter, out)
 
@@ -316,6 +343,8 @@ cdef void cmd_config_set(Call* call) noexcept nogil:
             return
     if engine.net.listening != NULL and engine.net.tcp_port:
         engine.config.port = engine.net.tcp_port     # a port of the listener's own choice is the one that it has by now
+    if engine.net.listening != NULL and engine.net.tls_port:
+        engine.config.tls_port = engine.net.tls_port
     k = 0
     while k < count and good:
         buffer_init(&former[k], NULL)
@@ -331,7 +360,7 @@ cdef void cmd_config_set(Call* call) noexcept nogil:
             failed += 1
         if cannot == CHANGED_LISTENER:
             buffer_append_text(&error, b"Unable to listen on this port. Check server logs."
-                               if slice_is(slice_of_text(parameters[failed].name), b"port")
+                               if not slice_is(slice_of_text(parameters[failed].name), b"bind")
                                else b"Failed to bind to specified addresses.")
     if not good:
         _reply_set_error(call, call.argv[2 + 2 * failed], True, &error)

@@ -257,7 +257,9 @@ cdef void _server(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"process_id", getpid())
     _parameter(engine, out, b"process_supervised", b"supervised")
     _text(out, b"run_id", engine.replication.run_id)
-    _number(out, b"tcp_port", engine.net.tcp_port if engine.net.tcp_port else engine.config.port)
+    # Of whom TLS is all that there is, TLS's port.
+    _number(out, b"tcp_port", engine.net.tcp_port if engine.net.tcp_port else engine.config.port if engine.config.port else
+            engine.net.tls_port if engine.net.tls_port else engine.config.tls_port)
     _number(out, b"server_time_usec", now_us)
     _number(out, b"uptime_in_seconds", uptime_s)
     _number(out, b"uptime_in_days", uptime_s // 86400)
@@ -271,21 +273,35 @@ cdef void _server(Engine* engine, Buffer* out) noexcept nogil:
     buffer_append_slice(out, buffer_slice(&engine.config.config_file))
     buffer_append(out, b"\r\n", 2)
     _number(out, b"io_threads_active", 0)
+    _listeners(engine, out)
+
+
+cdef void _listeners(Engine* engine, Buffer* out) noexcept nogil:
+    cdef int count = 0
     if engine.net.tcp_port:
-        buffer_append_text(out, b"listener0:name=tcp,bind=")
-        buffer_append_slice(out, buffer_slice(&engine.config.bind))
-        _number(out, b",port", engine.net.tcp_port)
-        # Redis writes "port=": mend the separator that _number put.
-        _mend_last_colon(out)
+        _listener(out, count, b"tcp", buffer_slice(&engine.config.bind), engine.net.tcp_port)
+        count += 1
+    if engine.net.listening != NULL and engine.config.unixsocket.length:
+        _listener(out, count, b"unix", buffer_slice(&engine.config.unixsocket), 0)
+        count += 1
+    if engine.net.tls_port:
+        _listener(out, count, b"tls", buffer_slice(&engine.config.bind), engine.net.tls_port)
 
 
-cdef void _mend_last_colon(Buffer* out) noexcept nogil:
-    cdef size_t i = out.length
-    while i:
-        i -= 1
-        if out.data[i] == c':':
-            out.data[i] = c'='
-            return
+cdef void _listener(Buffer* out, int number, const char* kind, Slice addresses, int32_t port) noexcept nogil:
+    """One line for each kind, its addresses one by one. A Unix socket has no port."""
+    cdef size_t start = 0, i
+    cdef char[64] text
+    buffer_append(out, text, <size_t>snprintf(text, sizeof(text), b"listener%d:name=%s", number, kind))
+    for i in range(addresses.length + 1):
+        if i == addresses.length or (port and addresses.data[i] == c' '):
+            if i > start:
+                buffer_append_text(out, b",bind=")
+                buffer_append(out, addresses.data + start, i - start)
+            start = i + 1
+    if port:
+        buffer_append(out, text, <size_t>snprintf(text, sizeof(text), b",port=%d", <int>port))
+    buffer_append(out, b"\r\n", 2)
 
 
 cdef int64_t _subscriptions(Engine* engine, int kind) noexcept nogil:

@@ -143,9 +143,9 @@ cdef class Engine(EngineHandle):
 
     # ---- the listener
 
-    def start_listener(self, *, bint any_port=False, bint portable_poller=False):
-        """Serve on the addresses of the configuration (port, bind, unixsocket), in a native thread. `any_port` takes a free TCP
-        port, to be read from `port`; `portable_poller` does without epoll.
+    def start_listener(self, *, bint any_port=False, bint any_tls_port=False, bint portable_poller=False):
+        """Serve on the addresses of the configuration (port, tls-port, bind, unixsocket), in a native thread. `any_port` takes a free
+        TCP port, to be read from `port`, `any_tls_port` one for TLS; `portable_poller` does without epoll.
 
         OSError when an address cannot be had or a listener runs already; the engine's closed_error or forked_error.
         """
@@ -153,7 +153,7 @@ cdef class Engine(EngineHandle):
         cdef Started outcome
         self.check_ours()
         with nogil:
-            outcome = life_start_listener(self.core, any_port, portable_poller, error, sizeof(error))
+            outcome = life_start_listener(self.core, any_port, any_tls_port, portable_poller, error, sizeof(error))
         if outcome == START_CLOSED:
             raise self.closed_error("the store is closed")
         if outcome == START_RUNS:
@@ -169,6 +169,13 @@ cdef class Engine(EngineHandle):
             return
         with nogil:
             life_stop_listener(self.core)
+
+    @property
+    def tls_port(self):
+        """The TLS port that is bound; 0 without one. Raises the engine's closed_error or forked_error."""
+        cdef int32_t port = 0
+        self.do(_read_tls_port, &port)
+        return port
 
     @property
     def port(self):
@@ -423,6 +430,10 @@ cdef void _clock_moved(EngineStruct* engine, void* context) noexcept nogil:
 
 cdef void _read_clock(EngineStruct* engine, void* context) noexcept nogil:
     (<int64_t*>context)[0] = clock_now_us(&engine.clock)
+
+
+cdef void _read_tls_port(EngineStruct* engine, void* context) noexcept nogil:
+    (<int32_t*>context)[0] = engine.net.tls_port if engine.net.listener != NULL else 0
 
 
 cdef void _read_port(EngineStruct* engine, void* context) noexcept nogil:

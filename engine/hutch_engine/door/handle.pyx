@@ -18,6 +18,19 @@ import hutch_engine.runtime.command_handlers   # fills the command table's handl
 
 cdef bytes _lua_path = None              # of the Lua that scripts run in; b"": there is none
 cdef char* _lua_file = NULL              # the same, for good: native threads outlive this module's objects
+cdef bytes _ssl_path = None              # the module that Python's ssl is made of; b"": it is part of Python itself
+cdef char* _ssl_file = NULL
+
+
+cdef bytes _find_ssl():
+    """The file of Python's module _ssl, whose OpenSSL the listener uses. It is only looked for: nothing is imported."""
+    try:
+        found = importlib.util.find_spec("_ssl")
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if found is None:
+        return None
+    return os.fsencode(found.origin) if found.has_location and found.origin else b""
 
 
 cdef bytes _find_lua():
@@ -46,7 +59,7 @@ cdef class EngineHandle:
     """Owns an engine's struct: see Engine."""
 
     def __cinit__(self, int32_t databases=16, uint64_t seed=0, *, closed_error=ClosedError, forked_error=ForkedError):
-        global _lua_path, _lua_file
+        global _lua_path, _lua_file, _ssl_path, _ssl_file
         cdef EngineStruct* core
         if databases < 1:
             raise ValueError("databases must be positive")
@@ -62,8 +75,12 @@ cdef class EngineHandle:
             _lua_path = _find_lua()
             if _lua_path:
                 _lua_file = strdup(PyBytes_AS_STRING(_lua_path))
+            _ssl_path = _find_ssl()
+            if _ssl_path is not None:
+                _ssl_file = strdup(PyBytes_AS_STRING(_ssl_path))
         follow_main_thread()
         core.scripts.lua_path = _lua_file
+        core.net.ssl_path = _ssl_file
         core.scripts.look_at_signals = look_at_signals
         self.core = core
 

@@ -13,7 +13,8 @@ cdef enum Started:
     START_RUNS                       # there is a listener already
     START_FAILED                     # the text says why, or it is empty: no memory, descriptor or thread
 
-cdef Started life_start_listener(Engine* engine, bint any_port, bint portable_poller, char* error_out, size_t error_size) noexcept nogil
+cdef Started life_start_listener(Engine* engine, bint any_port, bint any_tls_port, bint portable_poller, char* error_out,
+                                 size_t error_size) noexcept nogil
 """Make a listener, bind its sockets and start its thread; the engine owns it. START_FAILED leaves the reason in error_out, or
 an empty text. Waits for the engine's lock; the GIL must not be held."""
 cdef void life_stop_listener(Engine* engine) noexcept nogil

@@ -28,7 +28,7 @@ cdef void _enter(Engine* engine) noexcept nogil:
         lock_acquire(&engine.lock)
 
 
-cdef Started life_start_listener(Engine* engine, bint any_port, bint portable_poller, char* error_out,
+cdef Started life_start_listener(Engine* engine, bint any_port, bint any_tls_port, bint portable_poller, char* error_out,
                                  size_t error_size) noexcept nogil:
     cdef Started outcome = STARTED
     cdef Listener* listener = NULL
@@ -46,6 +46,7 @@ cdef Started life_start_listener(Engine* engine, bint any_port, bint portable_po
     listener = listener_new(engine, portable_poller)
     if listener != NULL:
         listener.any_port = any_port
+        listener.any_tls_port = any_tls_port
         if not listener_open(listener, error_out, error_size) or not listener_start(listener):
             listener_free(listener)
             listener = NULL

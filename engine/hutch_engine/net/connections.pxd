@@ -10,11 +10,13 @@ from hutch_engine.keyspace.entry cimport Entry
 from hutch_engine.state.engine cimport SESSION_AUTHENTICATED, Engine, Session
 from hutch_engine.net.poller cimport Poller
 from hutch_engine.net.resp_parser cimport ParseLimits, RespParser, Words
+from hutch_engine.net.transport cimport Wire
 from hutch_engine.sessions.monitor_records cimport RecordCursor
 from hutch_engine.structures.table cimport Table
 
 cdef enum:
-    LISTENER_SOCKETS_MAX = 18           # 16 addresses of `bind`, as in Redis, the Unix socket, one spare
+    BIND_ADDRESSES_MAX = 16             # as in Redis
+    LISTENER_SOCKETS_MAX = 34           # those addresses for TCP and for TLS, the Unix socket, one spare
     BATCH_REQUESTS = 128                # collected before the lock is taken; bounds how long it is held
     READ_BYTES = 16384                  # one read of a connection that has nothing pending
     ARENA_BYTES = 131072                # idle connections read into this, so that they own no query buffer
@@ -36,12 +38,16 @@ cdef enum:                              # Connection.ending: nothing more of it 
 cdef struct Connection:
     Session* session                    # owned; touched under the engine's lock only
     int fd                              # owned
-    uint32_t interest                   # what the poller watches for: POLL_READ, POLL_WRITE
+    Wire wire                           # how its bytes go through the socket
+    uint32_t interest                   # what it is to be served for: POLL_READ, POLL_WRITE
+    uint32_t watched                    # what the poller watches for: the same, but where the wire waits for something else
     uint32_t index                      # in Listener.connections
     uint8_t held                        # HELD_*
     uint8_t ending                      # ENDING_*
     bint in_round                       # listed in Listener.round
     bint in_resumed                     # listed in Listener.resumed
+    bint in_unread                      # listed in Listener.unread
+    bint denied                         # protected-mode keeps it out, as it hears when the handshake is over
     bint in_outer_round                 # listed there while a script of that round lets others in
     bint deferred                       # its replies wait for the disk until the turn is over (Listener.deferred_offset)
     uint64_t born_turn                  # Listener.turn, when it was accepted meanwhile
@@ -79,6 +85,7 @@ cdef inline size_t connections_unsent(const Connection* connection) noexcept nog
 cdef struct ListeningSocket:
     int fd                              # -1: closed
     bint unix_socket
+    bint tls
     int32_t port
     char[256] host                      # as `bind` has it, without '-'
 
@@ -103,16 +110,19 @@ cdef struct Listener:
     uint32_t adopted_count              # ... those that it keeps among them
     uint64_t deferred_offset            # appendfsync always: batches amid a turn are synced together at its end, up to here; 0: none is
     bint any_port                       # set before listener_open: take a free TCP port, whatever config.port says
+    bint any_tls_port                   # the same for config.tls_port
     char[112] unix_path                 # of the bound Unix socket, for its removal; "" = none
     Connection** connections            # owned
     uint32_t connection_count
-    uint32_t connection_capacity        # of this array and the next three
+    uint32_t connection_capacity        # of this array and the next four
     Connection** round                  # owned: those with something to do under the lock, in the present batch
     uint32_t round_count
     Connection** resumed                # owned: those whose kept requests may run now
     uint32_t resumed_count
     Connection** closed                 # owned: closed; freed at the end of the turn, when no event names them
     uint32_t closed_count
+    Connection** unread                 # owned: bytes that their wires have taken from their sockets are to be read, first come first served
+    uint32_t unread_count
     uint32_t visited                    # connections[visited] is the next that a tick looks at
     uint32_t postponed_count            # connections that wait for the end of CLIENT PAUSE
     Request* requests                   # owned, BATCH_REQUESTS
@@ -122,6 +132,9 @@ cdef struct Listener:
     size_t arena_used
     ParseLimits limits                  # config's values, copied under the lock
     int64_t accepts_per_turn            # max-new-connections-per-cycle
+    int64_t greetings_per_turn          # max-new-tls-connections-per-cycle: TLS clients accepted, and steps of handshakes
+    int64_t greetings_left              # in this turn
+    int64_t greeting_us                 # tls-handshake-timeout
     int64_t stall_bytes                 # STALL_BYTES; without limit when a hard output limit bounds memory anyway
     int64_t now_us                      # monotonic, of this turn
     int64_t tick_us                     # monotonic, of the next tick
@@ -166,7 +179,7 @@ cdef void connections_forget_adopted(Listener* listener) noexcept nogil
 cdef void connections_listen_for(Listener* listener, uint32_t interest) noexcept nogil
 """With POLL_READ accept new clients from now on; with 0 leave them waiting."""
 cdef void connections_accept(Listener* listener, ListeningSocket* where) noexcept nogil
-"""Accept the clients that wait at one socket, Listener.accepts_per_turn at most. When the process has no descriptor left,
+"""Accept the clients that wait at one socket, Listener.accepts_per_turn (greetings_per_turn) at most. When the process has no descriptor left,
 accepting pauses until the next tick."""
 cdef void connections_close(Listener* listener, Connection* connection) noexcept nogil
 """Close the connection. Its struct stays until the turn is over: lists and events may still name it."""
@@ -175,6 +188,13 @@ cdef void connections_free_closed(Listener* listener) noexcept nogil
 names are kept for the next call. O(closed). Takes the lock for a moment."""
 cdef void connections_watch_for(Listener* listener, Connection* connection, uint32_t interest) noexcept nogil
 """Tell the poller what to wait for at this connection, POLL_ bits, if that has changed. A closed connection is left alone."""
+cdef void connections_wire_changed(Listener* listener, Connection* connection) noexcept nogil
+"""Its wire says that it has changed: watch for what it waits for now, and list it if it has bytes to be read."""
+cdef void connections_list_unread(Listener* listener, Connection* connection) noexcept nogil
+"""List the connection, once, if its wire has bytes to be read: they are read in the next turn."""
+cdef void connections_greet(Listener* listener, Connection* connection) noexcept nogil
+"""Go on with its handshake, unless this turn has had its share of them. One that fails is closed, with a line in the log; who is not let in
+(`denied`) is told so after it. Takes the lock for a moment."""
 cdef void connections_resume(Listener* listener, Connection* connection) noexcept nogil
 """Let the connection's kept requests run again, at the beginning of the next turn."""
 cdef void connections_copy_limits(Listener* listener) noexcept nogil

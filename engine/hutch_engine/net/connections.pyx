@@ -10,16 +10,20 @@ from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_release
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.net.client_eviction cimport client_weigh, clients_evict
+from hutch_engine.state.config cimport LOG_VERBOSE, TLS_USER_COMMON_NAME
 from hutch_engine.state.engine cimport (
     LISTENER_ADOPTS, LISTENER_SHUTS, LISTENER_WEIGHS, SESSION_CLOSE_NOW, SESSION_UNIX_SOCKET, Engine, Session,
     engine_wake_listener, session_is_authenticated)
 from hutch_engine.sessions.session cimport session_free, session_memory, session_new
-from hutch_engine.net.poller cimport POLL_READ, poller_add, poller_change, poller_remove
+from hutch_engine.state.log cimport log_write
+from hutch_engine.net.poller cimport POLL_READ, POLL_WRITE, poller_add, poller_change, poller_remove
 from hutch_engine.net.resp_parser cimport parser_clear, parser_init, words_clear
 from hutch_engine.net.sockets cimport (
     ACCEPT_AGAIN, ACCEPT_NO_DESCRIPTOR, ACCEPTED, ADDRESS_TEXT_MAX, AcceptOutcome, socket_accept, socket_address,
     socket_close, socket_listen_tcp, socket_listen_unix, socket_peer_is_loopback, socket_port, socket_share_port,
     socket_tune, socket_write)
+from hutch_engine.net.tls cimport tls_common_name, tls_context_free, tls_context_new, tls_context_use, tls_open, tls_problem
+from hutch_engine.net.transport cimport GREET_WAIT, GREETED, GreetOutcome, transport_open
 from hutch_engine.sessions.output_limit cimport OUTPUT_NORMAL
 
 cdef extern from "<unistd.h>" nogil:
@@ -40,6 +44,7 @@ cdef void connections_release(Listener* listener) noexcept nogil:
     free(listener.round)
     free(listener.resumed)
     free(listener.closed)
+    free(listener.unread)
     words_clear(&listener.words)
     free(listener)
 
@@ -60,7 +65,8 @@ cdef bint connections_reserve(Listener* listener) noexcept nogil:
     if used < listener.connection_capacity:
         return True
     if not (connections_grow_list(&listener.connections, capacity) and connections_grow_list(&listener.round, capacity)
-            and connections_grow_list(&listener.resumed, 2 * capacity) and connections_grow_list(&listener.closed, capacity)):
+            and connections_grow_list(&listener.resumed, 2 * capacity) and connections_grow_list(&listener.closed, capacity)
+            and connections_grow_list(&listener.unread, capacity)):
         return False
     listener.connection_capacity = capacity
     return True
@@ -93,10 +99,10 @@ cdef void _close_unless_kept(const ListeningSocket* sockets, uint32_t count, con
             socket_close(sockets[i].fd)
 
 
-cdef bint _open_tcp(const char* addresses, int32_t port, int backlog, const ListeningSocket* old, uint32_t old_count,
+cdef bint _open_tcp(const char* addresses, int32_t port, bint tls, int backlog, const ListeningSocket* old, uint32_t old_count,
                     bint shared, ListeningSocket* opened, uint32_t* count_out, char* error_out, size_t error_size) noexcept nogil:
     """Listen on each of the blank-separated addresses; '-' in front: it may be missing on this machine. An old socket
-    of the same address is kept. On failure all new ones are closed again."""
+    of the same address is kept. Adds to what is opened already; on failure all new ones, those of before too, are closed again."""
     cdef const char* p = addresses
     cdef const ListeningSocket* known
     cdef ListeningSocket* place
@@ -104,7 +110,7 @@ cdef bint _open_tcp(const char* addresses, int32_t port, int backlog, const List
     cdef bint optional
     cdef bint good = True
     cdef int32_t wanted = port
-    count_out[0] = 0
+    cdef uint32_t first = count_out[0]
     error_out[0] = 0
     while True:
         while p[0] == 32 or p[0] == 9:
@@ -116,7 +122,7 @@ cdef bint _open_tcp(const char* addresses, int32_t port, int backlog, const List
             length += 1
         optional = p[0] == 45
         place = &opened[count_out[0]]
-        if length >= sizeof(place.host) or count_out[0] == LISTENER_SOCKETS_MAX - 1:
+        if length >= sizeof(place.host) or count_out[0] - first == BIND_ADDRESSES_MAX:
             snprintf(error_out, error_size, b"Too many or too long bind addresses")
             good = False
             break
@@ -136,10 +142,12 @@ cdef bint _open_tcp(const char* addresses, int32_t port, int backlog, const List
             # An ephemeral port is chosen by the first address, the others follow.
             wanted = socket_port(place.fd)
             place.port = wanted
+        place.tls = tls
         count_out[0] += 1
     # Redis starts without any of its addresses just as little, but moves to where there is none.
-    if good and count_out[0] == 0 and not shared:
-        snprintf(error_out, error_size, b"Failed listening on port %d (tcp): none of the bind addresses exists here", <int>port)
+    if good and count_out[0] == first and not shared:
+        snprintf(error_out, error_size, b"Failed listening on port %d (%s): none of the bind addresses exists here", <int>port,
+                 b"tls" if tls else b"tcp")
         good = False
     if not good:
         _close_unless_kept(opened, count_out[0], old, old_count)
@@ -168,63 +176,94 @@ cdef bint _text_of(const Buffer* buffer, char* out, size_t size) noexcept nogil:
     return True
 
 
+cdef bint _open_port(Listener* listener, const char* addresses, int32_t port, bint any_port, bint tls, int backlog, int32_t* port_out,
+                     char* error_out, size_t error_size) noexcept nogil:
+    """Listen on one port, plain or TLS, of all addresses; 0 unless any_port: on none."""
+    cdef ListeningSocket[LISTENER_SOCKETS_MAX] opened
+    cdef uint32_t count = 0, i
+    cdef int attempts = 0
+    port_out[0] = 0
+    if any_port:
+        port = 0
+    elif port == 0:
+        return True
+    while not _open_tcp(addresses, port, tls, backlog, NULL, 0, False, opened, &count, error_out, error_size):
+        attempts += 1
+        # A free port of the first address may be taken on the second: ask for another one.
+        if not any_port or attempts == 8:
+            return False
+    for i in range(count):
+        port_out[0] = opened[i].port
+        if not _add_socket(listener, &opened[i]):
+            snprintf(error_out, error_size, b"Failed to watch a listening socket")
+            _close_unless_kept(opened + i + 1, count - i - 1, NULL, 0)
+            return False
+    return True
+
+
+cdef bint _prepare_tls(Listener* listener, char* error_out, size_t error_size) noexcept nogil:
+    """A context of the present configuration, if there is to be TLS. Requires the lock."""
+    cdef Engine* engine = listener.engine
+    cdef Buffer problem
+    cdef void* context
+    if engine.config.tls_port == 0 and not listener.any_tls_port:
+        return True
+    buffer_init(&problem, NULL)
+    context = tls_context_new(engine, &problem)
+    if context == NULL:
+        snprintf(error_out, error_size, b"%.*s", <int>problem.length, <const char*>problem.data)
+    else:
+        tls_context_use(engine, context)
+    buffer_clear(&problem)
+    return context != NULL
+
+
 cdef bint connections_open(Listener* listener, char* error_out, size_t error_size) noexcept nogil:
     cdef Engine* engine = listener.engine
     cdef char[4096] addresses
     cdef char[4096] path
-    cdef int32_t port
-    cdef int32_t bound_port = 0
+    cdef int32_t port, tls_port
+    cdef int32_t bound_port = 0, bound_tls_port = 0
     cdef int64_t permissions
     cdef int backlog
-    cdef ListeningSocket[LISTENER_SOCKETS_MAX] opened
-    cdef uint32_t count = 0, i
-    cdef int attempts = 0
-    cdef int fd
-    cdef bint fits
+    cdef ListeningSocket opened
+    cdef bint fits, ready
     error_out[0] = 0
     lock_acquire(&engine.lock)
     port = <int32_t>engine.config.port
+    tls_port = <int32_t>engine.config.tls_port
     backlog = <int>engine.config.tcp_backlog
     permissions = engine.config.unixsocketperm
     fits = _text_of(&engine.config.bind, addresses, sizeof(addresses))
     if not _text_of(&engine.config.unixsocket, path, sizeof(path)):
         fits = False
     connections_copy_limits(listener)
+    ready = _prepare_tls(listener, error_out, error_size)
     lock_release(&engine.lock)
+    if not ready:
+        return False
     if not fits:
         snprintf(error_out, error_size, b"The bind addresses or the Unix socket's path are too long")
         return False
     if path[0]:
-        fd = socket_listen_unix(_slice_of_path(path), permissions, backlog, error_out, error_size)
-        if fd < 0:
+        memset(&opened, 0, sizeof(opened))
+        opened.fd = socket_listen_unix(_slice_of_path(path), permissions, backlog, error_out, error_size)
+        if opened.fd < 0:
             return False
         # It fits: the system's limit is below this array's size.
         memcpy(listener.unix_path, path, sizeof(listener.unix_path))
-        memset(&opened[0], 0, sizeof(ListeningSocket))
-        opened[0].fd = fd
-        opened[0].unix_socket = True
-        if not _add_socket(listener, &opened[0]):
+        opened.unix_socket = True
+        if not _add_socket(listener, &opened):
             snprintf(error_out, error_size, b"Failed to watch a listening socket")
             connections_close_sockets(listener)
             return False
-    if listener.any_port:
-        port = 0
-    if port or listener.any_port:
-        while not _open_tcp(addresses, port, backlog, NULL, 0, False, opened, &count, error_out, error_size):
-            attempts += 1
-            # A free port of the first address may be taken on the second: ask for another one.
-            if not listener.any_port or attempts == 8:
-                connections_close_sockets(listener)
-                return False
-        for i in range(count):
-            bound_port = opened[i].port
-            if not _add_socket(listener, &opened[i]):
-                snprintf(error_out, error_size, b"Failed to watch a listening socket")
-                _close_unless_kept(opened + i + 1, count - i - 1, NULL, 0)
-                connections_close_sockets(listener)
-                return False
+    if not _open_port(listener, addresses, port, listener.any_port, False, backlog, &bound_port, error_out, error_size) or \
+            not _open_port(listener, addresses, tls_port, listener.any_tls_port, True, backlog, &bound_tls_port, error_out, error_size):
+        connections_close_sockets(listener)
+        return False
     lock_acquire(&engine.lock)
     engine.net.tcp_port = bound_port
+    engine.net.tls_port = bound_tls_port
     engine.shutdown_asked = False            # it was the one before that was to end
     engine.net.chores &= ~<uint32_t>LISTENER_SHUTS
     engine.net.wake_fd = listener.poller.wake_write_fd
@@ -250,9 +289,13 @@ cdef bint connections_rebind(Engine* engine, Buffer* error_out) noexcept nogil:
     cdef ListeningSocket[2 * LISTENER_SOCKETS_MAX] old
     cdef uint32_t old_count = 0
     cdef int32_t port = <int32_t>engine.config.port
+    cdef int32_t tls_port = <int32_t>engine.config.tls_port
     cdef uint32_t count = 0, i
     cdef bint good = _text_of(&engine.config.bind, addresses, sizeof(addresses))
     snprintf(problem, sizeof(problem), b"The bind addresses are too long")
+    if port and port == tls_port:
+        snprintf(problem, sizeof(problem), b"port and tls-port are the same")
+        good = False
     # What it has, and what was opened for it a moment ago.
     for i in range(listener.socket_count):
         if not listener.sockets[i].unix_socket:
@@ -262,12 +305,16 @@ cdef bint connections_rebind(Engine* engine, Buffer* error_out) noexcept nogil:
         if _find_socket(old, old_count, listener.adopted[i].host, listener.adopted[i].port) == NULL:
             old[old_count] = listener.adopted[i]
             old_count += 1
-    if good and port:
+    if good and (port or tls_port):
         # "127.0.0.1" becomes "*", say: the old one is still there when the new one comes.
         for i in range(old_count):
             socket_share_port(old[i].fd, True)
-        good = _open_tcp(addresses, port, <int>engine.config.tcp_backlog, old, old_count, True, opened, &count, problem,
-                         sizeof(problem))
+        if port:
+            good = _open_tcp(addresses, port, False, <int>engine.config.tcp_backlog, old, old_count, True, opened, &count, problem,
+                             sizeof(problem))
+        if good and tls_port:
+            good = _open_tcp(addresses, tls_port, True, <int>engine.config.tcp_backlog, old, old_count, True, opened, &count, problem,
+                             sizeof(problem))
         for i in range(old_count):
             socket_share_port(old[i].fd, False)
         for i in range(count):
@@ -281,7 +328,9 @@ cdef bint connections_rebind(Engine* engine, Buffer* error_out) noexcept nogil:
     memcpy(listener.adopted, opened, count * sizeof(ListeningSocket))
     listener.adopted_count = count
     listener.any_port = False
+    listener.any_tls_port = False
     engine.net.tcp_port = port if count else 0
+    engine.net.tls_port = tls_port if count else 0
     engine.net.chores |= LISTENER_ADOPTS
     engine_wake_listener(engine)
     return True
@@ -357,10 +406,10 @@ cdef void connections_accept(Listener* listener, ListeningSocket* where) noexcep
     cdef int fd = -1
     cdef AcceptOutcome outcome
     # Bounded, so that a flood of connections does not starve those that are there.
-    for i in range(listener.accepts_per_turn):
+    for i in range(listener.greetings_per_turn if where.tls else listener.accepts_per_turn):
         outcome = socket_accept(where.fd, &fd)
         if outcome == ACCEPTED:
-            _welcome(listener, fd, where.unix_socket)
+            _welcome(listener, fd, where)
         elif outcome == ACCEPT_NO_DESCRIPTOR:
             # The waiting connection stays readable: without a pause this would be a busy loop.
             connections_listen_for(listener, 0)
@@ -377,7 +426,8 @@ cdef void connections_listen_for(Listener* listener, uint32_t interest) noexcept
 
 
 cdef void _turn_away(int fd, const char* why, size_t length) noexcept nogil:
-    socket_write(fd, why, length)
+    if length:
+        socket_write(fd, why, length)
     socket_close(fd)
 
 
@@ -395,9 +445,11 @@ cdef const char* _DENIED = (
 cdef const char* _FULL = b"-ERR max number of clients reached\r\n"
 
 
-cdef void _welcome(Listener* listener, int fd, bint unix_socket) noexcept nogil:
+cdef void _welcome(Listener* listener, int fd, const ListeningSocket* where) noexcept nogil:
     """A new client: refuse it as Redis would, or make its connection and session."""
     cdef Engine* engine = listener.engine
+    cdef bint unix_socket = where.unix_socket
+    cdef bint denied
     cdef char[ADDRESS_TEXT_MAX] peer
     cdef char[ADDRESS_TEXT_MAX] here
     cdef size_t peer_length
@@ -417,13 +469,14 @@ cdef void _welcome(Listener* listener, int fd, bint unix_socket) noexcept nogil:
         free(connection)
         connection = NULL
     lock_acquire(&engine.lock)
+    denied = not local and engine.config.protected_mode and engine.config.requirepass.length == 0
     if <int64_t>engine.sessions.sockets >= engine.config.maxclients:
         refusal = _FULL
         engine.statistics.connections_rejected += 1
-    elif not local and engine.config.protected_mode and engine.config.requirepass.length == 0:
+    elif denied and not where.tls:
         refusal = _DENIED
         engine.statistics.connections_rejected += 1
-    elif connection != NULL:
+    elif connection != NULL and (not where.tls or tls_open(engine, &connection.wire, fd)):
         keepalive_s = engine.config.tcp_keepalive_s
         session = session_new(engine, SESSION_UNIX_SOCKET if unix_socket else 0, fd)
         if session != NULL:
@@ -434,19 +487,26 @@ cdef void _welcome(Listener* listener, int fd, bint unix_socket) noexcept nogil:
             connection.authenticated = session_is_authenticated(session)
     lock_release(&engine.lock)
     if refusal != NULL:
-        _turn_away(fd, refusal, _slice_of_path(refusal).length)
+        # Without a handshake nothing can be said to a client of TLS.
+        _turn_away(fd, refusal, 0 if where.tls else _slice_of_path(refusal).length)
         free(connection)
         return
     if session == NULL:
+        if connection != NULL and connection.wire.transport != NULL:
+            connection.wire.transport.free(&connection.wire)
         socket_close(fd)
         free(connection)
         return
+    if not where.tls:
+        transport_open(&connection.wire, fd)
+    connection.denied = denied
     if not unix_socket:
         socket_tune(fd, keepalive_s)
     connection.session = session
     connection.born_turn = listener.turn if listener.nested else 0
     connection.fd = fd
     connection.interest = POLL_READ
+    connection.watched = POLL_READ
     parser_init(&connection.parser, &engine.client_bytes)
     buffer_init(&connection.query, &engine.client_bytes)
     buffer_init(&connection.sending, &engine.client_bytes)
@@ -464,6 +524,7 @@ cdef void connections_close(Listener* listener, Connection* connection) noexcept
     if connection.ending == ENDING_CLOSED:
         return
     connection.ending = ENDING_CLOSED
+    connection.wire.transport.shut(&connection.wire)
     connections_hold(listener, connection, HELD_NOT)
     poller_remove(&listener.poller, connection.fd)
     listener.connection_count -= 1
@@ -480,6 +541,15 @@ cdef void _forget_resumed(Listener* listener, Connection* connection) noexcept n
         if listener.resumed[i] == connection:
             listener.resumed_count -= 1
             listener.resumed[i] = listener.resumed[listener.resumed_count]
+            return
+
+
+cdef void _forget_unread(Listener* listener, Connection* connection) noexcept nogil:
+    cdef uint32_t i
+    for i in range(listener.unread_count):
+        if listener.unread[i] == connection:
+            listener.unread_count -= 1
+            listener.unread[i] = listener.unread[listener.unread_count]
             return
 
 
@@ -509,6 +579,9 @@ cdef void connections_free_closed(Listener* listener) noexcept nogil:
             continue
         if connection.in_resumed:
             _forget_resumed(listener, connection)
+        if connection.in_unread:
+            _forget_unread(listener, connection)
+        connection.wire.transport.free(&connection.wire)
         # Not before the session is gone: the number may be another connection's right away.
         socket_close(connection.fd)
         parser_clear(&connection.parser)
@@ -519,10 +592,99 @@ cdef void connections_free_closed(Listener* listener) noexcept nogil:
     listener.closed_count = kept
 
 
+cdef inline uint32_t _to_watch(const Connection* connection) noexcept nogil:
+    """What the poller is to wait for, for what it is to be served for."""
+    cdef uint32_t interest = connection.interest
+    cdef uint32_t watched = interest
+    if unlikely(connection.wire.greets_for != 0):
+        return connection.wire.greets_for
+    if unlikely(connection.wire.read_waits_to_write) and interest & POLL_READ:
+        watched = (watched & ~<uint32_t>POLL_READ) | POLL_WRITE
+    if unlikely(connection.wire.write_waits_to_read) and interest & POLL_WRITE:
+        watched = (watched & ~<uint32_t>POLL_WRITE) | POLL_READ
+    return watched
+
+
+cdef void connections_wire_changed(Listener* listener, Connection* connection) noexcept nogil:
+    cdef uint32_t watched = _to_watch(connection)
+    connection.wire.changed = False
+    if connection.ending == ENDING_CLOSED:
+        return
+    if watched != connection.watched:
+        connection.watched = watched
+        poller_change(&listener.poller, connection.fd, watched, connection)
+    connections_list_unread(listener, connection)
+
+
+cdef void connections_list_unread(Listener* listener, Connection* connection) noexcept nogil:
+    if connection.wire.unread and connection.interest & POLL_READ and not connection.in_unread and connection.ending != ENDING_CLOSED:
+        connection.in_unread = True
+        listener.unread[listener.unread_count] = connection
+        listener.unread_count += 1
+
+
 cdef void connections_watch_for(Listener* listener, Connection* connection, uint32_t interest) noexcept nogil:
     if connection.interest != interest and connection.ending != ENDING_CLOSED:
         connection.interest = interest
-        poller_change(&listener.poller, connection.fd, interest, connection)
+        connections_wire_changed(listener, connection)
+
+
+# ---- handshakes
+
+cdef void _log_failure(Listener* listener, Connection* connection) noexcept nogil:
+    """Requires the lock."""
+    cdef char[256] problem
+    cdef Buffer text
+    tls_problem(&connection.wire, problem, sizeof(problem))
+    buffer_init(&text, NULL)
+    buffer_append_text(&text, b"Error accepting a client connection: ")
+    buffer_append_text(&text, problem)
+    buffer_append_text(&text, b" (addr=")
+    buffer_append(&text, connection.session.address.data, connection.session.address.length)
+    buffer_append_text(&text, b" laddr=")
+    buffer_append(&text, connection.session.local_address.data, connection.session.local_address.length)
+    buffer_append_text(&text, b")")
+    if not text.failed:
+        log_write(listener.engine, LOG_VERBOSE, slice_of(text.data, text.length))
+    buffer_clear(&text)
+
+
+cdef void _greeted(Listener* listener, Connection* connection) noexcept nogil:
+    """The handshake is over: who is it, and may he come in? Requires the lock."""
+    cdef Engine* engine = listener.engine
+    cdef Session* session = connection.session
+    session.used_us = listener.now_us
+    if engine.config.tls_auth_clients_user == TLS_USER_COMMON_NAME:
+        # Whom the certificate names; whether there is such a user is for who knows the users to say.
+        tls_common_name(&connection.wire, &session.certificate_name)
+    if connection.denied:
+        engine.statistics.connections_rejected += 1
+        buffer_append(&connection.sending, _DENIED, _slice_of_path(_DENIED).length)
+
+
+cdef void connections_greet(Listener* listener, Connection* connection) noexcept nogil:
+    cdef GreetOutcome outcome
+    # A step may take a millisecond of computing: who waits for one is told of again in the next turn.
+    if listener.greetings_left <= 0:
+        return
+    listener.greetings_left -= 1
+    outcome = connection.wire.transport.greet(&connection.wire)
+    if outcome == GREET_WAIT:
+        connections_wire_changed(listener, connection)
+        return
+    lock_acquire(&listener.engine.lock)
+    if outcome == GREETED:
+        _greeted(listener, connection)
+    else:
+        _log_failure(listener, connection)
+    lock_release(&listener.engine.lock)
+    if outcome != GREETED:
+        connections_close(listener, connection)
+        return
+    if connection.denied:
+        connection.ending = ENDING_AFTER_REPLY
+        connection.interest = POLL_WRITE
+    connections_wire_changed(listener, connection)
 
 
 cdef void connections_resume(Listener* listener, Connection* connection) noexcept nogil:
@@ -541,6 +703,8 @@ cdef void connections_copy_limits(Listener* listener) noexcept nogil:
     listener.limits.bulk_bytes = engine.config.proto_max_bulk_len
     listener.limits.query_bytes = engine.config.client_query_buffer_limit
     listener.accepts_per_turn = engine.config.max_new_connections
+    listener.greetings_per_turn = engine.config.max_new_tls_connections
+    listener.greeting_us = engine.config.tls_handshake_timeout_s * 1000000
     if listener.limits.query_bytes <= 0:
         listener.limits.query_bytes = INT64_MAX
     listener.stall_bytes = INT64_MAX if engine.config.output_limits[OUTPUT_NORMAL].hard_bytes else STALL_BYTES

@@ -33,9 +33,10 @@ from hutch_engine.net.connections cimport (
     ARENA_BYTES, BATCH_REQUESTS, ENDING_AFTER_REPLY, ENDING_CLOSED, ENDING_NOT, ENDING_NOW, ENDING_PROTOCOL_ERROR,
     HELD_BLOCKED, HELD_NOT, HELD_POSTPONED, HELD_STALLED, READ_BYTES, Batch, Connection, ListeningSocket, Request,
     connections_unsent, connections_accept, connections_close_sockets, connections_copy_limits,
-    connections_count_bytes, connections_do_chores, connections_close, connections_forget_adopted, connections_free_closed,
-    connections_grow_list, connections_hold, connections_join_round, connections_listen_for, connections_open,
-    connections_release, connections_reserve, connections_resume, connections_watch_for, connections_weigh)
+    connections_count_bytes, connections_do_chores, connections_close, connections_forget_adopted, connections_free_closed, connections_greet,
+    connections_hold, connections_join_round, connections_list_unread, connections_listen_for, connections_open,
+    connections_release, connections_reserve, connections_resume, connections_watch_for, connections_weigh,
+    connections_wire_changed)
 from hutch_engine.state.engine cimport (
     LISTENER_WEIGHS, PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
     SESSION_MASTER, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_SUBSCRIBED,
@@ -48,7 +49,8 @@ from hutch_engine.net.poller cimport (
 from hutch_engine.net.resp_parser cimport (
     PARSE_ERROR, PARSE_FULL, PARSE_MORE, PARSE_REQUEST, ParseOutcome, parser_missing, parser_moved, parser_next,
     parser_rewind, words_init, words_reset)
-from hutch_engine.net.sockets cimport SOCKET_FAILED, SOCKET_WAIT, socket_read, socket_write
+from hutch_engine.net.inner_batch cimport inner_batch_exchange, inner_batch_ready, inner_batch_return
+from hutch_engine.net.sockets cimport SOCKET_FAILED, SOCKET_WAIT
 from hutch_engine.sessions.monitor_records cimport monitor_records_taken, monitor_records_unpack
 from hutch_engine.sessions.tracking cimport tracking_broadcast
 from hutch_engine.structures.table cimport Table, table_prefetch_bucket, table_prefetch_entries
@@ -126,6 +128,7 @@ cdef void listener_free(Listener* listener) noexcept nogil:
     connections_close_sockets(listener)
     engine.sessions.listener_awake = False        # what came after its last look wakes the next one again
     engine.net.tcp_port = 0
+    engine.net.tls_port = 0
     engine.scripts.serve_others = NULL
     engine.net.listening = NULL
     atomic_store32(&engine.scripts.stop_of_sockets, 0)
@@ -141,10 +144,12 @@ cdef void _read(Listener* listener, Connection* connection) noexcept nogil:
     cdef size_t missing, room, start
     cdef ssize_t got
     cdef Buffer* query = &connection.query
+    if unlikely(connection.in_round) and (query.length or connection.waiting_requests or
+                                          connection.parser.start != connection.parser.length):
+        # Resumed or read in this very turn: its words lie in a window that must stay as it is now.
+        connections_list_unread(listener, connection)
+        return
     if unlikely(query.length != 0):
-        if connection.in_round:
-            # Resumed in this very turn: its words lie in `query`, which must not move now.
-            return
         missing = parser_missing(&connection.parser)
         room = READ_BYTES
         if missing > room:
@@ -163,18 +168,20 @@ cdef void _read(Listener* listener, Connection* connection) noexcept nogil:
             room = READ_BYTES
         elif room > READ_BYTES_MAX:
             room = READ_BYTES_MAX
-        got = socket_read(connection.fd, query.data + query.length, room)
+        got = connection.wire.transport.read(&connection.wire, query.data + query.length, room)
         if got > 0:
             query.length += <size_t>got
             parser_moved(&connection.parser, query.data, query.length, connection.parser.start)
     else:
         if listener.arena_used + READ_BYTES > ARENA_BYTES:
             _run(listener, NULL)
-        got = socket_read(connection.fd, listener.arena + listener.arena_used, READ_BYTES)
+        got = connection.wire.transport.read(&connection.wire, listener.arena + listener.arena_used, READ_BYTES)
         if likely(got > 0):
             parser_moved(&connection.parser, listener.arena + listener.arena_used, <size_t>got, 0)
             # Each reader's bytes begin on a cache line of their own.
             listener.arena_used += (<size_t>got + 63) & ~<size_t>63
+    if unlikely(connection.wire.changed):
+        connections_wire_changed(listener, connection)
     if likely(got > 0):
         connection.received += <uint64_t>got
         listener.reads += 1
@@ -629,7 +636,9 @@ cdef void _send(Listener* listener, Connection* connection) noexcept nogil:
     """Write what is in `sending`; what the socket does not take waits for it to be writable."""
     cdef Buffer* sending = &connection.sending
     cdef size_t length = sending.length - connection.sent
-    cdef ssize_t put = socket_write(connection.fd, sending.data + connection.sent, length)
+    cdef ssize_t put = connection.wire.transport.write(&connection.wire, sending.data + connection.sent, length)
+    if unlikely(connection.wire.changed):
+        connections_wire_changed(listener, connection)
     if put > 0:
         # Now, and not when the lock is held again: who asks next is to see it.
         atomic_add64(&listener.engine.statistics.bytes_out, <uint64_t>put)
@@ -719,6 +728,8 @@ cdef void _visit(Listener* listener, Connection* connection) noexcept nogil:
     session.output_bytes = connections_unsent(connection)
     if engine.net.chores & LISTENER_WEIGHS:
         connections_weigh(connection)
+    if connection.wire.greets_for and listener.greeting_us and listener.now_us - session.created_us > listener.greeting_us:
+        session.flags |= SESSION_CLOSE_NOW
     if engine.config.timeout_s and idle_us > engine.config.timeout_s * 1000000 and \
             not session.flags & (SESSION_BLOCKED | SESSION_POSTPONED | SESSION_SUBSCRIBED | SESSION_REPLICA
                                   | SESSION_MASTER):
@@ -764,7 +775,7 @@ cdef void _tick(Listener* listener) noexcept nogil:
 
 cdef int _timeout_ms(Listener* listener) noexcept nogil:
     cdef int64_t left_ms = (listener.tick_us - listener.now_us + 999) // 1000
-    if listener.resumed_count or left_ms <= 0:
+    if listener.resumed_count or listener.unread_count or left_ms <= 0:
         return 0
     if listener.postponed_count and listener.pause_left_ms < left_ms:
         left_ms = listener.pause_left_ms if listener.pause_left_ms > 0 else 1
@@ -787,6 +798,22 @@ cdef void _serve_resumed(Listener* listener) noexcept nogil:
     memmove(listener.resumed, listener.resumed + count, listener.resumed_count * sizeof(Connection*))
 
 
+cdef void _serve_unread(Listener* listener) noexcept nogil:
+    """What wires have taken from their sockets already, of which no poller tells. Each once, and also in a turn inside of a script."""
+    cdef uint32_t left = listener.unread_count
+    cdef Connection* connection
+    while left and listener.unread_count:
+        left -= 1
+        connection = listener.unread[0]
+        listener.unread_count -= 1
+        memmove(listener.unread, listener.unread + 1, listener.unread_count * sizeof(Connection*))
+        connection.in_unread = False
+        if connection.in_outer_round:
+            connections_list_unread(listener, connection)
+        elif connection.ending == ENDING_NOT and connection.interest & POLL_READ:
+            _read(listener, connection)          # else it is listed again when it may be read
+
+
 cdef inline bint _is_listening(Listener* listener, void* owner) noexcept nogil:
     return <char*>owner >= <char*>listener and <char*>owner < <char*>(listener + 1)
 
@@ -794,7 +821,10 @@ cdef inline bint _is_listening(Listener* listener, void* owner) noexcept nogil:
 cdef void _serve(Listener* listener, Connection* connection, uint32_t ready) noexcept nogil:
     if connection.ending == ENDING_CLOSED:
         return
-    if unlikely(ready & POLL_WRITE) and connection.sending.length:
+    if unlikely(connection.wire.greets_for != 0):
+        connections_greet(listener, connection)
+        return
+    if unlikely(ready & POLL_WRITE or connection.wire.write_waits_to_read) and connection.sending.length:
         _writable(listener, connection)
         if connection.ending == ENDING_CLOSED:
             return
@@ -806,23 +836,6 @@ cdef void _serve(Listener* listener, Connection* connection, uint32_t ready) noe
 
 
 # ---- a script of one of our clients overruns its time: the others are served from inside of it
-
-cdef bint _inner_batch_ready(Listener* listener) noexcept nogil:
-    cdef Batch* inner = &listener.inner
-    if inner.arena == NULL:
-        inner.arena = <char*>malloc(ARENA_BYTES)
-    if inner.requests == NULL:
-        inner.requests = <Request*>malloc(BATCH_REQUESTS * sizeof(Request))
-    if inner.arena == NULL or inner.requests == NULL:
-        return False
-    if listener.inner_capacity == listener.connection_capacity:
-        return True
-    listener.inner_capacity = 0
-    if not connections_grow_list(&inner.round, listener.connection_capacity) or not connections_grow_list(&inner.resumed, 2 * listener.connection_capacity):
-        return False
-    listener.inner_capacity = listener.connection_capacity
-    return True
-
 
 cdef inline bint _stays(Listener* listener, Connection* connection) noexcept nogil:
     """In the batch around a script: whose script it is, and who is in the middle of its turn."""
@@ -860,55 +873,6 @@ cdef void _release_others(Listener* listener) noexcept nogil:
     listener.round_count = kept
 
 
-cdef void _exchange(Listener* listener) noexcept nogil:
-    """The present batch and the inner one."""
-    cdef Batch batch
-    batch.round = listener.round
-    batch.round_count = listener.round_count
-    batch.resumed = listener.resumed
-    batch.resumed_count = listener.resumed_count
-    batch.requests = listener.requests
-    batch.request_count = listener.request_count
-    batch.words = listener.words
-    batch.arena = listener.arena
-    batch.arena_used = listener.arena_used
-    listener.round = listener.inner.round
-    listener.round_count = listener.inner.round_count
-    listener.resumed = listener.inner.resumed
-    listener.resumed_count = listener.inner.resumed_count
-    listener.requests = listener.inner.requests
-    listener.request_count = listener.inner.request_count
-    listener.words = listener.inner.words
-    listener.arena = listener.inner.arena
-    listener.arena_used = listener.inner.arena_used
-    listener.inner = batch
-
-
-cdef void _return(Listener* listener, uint32_t capacity) noexcept nogil:
-    """Back to the batch that was interrupted. When connections came, its lists are too short by now: what is in them
-    moves to the longer ones."""
-    cdef Batch* outer = &listener.inner
-    cdef Connection** swapped
-    # What was resumed meanwhile runs when the script is over.
-    if outer.resumed_count:
-        memmove(listener.resumed + outer.resumed_count, listener.resumed, listener.resumed_count * sizeof(Connection*))
-        memcpy(listener.resumed, outer.resumed, outer.resumed_count * sizeof(Connection*))
-    outer.resumed_count += listener.resumed_count
-    swapped = outer.resumed
-    outer.resumed = listener.resumed
-    listener.resumed = swapped
-    listener.resumed_count = 0
-    if outer.round_count:
-        memcpy(listener.round, outer.round, outer.round_count * sizeof(Connection*))
-    swapped = outer.round
-    outer.round = listener.round
-    listener.round = swapped
-    listener.round_count = 0
-    _exchange(listener)
-    if capacity != listener.connection_capacity:
-        listener.inner_capacity = 0          # now these are the short ones
-
-
 cdef bint _serve_others(Engine* engine) noexcept nogil:
     """Engine.scripts.serve_others: one turn of the loop, in the middle of a batch, for those who are not part of it. Is called
     without the lock. True: the loop is to end, and with it the script."""
@@ -922,14 +886,16 @@ cdef bint _serve_others(Engine* engine) noexcept nogil:
     cdef int count, i
     if atomic_load32(&listener.stop_asked):
         return True
-    if not _inner_batch_ready(listener):
+    if not inner_batch_ready(listener):
         return False
     capacity = listener.connection_capacity
     memcpy(events, listener.poller.events, sizeof(events))
     listener.nested = True
     _release_others(listener)
-    _exchange(listener)
+    inner_batch_exchange(listener)
     count = poller_wait(&listener.poller, 0)
+    listener.greetings_left = listener.greetings_per_turn
+    _serve_unread(listener)
     for i in range(count):
         owner = listener.poller.events[i].owner
         if _is_listening(listener, owner):
@@ -942,7 +908,7 @@ cdef bint _serve_others(Engine* engine) noexcept nogil:
     if listener.poller.woken:
         listener.missed_wake = True          # looked at when the script is over
     connections_free_closed(listener)
-    _return(listener, capacity)
+    inner_batch_return(listener, capacity)
     listener.nested = False
     listener.current = current
     listener.request_at = request_at
@@ -969,6 +935,9 @@ cdef void listener_run(Listener* listener) noexcept nogil:
         listener.now_us = monotonic_us()
         if listener.resumed_count:
             _serve_resumed(listener)
+        listener.greetings_left = listener.greetings_per_turn
+        if unlikely(listener.unread_count != 0):
+            _serve_unread(listener)
         for i in range(count):
             owner = listener.poller.events[i].owner
             if unlikely(_is_listening(listener, owner)):

@@ -2,6 +2,7 @@
 from libc.stdint cimport INT64_MAX, int32_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
+from hutch_engine.net.tls cimport tls_context_use
 from hutch_engine.base.buffer cimport buffer_clear, buffer_init
 from hutch_engine.base.clock cimport clock_coarse_ms, clock_init, monotonic_us
 from hutch_engine.base.lock cimport lock_init, signal_init
@@ -93,6 +94,7 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     cdef uint32_t i
     engine.keyspace.guard = NULL         # nobody else looks any more
     scripting_free(engine)
+    tls_context_use(engine, NULL)
     while engine.sessions.first != NULL:
         session_free(engine.sessions.first)
     while engine.sessions.ended != NULL:

@@ -196,6 +196,7 @@ cdef Session* _session_of_scripts(Engine* engine) noexcept nogil:
     buffer_init(&session.library_version, NULL)
     buffer_init(&session.address, NULL)
     buffer_init(&session.local_address, NULL)
+    buffer_init(&session.certificate_name, NULL)
     return session
 
 

@@ -87,6 +87,7 @@ cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
     buffer_init(&session.library_version, &engine.client_bytes)
     buffer_init(&session.address, &engine.client_bytes)
     buffer_init(&session.local_address, &engine.client_bytes)
+    buffer_init(&session.certificate_name, &engine.client_bytes)
     session.reply.resp = 2
     session.call.keyspace = &engine.keyspace
     session.call.reply = &session.reply
@@ -143,6 +144,7 @@ cdef void session_end(Session* session) noexcept nogil:
     buffer_clear(&session.library_version)
     buffer_clear(&session.address)
     buffer_clear(&session.local_address)
+    buffer_clear(&session.certificate_name)
     if session.previous != NULL:
         session.previous.next = session.next
     else:
@@ -205,7 +207,7 @@ cdef uint64_t session_unread(const Session* session) noexcept nogil:
 
 cdef uint64_t session_memory(const Session* session) noexcept nogil:
     return (sizeof(Session) + session.reply.buffer.capacity + session.inbox.capacity + session.name.capacity + session.library_name.capacity
-            + session.library_version.capacity + session.address.capacity + session.local_address.capacity
+            + session.library_version.capacity + session.address.capacity + session.local_address.capacity + session.certificate_name.capacity
             + session.queue_bytes + session.watch_count * sizeof(Watch) + session.query_bytes + session.query_free
             + atomic_load64(&session.output_bytes)
             + SUBSCRIPTION_BYTES * (session.topic_counts[TOPIC_CHANNEL] + session.topic_counts[TOPIC_PATTERN]

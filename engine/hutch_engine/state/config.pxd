@@ -1,6 +1,6 @@
 """The typed table of parameters: what CONFIG GET and SET, a redis.conf and the command line know.
 
-Names, ranges, defaults and error texts are those of Redis 8.2.3 built without TLS. A value that would
+Names, ranges, defaults and error texts are those of Redis 8.2.3. A value that would
 promise something Hutch does not do (an append-only file, a cluster, a master to follow) is refused with
 a text that says so; its default is accepted, so that a stock redis.conf loads.
 
@@ -13,14 +13,14 @@ from hutch_engine.base.slice cimport Slice
 # Who reads the values needs one name only: this module's.
 from hutch_engine.state.config_table cimport (CHANGED_CLIENT_MEMORY, CHANGED_CLIENTS, CHANGED_CRON, CHANGED_DIR, CHANGED_EVENTS,
     CHANGED_KEYSPACE, CHANGED_LISTENER, CHANGED_LOG, CHANGED_MEMORY, CHANGED_NAMES, CHANGED_OTHER, CHANGED_PASSWORD,
-    CHANGED_REPLICAS, CHANGED_SAVING, CHANGED_SYNC, CHANGED_TITLE, CONFIG_AT_START, CONFIG_FROM_FILE, CONFIG_PROTECTED_OK,
+    CHANGED_REPLICAS, CHANGED_SAVING, CHANGED_SYNC, CHANGED_TITLE, CHANGED_TLS, CONFIG_AT_START, CONFIG_FROM_FILE, CONFIG_PROTECTED_OK,
     CONFIG_ROLLBACK, CONFIG_SPARE_NUMBERS, CONFIG_SPARE_TEXTS, ENABLE_LOCAL, ENABLE_NO,
     ENABLE_YES, LOG_DEBUG, LOG_NOTHING, LOG_NOTICE, LOG_VERBOSE, LOG_WARNING, ON_SIGNAL_FORCE, ON_SIGNAL_NOSAVE,
     ON_SIGNAL_NOW, ON_SIGNAL_SAVE, PARAMETER_DEFAULT_ONLY, PARAMETER_HIDDEN,
     PARAMETER_IMMUTABLE, PARAMETER_LATER, PARAMETER_MULTI, PARAMETER_NULLABLE, PARAMETER_PROTECTED,
     PARAMETER_SENSITIVE, PARAMETER_UNSIGNED, POLICY_ALLKEYS_LFU, POLICY_ALLKEYS_LRU, POLICY_ALLKEYS_RANDOM,
     POLICY_NOEVICTION, POLICY_VOLATILE_LFU, POLICY_VOLATILE_LRU, POLICY_VOLATILE_RANDOM, POLICY_VOLATILE_TTL,
-    OutputLimit, Parameter, Config)
+    TLS_CLIENTS_NO, TLS_CLIENTS_OPTIONAL, TLS_CLIENTS_YES, TLS_USER_COMMON_NAME, TLS_USER_OFF, OutputLimit, Parameter, Config)
 
 cdef void config_init(Config* config) noexcept nogil
 """Set every value to its default."""

@@ -29,6 +29,15 @@ cdef enum:                       # enable-debug-command, enable-protected-config
     ENABLE_YES = 1
     ENABLE_LOCAL = 2             # connections from this machine
 
+cdef enum:                       # tls-auth-clients
+    TLS_CLIENTS_NO = 0           # nobody is asked for a certificate
+    TLS_CLIENTS_YES = 1          # nobody gets in without a good one
+    TLS_CLIENTS_OPTIONAL = 2     # who has one must have a good one
+
+cdef enum:                       # tls-auth-clients-user
+    TLS_USER_OFF = 0
+    TLS_USER_COMMON_NAME = 1     # a client is the user that its certificate's common name says
+
 cdef enum:                       # shutdown-on-sigint, shutdown-on-sigterm: 0, or bits
     ON_SIGNAL_SAVE = 1
     ON_SIGNAL_NOSAVE = 2
@@ -52,6 +61,7 @@ cdef enum:                       # what a change touches
     CHANGED_TITLE = 1 << 13      # what the system calls the process of a server
     CHANGED_REPLICAS = 1 << 14   # min-replicas-*
     CHANGED_NAMES = 1 << 15      # rename-command
+    CHANGED_TLS = 1 << 16        # what a TLS context is made of
 
 cdef enum:                       # Parameter.flags
     PARAMETER_IMMUTABLE = 1      # only before the start
@@ -105,6 +115,24 @@ cdef struct Config:
     int64_t max_new_connections  # per turn of the event loop
     Buffer bind                  # addresses, space between; "-" in front: may be missing; "*" and "::*": all
     Buffer unixsocket
+    # TLS
+    int64_t tls_port
+    int64_t max_new_tls_connections      # per turn of the event loop: new ones, and steps of handshakes
+    int64_t tls_auth_clients             # TLS_CLIENTS_
+    int64_t tls_auth_clients_user        # TLS_USER_
+    int64_t tls_prefer_server_ciphers
+    int64_t tls_session_caching
+    int64_t tls_session_cache_size
+    int64_t tls_session_cache_timeout_s
+    int64_t tls_handshake_timeout_s      # ours: a client that has not finished its handshake by then is closed; 0: without end
+    Buffer tls_cert_file
+    Buffer tls_key_file
+    Buffer tls_key_file_pass
+    Buffer tls_ca_cert_file
+    Buffer tls_ca_cert_dir
+    Buffer tls_protocols
+    Buffer tls_ciphers
+    Buffer tls_ciphersuites
     # protocol
     int64_t proto_max_bulk_len
     int64_t client_query_buffer_limit

@@ -4,7 +4,7 @@ from libc.string cimport memset
 from hutch_engine.base.slice cimport Slice, slice_is
 
 cdef enum:
-    PARAMETERS_MAX = 192
+    PARAMETERS_MAX = 224
 
 cdef int64_t LONG_MAX = 9223372036854775807
 cdef int64_t INT_MAX = 2147483647
@@ -140,6 +140,40 @@ cdef void _fill_network() noexcept nogil:
     _only(_flag(_text(b"aclfile", b""), PARAMETER_IMMUTABLE), b"there are no users yet")
     _because(_integer(b"acllog-max-len", 0, LONG_MAX, 128, &c.acllog_max_len), b"there are no users yet")
     _because(_choice(b"acl-pubsub-default", b"allchannels,resetchannels", 1), b"there are no users yet")
+
+
+cdef Parameter* _tls_text(const char* name, const void* field=NULL) noexcept nogil:
+    """Its files are read anew whenever it is set, even to what it was."""
+    return _flag(_touches(_text(name, b"", field), CHANGED_TLS), PARAMETER_NULLABLE)
+
+
+cdef void _fill_tls() noexcept nogil:
+    cdef Config* c = &_layout
+    _touches(_integer(b"tls-port", 0, 65535, 0, &c.tls_port), CHANGED_LISTENER | CHANGED_TLS)
+    _flag(_integer(b"max-new-tls-connections-per-cycle", 1, 1000, 1, &c.max_new_tls_connections), PARAMETER_UNSIGNED)
+    _tls_text(b"tls-cert-file", &c.tls_cert_file)
+    _tls_text(b"tls-key-file", &c.tls_key_file)
+    _flag(_tls_text(b"tls-key-file-pass", &c.tls_key_file_pass), PARAMETER_SENSITIVE)
+    _tls_text(b"tls-ca-cert-file", &c.tls_ca_cert_file)
+    _tls_text(b"tls-ca-cert-dir", &c.tls_ca_cert_dir)
+    _tls_text(b"tls-protocols", &c.tls_protocols)
+    _tls_text(b"tls-ciphers", &c.tls_ciphers)
+    _tls_text(b"tls-ciphersuites", &c.tls_ciphersuites)
+    _choice(b"tls-auth-clients", b"no,yes,optional", TLS_CLIENTS_YES, &c.tls_auth_clients)
+    # Of a later Redis than the one whose parameters CONFIG GET shows.
+    _flag(_choice(b"tls-auth-clients-user", b"off,CN", TLS_USER_OFF, &c.tls_auth_clients_user), PARAMETER_HIDDEN)
+    _touches(_yes_no(b"tls-prefer-server-ciphers", False, &c.tls_prefer_server_ciphers), CHANGED_TLS)
+    _touches(_yes_no(b"tls-session-caching", True, &c.tls_session_caching), CHANGED_TLS)
+    _touches(_integer(b"tls-session-cache-size", 0, INT_MAX, 20 * 1024, &c.tls_session_cache_size), CHANGED_TLS)
+    _touches(_integer(b"tls-session-cache-timeout", 0, INT_MAX, 300, &c.tls_session_cache_timeout_s), CHANGED_TLS)
+    _flag(_integer(b"tls-handshake-timeout", 0, INT_MAX, 30, &c.tls_handshake_timeout_s), PARAMETER_HIDDEN)
+    # OpenSSL chooses the group itself, as strong as the certificate. The others are of connections that a server makes, and there are none.
+    _flag(_text(b"tls-dh-params-file", b""), PARAMETER_NULLABLE)
+    _flag(_text(b"tls-client-cert-file", b""), PARAMETER_NULLABLE)
+    _flag(_text(b"tls-client-key-file", b""), PARAMETER_NULLABLE)
+    _flag(_text(b"tls-client-key-file-pass", b""), PARAMETER_NULLABLE | PARAMETER_SENSITIVE)
+    _flag(_yes_no(b"tls-replication", False), PARAMETER_LATER)
+    _flag(_yes_no(b"tls-cluster", False), PARAMETER_LATER)
 
 
 cdef void _fill_memory() noexcept nogil:
@@ -380,6 +414,7 @@ cdef bint config_is_idle(const Parameter* parameter) noexcept nogil:
 
 
 _fill_network()
+_fill_tls()
 _fill_memory()
 _fill_types()
 _fill_process()

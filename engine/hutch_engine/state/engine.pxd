@@ -156,6 +156,7 @@ cdef struct Session:
     Buffer library_version
     Buffer address                      # "127.0.0.1:50000", "/tmp/hutch.sock:0", "embedded:7"
     Buffer local_address
+    Buffer certificate_name             # the common name of its certificate, which TLS has checked; empty without
     int fd                              # -1 for embedded sessions
     int64_t created_us                  # monotonic
     int64_t used_us                     # monotonic, of the last command
@@ -335,6 +336,9 @@ cdef struct Net:                        # net/: the listener
     void* listening                     # the Listener whose sockets are open, or NULL
     int wake_fd                         # the listener's eventfd or pipe; -1 without a listener
     int32_t tcp_port                    # what the listener really has, for INFO and CONFIG GET
+    int32_t tls_port                    # the same of TLS
+    void* tls                           # net/tls's context for the next connections, owned; or NULL
+    const char* ssl_path                # Python's module that is linked with OpenSSL; "": Python itself; NULL: there is none
     uint32_t chores                     # LISTENER_ bits: looked at once a batch
     uint64_t socket_bytes               # with maxmemory-clients: memory of all sockets' sessions as last weighed
 
