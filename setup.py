@@ -127,7 +127,7 @@ if os.environ.get("HUTCH_PREBUILT") == "1":      # make installs what it has bui
 setup(
     version=version(),
     packages=["hutch_engine", *(f"hutch_engine.{room}" for room in ROOMS), "hutch", "hutch.asyncio", "hutch.celery", "hutch.testing"],
-    py_modules=["hutch_kombu"],
+    py_modules=["hutch_kombu", "hutch_pytest"],
     package_dir={"": "src", "hutch_engine": "engine/hutch_engine", "hutch": "src/hutch",
                  "shims": "tests/shims"},
     package_data={"hutch": ["py.typed", "*.pyi"], "hutch_engine": ["py.typed"], "hutch_engine.door": ["*.pyi"]},

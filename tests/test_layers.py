@@ -78,7 +78,7 @@ FLOORS = {
         "tracking_commands",
         "client_commands config_commands info server_commands",
         "debug memory_commands"),
-    "runtime": ("command_handlers housekeeping", "engine"),
+    "runtime": ("command_handlers housekeeping clock_moves", "engine"),
     "door": (
         "classes codec descriptors lifetimes waits",
         "handle replies",
@@ -119,7 +119,6 @@ FUNCTION_CASTS = {
 # What the door takes from the rooms of data, where it should call the functions of commands. Must not grow.
 DATA_ROOMS = ("structures", "keyspace", "formats")
 DOOR_REACHES = {
-    "engine.pyx": {"keyspace.keyspace": "keyspace_expire_due"},
     "hot.pyx": {"keyspace.keyspace": "FIND_NO_TOUCH keyspace_hash"},
 }
 

@@ -28,6 +28,11 @@ except ImportError:              # before redis-py 7
     _NO_MAINTENANCE = {}
 
 try:
+    from redis.driver_info import resolve_driver_info as _resolve_driver_info
+except ImportError:              # before redis-py 7.2
+    _resolve_driver_info = None
+
+try:
     Encoder("utf-8", "strict", False).encode(bytearray())
     BYTEARRAYS = True            # does this redis-py take a bytearray for a word? (7.2 does not, 8.1 does)
 except DataError:
@@ -56,6 +61,20 @@ def meaningful(options: dict) -> dict:
     if options.get("protocol", 0) is None:
         del options["protocol"]      # redis-py's own choice; some versions of it fail at a None
     return options
+
+
+@functools.lru_cache
+def own_driver() -> dict:
+    """What connections tell a server of redis-py, as an option. Newer ones look their version up in the file system for each
+    connection, which takes longer than all else of making one."""
+    return {} if _resolve_driver_info is None else {"driver_info": _resolve_driver_info()}
+
+
+def with_driver(options: dict) -> dict:
+    """The options of a connection, with those of own_driver unless they say something else of it."""
+    if "driver_info" in options or "lib_name" in options or "lib_version" in options:
+        return options
+    return {**own_driver(), **options}
 
 
 def database_number(connection) -> int:
@@ -183,7 +202,7 @@ class EmbeddedConnection(AbstractConnection):
         kwargs = meaningful(kwargs)
         kwargs["parser_class"] = Parser
         kwargs["command_packer"] = Packer()
-        super().__init__(**_NO_MAINTENANCE, **kwargs)
+        super().__init__(**_NO_MAINTENANCE, **with_driver(kwargs))
 
     def set_parser(self, parser_class):
         """As redis-py's, but the parser stays: it reads both protocols, and keeps its handlers."""
@@ -316,8 +335,9 @@ class EmbeddedConnection(AbstractConnection):
                 incoming.popleft()
         return None, None
 
-    def _await(self, timeout):
-        """Is there anything to read? Waits for a message for `timeout` seconds, or without end."""
+    def _await(self, timeout, monotonic=time.monotonic):
+        """Is there anything to read? Waits for a message for `timeout` seconds, or without end. The clock is a default, where tools that
+        freeze a test's time do not look for one: for them it would stand still."""
         end = None
         session = self.session
         try:
@@ -327,8 +347,8 @@ class EmbeddedConnection(AbstractConnection):
                     return True
                 if timeout is not None:
                     if end is None:
-                        end = time.monotonic() + timeout
-                    timeout = end - time.monotonic()
+                        end = monotonic() + timeout
+                    timeout = end - monotonic()
                     if timeout <= 0:
                         return False
                 session.await_messages(timeout, ticket)
@@ -342,7 +362,7 @@ class EmbeddedConnection(AbstractConnection):
             self.connect()
         return self._await(timeout)
 
-    def _next_response(self, disable_decoding, timeout, push_request):
+    def _next_response(self, disable_decoding, timeout, push_request, monotonic=time.monotonic):
         end = None
         while True:
             kind, response = self._take(disable_decoding)
@@ -362,8 +382,8 @@ class EmbeddedConnection(AbstractConnection):
                 timeout = None if push_request or self.session.is_listening else 0
             if timeout is not None:
                 if end is None:
-                    end = time.monotonic() + timeout
-                timeout = max(0, end - time.monotonic())
+                    end = monotonic() + timeout
+                timeout = max(0, end - monotonic())
             if not self._await(timeout):
                 if push_request:
                     return None              # another thread has read what was seen to be there

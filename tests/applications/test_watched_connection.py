@@ -1,4 +1,4 @@
-"""hutch.celery.connection: a descriptor says when there is something to read, and no thread waits in a command."""
+"""hutch.watched: a descriptor says when there is something to read, and no thread waits in a command."""
 import select
 import threading
 import time
@@ -10,7 +10,7 @@ pytest.importorskip("kombu")
 import redis
 
 import hutch
-from hutch.celery.connection import WatchedConnection
+from hutch.watched import WatchedConnection
 from hutch.connection import EmbeddedConnectionPool
 
 

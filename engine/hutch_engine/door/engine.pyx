@@ -16,9 +16,6 @@ from hutch_engine.door.codec cimport Codec
 from hutch_engine.door.lifetimes cimport STARTED, START_CLOSED, START_RUNS, Started, life_start_listener, life_stop_listener
 from hutch_engine.door.session cimport Session
 from hutch_engine.door.handle import ClosedError, ForkedError
-from hutch_engine.executor.aftermath cimport aftermath
-from hutch_engine.executor.serving cimport serve_time_outs
-from hutch_engine.keyspace.keyspace cimport keyspace_expire_due
 from hutch_engine.persistence.rdb_input cimport (
     RDB_PUT_NOTHING, RDB_PUT_REPLACE, RDB_READ_CHECKS, RDB_STEP_DONE, RDB_STEP_FAILED, RDB_STEP_MORE, RdbInput, RdbStep, RdbTally,
     rdb_input_place)
@@ -30,6 +27,8 @@ from hutch_engine.persistence.log_load cimport (
 from hutch_engine.persistence.saving cimport saving_save
 from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.control.process_title cimport process_title_set
+from hutch_engine.runtime.clock_moves cimport (
+    CLOCK_ADVANCE, CLOCK_HOLD, CLOCK_HOLD_NOW, CLOCK_RELEASE, CLOCK_RUN_FROM, ClockMoveKind, clock_moves)
 from hutch_engine.state.config_lines cimport config_parse_line
 from hutch_engine.state.engine cimport (Engine as EngineStruct, engine_is_ours, engine_set_loading,
     engine_wake_housekeeping, engine_used_memory)
@@ -114,23 +113,32 @@ cdef class Engine(EngineHandle):
 
     # ---- the clock, for tests
 
-    def set_clock_ms(self, ms):
+    def set_clock_ms(self, ms, *, bint through=False):
         """Hold the engine's clock at this Unix time in milliseconds; fractions are microseconds. What is due by then expires at
-        once. Raises the engine's closed_error or forked_error. O(keys that expire)"""
-        self._move_clock(CLOCK_HOLD, round(ms * 1000))
+        once. A key lives through the millisecond of its deadline: with `through`, a move forward takes with it what this one
+        ends. Raises the engine's closed_error or forked_error. O(keys that expire)"""
+        self._move_clock(CLOCK_HOLD, round(ms * 1000), through)
 
-    def advance_clock_ms(self, ms):
-        """Move the clock, held or running, by so many milliseconds. What is due by then expires at once. Raises the engine's
-        closed_error or forked_error. O(keys that expire)"""
-        self._move_clock(CLOCK_ADVANCE, round(ms * 1000))
+    def advance_clock_ms(self, ms, *, bint through=False):
+        """Move the clock, held or running, by so many milliseconds; see set_clock_ms."""
+        self._move_clock(CLOCK_ADVANCE, round(ms * 1000), through)
+
+    def hold_clock(self):
+        """Hold the engine's clock where it is. Raises the engine's closed_error or forked_error."""
+        self._move_clock(CLOCK_HOLD_NOW, 0)
+
+    def run_clock_from_ms(self, ms):
+        """Let the clock run on from this Unix time in milliseconds; see set_clock_ms."""
+        self._move_clock(CLOCK_RUN_FROM, round(ms * 1000))
 
     def release_clock(self):
         """Let the clock run again, from the system's time. Raises the engine's closed_error or forked_error."""
         self._move_clock(CLOCK_RELEASE, 0)
 
-    cdef int _move_clock(self, int kind, int64_t us) except -1:
+    cdef int _move_clock(self, ClockMoveKind kind, int64_t us, bint through=False) except -1:
         cdef ClockMove move
         move.kind = kind
+        move.through = through
         move.us = us
         return self.do(_clock_moved, &move)
 
@@ -140,6 +148,20 @@ cdef class Engine(EngineHandle):
         cdef int64_t now_us = 0
         self.do(_read_clock, &now_us)
         return now_us // 1000
+
+    @property
+    def clock_us(self):
+        """The engine's Unix time in microseconds. Raises the engine's closed_error or forked_error."""
+        cdef int64_t now_us = 0
+        self.do(_read_clock, &now_us)
+        return now_us
+
+    @property
+    def clock_is_held(self):
+        """Does the clock stand still? Raises the engine's closed_error or forked_error."""
+        cdef bint held = False
+        self.do(_read_whether_held, &held)
+        return held
 
     # ---- the listener
 
@@ -371,11 +393,6 @@ cdef struct Setting:
     bint done
     Buffer error                     # owned by who asks; or the value that was asked for
 
-cdef enum:
-    CLOCK_HOLD
-    CLOCK_ADVANCE
-    CLOCK_RELEASE
-
 cdef void _name_config_file(EngineStruct* engine, void* context) noexcept nogil:
     cdef Slice* name = <Slice*>context
     engine.config.config_file.length = 0
@@ -383,7 +400,8 @@ cdef void _name_config_file(EngineStruct* engine, void* context) noexcept nogil:
 
 
 cdef struct ClockMove:
-    int kind
+    ClockMoveKind kind
+    bint through                     # the millisecond in which the clock arrives
     int64_t us
 
 cdef struct Asked:
@@ -408,24 +426,7 @@ cdef void _read_parameter(EngineStruct* engine, void* context) noexcept nogil:
 
 cdef void _clock_moved(EngineStruct* engine, void* context) noexcept nogil:
     cdef ClockMove* move = <ClockMove*>context
-    if move.kind == CLOCK_HOLD:
-        engine.clock.held = True
-        engine.clock.held_us = move.us
-    elif move.kind == CLOCK_RELEASE:
-        engine.clock.held = False
-        engine.clock.offset_us = 0
-    elif engine.clock.held:
-        engine.clock.held_us += move.us
-    else:
-        engine.clock.offset_us += move.us
-    # At once, not when housekeeping comes to it: tests look right after they moved the clock.
-    engine.keyspace.now_ms = 0
-    while not engine.housekeeping.cron_paused and not engine.scripts.busy and keyspace_expire_due(&engine.keyspace, 1000):
-        pass
-    while serve_time_outs(engine, 1000):
-        pass
-    aftermath(engine)
-    engine_wake_housekeeping(engine)
+    clock_moves(engine, move.kind, move.us, move.through)
 
 
 cdef void _read_clock(EngineStruct* engine, void* context) noexcept nogil:
@@ -434,6 +435,10 @@ cdef void _read_clock(EngineStruct* engine, void* context) noexcept nogil:
 
 cdef void _read_tls_port(EngineStruct* engine, void* context) noexcept nogil:
     (<int32_t*>context)[0] = engine.net.tls_port if engine.net.listener != NULL else 0
+
+
+cdef void _read_whether_held(EngineStruct* engine, void* context) noexcept nogil:
+    (<bint*>context)[0] = engine.clock.held
 
 
 cdef void _read_port(EngineStruct* engine, void* context) noexcept nogil:

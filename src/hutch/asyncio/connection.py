@@ -19,7 +19,8 @@ from redis.exceptions import ConnectionError, DataError, MaxConnectionsError, Re
 from hutch_engine.door.submissions import Submission, clone_session
 
 from ..connection import (
-    ADDRESS, BYTEARRAYS, CLOSED_BY_SERVER, MANY, MESSAGE, NO_REPLY, REPLY, EmbeddedPool, leads_elsewhere, meaningful)
+    ADDRESS, BYTEARRAYS, CLOSED_BY_SERVER, MANY, MESSAGE, NO_REPLY, REPLY, EmbeddedPool, leads_elsewhere, meaningful,
+    with_driver)
 from ..exceptions import StoreClosedError
 from ..store import Store, store_of
 from .waiting import complete, finish, noticed
@@ -111,7 +112,7 @@ class EmbeddedConnection(AbstractConnection):
         self._listeners = set()          # futures of tasks that wait for a message
         kwargs = meaningful(kwargs)
         kwargs["parser_class"] = Parser
-        super().__init__(**{**_NO_MAINTENANCE, **kwargs})
+        super().__init__(**with_driver({**_NO_MAINTENANCE, **kwargs}))
 
     def set_parser(self, parser_class):
         """As redis-py's, but the parser stays: it reads both protocols, and keeps its handlers."""

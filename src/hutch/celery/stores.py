@@ -54,5 +54,5 @@ def connection_class_for(name):
     if is_path(name):
         from ..remote import RemoteConnection
         return RemoteConnection
-    from .connection import WatchedConnection
+    from ..watched import WatchedConnection
     return WatchedConnection

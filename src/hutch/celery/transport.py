@@ -4,7 +4,7 @@ from kombu.transport import redis as kombu_redis
 import hutch
 import redis
 
-from .connection import WatchedConnection
+from ..watched import WatchedConnection
 from .stores import connection_class_for, options_of, pool_for
 
 

@@ -1,1 +1,22 @@
-"""Tools to test programs that use Hutch, and Hutch itself: a reference model and RESP values."""
+"""Tools to test programs that use Redis or Hutch: a clock to hold and move, stores in the place of servers, faults, random commands,
+and a reference model. The guide is docs/testing.md.
+
+With pytest the fixtures come by themselves (``pip install hutch[testing]``); nothing of it is imported before it is asked for.
+"""
+from importlib import import_module
+
+_WHERE = {"Clock": "clock", "Patch": "patching", "patch": "patching", "Model": "model"}
+
+__all__ = ["Clock", "Model", "Patch", "patch"]
+
+
+def __getattr__(name):
+    if name in _WHERE:
+        return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    if name == "faults":
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__, "faults"})

@@ -11,8 +11,8 @@ from redis.exceptions import ConnectionError
 
 from hutch_engine.door.submissions import LATER, WAITING, Doorbell, Submission, listen
 
-from ..connection import REPLY, EmbeddedConnection, Line
-from ..exceptions import StoreClosedError
+from .connection import REPLY, EmbeddedConnection, Line
+from .exceptions import StoreClosedError
 
 _WAIT = frozenset({"BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD", "XREADGROUP",
                    "WAIT", "WAITAOF"})
