@@ -12,7 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -126,7 +126,7 @@ if os.environ.get("HUTCH_PREBUILT") == "1":      # make installs what it has bui
     building = False
 setup(
     version=version(),
-    packages=["hutch_engine", *(f"hutch_engine.{room}" for room in ROOMS), "hutch", "hutch.asyncio", "hutch.celery", "hutch.testing"],
+    packages=["hutch_engine", *(f"hutch_engine.{room}" for room in ROOMS), *find_packages("src", include=["hutch", "hutch.*"])],
     py_modules=["hutch_kombu", "hutch_pytest"],
     package_dir={"": "src", "hutch_engine": "engine/hutch_engine", "hutch": "src/hutch",
                  "shims": "tests/shims"},

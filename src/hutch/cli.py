@@ -7,6 +7,14 @@ from typing import Sequence
 
 from .version import REDIS_VERSION, __version__
 
+# Programs with options of their own, which argparse does not read: name -> (what it does, module, function, what the module needs).
+# The function takes the words behind the name and returns the exit code; the extra hutch[cli] brings what is needed.
+PROGRAMS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
+    "cli": ("speak to a store or a server, at a prompt or with one command", "terminal.cli", "main", ("click", "prompt_toolkit")),
+    "top": ("watch a store or a server at work", "terminal.top", "main", ("click", "rich")),
+    "bench": ("how fast it is here, beside a Redis if there is one", "terminal.bench", "main", ()),
+}
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -16,6 +24,8 @@ def _parser() -> argparse.ArgumentParser:
     # `serve` is listed here for --help; its own arguments are redis-server's and not argparse's to read.
     commands.add_parser("serve", add_help=False, help="serve Redis clients, with redis-server's options "
                                                       "(hutch serve --help)")
+    for name, (text, *_) in PROGRAMS.items():
+        commands.add_parser(name, add_help=False, help=f"{text} (hutch {name} --help)")
     quickstart = commands.add_parser("quickstart", help="see what it does, then serve until Ctrl-C")
     quickstart.add_argument("--once", action="store_true", help="end after the quick start")
     quickstart.add_argument("--port", type=int, default=6379, help="where to serve; the next free one if it is taken")
@@ -38,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] == ["serve"]:
         return server_main(arguments[1:])
+    if arguments and arguments[0] in PROGRAMS:
+        return _program(arguments[0], arguments[1:])
     options = _parser().parse_args(arguments)
     if options.command == "check":
         from . import cli_check
@@ -52,6 +64,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from . import quickstart
         return quickstart.main(options.port, options.once)
     return 0
+
+
+def _program(name: str, arguments: Sequence[str]) -> int:
+    from importlib import import_module
+
+    from .terminal import TerminalError, need
+    _, module, function, needed = PROGRAMS[name]
+    try:
+        need("cli", *needed)
+    except TerminalError as error:
+        print(f"hutch {name}: {error}", file=sys.stderr)
+        return 2
+    return getattr(import_module(f".{module}", __package__), function)(arguments)
 
 
 def server_main(arguments: Sequence[str] | None = None) -> int:
