@@ -22,7 +22,7 @@ ConnectionPool = EmbeddedConnectionPool
 
 __all__ = ["BlockingConnectionPool", "Connection", "ConnectionPool", "EmbeddedBlockingConnectionPool", "EmbeddedConnection",
            "EmbeddedConnectionPool", "ForkedError", "OwnerLostError", "Pipeline", "Redis", "Server", "SharedStore", "Store", "StoreClosedError",
-           "StoreLockedError", "StrictRedis", "__version__", "exceptions", "from_url", *REDIS_NAMES]
+           "StoreLockedError", "StrictRedis", "TLS", "__version__", "exceptions", "from_url", *REDIS_NAMES]
 
 
 def __getattr__(name):
@@ -30,6 +30,9 @@ def __getattr__(name):
     if name == "Server":
         from .server import Server
         return Server
+    if name == "TLS":
+        from .tls import TLS
+        return TLS
     if name == "SharedStore":
         from .shared import SharedStore
         return SharedStore
@@ -40,4 +43,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), "Server", "SharedStore", "asyncio"})
+    return sorted({*globals(), "Server", "SharedStore", "TLS", "asyncio"})

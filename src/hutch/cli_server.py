@@ -16,7 +16,7 @@ from typing import Iterator, Mapping, Sequence, TextIO
 
 from hutch_engine.door.engine import Engine
 
-from . import cli_config
+from . import cli_config, cli_limits
 from .cli_config import ConfigError, ConfigFileMissing, Directive
 from .exceptions import StoreLockedError
 from .shared import Served
@@ -27,7 +27,8 @@ LEVELS = {"debug": 0, "verbose": 1, "notice": 2, "warning": 3, "nothing": 4}
 MARKS = {"debug": ".", "verbose": "-", "notice": "*", "warning": "#"}
 BITS = struct.calcsize("P") * 8
 # Parameters whose other values a file may have, without effect (see PARAMETER_LATER in the engine's table).
-LATER = {"slowlog-log-slower-than": ("10000", "-1"), "latency-monitor-threshold": ("0",)}
+LATER = {"slowlog-log-slower-than": ("10000", "-1"), "latency-monitor-threshold": ("0",),
+         "tls-replication": ("no",), "tls-cluster": ("no",)}
 DAEMON_PIDFILE = "/var/run/hutch.pid"    # with `daemonize yes` and no `pidfile`
 IGNORED = (signal.SIGHUP, signal.SIGUSR2)    # redis-server lives through them, too
 WAIT_SECONDS = 3600.0            # the longest sleep in one piece; signals and SHUTDOWN end it early
@@ -46,6 +47,7 @@ Examples:
        hutch-server /etc/redis/6379.conf
        hutch-server --port 7777
        hutch-server --port 0 --unixsocket /run/hutch.sock
+       hutch-server --port 0 --tls-port 6380 --tls-cert-file server.crt --tls-key-file server.key --tls-ca-cert-file ca.crt
        hutch-server --bind 127.0.0.1 -::1 --requirepass "two words"
        hutch-server /etc/myredis.conf --loglevel verbose
        echo 'maxmemory 128mb' | hutch-server -
@@ -178,7 +180,7 @@ def _left_out(directives: Sequence[Directive]) -> Iterator[str]:
 def _settings(engine: Engine) -> dict[str, str]:
     """What the process itself goes by, as the engine understood it."""
     names = ("daemonize", "pidfile", "logfile", "loglevel", "always-show-logo", "port", "bind", "unixsocket", "dir",
-             "appendonly", "supervised")
+             "appendonly", "supervised", "tls-port", "maxclients", "tcp-backlog")
     return {name: engine.parameter(name) for name in names}
 
 
@@ -255,12 +257,18 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
 
 def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, log: Log, served_directory: Served) -> bool:
     """False when there is nothing to listen on."""
-    if not (port and settings["bind"] or settings["unixsocket"]):
+    tls_port = int(settings["tls-port"])
+    if not ((port or tls_port) and settings["bind"] or settings["unixsocket"]):
         log("warning", "Configured to not listen anywhere, exiting.")
         return False
     supervisor = Supervisor(settings["supervised"])
     if supervisor.kind:
         log("notice", f"supervised by {supervisor.kind}")
+    clients = cli_limits.clients_possible(int(settings["maxclients"]), log)
+    if not clients:
+        return False
+    engine.configure("maxclients", str(clients))
+    cli_limits.check_backlog(int(settings["tcp-backlog"]), log)
     with _Signals(log) as signals:
         supervisor.loading()
         engine.announce_loading()        # whoever comes before it begins hears LOADING, too
@@ -268,8 +276,11 @@ def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, l
             engine.start_listener()
         except OSError as error:
             log("warning", f"Warning: {error}")
-            log("warning", f"Failed listening on port {port} (tcp), aborting." if port else
-                "Failed listening on a unix socket, aborting.")
+            log("warning", "Failed listening on a unix socket, aborting." if "nix socket" in str(error) else
+                f"Failed listening on port {port} (tcp), aborting." if port and f":{port}:" in str(error) else
+                f"Failed listening on port {tls_port} (tls), aborting." if f":{tls_port}:" in str(error) else
+                "Failed to configure TLS. Check logs for more info." if tls_port else
+                f"Failed listening on port {port} (tcp), aborting.")
             return False
         log("notice", "Server initialized")
         loaded = _load(engine, log, signals)
@@ -280,6 +291,8 @@ def _listen_until_told(engine: Engine, settings: Mapping[str, str], port: int, l
             log("notice", "Ready to accept connections tcp")
         if settings["unixsocket"]:
             log("notice", "Ready to accept connections unix")
+        if tls_port:
+            log("notice", "Ready to accept connections tls")
         supervisor.ready()
         while True:
             name = signals.wait(engine)

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Iterable, Union
 from os.path import abspath
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, Union
 from urllib.parse import quote
 
 from .exceptions import ForkedError, StoreClosedError
 from .store import Store, apply_configuration, begin, configuration, databases_of, store_of
+from .tls import TLS
 
 if TYPE_CHECKING:
     import os
@@ -19,6 +20,7 @@ __all__ = ["Server"]
 
 Parameter = Union[str, int, float, bool, Iterable[Union[str, int]]]
 HOST, PORT = "127.0.0.1", 6379
+SECRETS = ("requirepass", "tls-key-file-pass")
 EVERYWHERE = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}   # bound to all: reached here
 
 
@@ -40,6 +42,11 @@ class Server:
     `config` is the path of a redis.conf. Its directives come before all that is given here; `host` and `port` are the file's where
     they are left at their defaults. In it, as everywhere in a redis.conf, `port 0` leaves TCP out.
 
+    With `tls` (a hutch.TLS, a mapping of its arguments, or the path of a file with certificate and key) `port` speaks TLS, and
+    nothing is served in the clear; with `tls_port`, too, that port does, and `port` stays plain:
+
+        hutch.Server(port=6380, tls=hutch.TLS("server.crt", "server.key"))      # rediss://127.0.0.1:6380
+
     The listener runs in a native thread that does not need the GIL. It ends with `stop`, with the `with`
     block, or when the Server object goes; the store and its data stay as long as anybody uses them, and
     `start` serves them again. A parameter is one of the store, so it stays, too.
@@ -50,7 +57,8 @@ class Server:
     """
 
     def __init__(self, store: Any = None, *, host: str | Iterable[str] = HOST, port: int | None = PORT,
-                 unixsocket: str | None = None, password: str | None = None, databases: int | None = None,
+                 tls: TLS | Mapping[str, object] | str | None = None, tls_port: int | None = None, unixsocket: str | None = None,
+                 password: str | None = None, databases: int | None = None,
                  config: "str | os.PathLike[str] | None" = None, **parameters: Parameter):
         directives = [] if config is None else configuration(config)
         told = {line.name: line.value for line in directives}
@@ -66,7 +74,11 @@ class Server:
         self._hosts = host.split() if isinstance(host, str) else [str(one) for one in host]
         self._unix_socket = unixsocket
         self._password = password
+        self._tls_port = 0
+        if tls is not None and tls_port is None:
+            port, tls_port = None, port
         self._any_port = port == 0
+        self._any_tls_port = tls is not None and tls_port == 0
         if store is not None and databases is not None:
             raise TypeError("a store that exists has its databases already")
         self.store: Store = Store(databases=databases or databases_of(directives)) if store is None else store_of(store)
@@ -81,6 +93,9 @@ class Server:
         settings = {name.replace("_", "-"): _text(value) for name, value in parameters.items()}
         settings["bind"] = " ".join(self._hosts)
         settings["port"] = str(port or 0)
+        settings["tls-port"] = str(tls_port or 0)
+        if tls is not None:
+            settings.update(TLS.of(tls).parameters())
         settings["unixsocket"] = unixsocket or ""
         self._unix_socket = unixsocket
         if password is not None:
@@ -90,7 +105,8 @@ class Server:
             try:
                 self._engine.configure(name, value)
             except ValueError as error:
-                raise ValueError(f"{name.replace('-', '_')}={value!r}: {error}") from None
+                shown = "..." if name in SECRETS else repr(value)
+                raise ValueError(f"{name.replace('-', '_')}={shown}: {error}") from None
         if store is None:
             self.store._kept = begin(self._engine, {**told, **parameters})
         self._settings = settings
@@ -101,7 +117,7 @@ class Server:
     def start(self) -> "Server":
         """Begin to listen, and return the server itself; nothing happens while it listens already.
 
-        OSError when an address or port cannot be had; StoreClosedError or ForkedError when the store is closed or another
+        OSError when an address or port cannot be had, or a certificate not be read; StoreClosedError or ForkedError when the store is closed or another
         process's.
         """
         with self._lock:
@@ -110,11 +126,13 @@ class Server:
             if self.store.is_shared:
                 self._engine.stop_listener()     # that of the directory alone: clients of other processes come again
             # Another server of this store may have listened elsewhere in the meantime.
-            for name in ("bind", "port", "unixsocket"):
-                self._engine.configure(name, self._settings[name])
-            self._engine.start_listener(any_port=self._any_port)
+            for name, value in self._settings.items():
+                if name in ("bind", "port", "unixsocket") or name.startswith("tls-"):
+                    self._engine.configure(name, value)
+            self._engine.start_listener(any_port=self._any_port, any_tls_port=self._any_tls_port)
             self._running = True
             self._port = self._engine.port
+            self._tls_port = self._engine.tls_port
             self._finalizer = weakref.finalize(self, _stop, self._engine, self.store if self.store.is_shared else None)
             self.store.attach(self)        # so that it outlives the client that brought it
         return self
@@ -149,17 +167,28 @@ class Server:
     @property
     def host(self) -> str:
         """An address that reaches the server from this machine; "" without TCP."""
-        if not self.port:
+        if not self.port and not self.tls_port:
             return ""
         first = self._hosts[0].lstrip("-") if self._hosts else ""
         return EVERYWHERE.get(first, first)
 
     @property
     def port(self) -> int:
-        """The TCP port; 0 without TCP, and while port 0 has not been replaced by a free one."""
+        """The TCP port, that of TLS where there is no other; 0 without TCP, and while port 0 has not been replaced by a free one."""
+        return self._plain_port or self.tls_port
+
+    @property
+    def _plain_port(self) -> int:
         if self.running:
             return self._engine.port         # a client may have moved it by CONFIG SET
         return self._port or int(self._settings["port"])
+
+    @property
+    def tls_port(self) -> int:
+        """The port that speaks TLS; 0 without TLS, and while port 0 has not been replaced by a free one."""
+        if self.running:
+            return self._engine.tls_port
+        return self._tls_port or int(self._settings["tls-port"])
 
     @property
     def unix_socket(self) -> str | None:
@@ -168,11 +197,11 @@ class Server:
 
     @property
     def url(self) -> str:
-        """A URL that redis.Redis.from_url takes; the Unix socket's only where there is no TCP."""
+        """A URL that redis.Redis.from_url takes: rediss:// where TCP speaks TLS alone, the Unix socket's only where there is no TCP."""
         user = f":{quote(self._password, safe='')}@" if self._password else ""
         if self.port:
             host = f"[{self.host}]" if ":" in self.host else self.host
-            return f"redis://{user}{host}:{self.port}/0"
+            return f"redis{'' if self._plain_port else 's'}://{user}{host}:{self.port}/0"
         return f"unix://{user}{self._unix_socket or ''}"
 
     def client(self, **options: Any) -> "Redis":

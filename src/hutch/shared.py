@@ -66,7 +66,7 @@ class _Holding:
         """Listen in the directory. OSError when that cannot be."""
         if os.path.islink(self.address):
             os.unlink(self.address)      # of `hutch serve`, to a socket elsewhere
-        for name, value in {"bind": "", "port": "0", "unixsocket": self.address, "unixsocketperm": "600"}.items():
+        for name, value in {"bind": "", "port": "0", "tls-port": "0", "unixsocket": self.address, "unixsocketperm": "600"}.items():
             self.engine.configure(name, value)
         self.engine.start_listener()
 

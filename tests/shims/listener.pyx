@@ -18,16 +18,22 @@ from hutch_engine.net.listener cimport (
     Listener, listener_free, listener_new, listener_open, listener_start, listener_stop)
 import hutch_engine.runtime.command_handlers   # fills the command table's handlers
 
+import _ssl
+
+cdef bytes _ssl_file = getattr(_ssl, "__file__", "").encode()
+cdef const char* SSL_PATH = _ssl_file
+
 
 cdef class Server:
     cdef Engine* engine
     cdef Listener* listener
 
-    def __cinit__(self, bint portable=False, bint any_port=True, **config):
+    def __cinit__(self, bint portable=False, bint any_port=True, bint any_tls_port=False, **config):
         cdef char[512] problem
         cdef bint opened
         self.engine = <Engine*>calloc(1, sizeof(Engine))
         engine_init(self.engine, 16, 0)
+        self.engine.net.ssl_path = SSL_PATH
         if "bind" not in config:
             self.configure("bind", "127.0.0.1")
         for name, value in config.items():
@@ -35,6 +41,7 @@ cdef class Server:
         with nogil:
             self.listener = listener_new(self.engine, portable)
             self.listener.any_port = any_port
+            self.listener.any_tls_port = any_tls_port
             opened = listener_open(self.listener, problem, sizeof(problem))
         if not opened:
             raise OSError(problem.decode())
@@ -76,6 +83,10 @@ cdef class Server:
         return self.engine.net.tcp_port
 
     @property
+    def tls_port(self):
+        return self.engine.net.tls_port
+
+    @property
     def client_bytes(self):
         return atomic_load64(&self.engine.client_bytes)
 
@@ -100,6 +111,18 @@ cdef class Server:
         while session != NULL:
             found.append((session.id, session.address.data[:session.address.length],
                           session.local_address.data[:session.local_address.length], session.output_bytes))
+            session = session.next
+        lock_release(&self.engine.lock)
+        return found
+
+    def certificate_names(self):
+        """{id: common name of the client's certificate}"""
+        cdef Session* session
+        found = {}
+        lock_acquire(&self.engine.lock)
+        session = self.engine.sessions.first
+        while session != NULL:
+            found[session.id] = session.certificate_name.data[:session.certificate_name.length] if session.certificate_name.length else b""
             session = session.next
         lock_release(&self.engine.lock)
         return found
