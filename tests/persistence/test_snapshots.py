@@ -205,7 +205,7 @@ def test_writes_are_refused_while_saving_fails(gone):
         store.wait()
         assert b"rdb_last_bgsave_status:err" in store("INFO", "persistence")
         assert str(store.tried("SET", "b", 1)).startswith("MISCONF Redis is configured to save RDB snapshots")
-        assert "MISCONF" in str(store.tried("EVAL", "return redis.call('set', 'b', 1)", 0))
+        assert str(store.tried("EVAL", "return redis.call('set', 'b', 1)", 0)).startswith("MISCONF Redis is configured")
         assert store("GET", "a") == b"1"
         store("CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
         store("SET", "b", 1)

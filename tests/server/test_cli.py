@@ -1,5 +1,6 @@
 """`hutch serve` and `hutch-server` as processes, in redis-server's forms, and next to the real one."""
 import os
+import random
 import re
 import signal
 import socket
@@ -200,6 +201,26 @@ def test_bad_configurations_are_refused_in_redis_words(arguments, configurations
     # Redis does not say in which file it is.
     text = re.sub(rf"\nIn the file '{re.escape(str(configurations))}/\w+\.conf'\n$", "\n", text)
     assert (code, re.sub(r"Redis \S+\)", "", text)) == (wanted_code, re.sub(r"Redis \S+\)", "", wanted))
+
+
+WORDS = ["--port", "7000", "--port 7000", "--save", "60 1", "60", "1", "", "--save 60 1", "--bind", "127.0.0.1", "-::1", "--hz", "5", "--hz 5 ", "--appendonly",
+         "no", "--HZ", "--include", "good.conf", "--rename-command", "get", "x", "-x", "--", "a b", "\"", "'", "--requirepass", "--x y\"", "\\", "--save ''",
+         "--client-output-buffer-limit", "normal", "0", "--port\"", "--loglevel", "verbose", "--save \"\"", "--shutdown-on-sigint", "force", "-1"]
+ROUNDS = int(os.environ.get("HUTCH_COMMAND_LINES", "25"))
+
+
+@pytest.mark.parametrize("seed", range(ROUNDS))
+def test_random_command_lines(seed, configurations, oracle_binary):
+    """At whose end stands what no server starts with: what is complained of first, and in which words."""
+    generator = random.Random(seed)
+    arguments = generator.choices(WORDS, k=generator.randrange(1, 9)) + ["--maxclients", "z"]
+    arguments = generator.choice([[], ["good.conf"], ["-"]]) + arguments
+    (code, text), (wanted_code, wanted) = (outcome(command, *arguments, cwd=configurations, stdin="timeout 3\n# two\ntcp-keepalive 5")
+                                           for command in (HUTCH, (str(oracle_binary),)))
+    text, wanted = (re.sub(r"(?s)^.*?(?=\*\*\* FATAL|# Fatal error)", "", said) for said in (re.sub(r"In the file '.*'\n", "", text), wanted))
+    if text.endswith("Bad directive or wrong number of arguments\n"):
+        return                   # what Redis does not know may belong to a module, of which it hears later
+    assert (code, text) == (wanted_code, wanted), arguments
 
 
 @pytest.mark.parametrize("arguments, line, file", [

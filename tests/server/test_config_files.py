@@ -1,5 +1,6 @@
 """A redis.conf for a store and a server inside a program: the same reader, the same refusals, the program's own place in the system."""
 import os
+import threading
 
 import pytest
 import redis
@@ -116,3 +117,24 @@ def test_a_rewrite_keeps_what_is_not_its_business(tmp_path):
     with Launched(HUTCH, path, cwd=tmp_path) as server:
         server.wait_for("Ready to accept connections")
         assert redis.Redis(port=port, decode_responses=True).config_get("hz", "timeout") == {"hz": "30", "timeout": "5"}
+
+
+def test_who_is_killed_amid_a_rewrite_leaves_a_whole_file(tmp_path):
+    path = tmp_path / "a.conf"
+    padding = [f"# {number} " + "x" * 200 for number in range(2000)]
+    path.write_text("\n".join(["hz 20", *padding, "timeout 5", ""]))
+    for round_ in range(6):
+        port = free_port()
+        with Launched(HUTCH, path, "--port", port, "--bind", "127.0.0.1", cwd=tmp_path) as server:
+            server.wait_for("Ready to accept connections")
+            client = redis.Redis(port=port)
+            timer = threading.Timer(0.02 + 0.01 * round_, server.process.kill)
+            timer.start()
+            with pytest.raises(redis.ConnectionError):
+                while True:
+                    client.config_rewrite()
+            timer.join()
+        lines = path.read_text().splitlines()
+        assert lines[:2001] == ["hz 20", *padding] and "timeout 5" in lines
+        with hutch.Store(config=path) as store:
+            assert store.engine.parameter("timeout") == "5"

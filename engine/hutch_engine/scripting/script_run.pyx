@@ -2,6 +2,7 @@
 from libc.math cimport isnan, signbit
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 from hutch_engine.base.atomics cimport atomic_load32
 from hutch_engine.base.buffer cimport (
@@ -58,6 +59,7 @@ cdef enum:
     COLLECTOR_STEP = 50              # ... and their size
     KEPT_REPLY_BYTES = 65536
     MESSAGE_SHOWN = 100
+    CODED_TEXT_MAX = 512             # longer than the longest of admission's
 
 
 # ---- may it run?
@@ -330,8 +332,15 @@ cdef bint _words(lua_State* L, int count, Slice* argv, char* digits, size_t* dig
 cdef int _refuse(lua_State* L, Engine* engine, const Command* command, Verdict verdict, bint raises) noexcept nogil:
     """It did not come to run: counted as Redis counts it, an error that the caller of the script need not be told of
     a second time."""
-    cdef const char* error = admission_disk_text(engine) if verdict == REFUSED_DISK else _refusal(verdict)
-    cdef Slice text = slice_of_text(error)
+    cdef char[CODED_TEXT_MAX] coded
+    cdef const char* error = coded
+    cdef Slice text
+    if verdict == REFUSED_DISK or verdict == REFUSED_REPLICAS:
+        # With codes of their own, as clients get them.
+        snprintf(coded, sizeof(coded), b"-%s", admission_disk_text(engine) if verdict == REFUSED_DISK else admission_replicas_text())
+    else:
+        error = _refusal(verdict)
+    text = slice_of_text(error)
     if command != NULL:
         engine.statistics.commands[command.id].rejected += 1
     if text.data[0] == c'-':
@@ -351,8 +360,6 @@ cdef const char* _refusal(Verdict verdict) noexcept nogil:
         return b"This Redis command is not allowed from script"
     if verdict == REFUSED_READ_ONLY:
         return b"Write commands are not allowed from read-only scripts."
-    if verdict == REFUSED_REPLICAS:
-        return admission_replicas_text()
     return b"-OOM command not allowed when used memory > 'maxmemory'."
 
 
