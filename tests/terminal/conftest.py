@@ -10,8 +10,8 @@ from kit.launch import HUTCH_ENVIRONMENT
 
 # A program must not find this machine's own settings, nor leave a history behind.
 ENVIRONMENT = {**{name: value for name, value in HUTCH_ENVIRONMENT.items()
-                  if not name.startswith(("HUTCH_URL", "HUTCH_PASSWORD", "REDISCLI_", "LESS", "PAGER", "NO_COLOR"))},
-               "HUTCH_HISTORY": "", "COLUMNS": "130", "LINES": "40", "LC_ALL": "C.UTF-8"}
+                  if not name.startswith(("HUTCH_URL", "HUTCH_PASSWORD", "REDISCLI_", "LESS", "PAGER", "NO_COLOR", "COLUMNS", "LINES"))},
+               "HUTCH_HISTORY": "", "LC_ALL": "C.UTF-8"}
 PROGRAM = [sys.executable, "-m", "hutch"]
 
 

@@ -325,7 +325,7 @@ def test_terminal_escapes_of_a_server_are_spelled_out(prompt, server):
 
 
 def test_a_narrow_and_a_dumb_terminal(prompt):
-    screen = prompt(":memory:", dimensions=(10, 30), env={"COLUMNS": "30", "LINES": "10"})
+    screen = prompt(":memory:", dimensions=(10, 30))
     screen.wait_for("memory>")
     screen.ask("SET k v", "OK\n")
     screen = prompt(":memory:", env={"TERM": "dumb"})
