@@ -170,7 +170,10 @@ async def _awaited(span: Any, awaitable: Any) -> Any:
 
 def _failed(span: Any, error: Exception) -> None:
     # The error's first word, as Redis's clients go by: WRONGTYPE. Its text may have a key in it.
-    first = str(error).partition(" ")[0]
+    text = str(error)
+    if text.startswith("Command # "):            # of a pipeline: redis-py says which
+        text = text.rpartition(" caused error: ")[2]
+    first = text.partition(" ")[0]
     code = first if first.isascii() and first.isalpha() and first.isupper() else type(error).__name__
     span.set_attribute("error.type", code)
     span.set_attribute("db.response.status_code", code)

@@ -128,7 +128,7 @@ class Hints(Processor):
         # A line that is done is left without it.
         if transformation_input.lineno == document.line_count - 1 and document.is_cursor_at_the_end and not get_app().is_done:
             hint = self._shell.hint(document.text)
-            room = transformation_input.width - sum(len(piece[1]) for piece in pieces) - 1
+            room = transformation_input.width - sum(len(piece[1]) for piece in (*self._shell.prompt(), *pieces)) - 1
             if len(hint) > room:
                 hint = hint[:max(room - 3, 0)] + "..." if room > 12 else ""
             if hint:
@@ -169,7 +169,8 @@ class Shell:
 
     # ---- what is shown around the line
 
-    def _prompt(self) -> StyleAndTextTuples:
+    def prompt(self) -> StyleAndTextTuples:
+        """What stands before the line: where we are, in which database, and whether in a transaction."""
         link = self.link
         if not link.is_connected:
             return [("class:prompt.state", "not connected"), ("class:prompt", "> ")]
@@ -220,7 +221,7 @@ class Shell:
         self.say_hello()
         while True:
             try:
-                text = self._session.prompt(self._prompt)
+                text = self._session.prompt(self.prompt)
             except KeyboardInterrupt:
                 continue
             except EOFError:

@@ -88,6 +88,8 @@ class Shape:
             if isinstance(reply, Map):
                 self._put(out, element[0], inner, "key")
                 out.append(self._paint("index", " => "))
+                if isinstance(element[1], list) and element[1]:
+                    out.append("\n" + inner)
                 self._put(out, element[1], inner, "string")
             else:
                 self._put(out, element, inner, "string")

@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any, Callable, Iterator, Sequence
 
 import click
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -23,6 +24,7 @@ from .words import safe_text
 BARS = " ▁▂▃▄▅▆▇█"
 HISTORY = 60
 TEXT_COLUMNS = 130           # where the output is no terminal
+WIDE = 110                   # from there on tables stand side by side
 KEYS_LIVE, KEYS_ONCE = 200, 2_000
 
 HELP = """Watch a store or a server at work: operations and bytes per second, hit rate, memory, the biggest and hottest keys that are
@@ -76,7 +78,7 @@ def command(**options: Any) -> int:
         if live:
             return _live(console, pictures)
         for picture in pictures:
-            console.print(view(picture))
+            console.print(view(picture, columns=console.width))
     return 0
 
 
@@ -146,7 +148,7 @@ def _live(console: Console, pictures: "Iterator[dict[str, Any]]") -> int:
         try:
             for picture in pictures:
                 history.append(picture["operations_per_s"])
-                shown.update(view(picture, history, console.height - 1), refresh=True)
+                shown.update(view(picture, history, console.height - 1, console.width), refresh=True)
         except KeyboardInterrupt:
             pass
     return 0
@@ -220,33 +222,32 @@ def _safe(text: str) -> str:
     return safe_text(text.encode("utf-8", "surrogateescape"))
 
 
-def view(picture: "dict[str, Any]", history: "Sequence[float]" = (), lines: "int | None" = None) -> RenderableType:
-    """A picture as rich draws it; with `lines` no more rows than fit. O(rows)"""
+def view(picture: "dict[str, Any]", history: "Sequence[float]" = (), lines: "int | None" = None,
+         columns: int = TEXT_COLUMNS) -> RenderableType:
+    """A picture as rich draws it, for a screen of so many columns; with `lines` no more rows than fit. O(rows)"""
     server, memory, clients, keys = picture["server"], picture["memory"], picture["clients"], picture["keys"]
     name = f"Hutch {server['hutch_version']} (Redis {server['version']})" if "hutch_version" in server else (
         f"Valkey {server['valkey_version']}" if "valkey_version" in server else f"Redis {server['version']}")
     head = Text.assemble((_safe(server["address"]), "bold"), f"  {name}, up {human_duration(server['uptime_s'])}, {server['role']}",
                          time.strftime("  %H:%M:%S", time.localtime(picture["time"])))
-    facts = Table.grid(padding=(0, 3))
     used = human_bytes(memory["used"]) + (f" of {human_bytes(memory['max'])}" if memory["max"] else "")
-    facts.add_row(
-        Text.assemble("operations/s  ", (f"{picture['operations_per_s']:,.0f}", "bold green")),
-        Text.assemble("in/s  ", (human_bytes(picture["bytes_in_per_s"]), "bold")), Text.assemble("out/s  ", (human_bytes(picture["bytes_out_per_s"]), "bold")),
-        Text.assemble("hit rate  ", (_percent(picture["hit_rate"]), "bold"), f" (ever {_percent(picture['hit_rate_ever'])})"),
-        Text.assemble("cpu  ", (f"{picture['cpu']:.1%}", "bold")))
-    facts.add_row(
-        Text.assemble("memory  ", (used, "bold")), f"peak  {human_bytes(memory['peak'])}", f"rss  {human_bytes(memory['rss'])}",
-        f"policy  {memory['policy']}", f"evicted/s  {picture['evicted_per_s']:,.0f}")
-    facts.add_row(
-        Text.assemble("keys  ", (f"{keys['all']:,}", "bold")), f"expired/s  {picture['expired_per_s']:,.0f}",
-        Text.assemble("clients  ", (f"{clients['connected']:,}", "bold")), f"blocked  {clients['blocked']:,}   pub/sub  {clients['pubsub']:,}",
-        f"errors/s  {picture['errors_per_s']:,.0f}")
+    hits = _percent(picture["hit_rate"]) + (f" ({_percent(picture['hit_rate_ever'])} ever)" if picture["hit_rate_ever"] is not None else "")
+    facts = Columns([Text.assemble((f"{name}  ", "dim"), (value, style)) for name, value, style in (
+        ("operations/s", f"{picture['operations_per_s']:,.0f}", "bold green"), ("in/s", human_bytes(picture["bytes_in_per_s"]), ""),
+        ("out/s", human_bytes(picture["bytes_out_per_s"]), ""), ("hit rate", hits, "bold"), ("cpu", f"{picture['cpu']:.1%}", "bold"),
+        ("memory", used, "bold"), ("peak", human_bytes(memory["peak"]), ""), ("rss", human_bytes(memory["rss"]), ""),
+        ("policy", _safe(memory["policy"]), ""), ("evicted/s", f"{picture['evicted_per_s']:,.0f}", ""),
+        ("keys", f"{keys['all']:,}", "bold"), ("expired/s", f"{picture['expired_per_s']:,.0f}", ""),
+        ("clients", f"{clients['connected']:,}", "bold"), ("blocked", f"{clients['blocked']:,}", ""),
+        ("errors/s", f"{picture['errors_per_s']:,.0f}", ""))], padding=(0, 3))
     parts: "list[RenderableType]" = [head, facts]
     if history:
         parts.append(Text(f"{sparkline(history)}  most {max(history):,.0f}/s", "cyan"))
-    rows = 100 if lines is None else max((lines - 10 - len(parts)) // 3, 2)
-    parts += [Text(""), _commands_table(picture["commands"][:rows]), Text(""), _keys_table(picture, rows)]
-    parts += [Text(""), _slow_and_clients(picture, rows)]
+    wide = columns >= WIDE
+    rows = 100 if lines is None else max((lines - 11 - len(parts)) // (3 if wide else 5), 1)
+    parts += [Text(""), _commands_table(picture["commands"][:rows])]
+    for tables in (_keys_tables(picture, rows), _slow_and_clients(picture, rows)):
+        parts += [Text(""), _side_by_side(*tables)] if wide else [part for table in tables for part in (Text(""), table)]
     if picture["missing"]:
         named = ", ".join(sorted(name.replace("|", " ").upper() for name in picture["missing"]))
         parts.append(Text(f"not to be had here: {named}", "dim"))
@@ -271,7 +272,7 @@ def _side_by_side(left: Table, right: Table) -> Table:
     return grid
 
 
-def _keys_table(picture: "dict[str, Any]", rows: int) -> Table:
+def _keys_tables(picture: "dict[str, Any]", rows: int) -> "tuple[Table, Table]":
     looked = f"{picture['keys_looked_at']:,} looks" + (f", {picture['rounds_of_keys']} rounds" if picture["rounds_of_keys"] else "")
     biggest = _table(f"Biggest keys found ({looked})", "key", "memory")
     for row in picture["biggest_keys"][:rows]:
@@ -281,10 +282,10 @@ def _keys_table(picture: "dict[str, Any]", rows: int) -> Table:
         hottest.add_row("known with an LFU maxmemory-policy only", "")
     for row in (picture["hottest_keys"] or ())[:rows]:
         hottest.add_row(_safe(row["key"])[:50], f"{row['frequency']:,}")
-    return _side_by_side(biggest, hottest)
+    return biggest, hottest
 
 
-def _slow_and_clients(picture: "dict[str, Any]", rows: int) -> Table:
+def _slow_and_clients(picture: "dict[str, Any]", rows: int) -> "tuple[Table, Table]":
     slow = _table("Slow commands", "time", "<when", "<command")
     for row in picture["slow"][:rows]:
         slow.add_row(human_time(row["usec"]), time.strftime("%H:%M:%S", time.localtime(row["time"])), _safe(row["command"])[:40])
@@ -294,7 +295,7 @@ def _slow_and_clients(picture: "dict[str, Any]", rows: int) -> Table:
     for row in picture["clients"]["list"][:rows]:
         clients.add_row(_safe(row["address"]), _safe(row["name"])[:16], human_bytes(row["memory"]), human_duration(row["age_s"]),
                         human_duration(row["idle_s"]), _safe(row["command"]))
-    return _side_by_side(clients, slow)
+    return clients, slow
 
 
 def main(arguments: "Sequence[str]") -> int:

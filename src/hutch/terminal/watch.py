@@ -29,6 +29,7 @@ class Sample:
     time: float
     figures: Figures
     own: "Counter[str]"                              # our own calls until then, by the names of commandstats
+    own_errors: int
     own_bytes: "tuple[int, int]"
     slow: "list[dict[str, Any]]" = field(default_factory=list)
     clients: "list[dict[str, str]]" = field(default_factory=list)
@@ -46,6 +47,7 @@ class Watch:
         self._link = link
         self._keys = keys
         self._own: "Counter[str]" = Counter()
+        self._own_errors = 0
         self._missing: "dict[str, str]" = {}
         self._cursor = b"0"
         self._sizes: "dict[bytes, int]" = {}
@@ -59,11 +61,12 @@ class Watch:
         if name in self._missing:
             return None
         reply = self._link.call(*words)
-        self._own[name] += 1
         if isinstance(reply, Failure):
+            self._own_errors += 1                    # what is unknown or forbidden is not counted as a command
             if optional:
                 self._missing[name] = reply.text
             return None
+        self._own[name] += 1
         return reply
 
     def look(self) -> Sample:
@@ -76,7 +79,7 @@ class Watch:
         # Taken with the counters: what we ask from here on is in the next ones.
         own = Counter(self._own)
         own["info"] -= 1                             # INFO counts itself when it is over
-        sample = Sample(time.monotonic(), time.time(), figures, own, (self._link.received_bytes, self._link.sent_bytes))
+        sample = Sample(time.monotonic(), time.time(), figures, own, self._own_errors, (self._link.received_bytes, self._link.sent_bytes))
         sample.slow = [_slow(entry) for entry in self._ask("slowlog|get", "SLOWLOG", "GET", SHOWN) or ()
                        if isinstance(entry, list) and len(entry) >= 4]
         if figures.number("connected_clients") <= CLIENTS_MAX:
@@ -144,14 +147,14 @@ class Watch:
                        **({"valkey_version": figures.text("valkey_version")} if figures.has("valkey_version") else {}),
                        **({"hutch_version": figures.text("hutch_version")} if figures.has("hutch_version") else {}),
                        "role": figures.text("role"), "uptime_s": int(figures.number("uptime_in_seconds"))},
-            "time": round(now.time, 3), "seconds": round(seconds, 3),
+            "time": round(now.time, 3), "seconds": round(seconds, 6),
             "operations_per_s": rate("total_commands_processed", sum(own.values())),
             "bytes_in_per_s": rate("total_net_input_bytes", now.own_bytes[1] - before.own_bytes[1]),
             "bytes_out_per_s": rate("total_net_output_bytes", now.own_bytes[0] - before.own_bytes[0]),
             "hit_rate": round(hits / (hits + misses), 4) if hits + misses > 0 else None,
             "hit_rate_ever": round(all_hits / (all_hits + all_misses), 4) if all_hits + all_misses > 0 else None,
             "expired_per_s": rate("expired_keys"), "evicted_per_s": rate("evicted_keys"),
-            "errors_per_s": rate("total_error_replies"),
+            "errors_per_s": rate("total_error_replies", now.own_errors - before.own_errors),
             "cpu": round((figures.number("used_cpu_user") + figures.number("used_cpu_sys") - earlier.number("used_cpu_user")
                           - earlier.number("used_cpu_sys")) / seconds, 3),
             "memory": {"used": int(figures.number("used_memory")), "peak": int(figures.number("used_memory_peak")),
