@@ -112,6 +112,11 @@ cdef class Engine(EngineHandle):
         """Let the clock run again, from the system's time. Raises the engine's closed_error or forked_error."""
         self._move_clock(CLOCK_RELEASE, 0)
 
+    def keep_due(self, bint keep=True):
+        """From now on nothing expires but by commands, as while a log is read: what is past its deadline is there, keys and fields. For
+        tools that look at files. Raises the engine's closed_error or forked_error."""
+        self.do(_keep_due, &keep)
+
     cdef int _move_clock(self, int kind, int64_t us) except -1:
         cdef ClockMove move
         move.kind = kind
@@ -397,6 +402,11 @@ cdef void _clock_moved(EngineStruct* engine, void* context) noexcept nogil:
     while serve_time_outs(engine, 1000):
         pass
     aftermath(engine)
+    engine_wake_housekeeping(engine)
+
+
+cdef void _keep_due(EngineStruct* engine, void* context) noexcept nogil:
+    engine.keyspace.loading = (<bint*>context)[0]
     engine_wake_housekeeping(engine)
 
 
