@@ -286,3 +286,19 @@ def test_the_real_checker_finds_no_fault(dump, tmp_path, oracle_binary):
                 selection=Selection(kinds=["string", "list", "set", "zset", "stream", *(["hash"] if version == 12 else [])]))
         said = subprocess.run([str(checker), str(out)], capture_output=True, text=True, env=PLAIN)
         assert said.returncode == 0 and "RDB looks OK" in said.stdout, said.stdout
+
+
+def test_types_that_hutch_does_not_have(oracle_binary, tmp_path, capsys):
+    with RedisServer(oracle_binary) as server:
+        r = redis.Redis(port=server.port)
+        url = f"redis://127.0.0.1:{server.port}"
+        r.set("a", "b")
+        r.execute_command("VADD", "vectors", "VALUES", 2, 1, 2, "x")
+        for name in ("a.rdb", "a.aof", "a/"):
+            code, _, err = tool(capsys, "convert", url, f"{tmp_path}/{name}")
+            assert code == 2 and "vectorset" in err and "--skip-unknown" in err
+        code, _, err = tool(capsys, "convert", url, tmp_path / "b.rdb", "--skip-unknown")
+        assert code == 0 and "1 of types that Hutch does not have" in err
+        assert list(everything(tmp_path / "b.rdb")[0]) == [(0, b"a")]
+        assert tool(capsys, "convert", url, tmp_path / "b.jsonl")[0] == 0
+        assert any("dump" in json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines())

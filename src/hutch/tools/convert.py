@@ -17,7 +17,7 @@ from .progress import Bar
 from .rdb_writing import FUNCTIONS_SINCE, RdbWriter
 from .records import Record
 from .selection import Selection
-from .writing import commands, put, restoring
+from .writing import commands, put
 
 KINDS = ("rdb", "aof", "aof-dir", "jsonl")
 ENDINGS = {".rdb": "rdb", ".aof": "aof", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".manifest": "aof-dir"}
@@ -27,11 +27,13 @@ AOF_NAME = "appendonly.aof"
 
 @dataclass
 class Figures:
-    """What was written: keys, of them past their deadline are none left out; libraries of functions."""
+    """What was written: keys, those past their deadline among them; libraries of functions; and how many keys were `skipped` since Hutch
+    does not have their types."""
 
     keys: int = 0
     libraries: int = 0
     bytes: int = 0
+    skipped: int = 0
 
 
 def kind_of(target: str) -> str:
@@ -74,7 +76,7 @@ def convert(source: str, target: str, *, to: str | None = None, rdb_version: int
         for note in place.notes:
             print(note, file=sys.stderr)
         try:
-            return _WRITERS[kind](place, target, selection, functions, rdb_version)
+            return _WRITERS[kind](place, target, _Wanted(selection, functions, skip_unknown, kind != "jsonl"), rdb_version)
         except rdb_bytes.CannotSay as error:
             raise PlaceError(f"{target}: {error}") from None
         except OSError as error:
@@ -112,38 +114,63 @@ def _sync_directory(directory):
         os.close(descriptor)
 
 
-def _every(place: Place, selection: Selection, figures: Figures, take: Callable[[Record, int], None],
+@dataclass(frozen=True)
+class _Wanted:
+    """What of a place is to be written: selected keys, functions, and keys of types that we do not have where the format takes them."""
+
+    selection: Selection
+    functions: bool
+    skip_unknown: bool
+    known_only: bool
+
+    def takes(self, record: Record, figures: Figures) -> bool:
+        """Is the key to be written? CannotSay for one that cannot be."""
+        if not record.is_opaque or not self.known_only:
+            return True
+        if not self.skip_unknown:
+            raise rdb_bytes.CannotSay(f"key {record.key!r}: Hutch does not have the type {record.kind}; --skip-unknown leaves such keys out")
+        figures.skipped += 1
+        return False
+
+    @property
+    def is_all(self) -> bool:
+        """Is nothing to be left out?"""
+        return self.functions and not (self.selection.match or self.selection.kinds or self.selection.databases)
+
+
+def _every(place: Place, wanted: _Wanted, figures: Figures, take: Callable[[Record, int], None],
            begin: Callable[[int, int], None] | None = None) -> None:
     """Hand over every key once, database by database."""
-    for db in selection.databases_of(place):
+    for db in wanted.selection.databases_of(place):
         keys = place.keys(db)
         if begin is not None:
             begin(db, keys)
         # SCAN tells of a key twice when others change a live store meanwhile.
         told: set[bytes] | None = set() if place.is_live else None
         with Bar(f"Database {db}", keys) as bar:
-            for records in selection.records(place, db):
+            for records in wanted.selection.records(place, db):
                 for record in records:
                     if told is not None:
                         if record.key in told:
                             continue
                         told.add(record.key)
-                    take(record, db)
-                    figures.keys += 1
+                    if wanted.takes(record, figures):
+                        take(record, db)
+                        figures.keys += 1
                 bar.advance(len(records))
 
 
 # ---- JSON lines
 
-def _write_lines(place, target, selection, functions, _version):
+def _write_lines(place, target, wanted, _version):
     figures = Figures()
 
     def fill(out):
-        if functions:
+        if wanted.functions:
             for name, code in place.libraries():
                 out.write(jsonlines.library_line(name, code))
                 figures.libraries += 1
-        _every(place, selection, figures, lambda record, db: out.write(jsonlines.line_of(record, db)))
+        _every(place, wanted, figures, lambda record, db: out.write(jsonlines.line_of(record, db)))
 
     if target == "-":
         fill(sys.stdout.buffer)
@@ -161,20 +188,20 @@ def _write_lines(place, target, selection, functions, _version):
 
 # ---- RDB files
 
-def _write_rdb(place, target, selection, functions, version):
+def _write_rdb(place, target, wanted, version):
     if version is not None and version < min(OWN_VERSIONS):
         figures = Figures()
         with written_whole(target) as file:
-            _write_plain(place, file, selection, functions, version, figures)
+            _write_plain(place, file, wanted, version, figures)
     else:
-        figures = _save(place, target, selection, functions, version)
+        figures = _save(place, target, wanted, version)
     figures.bytes = os.path.getsize(target)
     return figures
 
 
-def _write_plain(place, file, selection, functions, version, figures):
+def _write_plain(place, file, wanted, version, figures):
     writer = RdbWriter(file, version)
-    libraries = place.libraries() if functions else []
+    libraries = place.libraries() if wanted.functions else []
     if libraries and version < FUNCTIONS_SINCE:
         raise rdb_bytes.CannotSay(f"RDB version {version} has no functions: --no-functions leaves them out")
     for _, code in libraries:
@@ -187,14 +214,14 @@ def _write_plain(place, file, selection, functions, version, figures):
         except rdb_bytes.CannotSay as error:
             raise rdb_bytes.CannotSay(f"key {record.key!r}: {error}") from None
 
-    _every(place, selection, figures, take, writer.database)
+    _every(place, wanted, figures, take, writer.database)
     writer.end()
 
 
-def _save(place, target, selection, functions, version):
+def _save(place, target, wanted, version):
     """Our engine's own SAVE, of what was read, or of a copy of what is wanted."""
     figures = Figures()
-    whole = place.store is not None and not (selection.match or selection.kinds or selection.databases) and functions
+    whole = place.store is not None and wanted.is_all
     store = place.store if whole else Store(databases=DATABASES)
     try:
         if whole:
@@ -203,7 +230,7 @@ def _save(place, target, selection, functions, version):
         else:
             store.engine.keep_due()
             store.engine.set_clock_ms(1)
-            _copy(place, store, selection, functions, figures)
+            _copy(place, store, wanted, figures)
         directory = os.path.dirname(os.path.abspath(target))
         with tempfile.TemporaryDirectory(prefix=".hutch-", dir=directory) as made:
             store.engine.configure("dir", made)
@@ -242,7 +269,7 @@ def _raise_version(path, version):
         os.fsync(file.fileno())
 
 
-def _copy(place, store, selection, functions, figures):
+def _copy(place, store, wanted, figures):
     links = {}
     waiting = []
 
@@ -263,12 +290,12 @@ def _copy(place, store, selection, functions, figures):
             put(links[begin.db], waiting)
             waiting.clear()
 
-    if functions:
+    if wanted.functions:
         loader = links[0] = link_to_store(store, 0)
         for _, code in place.libraries():
             loader.call("FUNCTION", "LOAD", code)
             figures.libraries += 1
-    _every(place, selection, figures, take, begin)
+    _every(place, wanted, figures, take, begin)
     end()
     for link in links.values():
         link.close()
@@ -282,12 +309,12 @@ def packed(words) -> bytes:
     return b"*%d\r\n" % len(said) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in said)
 
 
-def _write_commands(place, target, selection, functions, _version):
+def _write_commands(place, target, wanted, _version):
     """A single file of commands, as Redis before 7 has it. A key's commands stand between MULTI and EXEC where there are several."""
     figures = Figures()
     with written_whole(target) as out:
         selected = 0
-        if functions:
+        if wanted.functions:
             for _, code in place.libraries():
                 out.write(packed(("FUNCTION", "LOAD", code)))
                 figures.libraries += 1
@@ -297,9 +324,6 @@ def _write_commands(place, target, selection, functions, _version):
             if db != selected:
                 out.write(packed(("SELECT", db)))
                 selected = db
-            if record.is_opaque:
-                out.write(packed(restoring(record, rdb_bytes.VERSION_MAX)))
-                return
             said = commands(record)
             if len(said) > 1:
                 out.write(packed(("MULTI",)))
@@ -308,7 +332,7 @@ def _write_commands(place, target, selection, functions, _version):
             if len(said) > 1:
                 out.write(packed(("EXEC",)))
 
-        _every(place, selection, figures, take)
+        _every(place, wanted, figures, take)
     figures.bytes = os.path.getsize(target)
     return figures
 
@@ -326,11 +350,11 @@ def _check_directory(target, replace):
         raise PlaceError(f"{directory} is no directory")
 
 
-def _write_directory(place, target, selection, functions, version):
+def _write_directory(place, target, wanted, version):
     """A log as Redis 7 has it: the data as its base, and one increment, which is empty."""
     directory = _directory_of(target)
     os.makedirs(directory, exist_ok=True)
-    figures = _write_rdb(place, os.path.join(directory, f"{AOF_NAME}.1.base.rdb"), selection, functions, version)
+    figures = _write_rdb(place, os.path.join(directory, f"{AOF_NAME}.1.base.rdb"), wanted, version)
     with written_whole(os.path.join(directory, f"{AOF_NAME}.1.incr.aof")):
         pass
     with written_whole(os.path.join(directory, f"{AOF_NAME}.manifest")) as file:
@@ -347,5 +371,6 @@ def main(options) -> int:
                     skip_unknown=options.skip_unknown, replace=options.replace, functions=not options.no_functions)
     libraries = f", {found.libraries:,} libraries of functions" if found.libraries else ""
     size = f", {found.bytes:,} bytes" if found.bytes else ""
-    print(f"{options.target}: {found.keys:,} keys{libraries}{size}", file=sys.stderr)
+    skipped = f"; {found.skipped:,} of types that Hutch does not have were left out" if found.skipped else ""
+    print(f"{options.target}: {found.keys:,} keys{libraries}{size}{skipped}", file=sys.stderr)
     return 0

@@ -26,6 +26,7 @@ from typing import Any
 
 from .records import JSON_TYPE, Consumer, Group, Record, Stream
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 INFINITE = {"inf": math.inf, "-inf": -math.inf}
 
 
@@ -71,11 +72,11 @@ def line_of(record: Record, db: int = 0) -> bytes:
         told["dump"] = base64.b64encode(record.value).decode()
     elif record.kind == JSON_TYPE:
         # The document's own text: numbers keep all their digits, and names their order.
-        text = json.dumps(told, ensure_ascii=False)
+        text = _encode(told)
         return text[:-1].encode() + b', "value": ' + record.value.replace(b"\n", b" ") + b"}\n"
     else:
         told["value"] = _WRITERS[record.kind](record.value)
-    return json.dumps(told, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return _encode(told).encode() + b"\n"
 
 
 def library_line(name: bytes, code: bytes) -> bytes:

@@ -30,7 +30,42 @@ class LinkError(Exception):
     """A place that cannot be reached, or does not answer as it should; its text is for people."""
 
 
-class Link:
+class Calling:
+    """What the links below have in common."""
+
+    name: str
+    _features: dict[str, bool]
+
+    def run(self, commands: Sequence[Command], *, again: bool = False) -> list[Any]:
+        """See Link.run."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End what is connected."""
+        raise NotImplementedError
+
+    def call(self, *words: Any) -> Any:
+        """One command's reply; an error reply is raised as redis.ResponseError. LinkError when the place is not reached."""
+        reply, = self.run([words])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def can(self, feature: str, *words: Any) -> bool:
+        """Does the place know this command? `words` is a call of it that does no harm; it is asked once a link."""
+        if feature not in self._features:
+            reply, = self.run([words], again=True)
+            self._features[feature] = not (isinstance(reply, Exception) and is_unknown(reply))
+        return self._features[feature]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.close()
+
+
+class Link(Calling):
     """One connection to one database. `no_touch`: what is read is not noted as used (CLIENT NO-TOUCH, Redis 7.2 and newer)."""
 
     is_cluster = False
@@ -88,13 +123,6 @@ class Link:
                 rest *= 2
         raise AssertionError
 
-    def call(self, *words: Any) -> Any:
-        """One command's reply; an error reply is raised as redis.ResponseError. LinkError when the place is not reached."""
-        reply, = self.run([words])
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
-
     def transact(self, key: bytes, commands: Sequence[Command]) -> list[Any]:
         """Run the commands, all of which have this key, between MULTI and EXEC. An error reply of any of them is raised as
         redis.ResponseError, and then none has been done that EXEC did not do. LinkError when the place is not reached."""
@@ -103,13 +131,6 @@ class Link:
             if isinstance(reply, Exception):
                 raise reply
         return replies[-1]
-
-    def can(self, feature: str, *words: Any) -> bool:
-        """Does the place know this command? `words` is a call of it that does no harm; it is asked once a link."""
-        if feature not in self._features:
-            reply, = self.run([words], again=True)
-            self._features[feature] = not (isinstance(reply, Exception) and is_unknown(reply))
-        return self._features[feature]
 
     def masters(self) -> "list[tuple[str, Link]]":
         """The nodes that hold keys, by name: here this one."""
@@ -134,14 +155,8 @@ class Link:
         else:
             self._pool.disconnect()
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *exc_info):
-        self.close()
-
-
-class ClusterLink:
+class ClusterLink(Calling):
     """A cluster: each command goes to the node that has its first key's slot, and on to where it is sent (MOVED, ASK)."""
 
     is_cluster = True
@@ -234,8 +249,6 @@ class ClusterLink:
         if link is not None:
             link.close()
 
-    call = Link.call
-
     def transact(self, key: bytes, commands: Sequence[Command]) -> list[Any]:
         """See Link.transact."""
         for _ in range(MOVES_MAX):
@@ -248,10 +261,6 @@ class ClusterLink:
                 self._look()
                 time.sleep(0.05)
         raise LinkError(f"{self.name}: a key's slot keeps moving")
-
-    def can(self, feature: str, *words: Any) -> bool:
-        """See Link.can."""
-        return Link.can(self, feature, *words)           # type: ignore[arg-type]
 
     def masters(self) -> list[tuple[str, Link]]:
         """The nodes that hold slots, by address."""
@@ -270,9 +279,6 @@ class ClusterLink:
         for link in self._nodes.values():
             link.close()
         self._nodes.clear()
-
-    __enter__ = Link.__enter__
-    __exit__ = Link.__exit__
 
 
 AnyLink = Link | ClusterLink

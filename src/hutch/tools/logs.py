@@ -170,24 +170,25 @@ def _command(file: BinaryIO, line: bytes, scan: Scan) -> list[bytes] | None:
         return None
     position += len(line)
     words = []
+    readline, read, size = file.readline, file.read, scan.size
     for _ in range(count):
-        line = file.readline(HEAD_BYTES_MAX)
-        length = _head(line, b"$")
-        if length is None:
+        line = readline(HEAD_BYTES_MAX)
+        digits = line[1:-2]
+        if line[:1] != b"$" or line[-2:] != b"\r\n" or not digits.isdigit():
             torn = not line.endswith(b"\n") and len(line) < HEAD_BYTES_MAX
             scan.tear = Tear("a torn command" if torn else f"{line[:16]!r} where a word should begin", position)
             return None
-        position += len(line)
-        left = scan.size - position
-        if length + 2 > left:        # never more is read than there is
-            scan.tear = Tear(f"a word of {length:,} bytes, of which {left:,} are there", position)
+        length = int(digits)
+        position += len(line) + length + 2
+        if position > size:          # never more is read than there is
+            left = size - position + length + 2
+            scan.tear = Tear(f"a word of {length:,} bytes, of which {left:,} are there", position - length - 2)
             return None
-        data = file.read(length + 2)
-        if data[length:] != b"\r\n":
-            scan.tear = Tear(f"{data[length:]!r} where a word should end", position + length)
+        data = read(length + 2)
+        if data[-2:] != b"\r\n":
+            scan.tear = Tear(f"{data[-2:]!r} where a word should end", position - 2)
             return None
-        position += length + 2
-        words.append(data[:length])
+        words.append(data[:-2])
     return words
 
 

@@ -1,6 +1,7 @@
 """The figures of `hutch inspect`: gathered key by key, in memory that does not grow with the number of keys."""
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import re
@@ -76,9 +77,12 @@ def readable(data: bytes) -> str:
     'café\\\\n\\\\xff'
     """
     text = data.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
+@functools.lru_cache(maxsize=16_384)
 def part_of(name: bytes) -> str:
     """A part of a key's name as the tree of prefixes has it: what tells one thing from another of its kind is not shown.
 
