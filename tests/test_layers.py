@@ -80,7 +80,7 @@ FLOORS = {
         "debug memory_commands"),
     "runtime": ("command_handlers housekeeping clock_moves", "engine"),
     "door": (
-        "classes codec descriptors lifetimes waits",
+        "checksum classes codec descriptors lifetimes waits",
         "handle replies",
         "method_table session",
         "engine hot submissions",
@@ -119,6 +119,7 @@ FUNCTION_CASTS = {
 # What the door takes from the rooms of data, where it should call the functions of commands. Must not grow.
 DATA_ROOMS = ("structures", "keyspace", "formats")
 DOOR_REACHES = {
+    "checksum.pyx": {"formats.crc64": "crc64"},
     "hot.pyx": {"keyspace.keyspace": "FIND_NO_TOUCH keyspace_hash"},
 }
 

@@ -7,6 +7,10 @@
     >>> r.get("greeting")
     b'hello'
 """
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from . import exceptions
 from .client import Pipeline, Redis, StrictRedis, from_url
 from .connection import EmbeddedBlockingConnectionPool, EmbeddedConnection, EmbeddedConnectionPool
@@ -15,6 +19,9 @@ from .exceptions import REDIS_NAMES
 from .store import Store
 from .version import __version__
 
+if TYPE_CHECKING:
+    from .connecting import Client
+
 # As redis calls them.
 BlockingConnectionPool = EmbeddedBlockingConnectionPool
 Connection = EmbeddedConnection
@@ -22,7 +29,25 @@ ConnectionPool = EmbeddedConnectionPool
 
 __all__ = ["BlockingConnectionPool", "Connection", "ConnectionPool", "EmbeddedBlockingConnectionPool", "EmbeddedConnection",
            "EmbeddedConnectionPool", "ForkedError", "OwnerLostError", "Pipeline", "Redis", "Server", "SharedStore", "Store", "StoreClosedError",
-           "StoreLockedError", "StrictRedis", "TLS", "__version__", "exceptions", "from_url", *REDIS_NAMES]
+           "StoreLockedError", "StrictRedis", "TLS", "__version__", "connect", "exceptions", "from_url", *REDIS_NAMES]
+
+
+def connect(url: str, **options: Any) -> Client:
+    """A client of whatever the URL names: an application that gets it from its settings grows by changing one of them.
+
+        >>> r = connect("hutch://", decode_responses=True)
+        >>> r.set("greeting", "hello"), r.get("greeting")
+        (True, 'hello')
+
+    ``hutch://`` with a name or a path gives a hutch.Redis; ``redis://``, ``rediss://``, ``valkey://``, ``valkeys://`` and ``unix://`` a
+    redis.Redis, of which that is one; ``redis+cluster://`` (and its like, or ``?cluster=true``) a redis.cluster.RedisCluster, which has
+    the same methods. `options` are those of the client; the URL's query wins over them.
+
+    ValueError for a scheme that is not known and for a URL that cannot be; TypeError for an option that the client does not have;
+    for a cluster, redis-py's exceptions when none of its nodes answers (the others connect at their first call). docs/growing.md
+    """
+    from .connecting import connect
+    return connect(url, **options)
 
 
 def __getattr__(name):

@@ -5,6 +5,7 @@ import argparse
 import sys
 from typing import Sequence
 
+from .tools import commands as tools
 from .version import REDIS_VERSION, __version__
 
 # Programs with options of their own, which argparse does not read: name -> (what it does, module, function, what the module needs).
@@ -29,8 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     quickstart = commands.add_parser("quickstart", help="see what it does, then serve until Ctrl-C")
     quickstart.add_argument("--once", action="store_true", help="end after the quick start")
     quickstart.add_argument("--port", type=int, default=6379, help="where to serve; the next free one if it is taken")
-    check = commands.add_parser("check", help="tell what is in an RDB file, and whether it can be loaded")
-    check.add_argument("file", nargs="+", help="path of a file that Redis, Valkey or Hutch has saved")
+    tools.add(commands)
     commands.add_parser("version", help="print the versions of Hutch and of the Redis it speaks")
     commands.add_parser("info", help="print build and platform, for bug reports")
     return parser
@@ -51,9 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments and arguments[0] in PROGRAMS:
         return _program(arguments[0], arguments[1:])
     options = _parser().parse_args(arguments)
-    if options.command == "check":
-        from . import cli_check
-        return cli_check.main(options.file)
+    if hasattr(options, "tool"):
+        return tools.run(options)
     if options.command == "version":
         print(_version())
     elif options.command == "info":

@@ -135,6 +135,11 @@ cdef class Engine(EngineHandle):
         """Let the clock run again, from the system's time. Raises the engine's closed_error or forked_error."""
         self._move_clock(CLOCK_RELEASE, 0)
 
+    def keep_due(self, bint keep=True):
+        """From now on nothing expires but by commands, as while a log is read: what is past its deadline is there, keys and fields. For
+        tools that look at files. Raises the engine's closed_error or forked_error."""
+        self.do(_keep_due, &keep)
+
     cdef int _move_clock(self, ClockMoveKind kind, int64_t us, bint through=False) except -1:
         cdef ClockMove move
         move.kind = kind
@@ -427,6 +432,11 @@ cdef void _read_parameter(EngineStruct* engine, void* context) noexcept nogil:
 cdef void _clock_moved(EngineStruct* engine, void* context) noexcept nogil:
     cdef ClockMove* move = <ClockMove*>context
     clock_moves(engine, move.kind, move.us, move.through)
+
+
+cdef void _keep_due(EngineStruct* engine, void* context) noexcept nogil:
+    engine.keyspace.loading = (<bint*>context)[0]
+    engine_wake_housekeeping(engine)
 
 
 cdef void _read_clock(EngineStruct* engine, void* context) noexcept nogil:

@@ -16,12 +16,19 @@ What takes long takes the loop's time: a script that runs for a second holds up 
 threads and loops go on, and may kill it past `busy-reply-threshold`). Run such a one in a thread:
 `await asyncio.to_thread(hutch.Redis(store=r.store).eval, script, 0)`.
 """
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from ..exceptions import *  # noqa: F401,F403
 from ..exceptions import REDIS_NAMES
 from .client import Pipeline, Redis, StrictRedis, from_url
 from .connection import EmbeddedBlockingConnectionPool, EmbeddedConnection, EmbeddedConnectionPool
 from .lock import Lock
 from .pubsub import PubSub
+
+if TYPE_CHECKING:
+    from ..connecting import AsyncClient
 
 # As redis.asyncio calls them.
 BlockingConnectionPool = EmbeddedBlockingConnectionPool
@@ -30,4 +37,11 @@ ConnectionPool = EmbeddedConnectionPool
 
 __all__ = ["BlockingConnectionPool", "Connection", "ConnectionPool", "EmbeddedBlockingConnectionPool", "EmbeddedConnection",
            "EmbeddedConnectionPool", "ForkedError", "Lock", "OwnerLostError", "Pipeline", "PubSub", "Redis", "StoreClosedError",
-           "StoreLockedError", "StrictRedis", "from_url", *REDIS_NAMES]
+           "StoreLockedError", "StrictRedis", "connect", "from_url", *REDIS_NAMES]
+
+
+def connect(url: str, **options: Any) -> AsyncClient:
+    """A client of whatever the URL names, for asyncio: see hutch.connect, whose URLs and errors it has. Nothing is connected, and
+    nothing but the URL is looked at, before the first call is awaited."""
+    from ..connecting import connect_async
+    return connect_async(url, **options)
