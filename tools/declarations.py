@@ -23,7 +23,7 @@ FLAGS = {
 # Never in a reply: what else the executor and monitors must know of a command (commands/command.pxd says what they mean).
 HIDDEN_FLAGS = {
     "keeps_caching": 22, "secret_auth": 23, "may_replicate": 24, "protected": 25, "touches_arbitrary_keys": 26, "runs_in_multi": 27,
-    "for_subscribers": 28, "runs_queue": 29, "secret": 30,
+    "for_subscribers": 28, "runs_queue": 29, "secret": 30, "secret_parameters": 21,
 }
 ACL_CATEGORIES = [
     "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo",

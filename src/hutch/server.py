@@ -32,7 +32,8 @@ class Server:
     `store` is what is served: a hutch.Redis or hutch.Store; without one the server has a store of its own. That of a store in a
     directory is served besides its socket there, by the process that owns it (StoreLockedError in another). `host`
     is an address or a list of them, `port=None` leaves TCP out. Any other parameter of redis.conf is given by its name, with
-    underscores: `maxmemory="100mb"`, `save=""`, `client_output_buffer_limit="normal 0 0 0"`.
+    underscores: `maxmemory="100mb"`, `save=""`, `client_output_buffer_limit="normal 0 0 0"`. `crash_log`: when the process dies of a
+    fault (SIGSEGV and its like), a report goes to the log file, or to standard error; other handlers are called afterwards.
 
     The listener runs in a native thread that does not need the GIL. It ends with `stop`, with the `with`
     block, or when the Server object goes; the store and its data stay as long as anybody uses them, and
@@ -44,7 +45,7 @@ class Server:
 
     def __init__(self, store: Any = None, *, host: str | Iterable[str] = "127.0.0.1", port: int | None = 6379,
                  unixsocket: str | None = None, password: str | None = None, databases: int | None = None,
-                 **parameters: Parameter):
+                 crash_log: bool = False, **parameters: Parameter):
         self._lock = threading.Lock()
         self._running = False
         self._port = 0
@@ -67,6 +68,8 @@ class Server:
         self._unix_socket = unixsocket
         if password is not None:
             settings["requirepass"] = password
+        if crash_log:
+            settings["crash-log-enabled"] = "yes"            # given by its name, it takes effect
         # Settled now, so that a mistake shows where it was made. They are the listener's from its start on.
         for name, value in settings.items():
             try:

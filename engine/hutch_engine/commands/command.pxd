@@ -30,8 +30,9 @@ cdef enum:
     CMD_MOVABLE_KEYS = 1 << 18          # the key specifications do not tell the whole story
     CMD_ALLOW_BUSY = 1 << 19            # allowed while a script overruns its time
 
+    CMD_SECRET_PARAMETERS = 1 << 21     # ... nor, of CONFIG SET, what is given to a parameter that is a secret ...
     CMD_KEEPS_CACHING = 1 << 22         # a container whose subcommands do not end what CLIENT CACHING has begun
-    CMD_SECRET_AUTH = 1 << 23           # MONITOR and the like do not show the two words after AUTH ...
+    CMD_SECRET_AUTH = 1 << 23           # MONITOR, SLOWLOG and crash reports do not show the two words after AUTH ...
     CMD_MAY_REPLICATE = 1 << 24
     CMD_PROTECTED = 1 << 25             # needs enable-debug-command or the like
     CMD_TOUCHES_ARBITRARY_KEYS = 1 << 26

@@ -10,8 +10,10 @@ from hutch_engine.base.clock cimport clock_now_us
 from hutch_engine.base.compiler cimport likely, load_u64, store_u64, ticks, unlikely
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of_text
 from hutch_engine.commands.call cimport CALL_IN_SCRIPT, Call
-from hutch_engine.commands.command cimport CMD_ADMIN, CMD_SECRET, CMD_SECRET_AUTH, Command
+from hutch_engine.commands.command cimport CMD_ADMIN, CMD_SECRET, CMD_SECRET_AUTH, CMD_SECRET_PARAMETERS, Command
 from hutch_engine.commands.reply cimport reply_error, reply_ok
+from hutch_engine.state.config cimport PARAMETER_SENSITIVE, Parameter
+from hutch_engine.state.config_table cimport config_find
 from hutch_engine.state.engine cimport (
     SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_MONITOR, SESSION_UNIX_SOCKET, Engine, Session,
     engine_observe, session_of)
@@ -25,9 +27,14 @@ cdef enum:
     WORDS = 32                           # of a command that are gathered without an allocation, where one of them is a secret
 
 
-cdef bint _is_secret(const Command* command, const Slice* argv, size_t argc, size_t index) noexcept nogil:
-    """A user's name or password?"""
+cdef bint monitor_is_secret(const Command* command, const Slice* argv, size_t argc, size_t index) noexcept nogil:
+    cdef const Parameter* parameter
     cdef size_t i
+    if command.flags & CMD_SECRET_PARAMETERS:
+        if index < 3 or index % 2 == 0:
+            return False
+        parameter = config_find(argv[index - 1])
+        return parameter != NULL and parameter.flags & PARAMETER_SENSITIVE
     if command.flags & CMD_SECRET:
         return index > 0
     if command.flags & CMD_SECRET_AUTH:
@@ -188,7 +195,7 @@ cdef void monitor_feed(Session* session, const Command* command, const Slice* ar
         if words == NULL:
             return
     for i in range(argc):
-        words[i] = slice_of_text(b"(redacted)") if _is_secret(command, argv, argc, i) else argv[i]
+        words[i] = slice_of_text(b"(redacted)") if monitor_is_secret(command, argv, argc, i) else argv[i]
     _tell_all(session, command, words, argc)
     if words != few:
         free(words)

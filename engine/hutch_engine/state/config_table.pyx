@@ -193,9 +193,9 @@ cdef void _fill_process() noexcept nogil:
     _flag(_text(b"pidfile", b"", &c.pidfile), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE)
     _flag(_text(b"logfile", b"", &c.logfile), PARAMETER_IMMUTABLE)
     _choice(b"loglevel", b"debug,verbose,notice,warning,nothing", LOG_NOTICE, &c.loglevel)
-    _flag(_yes_no(b"syslog-enabled", False), PARAMETER_IMMUTABLE | PARAMETER_DEFAULT_ONLY)
-    _flag(_text(b"syslog-ident", b"redis"), PARAMETER_IMMUTABLE)
-    _flag(_choice(b"syslog-facility", b"user,local0,local1,local2,local3,local4,local5,local6,local7", 1),
+    _flag(_yes_no(b"syslog-enabled", False, &c.syslog_enabled), PARAMETER_IMMUTABLE)
+    _flag(_text(b"syslog-ident", b"redis", &c.syslog_ident), PARAMETER_IMMUTABLE)
+    _flag(_choice(b"syslog-facility", b"user,local0,local1,local2,local3,local4,local5,local6,local7", 1, &c.syslog_facility),
           PARAMETER_IMMUTABLE)
     parameter = _touches(_flag(_text(b"dir", b"", &c.dir), PARAMETER_PROTECTED), CHANGED_DIR)
     parameter.kind = KIND_DIRECTORY
@@ -213,9 +213,9 @@ cdef void _fill_process() noexcept nogil:
     parameter = _flag(_choice(b"shutdown-on-sigterm", b"default,save,nosave,now,force", 0, &c.shutdown_on_sigterm), PARAMETER_MULTI)
     parameter.kind = KIND_CHOICES
     _integer(b"shutdown-timeout", 0, INT_MAX, 10, &c.shutdown_timeout_s)
-    _yes_no(b"crash-log-enabled", True)
+    _touches(_yes_no(b"crash-log-enabled", True, &c.crash_log_enabled), CHANGED_CRASH_LOG)
     _yes_no(b"crash-memcheck-enabled", True)
-    _yes_no(b"hide-user-data-from-log", False)
+    _yes_no(b"hide-user-data-from-log", False, &c.hide_user_data)
     _text(b"ignore-warnings", b"")
     # Redis's own tests give these to every server. We never panic, and nothing is loaded slowly on purpose.
     _flag(_yes_no(b"use-exit-on-panic", False), PARAMETER_HIDDEN)
@@ -226,10 +226,9 @@ cdef void _fill_process() noexcept nogil:
     _also(_flag(_text(b"bio-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"bio_cpulist")
     _also(_flag(_text(b"aof-rewrite-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"aof_rewrite_cpulist")
     _also(_flag(_text(b"bgsave-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"bgsave_cpulist")
-    # There is neither a slow log nor a latency monitor yet. What Redis's own tests and many a redis.conf set loads.
-    _flag(_integer(b"slowlog-log-slower-than", -1, LONG_MAX, 10000, &c.slowlog_log_slower_than_us), PARAMETER_LATER)
+    _touches(_integer(b"slowlog-log-slower-than", -1, LONG_MAX, 10000, &c.slowlog_log_slower_than_us), CHANGED_SLOW)
     _integer(b"slowlog-max-len", 0, LONG_MAX, 128, &c.slowlog_max_len)
-    _flag(_integer(b"latency-monitor-threshold", 0, LONG_MAX, 0, &c.latency_monitor_threshold_ms), PARAMETER_LATER)
+    _touches(_integer(b"latency-monitor-threshold", 0, LONG_MAX, 0, &c.latency_monitor_threshold_ms), CHANGED_SLOW)
     _yes_no(b"latency-tracking", True, &c.latency_tracking)
     parameter = _flag(_text(b"latency-tracking-info-percentiles", b"50 99 99.9"), PARAMETER_MULTI)
     parameter.kind = KIND_PERCENTILES
