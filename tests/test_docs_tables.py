@@ -49,5 +49,5 @@ def test_who_has_no_effect_says_why():
     """A value that nobody looks at has no field of its own. So whoever adds a parameter makes it do something, or says why it
     does nothing."""
     assert {row["name"] for row in rows() if row["spare"] and not row["why"]} <= READ_BY_NAME
-    assert all(row["why"] for row in rows() if row["default_only"] or row["later"])
+    assert all(row["why"] for row in rows() if row["default_only"])
     assert all(Parameters().get(row["name"]) is not None for row in rows())

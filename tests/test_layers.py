@@ -48,14 +48,14 @@ FLOORS = {
         "database expiry json_words lcs list object scan stream_words",
         "hash json json_array json_scalar json_set keys set stream stream_claim stream_info stream_read string zset",
         "bitmap dump geo hash_expire hyperloglog set_operations sort stream_group zset_operations zset_range"),
-    "state": ("config_table", "config", "config_lines engine", "log"),
+    "state": ("config_table", "config", "config_lines engine", "latency_events log"),
     "sessions": (
         "key_filter key_name monitor_records output_limit secrets wake_queue",
         "pubsub waiting watch",
         "keyspace_events monitor transaction",
         "tracking",
         "session"),
-    "executor": ("effects error_stats eviction latency", "admission run", "serving transactions", "aftermath", "executor"),
+    "executor": ("effects error_stats eviction latency slow_log", "admission run", "serving transactions", "aftermath", "executor"),
     "scripting": (
         "cjson_number function_payload lua_api lua_numbers",
         "bit conversion lua_scratch state struct",
@@ -74,8 +74,8 @@ FLOORS = {
         "log_load"),
     "net": ("client_eviction openssl poller resp_parser sockets", "transport", "tls", "connections", "inner_batch", "listener"),
     "control": (
-        "config_rewrite connection_commands debug_values introspection persistence_commands process_title pubsub_commands standalone "
-        "tracking_commands",
+        "config_rewrite connection_commands crash_log debug_values introspection latency_commands persistence_commands "
+        "process_title pubsub_commands slowlog_commands standalone tracking_commands",
         "client_commands config_commands info server_commands",
         "debug memory_commands"),
     "runtime": ("command_handlers housekeeping clock_moves", "engine"),

@@ -120,7 +120,7 @@ def parameters_page(rows, default_of):
 
 
 def _state(row):
-    if row["default_only"] or row["later"]:
+    if row["default_only"]:
         return "default"
     return "idle" if row["idle"] else "works"
 

@@ -25,6 +25,7 @@ HIDDEN = {
     "QUIT": ["runs_in_multi", "for_subscribers"], "RESET": ["runs_in_multi", "for_subscribers"], "PING": ["for_subscribers", "needs_disk"],
     **dict.fromkeys(["SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE", "SSUBSCRIBE", "SUNSUBSCRIBE"], ["for_subscribers"]),
     "AUTH": ["secret"], "HELLO": ["secret_auth"], "CLIENT": ["keeps_caching"],
+    "CONFIG SET": ["secret_parameters"],
 }
 
 

@@ -24,11 +24,9 @@ from .supervision import Supervisor
 from .version import REDIS_VERSION, __version__
 
 LEVELS = {"debug": 0, "verbose": 1, "notice": 2, "warning": 3, "nothing": 4}
+SYSTEM_LEVELS = {"debug": "DEBUG", "verbose": "INFO", "notice": "NOTICE", "warning": "WARNING"}
 MARKS = {"debug": ".", "verbose": "-", "notice": "*", "warning": "#"}
 BITS = struct.calcsize("P") * 8
-# Parameters whose other values a file may have, without effect (see PARAMETER_LATER in the engine's table).
-LATER = {"slowlog-log-slower-than": ("10000", "-1"), "latency-monitor-threshold": ("0",),
-         "tls-replication": ("no",), "tls-cluster": ("no",)}
 DAEMON_PIDFILE = "/var/run/hutch.pid"    # with `daemonize yes` and no `pidfile`
 IGNORED = (signal.SIGHUP, signal.SIGUSR2)    # redis-server lives through them, too
 WAIT_SECONDS = 3600.0            # the longest sleep in one piece; signals and SHUTDOWN end it early
@@ -64,9 +62,15 @@ LOGO = """
 class Log:
     """Lines as redis-server writes them: 12345:M 23 Nov 2026 00:24:00.123 * text"""
 
-    def __init__(self, path: str = "", level: str = "notice"):
+    def __init__(self, path: str = "", level: str = "notice", syslog: tuple[str, str] | None = None):
         self.path = path
         self.level = level
+        self.system = None       # its module, where syslog=(ident, facility) was asked for
+        if syslog is not None:
+            import syslog as system
+            ident, facility = syslog
+            system.openlog(ident, system.LOG_PID | system.LOG_NDELAY, getattr(system, f"LOG_{facility.upper()}"))
+            self.system = system
         self.role = "C"          # while it starts; M, a master, once it serves
 
     def check(self) -> None:
@@ -78,6 +82,8 @@ class Log:
         if LEVELS[level] < LEVELS.get(self.level, 2):
             return
         now = time.time()
+        if self.system is not None:
+            self.system.syslog(getattr(self.system, f"LOG_{SYSTEM_LEVELS[level]}"), text)
         self.raw(time.strftime(f"{os.getpid()}:{self.role} %d %b %Y %H:%M:%S.{int(now * 1000) % 1000:03d} "
                                f"{MARKS[level]} ", time.localtime(now)) + text + "\n")
 
@@ -135,7 +141,8 @@ def main(arguments: Sequence[str]) -> int:
     except ConfigError as error:
         cli_config.report(error, REDIS_VERSION)
         return 1
-    log = Log(settings["logfile"], settings["loglevel"])
+    log = Log(settings["logfile"], settings["loglevel"],
+              (settings["syslog-ident"], settings["syslog-facility"]) if settings["syslog-enabled"] == "yes" else None)
     try:
         log.check()
     except OSError as error:
@@ -170,17 +177,11 @@ def _directives(arguments: Sequence[str], log: Log) -> Iterator[Directive]:
     return cli_config.read_directives(text, file=path, file_lines=file_lines)
 
 
-def _left_out(directives: Sequence[Directive]) -> Iterator[str]:
-    """What a file may ask for, and is told that it does not get."""
-    for name, given in {directive.name: directive.value for directive in directives}.items():
-        if name in LATER and given not in LATER[name]:
-            yield f"Warning: {name} {given}: Hutch does not have this yet, it stays as by default"
-
-
 def _settings(engine: Engine) -> dict[str, str]:
     """What the process itself goes by, as the engine understood it."""
     names = ("daemonize", "pidfile", "logfile", "loglevel", "always-show-logo", "port", "bind", "unixsocket", "dir",
-             "appendonly", "supervised", "tls-port", "maxclients", "tcp-backlog")
+             "appendonly", "supervised", "tls-port", "maxclients", "tcp-backlog", "syslog-enabled", "syslog-ident", "syslog-facility",
+             "crash-log-enabled")
     return {name: engine.parameter(name) for name in names}
 
 
@@ -234,8 +235,8 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
             settings = _settings(engine)
         engine.use_config_file(config_file)
         engine.log_to_output()
-        for text in _left_out(directives):
-            log("warning", text)
+        if settings["crash-log-enabled"] == "yes":
+            engine.log_crashes()
         served = _listen_until_told(engine, settings, port, log, served_directory)
         if served:
             log("notice", "User requested shutdown...")

@@ -37,7 +37,8 @@ class Server:
     `store` is what is served: a hutch.Redis or hutch.Store; without one the server has a store of its own. That of a store in a
     directory is served besides its socket there, by the process that owns it (StoreLockedError in another). `host`
     is an address or a list of them, `port=None` leaves TCP out. Any other parameter of redis.conf is given by its name, with
-    underscores: `maxmemory="100mb"`, `save=""`, `client_output_buffer_limit="normal 0 0 0"`.
+    underscores: `maxmemory="100mb"`, `save=""`, `client_output_buffer_limit="normal 0 0 0"`. `crash_log`: when the process dies of a
+    fault (SIGSEGV and its like), a report goes to the log file, or to standard error; other handlers are called afterwards.
 
     `config` is the path of a redis.conf. Its directives come before all that is given here; `host` and `port` are the file's where
     they are left at their defaults. In it, as everywhere in a redis.conf, `port 0` leaves TCP out.
@@ -59,7 +60,7 @@ class Server:
     def __init__(self, store: Any = None, *, host: str | Iterable[str] = HOST, port: int | None = PORT,
                  tls: TLS | Mapping[str, object] | str | None = None, tls_port: int | None = None, unixsocket: str | None = None,
                  password: str | None = None, databases: int | None = None,
-                 config: "str | os.PathLike[str] | None" = None, **parameters: Parameter):
+                 crash_log: bool = False, config: "str | os.PathLike[str] | None" = None, **parameters: Parameter):
         directives = [] if config is None else configuration(config)
         told = {line.name: line.value for line in directives}
         if host == HOST and "bind" in told:
@@ -100,6 +101,8 @@ class Server:
         self._unix_socket = unixsocket
         if password is not None:
             settings["requirepass"] = password
+        if crash_log:
+            settings["crash-log-enabled"] = "yes"            # given by its name, it takes effect
         # Settled now, so that a mistake shows where it was made. They are the listener's from its start on.
         for name, value in settings.items():
             try:

@@ -18,14 +18,11 @@ NOT_YET = "Hutch does not have this yet: only the default is accepted"
 REFUSED_HERE = {
     "cluster-enabled": "there is no cluster",
     "replicaof": "nor a master", "slaveof": "its other name",
-    "aclfile": "nor ACL users", "activedefrag": "slabs need none", "syslog-enabled": "the log is a file",
+    "aclfile": "nor ACL users", "activedefrag": "slabs need none",
     "oom-score-adj": "it is the host's", "locale-collate": "and its locale",
     "list-compress-depth": "nodes of lists are not compressed",
-    "latency-monitor-threshold": "there is no latency monitor yet", "slowlog-log-slower-than": "nor a slow log",
     "watchdog-period": "nor a watchdog",
 }
-# In a file these are taken and stay at their default, with a line in the log.
-LEFT_AT_DEFAULT = {"latency-monitor-threshold", "slowlog-log-slower-than"}
 # In Redis it is a module's: a file's value is looked at when that has been loaded.
 OF_A_MODULE = {"vset-force-single-threaded-execution"}
 # Not Redis 8.2's: of a later one, or of Hutch.
@@ -148,7 +145,7 @@ def test_lines_of_a_file(oracle_binary, tmp_path):
     for line in lines():
         its, mine = refused_by_redis(oracle_binary, tmp_path, line), refused_here(line)
         name = line.split(" ")[0]
-        if its is None and mine is not None and name in REFUSED_HERE and name not in LEFT_AT_DEFAULT:
+        if its is None and mine is not None and name in REFUSED_HERE:
             continue
         if its != mine:
             different.append((line, mine, its))
@@ -157,8 +154,7 @@ def test_lines_of_a_file(oracle_binary, tmp_path):
 
 @pytest.mark.parametrize("name", sorted(set(REFUSED_HERE) - {"save", "locale-collate"}))
 def test_what_is_refused_says_why(name):
-    value = {"replicaof": "127.0.0.1 6379", "slaveof": "127.0.0.1 6379", "aclfile": "a", "oom-score-adj": "yes",
-             "slowlog-log-slower-than": "0"}.get(name)
+    value = {"replicaof": "127.0.0.1 6379", "slaveof": "127.0.0.1 6379", "aclfile": "a", "oom-score-adj": "yes"}.get(name)
     for attempt in ([value] if value else ["yes", "1"]):
         try:
             Parameters().set(name, attempt, 1)
@@ -166,21 +162,6 @@ def test_what_is_refused_says_why(name):
             if str(refusal).startswith(NOT_YET + " ("):
                 return
     pytest.fail(f"{name} is taken")
-
-
-@pytest.mark.parametrize("name, default", [("latency-monitor-threshold", "0"), ("slowlog-log-slower-than", "10000")])
-def test_what_a_file_may_ask_for_and_does_not_get(name, default):
-    parameters = Parameters()
-    parameters.line(f"{name} 1".encode())
-    assert parameters.get(name) == default
-    with serve(f"--{name}", "1") as server:
-        assert f"Warning: {name} 1: Hutch does not have this yet, it stays as by default" in server.text()
-
-
-def test_no_slow_log_may_be_asked_for():
-    parameters = Parameters()
-    parameters.set("slowlog-log-slower-than", "-1")
-    assert parameters.get("slowlog-log-slower-than") == "-1"
 
 
 def test_hidden_parameters_are_shown_by_name_only(both):

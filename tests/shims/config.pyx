@@ -3,7 +3,7 @@ from libc.stdint cimport uint64_t
 from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init
 from hutch_engine.base.quote cimport quote_append
 from hutch_engine.base.slice cimport Slice, slice_of
-from hutch_engine.state.config cimport (CONFIG_AT_START, PARAMETER_DEFAULT_ONLY, PARAMETER_HIDDEN, PARAMETER_IMMUTABLE, PARAMETER_LATER,
+from hutch_engine.state.config cimport (CONFIG_AT_START, PARAMETER_DEFAULT_ONLY, PARAMETER_HIDDEN, PARAMETER_IMMUTABLE,
     PARAMETER_PROTECTED, PARAMETER_SENSITIVE, Config, Parameter, config_clear, config_init, config_set,
     config_set_named, config_text)
 from hutch_engine.state.config_lines cimport config_parse_line, config_split_words
@@ -87,7 +87,7 @@ def rows():
             "why": parameter.why.decode() if parameter.why != NULL else "",
             "immutable": parameter.flags & PARAMETER_IMMUTABLE != 0, "sensitive": parameter.flags & PARAMETER_SENSITIVE != 0,
             "protected": parameter.flags & PARAMETER_PROTECTED != 0, "hidden": parameter.flags & PARAMETER_HIDDEN != 0,
-            "default_only": parameter.flags & PARAMETER_DEFAULT_ONLY != 0, "later": parameter.flags & PARAMETER_LATER != 0,
+            "default_only": parameter.flags & PARAMETER_DEFAULT_ONLY != 0,
             "idle": config_is_idle(parameter), "spare": parameter.offset >= offset_of_spares(),
         }
 

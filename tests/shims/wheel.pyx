@@ -3,7 +3,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 from hutch_engine.structures.wheel cimport (
-    Wheel, WheelNode, wheel_add, wheel_cancel, wheel_check, wheel_init, wheel_next_ms, wheel_relocated,
+    Wheel, WheelNode, wheel_add, wheel_cancel, wheel_check, wheel_init, wheel_nearest, wheel_next_ms, wheel_relocated,
     wheel_take)
 
 
@@ -27,7 +27,26 @@ cdef class TimingWheel:
     def __dealloc__(self):
         for address in self.owners.values():
             free(<void*><size_t>address)
+        free(self.wheel.window)
         free(self.wheel)
+
+    def give_window(self):
+        """Room for the slot that `nearest` opens."""
+        assert self.wheel.window == NULL
+        self.wheel.window = <Wheel*>malloc(sizeof(Wheel))
+        memset(self.wheel.window, 0xA5, sizeof(Wheel))
+        wheel_init(self.wheel.window, 0)
+
+    def nearest(self, int64_t budget):
+        """The number of the node that is due first, or None."""
+        cdef WheelNode* node = wheel_nearest(self.wheel, budget)
+        if node == NULL:
+            return None
+        return (<Owner*>(<char*>node - <size_t>&(<Owner*>NULL).node)).number
+
+    @property
+    def is_open(self):
+        return self.wheel.window_level >= 0
 
     cdef Owner* owner(self, number) except NULL:
         return <Owner*><size_t>self.owners[number]

@@ -1,4 +1,6 @@
 """The timing wheel against a list of deadlines."""
+import random
+
 import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -44,6 +46,7 @@ class WheelModel(RuleBasedStateMachine):
     @initialize(now=times)
     def start(self, now):
         self.wheel = TimingWheel(now)
+        self.wheel.give_window()
         self.now = self.highest = now
         self.deadlines = {}
         self.late = set()         # were due already when they were added: their order is free
@@ -70,6 +73,27 @@ class WheelModel(RuleBasedStateMachine):
         self.wheel.add(self.number, deadline)
         self._enter(self.number, deadline)
         self.number += 1
+
+    @rule()
+    def nearest(self):
+        number = self.wheel.nearest(PLENTY)
+        assert self.deadlines.get(number) == (min(self.deadlines.values()) if self.deadlines else None)
+
+    @precondition(lambda self: self.deadlines)
+    @rule(count=st.integers(1, 50))
+    def evict(self, count):
+        for _ in range(min(count, len(self.deadlines))):
+            number = self.wheel.nearest(PLENTY)
+            assert self.deadlines[number] == min(self.deadlines.values())
+            self.wheel.cancel(number)
+            del self.deadlines[number]
+            self.late.discard(number)
+
+    @precondition(lambda self: self.deadlines)
+    @rule(budget=st.integers(0, 5))
+    def nearest_in_pieces(self, budget):
+        """With little to move at once it answers one of them, whichever."""
+        assert self.wheel.nearest(budget) in self.deadlines
 
     @rule(span=spans, count=st.integers(2, 70), stride=st.sampled_from([0, 1, 63, 64, 4096]))
     def add_many(self, span, count, stride):
@@ -309,3 +333,61 @@ def test_no_budget_no_work(budget):
     wheel.add(0, NOW)
     assert wheel.take(NOW, budget) == (None, budget)
     assert len(wheel) == 1
+
+
+# ---- the nearest
+
+def test_nearest_of_a_large_slot_is_exact_once_it_is_open():
+    """20,000 deadlines in one slot of twelve days, opened 500 at a time; meanwhile the answers are among those that were seen."""
+    generator = random.Random(5)
+    wheel = TimingWheel(NOW)
+    wheel.give_window()
+    base = (NOW // 64**5 + 2) * 64**5
+    deadlines = {number: base + generator.randrange(64**5) for number in range(20_000)}
+    for number, deadline in deadlines.items():
+        wheel.add(number, deadline)
+    for _ in range(20_000 // 500 + 1):
+        assert wheel.nearest(500) in deadlines
+        wheel.check()
+    assert wheel.is_open
+    for number in sorted(deadlines, key=deadlines.get)[:3000]:
+        found = wheel.nearest(500)
+        assert deadlines[found] == deadlines[number]
+        wheel.cancel(found)
+    wheel.check()
+    # Those that come before the opened slot, and within it before the nearest, are found as well.
+    wheel.add(30_000, base - 5)
+    wheel.add(30_001, base + 1)
+    for number in (30_000, 30_001):
+        assert wheel.nearest(500) == number
+        wheel.cancel(number)
+    # And time goes on as if nothing had been opened.
+    assert wheel.next_ms() <= min(deadlines[n] for n in deadlines if deadlines[n] >= base)
+    assert len(drain(wheel, base + 64**5)) == 17_000
+
+
+def test_nearest_without_a_window_is_exact_where_few_lie():
+    wheel = TimingWheel(NOW)
+    for number in range(30):
+        wheel.add(number, NOW + 10**9 - number)
+    assert wheel.nearest(PLENTY) == 29
+    assert TimingWheel(NOW).nearest(PLENTY) is None
+
+
+def test_many_that_come_before_the_opened_part():
+    """Each of a thousand adds comes earlier than all before, and is taken at once: nothing is opened anew for one of them."""
+    wheel = TimingWheel(NOW)
+    wheel.give_window()
+    for number in range(1000):
+        wheel.add(number, NOW + 10**9 + number)
+    for number in range(1000, 2000):
+        wheel.add(number, NOW + 10**9 - number)
+        if number % 3 == 0:
+            assert wheel.nearest(PLENTY) == number
+            wheel.cancel(number)
+    wheel.check()
+    order = []
+    while len(wheel):
+        order.append(wheel.nearest(PLENTY))
+        wheel.cancel(order[-1])
+    assert order == [number for number in range(1999, 999, -1) if number % 3] + list(range(1000))

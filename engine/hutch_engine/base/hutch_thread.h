@@ -5,15 +5,27 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 typedef void (*hutch_thread_body)(void *);
 typedef struct { hutch_thread_body body; void *context; } hutch_thread_task;
 
+/* Where the handler of a fault stands when it was the stack that overflowed. */
+enum { HUTCH_THREAD_SIGNAL_BYTES = 65536 };
+
 static void *hutch_thread_main(void *p) {
     hutch_thread_task task = *(hutch_thread_task *)p;
+    stack_t signals, none;
     free(p);
+    memset(&signals, 0, sizeof signals);
+    memset(&none, 0, sizeof none);
+    none.ss_flags = SS_DISABLE;
+    signals.ss_sp = malloc(HUTCH_THREAD_SIGNAL_BYTES);           /* untouched until a fault: no page of it is there */
+    signals.ss_size = HUTCH_THREAD_SIGNAL_BYTES;
+    if (signals.ss_sp) sigaltstack(&signals, NULL);
     task.body(task.context);
+    if (signals.ss_sp) { sigaltstack(&none, NULL); free(signals.ss_sp); }
     return NULL;
 }
 

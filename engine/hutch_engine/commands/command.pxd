@@ -33,7 +33,7 @@ cdef enum:
     CMD_NEEDS_DISK = 1 << 20            # refused as those that write are, while the disk cannot be written: PING tells of it
     CMD_SECRET_PARAMETERS = 1 << 21     # pairs of a parameter's name and a value, which is not shown where the parameter is sensitive
     CMD_KEEPS_CACHING = 1 << 22         # a container whose subcommands do not end what CLIENT CACHING has begun
-    CMD_SECRET_AUTH = 1 << 23           # MONITOR and the like do not show the two words after AUTH ...
+    CMD_SECRET_AUTH = 1 << 23           # MONITOR, SLOWLOG and crash reports do not show the two words after AUTH ...
     CMD_MAY_REPLICATE = 1 << 24
     CMD_PROTECTED = 1 << 25             # needs enable-debug-command or the like
     CMD_TOUCHES_ARBITRARY_KEYS = 1 << 26

@@ -13,9 +13,9 @@ from hutch_engine.commands.reply cimport (
 from hutch_engine.keyspace.keyspace cimport Keyspace, WANT_EVENTS
 from hutch_engine.net.client_eviction cimport clients_reweigh
 from hutch_engine.state.config cimport (
-    CHANGED_CLIENTS, CHANGED_CLIENT_MEMORY, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE, CHANGED_LISTENER, CHANGED_LOG,
-    CHANGED_MEMORY, CHANGED_NAMES, CHANGED_PASSWORD, CHANGED_REPLICAS, CHANGED_SAVING, CHANGED_SYNC, CHANGED_TITLE, CHANGED_TLS,
-    CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK,
+    CHANGED_CLIENTS, CHANGED_CLIENT_MEMORY, CHANGED_CRASH_LOG, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE, CHANGED_LISTENER,
+    CHANGED_LOG, CHANGED_MEMORY, CHANGED_NAMES, CHANGED_PASSWORD, CHANGED_REPLICAS, CHANGED_SAVING, CHANGED_SLOW, CHANGED_SYNC,
+    CHANGED_TITLE, CHANGED_TLS, CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK,
     ENABLE_LOCAL, ENABLE_YES, LOG_WARNING, PARAMETER_HIDDEN, PARAMETER_IMMUTABLE, PARAMETER_PROTECTED, POLICY_ALLKEYS_LFU,
     POLICY_VOLATILE_LFU, Config, Parameter, config_set, config_set_named, config_text)
 from hutch_engine.control.config_rewrite cimport config_rewrite
@@ -23,6 +23,8 @@ from hutch_engine.control.process_title cimport process_title_set
 from hutch_engine.state.config_table cimport config_count, config_find, config_parameter
 from hutch_engine.executor.error_stats cimport error_stats_clear
 from hutch_engine.executor.latency cimport latency_clear
+from hutch_engine.executor.slow_log cimport slow_log_policy
+from hutch_engine.control.crash_log cimport crash_log_begin, crash_log_end
 from hutch_engine.sessions.tracking cimport tracking_limit
 from hutch_engine.state.engine cimport (
     GATE_RENAMED, GATE_REPLICAS, SESSION_EMBEDDED, SESSION_UNIX_SOCKET, CommandStats, Engine, Session, engine_of, engine_wake_housekeeping,
@@ -110,6 +112,13 @@ cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil:
     if changed & (CHANGED_TITLE | CHANGED_LISTENER):
         process_title_set(engine)
     saving_gate(engine)
+    if changed & CHANGED_SLOW:
+        slow_log_policy(engine)
+    if changed & CHANGED_CRASH_LOG:
+        if config.crash_log_enabled:
+            crash_log_begin(engine)
+        else:
+            crash_log_end(engine)
     # CHANGED_PASSWORD: whoever is logged in stays so, as in Redis; the next connection is asked.
 
 

@@ -29,7 +29,7 @@ from hutch_engine.keyspace.keyspace cimport (
     keyspace_find_slot, keyspace_hash, keyspace_touched)
 from hutch_engine.keyspace.value_type cimport DEBUG_DETAILS_MAX
 from hutch_engine.keyspace.value_types cimport encoding_name, entry_digest, entry_memory, entry_table, value_types
-from hutch_engine.state.config cimport LOG_WARNING, config_parse_memory
+from hutch_engine.state.config cimport ENABLE_NO, LOG_WARNING, config_parse_memory
 from hutch_engine.control.config_commands cimport rewrite_configuration
 from hutch_engine.control.persistence_commands cimport debug_load_log, debug_reload
 from hutch_engine.control.debug_values cimport debug_listpack, debug_quicklist
@@ -44,6 +44,7 @@ from hutch_engine.structures.wheel cimport Wheel
 
 cdef extern from * nogil:
     """
+    #include <stdlib.h>
     #include <time.h>
     #include <unistd.h>
     /* One nap, not a loop: a signal that the host handles (Ctrl-C) ends it. */
@@ -53,8 +54,16 @@ cdef extern from * nogil:
         nap.tv_nsec = (long)((seconds - (double)nap.tv_sec) * 1e9);
         nanosleep(&nap, NULL);
     }
+    /* What DEBUG SEGFAULT is for: to see what is left of a process that dies. */
+    static void hutch_fault(int segment) {
+        static volatile int *volatile nowhere = NULL;
+        if (segment)
+            *nowhere = 1;
+        abort();
+    }
     """
     void hutch_nap(double seconds)
+    void hutch_fault(bint segment)
 
 cdef enum:
     WORD_MAX = 64                # of a number that C's own functions read
@@ -534,6 +543,9 @@ cdef bint _named_in(Call* call, const char* names) noexcept nogil:
 
 cdef void _decline(Call* call) noexcept nogil:
     cdef const char* reason
+    if _named_in(call, b"SEGFAULT PANIC ASSERT") and engine_of(call).config.enable_debug_command != ENABLE_NO:
+        hutch_fault(_named_in(call, b"SEGFAULT"))
+        return
     if _named_in(call, b"SEGFAULT PANIC RESTART CRASH-AND-RECOVER OOM ASSERT LEAK"):
         reason = b" is refused: the engine lives inside a program that it must not harm"
     elif call.argc > 2 and _named_in(call, b"AOF-FLUSH-SLEEP KEYSIZES-HIST-ASSERT REPLYBUFFER"):
@@ -554,7 +566,7 @@ cdef void _decline(Call* call) noexcept nogil:
 
 
 cdef void _help(Call* call) noexcept nogil:
-    cdef const char* lines[50]
+    cdef const char* lines[54]
     lines[:] = [
         b"CHANGE-REPL-ID", b"    Take a new replication ID.",
         b"DICT-RESIZING <0|1>", b"    Forbid or allow the tables of keys to grow and shrink.",
@@ -566,6 +578,7 @@ cdef void _help(Call* call) noexcept nogil:
         b"LISTPACK <key>", b"    Show what is in a value that is one listpack.",
         b"LOADAOF", b"    Write what is to come to the append-only file, forget everything, and load it.",
         b"LOG <message>", b"    Write a line to the log file, when there is one.",
+        b"PANIC", b"    End the process by SIGABRT (with enable-debug-command).",
         b"OBJECT <key>", b"    Tell how a key's value is kept.",
         b"PAUSE-CRON <0|1>", b"    Stop background work: expiry, lazy freeing, resizing.",
         b"POPULATE <count> [<prefix>] [<size>]", b"    Add <count> string keys named key:<num>, or <prefix>:<num>.",
@@ -576,6 +589,7 @@ cdef void _help(Call* call) noexcept nogil:
         b"RELOAD [NOSAVE] [NOFLUSH] [MERGE]", b"    Save, forget everything and load what was saved. NOSAVE: load what is on disk,",
         b"    NOFLUSH: beside what is in memory, MERGE: over keys of the same name.",
         b"SDSLEN <key>", b"    Tell the lengths of a key and its string, and what their blocks take.",
+        b"SEGFAULT", b"    End the process by SIGSEGV (with enable-debug-command).",
         b"SET-ACTIVE-EXPIRE <0|1>", b"    Leave expired keys until they are looked at, or delete them in time.",
         b"SET-DISABLE-DENY-SCRIPTS <0|1>", b"    Let scripts call what is not for scripts (but not run others).",
         b"SET-SKIP-CHECKSUM-VALIDATION <0|1>", b"    Take payloads of DUMP whatever their checksum.",
@@ -583,7 +597,7 @@ cdef void _help(Call* call) noexcept nogil:
         b"STRINGMATCH-LEN <pattern> <string>", b"    Answer 1 when the pattern matches.",
         b"STRUCTSIZE", b"    Give the sizes of some structs.",
     ]
-    call_help(call, lines, 50)
+    call_help(call, lines, 54)
 
 
 cdef void cmd_debug(Call* call) noexcept nogil:

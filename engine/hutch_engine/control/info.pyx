@@ -417,7 +417,8 @@ cdef void _memory(Engine* engine, Buffer* out) noexcept nogil:
     _zeros(out, b"mem_not_counted_for_evict mem_replication_backlog mem_total_replication_buffers "
                 b"mem_replica_full_sync_buffer mem_clients_slaves")
     _number(out, b"mem_clients_normal", <int64_t>clients)
-    _zeros(out, b"mem_cluster_links mem_aof_buffer")
+    _zeros(out, b"mem_cluster_links")
+    _number(out, b"mem_aof_buffer", <int64_t>engine.journaling.journal.bytes.capacity)
     _text(out, b"mem_allocator", b"hutch-slab")
     _number(out, b"mem_overhead_db_hashtable_rehashing", <int64_t>resizing_bytes(engine))
     _number(out, b"active_defrag_running", 0)
@@ -515,7 +516,8 @@ cdef void _stats(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"expired_keys", <int64_t>engine.keyspace.expired)
     # The wheel knows what is due: nothing stale is ever left behind for a sample to find.
     _decimal(out, b"expired_stale_perc", 0, 2)
-    _zeros(out, b"expired_time_cap_reached_count expire_cycle_cpu_milliseconds")
+    _zeros(out, b"expired_time_cap_reached_count")
+    _number(out, b"expire_cycle_cpu_milliseconds", <int64_t>(engine.statistics.expire_us // 1000))
     _number(out, b"evicted_keys", <int64_t>engine.keyspace.evicted)
     _number(out, b"evicted_clients", <int64_t>engine.statistics.evicted_clients)
     _number(out, b"evicted_scripts", <int64_t>engine.scripts.figures.scripts_evicted)

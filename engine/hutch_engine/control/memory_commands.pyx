@@ -177,7 +177,7 @@ cdef void cmd_memory_stats(Call* call) noexcept nogil:
     _pair(reply, b"clients.slaves", 0)
     _pair(reply, b"clients.normal", <int64_t>clients)
     _pair(reply, b"cluster.links", 0)
-    _pair(reply, b"aof.buffer", 0)
+    _pair(reply, b"aof.buffer", <int64_t>engine.journaling.journal.bytes.capacity)
     _pair(reply, b"lua.caches", <int64_t>engine.scripts.figures.scripts_bytes)
     _pair(reply, b"functions.caches", <int64_t>engine.scripts.figures.functions_bytes)
     _pair(reply, b"script.VMs", <int64_t>(engine.scripts.figures.eval_vm_bytes + engine.scripts.figures.functions_vm_bytes))

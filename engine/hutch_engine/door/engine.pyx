@@ -11,6 +11,7 @@ from hutch_engine.base.lock cimport lock_acquire, signal_prepare, signal_wait
 from hutch_engine.base.outcome cimport NOT_FOUND, OK, Outcome
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.control.config_commands cimport config_apply, config_configure, config_read
+from hutch_engine.control.crash_log cimport crash_log_begin
 from hutch_engine.control.persistence_commands cimport persistence_save_at_end
 from hutch_engine.door.codec cimport Codec
 from hutch_engine.door.lifetimes cimport STARTED, START_CLOSED, START_RUNS, Started, life_start_listener, life_stop_listener
@@ -236,6 +237,11 @@ cdef class Engine(EngineHandle):
         engine's closed_error or forked_error."""
         self.do(_log_to_output, NULL)
 
+    def log_crashes(self):
+        """Write a report to the log when the process dies of a fault, until the engine ends (control/crash_log): for processes that
+        are servers. Raises the engine's closed_error or forked_error."""
+        self.do(_log_crashes, NULL)
+
     # ---- files
 
     def save(self):
@@ -459,6 +465,10 @@ cdef void _look_for_shutdown(EngineStruct* engine, void* context) noexcept nogil
     cdef Asked* asked = <Asked*>context
     asked.ticket = signal_prepare(&engine.pause.over)
     asked.shutdown = engine.shutdown_asked
+
+
+cdef void _log_crashes(EngineStruct* engine, void* context) noexcept nogil:
+    crash_log_begin(engine)
 
 
 cdef void _log_to_output(EngineStruct* engine, void* context) noexcept nogil:

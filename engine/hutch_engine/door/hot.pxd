@@ -107,7 +107,7 @@ cdef inline void hot_count(SessionStruct* core, const Command* command, Slice* w
     """A command ran that no run_command counts. Its words without its name are for those who observe."""
     if unlikely(core.engine.execution.observers != 0):
         run_observed_words(core, command, words, count)
-    run_end(core, command)
+    run_end(core, command, words, count)
 
 
 cdef inline void hot_end(SessionStruct* core) noexcept nogil:

@@ -169,7 +169,7 @@ cdef class HotMethods:
         outcome = string_add(&core.engine.keyspace, core.call.database, words[0],
                              keyspace_hash(&core.engine.keyspace, words[0]), 0, amount, &total)
         if likely(outcome == STRING_ADDED):
-            if unlikely(core.engine.execution.observers != 0):
+            if unlikely(core.engine.execution.observers != 0 or core.engine.execution.hot_ticks != 0):     # or it may prove slow
                 words[1] = slice_of(digits, format_integer(-amount if command == DECRBY else amount, digits))
             hot_count(core, command, words, 2)
         hot_end(core)

@@ -1,4 +1,4 @@
-"""maxmemory: which keys go when memory is short, by sampling (Redis's approximated LRU, LFU and TTL)."""
+"""maxmemory: which keys go when memory is short, by sampling (Redis's approximated LRU and LFU), or the nearest deadline."""
 from hutch_engine.state.engine cimport Engine
 
 cdef bint evict_until_it_fits(Engine* engine) noexcept nogil

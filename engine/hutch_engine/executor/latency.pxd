@@ -4,7 +4,7 @@ Its steps are a 64th of a power of two wide, which is two significant digits: wh
 was. Counting is a bit scan and an increment, some 2 ns; the counters of a command (7 KB) are made at its first call, and all
 are halved when one is full: what they tell is about shares.
 """
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.compiler cimport clz64, likely, unlikely
 from hutch_engine.state.engine cimport LATENCY_STEPS, CommandStats, Engine
@@ -35,3 +35,13 @@ cdef void latency_clear(Engine* engine) noexcept nogil
 """Free all commands' counters, and so forget all counts. O(commands)."""
 cdef bint latency_percentile_us(const CommandStats* stats, double percent, double* us_out) noexcept nogil
 """How long so many of a hundred calls took at most; False when no call was counted. O(LATENCY_STEPS)."""
+
+cdef enum:
+    LATENCY_BINS = 24            # of LATENCY HISTOGRAM: each twice as wide as the one before
+
+cdef int64_t latency_bin_us(int bin) noexcept nogil
+"""The longest time that a bin counts, in whole microseconds: 1, 2, 4 ... 33, 66 and so on, where Redis's histograms have their
+borders. O(1)"""
+cdef bint latency_bins(const CommandStats* stats, uint64_t* upto_out) noexcept nogil
+"""How many calls took at most as long as each bin says, into LATENCY_BINS numbers; the last one is all of them. Calls whose time was not
+taken are thought to be spread as the others. False when none was counted. O(LATENCY_STEPS)."""

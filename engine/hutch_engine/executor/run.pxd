@@ -10,11 +10,11 @@ from hutch_engine.base.compiler cimport likely, ticks, unlikely
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
 from hutch_engine.executor.latency cimport latency_note
+from hutch_engine.executor.slow_log cimport slow_log_note_words
 from hutch_engine.state.engine cimport BUSY_NOT, CommandStats, Engine, Session
 from hutch_engine.keyspace.journal cimport Journal, journal_end_unit
 
 cdef enum:
-    UNTIMED_CALLS = 64               # the time of compiled methods is taken of one call in so many
     OBSERVED_WORDS = 16              # of a compiled method's command, beside its name
 
 cdef void run_command(Session* session, const Command* command, Slice* argv, size_t argc, bint hashed,
@@ -44,13 +44,14 @@ cdef void run_mute_reply(Session* session, size_t mark) noexcept nogil
 """Drop what a command has answered since `mark` if CLIENT REPLY OFF or SKIP says so. To be called after each command."""
 
 cdef inline void run_begin(Engine* engine, const Command* command) noexcept nogil:
-    """Note when an inner function that stands for a command begins. Only one call in UNTIMED_CALLS is timed: two looks at the
-    clock would be a fifth of a GET."""
-    engine.execution.hot_ticks = 0 if likely(engine.statistics.commands[command.id].calls % UNTIMED_CALLS) else ticks()
+    """Note when an inner function that stands for a command begins. Usually only one call in UNTIMED_CALLS (executor/slow_log) is
+    timed: two looks at the clock would be a fifth of a GET."""
+    engine.execution.hot_ticks = 0 if likely(engine.statistics.commands[command.id].calls & engine.execution.untimed_calls) else ticks()
 
 
-cdef inline void run_end(Session* session, const Command* command) noexcept nogil:
-    """Note that the inner function did what the command does, without an error; observers have been shown it already."""
+cdef inline void run_end(Session* session, const Command* command, const Slice* words, size_t count) noexcept nogil:
+    """Note that the inner function did what the command does, without an error; observers have been shown it already. The words
+    are those behind the command's name, at most OBSERVED_WORDS."""
     cdef Engine* engine = session.engine
     cdef CommandStats* stats = &engine.statistics.commands[command.id]
     cdef uint64_t elapsed
@@ -60,6 +61,8 @@ cdef inline void run_end(Session* session, const Command* command) noexcept nogi
         engine.execution.hot_ticks = 0
         stats.ticks += elapsed
         latency_note(engine, stats, elapsed)
+        if unlikely(elapsed >= engine.execution.slow_ticks):
+            slow_log_note_words(session, command, words, count, elapsed)
     else:
         stats.untimed += 1
     engine.statistics.commands_processed += 1

@@ -11,6 +11,7 @@ from hutch_engine.commands.reply cimport Reply, reply_rewind
 from hutch_engine.executor.effects cimport effects_announce_new
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.latency cimport latency_note
+from hutch_engine.executor.slow_log cimport slow_log_note
 from hutch_engine.keyspace.journal cimport Journal, journal_command, journal_end_unit
 from hutch_engine.keyspace.keyspace cimport keyspace_now
 from hutch_engine.sessions.monitor cimport monitor_feed
@@ -131,8 +132,12 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
     if unlikely(session.reply.buffer.failed):
         _reply_lost(session, mark)
     latency_note(engine, stats, ended - started)
+    if unlikely(ended - started >= engine.execution.slow_ticks) and call.block_keys == 0:
+        slow_log_note(session, command, argv, argc, ended - started)
     engine.statistics.commands_processed += 1
     session.commands += 1
+    if unlikely(call.block_keys != 0):
+        engine.execution.wait_ticks = ended - started
     if unlikely(session.reply.buffer.length > mark and session.reply.buffer.data[mark] == 45):
         _count_failure(session, stats, mark)
 

@@ -1,6 +1,7 @@
 """See serving.pxd."""
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from hutch_engine.base.clock cimport clock_now_ms
+from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport CALL_DENY_BLOCKING, CALL_NO_TOUCH, Call
 from hutch_engine.commands.reply cimport reply_error, reply_null_array
@@ -9,6 +10,7 @@ from hutch_engine.executor.admission cimport (
 from hutch_engine.executor.effects cimport effects_act, effects_are_there
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.run cimport run_command, run_mute_reply, run_refuse_to_wait, run_take_inbox, run_uncount
+from hutch_engine.executor.slow_log cimport slow_log_note
 from hutch_engine.keyspace.entry cimport TYPE_NONE, Entry, entry_type
 from hutch_engine.keyspace.keyspace cimport FIND_NO_STATS, FIND_NO_TOUCH, keyspace_find, keyspace_hash
 from hutch_engine.sessions.waiting cimport (
@@ -44,6 +46,8 @@ cdef void _give_up(Session* session, const char* error) noexcept nogil:
     engine.statistics.commands_processed += 1
     session.commands += 1
     run_mute_reply(session, mark)
+    if unlikely(blocked.ticks >= engine.execution.slow_ticks):
+        slow_log_note(session, blocked.command, blocked.argv, blocked.argc, blocked.ticks)
     waiting_free(engine, blocked)
     session_wake(session)
 

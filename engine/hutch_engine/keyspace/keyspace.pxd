@@ -295,6 +295,9 @@ cdef bint keyspace_expire_due(Keyspace* keyspace, int64_t budget) noexcept nogil
 cdef int64_t keyspace_next_deadline_ms(Keyspace* keyspace) noexcept nogil
 """The earliest deadline of any key or field, as a Unix time; INT64_MAX when there is none or nothing may be expired now.
 O(databases)."""
+cdef Entry* keyspace_nearest_deadline(Keyspace* keyspace, Database* database) noexcept nogil
+"""The entry that is due first, for eviction by deadlines; NULL when no key has one. Exact while no slot of the wheel that comes
+first has more than some thousand keys that were not looked at before (wheel_nearest). Amortized O(1)."""
 cdef bint keyspace_free_some(Keyspace* keyspace, uint64_t steps) noexcept nogil
 """Free up to some `steps` entries of what waits in the lazy lists; True when more waits."""
 cdef bint keyspace_resize_some(Keyspace* keyspace, uint64_t buckets) noexcept nogil

@@ -33,6 +33,7 @@ cdef struct AppendLog:
     uint64_t taken                   # Journal.offset up to which they were taken
     int64_t file_bytes               # of the increment: whole units
     int64_t synced_at_us             # monotonic
+    bint watched                     # the latency monitor wants to hear how long it takes
     # atomic
     uint64_t synced                  # Journal.offset up to which the disk has it
     uint64_t total_bytes             # of all files that are read

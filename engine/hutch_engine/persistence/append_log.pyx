@@ -21,6 +21,8 @@ from hutch_engine.persistence.log_manifest cimport (
 from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.state.config cimport LOG_NOTICE, LOG_WARNING
 from hutch_engine.state.engine cimport GATE_DISK_LOG, GATE_SYNC, Engine, engine_observe
+from hutch_engine.state.latency_events cimport (
+    LATENCY_AOF_FSYNC_ALWAYS, LATENCY_AOF_WRITE, latency_events_are_watched, latency_events_note)
 from hutch_engine.state.log cimport log_write
 
 cdef enum:
@@ -170,6 +172,16 @@ cdef void _tell(AppendLog* log, int failure, bint held) noexcept nogil:
         engine_leave(engine)
 
 
+cdef void _note_times(AppendLog* log, int64_t wrote_us, int64_t synced_us) noexcept nogil:
+    """For the latency monitor. Only of `appendfsync always` does somebody wait for a sync."""
+    cdef Engine* engine = log.engine
+    lock_acquire(&engine.lock)
+    latency_events_note(engine, LATENCY_AOF_WRITE, wrote_us)
+    if engine.config.appendfsync == SYNC_ALWAYS:
+        latency_events_note(engine, LATENCY_AOF_FSYNC_ALWAYS, synced_us)
+    engine_leave(engine)
+
+
 cdef int append_log_write(AppendLog* log) noexcept nogil:
     return _write(log, True, 0, False)
 
@@ -179,6 +191,7 @@ cdef bint _take(AppendLog* log) noexcept nogil:
     cdef Engine* engine = log.engine
     if journal_take(&engine.journaling.journal, &log.writing) or engine.journaling.journal.unit_start == 0:
         log.taken = engine.journaling.journal.offset
+    log.watched = latency_events_are_watched(engine)
     return not engine.journaling.journal.failed
 
 
@@ -200,6 +213,8 @@ cdef int _write(AppendLog* log, bint sync, int refused, bint held) noexcept nogi
     cdef size_t written = 0
     cdef uint64_t up_to
     cdef int failure = 0
+    cdef int64_t started_us = monotonic_us() if unlikely(log.watched) else 0
+    cdef int64_t wrote_us = 0
     up_to = log.taken
     if log.fd < 0:
         return 0
@@ -212,6 +227,8 @@ cdef int _write(AppendLog* log, bint sync, int refused, bint held) noexcept nogi
             buffer_shrink(&log.writing, KEPT_BYTES)
         elif written:
             file_truncate(log.fd, log.file_bytes)        # else the rest would follow half of a command
+    if unlikely(log.watched) and not held:
+        wrote_us = monotonic_us() - started_us
     if failure == 0 and sync and atomic_load64(&log.synced) != up_to:
         failure = file_sync(log.fd)
         if failure == 0:
@@ -219,6 +236,8 @@ cdef int _write(AppendLog* log, bint sync, int refused, bint held) noexcept nogi
             atomic_store64(&log.synced, up_to)
     if failure == 0:
         failure = refused
+    if unlikely(log.watched):
+        _note_times(log, wrote_us, monotonic_us() - started_us - wrote_us)
     if unlikely(failure != log.failure):
         _tell(log, failure, held)
     return failure

@@ -12,6 +12,8 @@ from hutch_engine.keyspace.journal cimport journal_clear, journal_init
 from hutch_engine.keyspace.keyspace cimport keyspace_clear, keyspace_init
 from hutch_engine.persistence.append_log cimport append_log_free
 from hutch_engine.commands.command_table cimport command_table_ids
+from hutch_engine.control.crash_log cimport crash_log_end
+from hutch_engine.executor.slow_log cimport slow_log_clear, slow_log_policy
 from hutch_engine.runtime.housekeeping cimport housekeeping_start
 from hutch_engine.scripting.function_commands cimport flags_of_script
 from hutch_engine.scripting.interpreter cimport scripting_free
@@ -22,6 +24,7 @@ from hutch_engine.state.config cimport config_clear, config_init
 from hutch_engine.state.engine cimport (
     BLOCKED_KEY_OFFSET, SUBSCRIPTION_NAME_OFFSET, TOPIC_KINDS, TOPIC_NAME_OFFSET, WATCHED_KEY_OFFSET, CommandStats, Engine,
     engine_used_memory)
+from hutch_engine.state.latency_events cimport latency_events_free
 from hutch_engine.structures.table cimport table_clear, table_init
 from hutch_engine.structures.wheel cimport Wheel
 
@@ -65,6 +68,7 @@ cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept
     random_hex(&engine.random, engine.replication.id, 40)
     memset(engine.replication.id2, 48, 40)
     config_init(&engine.config)
+    slow_log_policy(engine)
     engine.config.databases = databases
     if not keyspace_init(&engine.keyspace, &engine.heap, &engine.clock, &engine.random, databases):
         return False
@@ -93,6 +97,7 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     cdef int kind
     cdef uint32_t i
     engine.keyspace.guard = NULL         # nobody else looks any more
+    crash_log_end(engine)
     scripting_free(engine)
     tls_context_use(engine, NULL)
     while engine.sessions.first != NULL:
@@ -112,6 +117,8 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
     append_log_free(engine)
     journal_clear(&engine.journaling.journal)
     keyspace_clear(&engine.keyspace)
+    slow_log_clear(engine)
+    latency_events_free(engine)
     config_clear(&engine.config)
     for i in range(command_table_ids() if engine.statistics.commands != NULL else 0):
         free(engine.statistics.commands[i].latency)

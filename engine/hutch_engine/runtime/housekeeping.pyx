@@ -1,6 +1,6 @@
 """See housekeeping.pxd."""
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t
-from hutch_engine.base.clock cimport clock_coarse_ms, clock_now_ms
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from hutch_engine.base.clock cimport clock_coarse_ms, clock_now_ms, monotonic_us
 from hutch_engine.base.lock cimport lock_acquire, lock_give_way, lock_release, signal_prepare, signal_raise, signal_wait
 from hutch_engine.base.thread cimport thread_join, thread_pause_us, thread_start
 from hutch_engine.keyspace.keyspace cimport (
@@ -8,6 +8,7 @@ from hutch_engine.keyspace.keyspace cimport (
     keyspace_resize_some)
 from hutch_engine.sessions.waiting cimport waiting_next_ms
 from hutch_engine.state.engine cimport PAUSE_NONE, Engine, engine_end_pause
+from hutch_engine.state.latency_events cimport LATENCY_EXPIRE_CYCLE, latency_events_note
 from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due
 from hutch_engine.executor.serving cimport serve_time_outs
@@ -50,6 +51,16 @@ cdef void housekeeping_stop(Engine* engine) noexcept nogil:
         lock_release(&engine.lock)
 
 
+cdef bint _expire(Engine* engine) noexcept nogil:
+    """A slice of what is due; True when more is."""
+    cdef int64_t started_us = monotonic_us()
+    cdef bint more = keyspace_expire_due(&engine.keyspace, EXPIRE_SLICE)
+    cdef int64_t took_us = monotonic_us() - started_us
+    engine.statistics.expire_us += <uint64_t>took_us
+    latency_events_note(engine, LATENCY_EXPIRE_CYCLE, took_us)
+    return more
+
+
 cdef bint _slice(Engine* engine) noexcept nogil:
     """One round of bounded work; True when more waits."""
     cdef Keyspace* keyspace = &engine.keyspace
@@ -59,7 +70,7 @@ cdef bint _slice(Engine* engine) noexcept nogil:
     keyspace.now_ms = 0
     keyspace.access_clock = <uint32_t>(clock_coarse_ms(&engine.clock) // 1000)
     if not engine.housekeeping.cron_paused:
-        if keyspace_expire_due(keyspace, EXPIRE_SLICE):
+        if _expire(engine):
             more = True
         if engine.housekeeping.chores & CHORE_LAZY_FREE and not keyspace_free_some(keyspace, FREE_SLICE):
             engine.housekeeping.chores &= ~<uint32_t>CHORE_LAZY_FREE

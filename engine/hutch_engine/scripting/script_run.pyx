@@ -213,6 +213,7 @@ cdef void script_run(ScriptRun* run, int reference, Slice* keys, size_t key_coun
     cdef lua_State* L = interpreter.L
     cdef size_t mark = reply_mark(&caller.reply)
     cdef bint serving = engine.execution.serving
+    cdef uint64_t batch_ticks = engine.execution.batch_ticks
     cdef Prepared prepared
     prepared.run = run
     prepared.reference = reference
@@ -240,6 +241,7 @@ cdef void script_run(ScriptRun* run, int reference, Slice* keys, size_t key_coun
         session.inbox.length = 0
         session.flags &= SESSION_EMBEDDED | SESSION_AUTHENTICATED | SESSION_OF_SCRIPTS | SESSION_NO_TOUCH
     caller.flags |= SESSION_IN_SCRIPT
+    engine.execution.batch_ticks = 0           # what Lua takes between two commands is no command's time
     engine.execution.serving = True            # whoever waits for a key is served when the script is over
     scripting.run = run
     run.thread = <uint64_t>pthread_self()
@@ -252,6 +254,7 @@ cdef void script_run(ScriptRun* run, int reference, Slice* keys, size_t key_coun
     lua_settop(L, 1)
     scripting.run = NULL
     engine.execution.serving = serving
+    engine.execution.batch_ticks = batch_ticks
     caller.flags &= ~<uint32_t>SESSION_IN_SCRIPT
     if prepared.counted:
         caller.flags |= SESSION_ERROR_COUNTED

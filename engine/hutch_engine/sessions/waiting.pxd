@@ -6,7 +6,7 @@
 A BlockedKey exists while somebody waits for it. Those that became ready are chained from Engine.waiting.ready_first on, and
 served by executor/serving. Everything here requires the engine's lock.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
 from hutch_engine.state.engine cimport Engine, Session
@@ -38,6 +38,7 @@ cdef struct Blocked:                     # one block, with the waiters, the word
     Waiter* waiters
     size_t waiter_count
     int64_t deadline_ms
+    uint64_t ticks                       # that its command took before it waited
     uint8_t type
     bint until_gone
 

@@ -192,6 +192,7 @@ cdef bint _begin(Session* session) noexcept nogil:
     blocked.type = call.block_type
     blocked.until_gone = call.block_until_gone
     blocked.deadline_ms = call.block_deadline_ms
+    blocked.ticks = engine.execution.wait_ticks
     blocked.waiter_count = 0
     blocked.node.next = NULL
     blocked.node.link = NULL

@@ -619,7 +619,7 @@ cdef void config_text(const Config* config, const Parameter* parameter, Buffer* 
 
 cdef bint _is_refused(const Parameter* parameter, bint is_default) noexcept nogil:
     """Would it promise what is not done?"""
-    return parameter.flags & (PARAMETER_DEFAULT_ONLY | PARAMETER_LATER) and not is_default
+    return parameter.flags & PARAMETER_DEFAULT_ONLY and not is_default
 
 
 cdef bint _refuse_other(const Parameter* parameter, Buffer* error_out) noexcept nogil:
@@ -655,10 +655,7 @@ cdef bint config_set_words(Config* config, const Parameter* parameter, const Sli
         else:
             good = _read_number(parameter, words[0], &number, error_out)
         if good and _is_refused(parameter, number == parameter.preset):
-            if not (parameter.flags & PARAMETER_LATER and (number < 0 or flags & CONFIG_FROM_FILE)):
-                return _refuse_other(parameter, error_out)
-            if number >= 0:          # -1 says that there shall be none: that is how it is
-                number = parameter.preset
+            return _refuse_other(parameter, error_out)
         if good:
             _number_of(config, parameter)[0] = number
     else:

@@ -62,6 +62,8 @@ cdef enum:                       # what a change touches
     CHANGED_REPLICAS = 1 << 14   # min-replicas-*
     CHANGED_NAMES = 1 << 15      # rename-command
     CHANGED_TLS = 1 << 16        # what a TLS context is made of
+    CHANGED_SLOW = 1 << 17       # slowlog-log-slower-than, latency-monitor-threshold
+    CHANGED_CRASH_LOG = 1 << 18  # crash-log-enabled
 
 cdef enum:                       # Parameter.flags
     PARAMETER_IMMUTABLE = 1      # only before the start
@@ -70,7 +72,6 @@ cdef enum:                       # Parameter.flags
     PARAMETER_PROTECTED = 8      # CONFIG SET needs enable-protected-configs
     PARAMETER_UNSIGNED = 16      # Redis keeps it in an unsigned type: other wording of its range error
     PARAMETER_DEFAULT_ONLY = 32  # stands for something Hutch does not do
-    PARAMETER_LATER = 64         # the same, but a file may name another value: it stays at its default, and the log says so
     PARAMETER_HIDDEN = 128       # CONFIG GET shows it only to who asks for it by its name
     PARAMETER_NULLABLE = 256     # an empty text means none: CONFIG REWRITE removes its line
 
@@ -78,7 +79,7 @@ cdef enum:                       # config_set flags
     CONFIG_AT_START = 1          # immutable parameters may be set too
     CONFIG_PROTECTED_OK = 2
     CONFIG_ROLLBACK = 4          # the value was in force before: no refusals
-    CONFIG_FROM_FILE = 8         # a line of a redis.conf: see PARAMETER_LATER
+    CONFIG_FROM_FILE = 8         # a line of a redis.conf: `save` adds to the lines before it
 
 cdef struct OutputLimit:         # one class of client-output-buffer-limit
     uint64_t hard_bytes
@@ -205,6 +206,11 @@ cdef struct Config:
     Buffer pidfile
     Buffer logfile
     int64_t loglevel             # LOG_
+    int64_t syslog_enabled
+    Buffer syslog_ident
+    int64_t syslog_facility      # 0: user, n: local(n - 1)
+    int64_t crash_log_enabled
+    int64_t hide_user_data
     Buffer dir                   # empty: the working directory
     Buffer dbfilename
     int64_t always_show_logo

@@ -168,12 +168,12 @@ cdef void _fill_tls() noexcept nogil:
     _touches(_integer(b"tls-session-cache-timeout", 0, INT_MAX, 300, &c.tls_session_cache_timeout_s), CHANGED_TLS)
     _flag(_integer(b"tls-handshake-timeout", 0, INT_MAX, 30, &c.tls_handshake_timeout_s), PARAMETER_HIDDEN)
     # OpenSSL chooses the group itself, as strong as the certificate. The others are of connections that a server makes, and there are none.
-    _flag(_text(b"tls-dh-params-file", b""), PARAMETER_NULLABLE)
-    _flag(_text(b"tls-client-cert-file", b""), PARAMETER_NULLABLE)
-    _flag(_text(b"tls-client-key-file", b""), PARAMETER_NULLABLE)
-    _flag(_text(b"tls-client-key-file-pass", b""), PARAMETER_NULLABLE | PARAMETER_SENSITIVE)
-    _flag(_yes_no(b"tls-replication", False), PARAMETER_LATER)
-    _flag(_yes_no(b"tls-cluster", False), PARAMETER_LATER)
+    _because(_flag(_text(b"tls-dh-params-file", b""), PARAMETER_NULLABLE), b"OpenSSL chooses the group itself, as strong as the certificate")
+    _because(_flag(_text(b"tls-client-cert-file", b""), PARAMETER_NULLABLE), b"a server makes no connections")
+    _because(_flag(_text(b"tls-client-key-file", b""), PARAMETER_NULLABLE), b"a server makes no connections")
+    _because(_flag(_text(b"tls-client-key-file-pass", b""), PARAMETER_NULLABLE | PARAMETER_SENSITIVE), b"a server makes no connections")
+    _only(_yes_no(b"tls-replication", False), b"there are no replicas")
+    _only(_yes_no(b"tls-cluster", False), b"there is no cluster")
 
 
 cdef void _fill_memory() noexcept nogil:
@@ -252,10 +252,10 @@ cdef void _fill_process() noexcept nogil:
     _flag(_text(b"pidfile", b"", &c.pidfile), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE)
     _flag(_text(b"logfile", b"", &c.logfile), PARAMETER_IMMUTABLE)
     _choice(b"loglevel", b"debug,verbose,notice,warning,nothing", LOG_NOTICE, &c.loglevel)
-    _only(_flag(_yes_no(b"syslog-enabled", False), PARAMETER_IMMUTABLE), b"the log is a file")
-    _because(_flag(_text(b"syslog-ident", b"redis"), PARAMETER_IMMUTABLE), b"the log is a file")
-    _because(_flag(_choice(b"syslog-facility", b"user,local0,local1,local2,local3,local4,local5,local6,local7", 1),
-                   PARAMETER_IMMUTABLE), b"the log is a file")
+    _flag(_yes_no(b"syslog-enabled", False, &c.syslog_enabled), PARAMETER_IMMUTABLE)
+    _flag(_text(b"syslog-ident", b"redis", &c.syslog_ident), PARAMETER_IMMUTABLE)
+    _flag(_choice(b"syslog-facility", b"user,local0,local1,local2,local3,local4,local5,local6,local7", 1, &c.syslog_facility),
+          PARAMETER_IMMUTABLE)
     parameter = _touches(_flag(_text(b"dir", b"", &c.dir), PARAMETER_PROTECTED), CHANGED_DIR)
     parameter.kind = KIND_DIRECTORY
     parameter = _flag(_text(b"dbfilename", b"dump.rdb", &c.dbfilename), PARAMETER_PROTECTED)
@@ -273,9 +273,9 @@ cdef void _fill_process() noexcept nogil:
     parameter = _flag(_choice(b"shutdown-on-sigterm", b"default,save,nosave,now,force", 0, &c.shutdown_on_sigterm), PARAMETER_MULTI)
     parameter.kind = KIND_CHOICES
     _because(_integer(b"shutdown-timeout", 0, INT_MAX, 10, &c.shutdown_timeout_s), b"there are no replicas to wait for")
-    _because(_yes_no(b"crash-log-enabled", True), b"Python's faulthandler tells of crashes")
+    _touches(_yes_no(b"crash-log-enabled", True, &c.crash_log_enabled), CHANGED_CRASH_LOG)
     _because(_yes_no(b"crash-memcheck-enabled", True), b"memory is not tested after a crash")
-    _because(_yes_no(b"hide-user-data-from-log", False), b"the log never has data of users")
+    _yes_no(b"hide-user-data-from-log", False, &c.hide_user_data)
     _because(_text(b"ignore-warnings", b""), b"there is no such warning")
     # Redis's own tests give these to every server. We never panic, and nothing is loaded slowly on purpose.
     _because(_flag(_yes_no(b"use-exit-on-panic", False), PARAMETER_HIDDEN), b"there are no panics")
@@ -288,12 +288,9 @@ cdef void _fill_process() noexcept nogil:
     _also(_flag(_text(b"aof-rewrite-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"aof_rewrite_cpulist")
     _also(_flag(_text(b"bgsave-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"bgsave_cpulist")
     _idle(NULL)
-    # There is neither a slow log nor a latency monitor yet. What Redis's own tests and many a redis.conf set loads.
-    _because(_flag(_integer(b"slowlog-log-slower-than", -1, LONG_MAX, 10000, &c.slowlog_log_slower_than_us), PARAMETER_LATER),
-             b"there is no slow log yet")
-    _because(_integer(b"slowlog-max-len", 0, LONG_MAX, 128, &c.slowlog_max_len), b"there is no slow log yet")
-    _because(_flag(_integer(b"latency-monitor-threshold", 0, LONG_MAX, 0, &c.latency_monitor_threshold_ms), PARAMETER_LATER),
-             b"there is no latency monitor yet")
+    _touches(_integer(b"slowlog-log-slower-than", -1, LONG_MAX, 10000, &c.slowlog_log_slower_than_us), CHANGED_SLOW)
+    _integer(b"slowlog-max-len", 0, LONG_MAX, 128, &c.slowlog_max_len)
+    _touches(_integer(b"latency-monitor-threshold", 0, LONG_MAX, 0, &c.latency_monitor_threshold_ms), CHANGED_SLOW)
     _yes_no(b"latency-tracking", True, &c.latency_tracking)
     parameter = _flag(_text(b"latency-tracking-info-percentiles", b"50 99 99.9"), PARAMETER_MULTI)
     parameter.kind = KIND_PERCENTILES
@@ -410,7 +407,7 @@ cdef const Parameter* config_find(Slice name) noexcept nogil:
 
 
 cdef bint config_is_idle(const Parameter* parameter) noexcept nogil:
-    return parameter.why != NULL and not parameter.flags & (PARAMETER_DEFAULT_ONLY | PARAMETER_LATER)
+    return parameter.why != NULL and not parameter.flags & PARAMETER_DEFAULT_ONLY
 
 
 _fill_network()

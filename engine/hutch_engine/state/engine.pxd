@@ -231,6 +231,9 @@ cdef struct Execution:                  # executor/: the command that runs, and 
     bint gathering                      # a batch or a pipeline runs: CLIENT TRACKING BCAST is told of what changed at its end
     uint64_t batch_ticks                # while a batch runs: when its last command ended, or 0
     uint64_t hot_ticks                  # when the compiled method that runs began, if its time is taken; or 0
+    uint64_t slow_ticks                 # a command that takes so long is looked at (executor/slow_log)
+    uint64_t untimed_calls              # compiled methods are timed at the calls whose number has none of these bits
+    uint64_t wait_ticks                 # what the last command that asked to wait took before
 
 cdef struct Statistics:                 # figures of INFO
     CommandStats* commands              # owned, by Command.id
@@ -251,6 +254,7 @@ cdef struct Statistics:                 # figures of INFO
     uint64_t loop_command_ticks         # ... and of that the commands
     uint64_t error_replies
     uint64_t auth_failures
+    uint64_t expire_us                  # what housekeeping spent on what was due
     uint64_t query_limit_closes
     uint64_t output_limit_closes
     uint64_t evicted_clients
@@ -387,6 +391,12 @@ cdef struct Persistence:                # persistence/: figures of INFO, and wha
     uint64_t last_load_keys_expired
     uint64_t last_load_keys_skipped     # rdb-skip-unknown-types
 
+cdef struct SlowLog:                    # executor/slow_log
+    void* newest                        # owned: its SlowEntry, malloc's
+    void* oldest
+    uint64_t count
+    uint64_t next_id
+
 cdef struct Engine:
     Lock lock
     bint closed                         # of all fields, only the lock, the signals and this one may be used any more
@@ -415,6 +425,8 @@ cdef struct Engine:
     Replication replication
     Journaling journaling
     Persistence persistence
+    SlowLog slow_log
+    void* latency_events                # owned: state/latency_events' series, malloc's; NULL until the first
 
 cdef inline Session* session_of(Call* call) noexcept nogil:
     """The session whose call this is; borrowed."""

@@ -1,6 +1,6 @@
 """Lines for the log: what scripts and DEBUG LOG write, in Redis's form.
 
-They go to `logfile`, opened anew for every line so that it can be rotated by renaming; without one to standard
+With `syslog-enabled` they go to the system's log. In any case they go to `logfile`, opened anew for every line so that it can be rotated by renaming; without one to standard
 output, but only where the process is a server and says so (Engine.logs_to_output): a library keeps off its host's.
 """
 from libc.stdint cimport int64_t

@@ -12,6 +12,10 @@ moved or copied once it was initialised. Nothing here allocates. Not thread-safe
 
 The clock may go back. Nodes that were handed out stay out; a node that was added since and is due after
 the new `now_ms` is put back into the slots, and `time` goes back with it.
+
+Eviction wants the nearest node long before it is due (wheel_nearest). The slot in which it lies may span days and hold a
+million nodes, so that slot is *opened*: its nodes go to a second wheel, the *window*, which is ahead of the clock. The window is
+borrowed room; a wheel without one is none the worse for anything else.
 """
 from libc.stdint cimport int64_t, uint64_t
 
@@ -26,7 +30,10 @@ cdef struct WheelNode:
 
 cdef struct Wheel:
     int64_t time_ms              # the slots hold only deadlines after this time
-    uint64_t count
+    uint64_t count               # with those in the window
+    Wheel* window                # wheel_nearest's, room given by the wheel's owner; NULL: none yet
+    int64_t window_ms            # where the opened slot begins ...
+    int window_level             # ... and at which level it lies; -1: none is open
     uint64_t[WHEEL_LEVELS] occupied          # one bit a slot
     WheelNode due                # head of the reached nodes: wheel_take hands these out
     WheelNode cascading          # head of the nodes being moved to lower levels
@@ -50,6 +57,11 @@ cdef int64_t wheel_next_ms(const Wheel* wheel) noexcept nogil
 """When to call wheel_take next: a lower bound of the next deadline (the start of its slot), exact at
 level 0, so waking then makes progress. Zero or less when nodes wait to be taken or moved: call at once.
 INT64_MAX when empty. O(levels)."""
+cdef WheelNode* wheel_nearest(Wheel* wheel, int64_t budget) noexcept nogil
+"""The node with the earliest deadline, which stays in the wheel; NULL when it is empty. Without a window it is the earliest of
+those that were looked at. At most `budget` nodes are moved: a slot that holds more is opened by several calls, which meanwhile
+answer the earliest of those that have been moved, and of a few others. A node is moved LEVELS times at most, unless
+many nodes that come earlier are added and taken again. Cost: O(budget), O(1) where the nearest slots hold few."""
 cdef void wheel_relocated(WheelNode* node) noexcept nogil
 """The node's memory was moved (bytes copied): mend the links that point at its old place. Call it before
 another node is touched or moved; a node in no wheel is left as it is. O(1)."""

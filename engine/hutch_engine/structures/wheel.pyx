@@ -13,6 +13,9 @@ Invariants
     within a level the lowest occupied slot is the next one: no search, however far apart they are.
   - `time` moves only when `due` and `cascading` are empty, and never past the start of an occupied
     slot without emptying it. What moves to `due` therefore is in order.
+  - What is in the window belongs to the slot that begins at window_ms, and `time` is before it. Nodes that are added later lie in
+    the slot itself until the window takes them. The window is a wheel like this one, whose `due` has those of its nodes that come
+    before its own time; its count is not kept.
   - occupied[L] has bit d exactly when the ring of slots[L][d] has a node. An unoccupied head is never
     read, so a new wheel needs no 17 KB of initialisation.
 
@@ -26,6 +29,7 @@ from hutch_engine.base.compiler cimport clz64, ctz64, prefetch, unlikely
 cdef enum:
     DIGIT_BITS = 6
     DIGIT_MASK = 63
+    LOOKED_AT = 32               # nodes of a list in which the nearest is looked for one by one: no more are worth opening a slot
 
 
 # Rings ------------------------------------------------------------------------------------------------
@@ -137,12 +141,168 @@ cdef void _turn_back(Wheel* wheel, int64_t now_ms) noexcept nogil:
     wheel.time_ms = now_ms
 
 
+# The window -------------------------------------------------------------------------------------------
+
+cdef inline bint _clear_if_in(Wheel* wheel, const WheelNode* head) noexcept nogil:
+    """`head`'s ring has become empty: if it is a slot's, it is not occupied any more."""
+    cdef size_t index = <uintptr_t>head - <uintptr_t>&wheel.slots[0][0]
+    if index >= sizeof(wheel.slots):          # a head in front of the slots wraps to a huge number
+        return False
+    index //= sizeof(WheelNode)
+    wheel.occupied[index // WHEEL_SLOTS] &= ~(<uint64_t>1 << (index % WHEEL_SLOTS))
+    return True
+
+
+cdef inline bint _window_is_empty(const Wheel* window) noexcept nogil:
+    return _ring_is_empty(&window.due) and _ring_is_empty(&window.cascading) and _next_level(window) == WHEEL_LEVELS
+
+
+cdef void _window_close(Wheel* wheel) noexcept nogil:
+    """What is in the window goes back to the slot that was opened. O(levels * slots), however many nodes there are."""
+    cdef Wheel* window = wheel.window
+    cdef WheelNode* head
+    cdef int level, digit
+    if wheel.window_level < 0:
+        return
+    level = wheel.window_level
+    wheel.window_level = -1
+    if _window_is_empty(window):
+        return
+    head = _slot_open(wheel, level, _digit(_ticks_of(wheel.window_ms), level))
+    _ring_move(&window.due, head)
+    _ring_init(&window.due)
+    _ring_move(&window.cascading, head)
+    _ring_init(&window.cascading)
+    for level in range(WHEEL_LEVELS):
+        while window.occupied[level]:
+            digit = ctz64(window.occupied[level])
+            window.occupied[level] &= window.occupied[level] - 1
+            _ring_move(&window.slots[level][digit], head)
+
+
+cdef WheelNode* _earliest_in(WheelNode* head, WheelNode* best, bint* all_out) noexcept nogil:
+    """The earliest of the first LOOKED_AT nodes of a list, or `best` if none of them is earlier. *all_out: those were all."""
+    cdef WheelNode* node = head.next
+    cdef int looked = 0
+    while node != head and looked < LOOKED_AT:
+        if best == NULL or node.deadline_ms < best.deadline_ms:
+            best = node
+        node = node.next
+        looked += 1
+    all_out[0] = node == head
+    return best
+
+
+cdef WheelNode* _nearest_ahead(Wheel* window, int64_t* budget) noexcept nogil:
+    """The same as wheel_nearest in the window, which may be turned ahead as far as its nodes go."""
+    cdef WheelNode* best = NULL
+    cdef WheelNode* node
+    cdef uint64_t time
+    cdef int level, digit
+    cdef int64_t start_ms
+    cdef bint all_seen
+    best = _earliest_in(&window.due, NULL, &all_seen)
+    if not all_seen:
+        # Many that come before its time: they get places of their own.
+        node = window.due.next
+        start_ms = node.deadline_ms
+        while node != &window.due:
+            if node.deadline_ms < start_ms:
+                start_ms = node.deadline_ms
+            node = node.next
+            budget[0] -= 1
+        if start_ms < window.time_ms:
+            _turn_back(window, start_ms)
+        _ring_move(&window.due, &window.cascading)
+        _ring_init(&window.due)
+        best = NULL
+    while True:
+        while not _ring_is_empty(&window.cascading) and budget[0] > 0:
+            node = window.cascading.next
+            _ring_remove(node)
+            prefetch(window.cascading.next.next)
+            budget[0] -= 1
+            _place(window, node)
+        best = _earliest_in(&window.due, best, &all_seen)
+        best = _earliest_in(&window.cascading, best, &all_seen)
+        level = _next_level(window)
+        if level == WHEEL_LEVELS:
+            return best
+        digit = ctz64(window.occupied[level])
+        time = _ticks_of(window.time_ms)
+        start_ms = <int64_t>_ticks_of(<int64_t>_slot_start(time, level, digit))
+        if best != NULL and best.deadline_ms < start_ms:
+            return best
+        node = _earliest_in(&window.slots[level][digit], best, &all_seen)
+        if level == 0 or all_seen or budget[0] <= 0:
+            return node
+        # Too many to look at each time: they go to lower levels, and the window's time to where they begin.
+        window.time_ms = start_ms
+        window.occupied[level] &= window.occupied[level] - 1
+        _ring_move(&window.slots[level][digit], &window.cascading)
+
+
+cdef WheelNode* wheel_nearest(Wheel* wheel, int64_t budget) noexcept nogil:
+    cdef Wheel* window = wheel.window
+    cdef WheelNode* best
+    cdef WheelNode* head
+    cdef WheelNode* node
+    cdef int level, digit
+    cdef int64_t start_ms
+    cdef bint all_seen
+    if wheel.count == 0:
+        return NULL
+    if wheel.window_level >= 0 and _window_is_empty(window):
+        wheel.window_level = -1
+    best = _earliest_in(&wheel.due, NULL, &all_seen)
+    best = _earliest_in(&wheel.cascading, best, &all_seen)
+    level = _next_level(wheel)
+    if level < WHEEL_LEVELS:
+        digit = ctz64(wheel.occupied[level])
+        head = &wheel.slots[level][digit]
+        start_ms = <int64_t>_ticks_of(<int64_t>_slot_start(_ticks_of(wheel.time_ms), level, digit))
+        if best != NULL and best.deadline_ms < start_ms:
+            return best
+        if wheel.window_level < 0 or start_ms <= wheel.window_ms:
+            node = _earliest_in(head, best, &all_seen)
+            if level == 0:
+                return node                   # whatever is open begins later
+            if all_seen or window == NULL:
+                best = node
+                if wheel.window_level < 0 or start_ms < wheel.window_ms:
+                    return best
+            else:
+                if wheel.window_level >= 0 and start_ms != wheel.window_ms:
+                    _window_close(wheel)
+                if wheel.window_level < 0:
+                    wheel.window_level = level
+                    wheel.window_ms = window.time_ms = start_ms
+                while not _ring_is_empty(head) and budget > 0:
+                    node = head.next
+                    _ring_remove(node)
+                    prefetch(head.next.next)
+                    budget -= 1
+                    _place(window, node)
+                if _ring_is_empty(head):
+                    wheel.occupied[level] &= ~(<uint64_t>1 << digit)
+                else:
+                    best = _earliest_in(head, best, &all_seen)
+    if wheel.window_level >= 0 and not (best != NULL and best.deadline_ms < wheel.window_ms):
+        node = _nearest_ahead(window, &budget)
+        if node != NULL and (best == NULL or node.deadline_ms < best.deadline_ms):
+            best = node
+    return best
+
+
 # The contract -----------------------------------------------------------------------------------------
 
 cdef void wheel_init(Wheel* wheel, int64_t now_ms) noexcept nogil:
     cdef int level
     wheel.time_ms = now_ms
     wheel.count = 0
+    wheel.window = NULL
+    wheel.window_level = -1
+    wheel.window_ms = 0
     for level in range(WHEEL_LEVELS):
         wheel.occupied[level] = 0
     _ring_init(&wheel.due)
@@ -158,7 +318,6 @@ cdef void wheel_add(Wheel* wheel, WheelNode* node, int64_t deadline_ms) noexcept
 
 cdef void wheel_cancel(Wheel* wheel, WheelNode* node) noexcept nogil:
     cdef WheelNode* head
-    cdef size_t index
     invariant(node.link != NULL, b"wheel_cancel: the node is in no wheel")
     invariant(wheel.count > 0, b"wheel_cancel: the wheel is empty")
     head = node.next
@@ -166,11 +325,8 @@ cdef void wheel_cancel(Wheel* wheel, WheelNode* node) noexcept nogil:
     _ring_remove(node)
     # Alone in its ring, so `next` was the head. Asking where the head lies costs less than deriving the
     # slot from the deadline, and `due` and `cascading` have no bit to clear.
-    if head.next == head:
-        index = <uintptr_t>head - <uintptr_t>&wheel.slots[0][0]
-        if index < sizeof(wheel.slots):       # a head in front of the slots wraps to a huge number
-            index //= sizeof(WheelNode)
-            wheel.occupied[index // WHEEL_SLOTS] &= ~(<uint64_t>1 << (index % WHEEL_SLOTS))
+    if head.next == head and not _clear_if_in(wheel, head) and wheel.window_level >= 0:
+        _clear_if_in(wheel.window, head)
 
 
 cdef WheelNode* wheel_take(Wheel* wheel, int64_t now_ms, int64_t* budget) noexcept nogil:
@@ -179,6 +335,8 @@ cdef WheelNode* wheel_take(Wheel* wheel, int64_t now_ms, int64_t* budget) noexce
     cdef int64_t start_ms
     cdef int level
     cdef int digit
+    if unlikely(wheel.window_level >= 0) and now_ms >= wheel.window_ms:
+        _window_close(wheel)
     while budget[0] > 0:
         if not _ring_is_empty(&wheel.due):
             node = wheel.due.next
@@ -192,6 +350,7 @@ cdef WheelNode* wheel_take(Wheel* wheel, int64_t now_ms, int64_t* budget) noexce
                 # then is the wheel turned back, so that callers with a slightly older idea of the
                 # time cost nothing.
                 if now_ms < wheel.time_ms:
+                    _window_close(wheel)      # its slot may become part of another one
                     _turn_back(wheel, now_ms)
                 _place(wheel, node)
                 continue
@@ -226,14 +385,17 @@ cdef WheelNode* wheel_take(Wheel* wheel, int64_t now_ms, int64_t* budget) noexce
 
 cdef int64_t wheel_next_ms(const Wheel* wheel) noexcept nogil:
     cdef int level
+    cdef int64_t next_ms = INT64_MAX
     if not _ring_is_empty(&wheel.due) or not _ring_is_empty(&wheel.cascading):
         # Not time_ms: the clock may have gone back behind it. Not INT64_MIN: callers subtract `now`.
         return wheel.time_ms if wheel.time_ms < 0 else 0
     level = _next_level(wheel)
-    if level == WHEEL_LEVELS:
-        return INT64_MAX
-    return <int64_t>_ticks_of(<int64_t>_slot_start(
-        _ticks_of(wheel.time_ms), level, ctz64(wheel.occupied[level])))
+    if level < WHEEL_LEVELS:
+        next_ms = <int64_t>_ticks_of(<int64_t>_slot_start(
+            _ticks_of(wheel.time_ms), level, ctz64(wheel.occupied[level])))
+    if wheel.window_level >= 0 and wheel.window_ms < next_ms:
+        next_ms = wheel.window_ms
+    return next_ms
 
 
 cdef void wheel_relocated(WheelNode* node) noexcept nogil:
@@ -249,8 +411,8 @@ cdef inline void _require(bint holds, const char* what) noexcept nogil:
         hutch_panic(what)
 
 
-cdef uint64_t _check_ring(const Wheel* wheel, const WheelNode* head, int level, int digit) noexcept nogil:
-    """Count a ring's nodes; `level` is -1 for the lists that are not slots."""
+cdef uint64_t _check_ring(const Wheel* wheel, const WheelNode* head, int level, int digit, uint64_t most) noexcept nogil:
+    """Count a ring's nodes, at most so many; `level` is -1 for the lists that are not slots."""
     cdef const WheelNode* before = head
     cdef const WheelNode* node = head.next
     cdef uint64_t time = _ticks_of(wheel.time_ms)
@@ -258,7 +420,7 @@ cdef uint64_t _check_ring(const Wheel* wheel, const WheelNode* head, int level, 
     cdef uint64_t count = 0
     while node != head:
         count += 1
-        _require(count <= wheel.count, b"wheel: more nodes in the lists than were counted")
+        _require(count <= most, b"wheel: more nodes in the lists than were counted")
         _require(node.link == &before.next, b"wheel: a node's link does not point at what points at it")
         if level >= 0:
             _require(node.deadline_ms > wheel.time_ms, b"wheel: an overdue node is in a slot")
@@ -271,19 +433,28 @@ cdef uint64_t _check_ring(const Wheel* wheel, const WheelNode* head, int level, 
     return count
 
 
-cdef void wheel_check(const Wheel* wheel) noexcept nogil:
-    cdef uint64_t count
+cdef uint64_t _check_lists(const Wheel* wheel, uint64_t most) noexcept nogil:
+    """Count all nodes, at most so many, and look at each."""
+    cdef uint64_t count = _check_ring(wheel, &wheel.due, -1, 0, most)
     cdef uint64_t found
     cdef int level
     cdef int digit
-    if not HUTCH_CHECKS:
-        return
-    count = _check_ring(wheel, &wheel.due, -1, 0)
-    count += _check_ring(wheel, &wheel.cascading, -1, 0)
+    count += _check_ring(wheel, &wheel.cascading, -1, 0, most)
     for level in range(WHEEL_LEVELS):
         for digit in range(WHEEL_SLOTS):
             if wheel.occupied[level] >> digit & 1:
-                found = _check_ring(wheel, &wheel.slots[level][digit], level, digit)
+                found = _check_ring(wheel, &wheel.slots[level][digit], level, digit, most)
                 _require(found > 0, b"wheel: an occupied slot is empty")
                 count += found
+    return count
+
+
+cdef void wheel_check(const Wheel* wheel) noexcept nogil:
+    cdef uint64_t count
+    if not HUTCH_CHECKS:
+        return
+    count = _check_lists(wheel, wheel.count)
+    if wheel.window_level >= 0:
+        _require(wheel.time_ms < wheel.window_ms, b"wheel: time has passed the opened slot")
+        count += _check_lists(wheel.window, wheel.count)
     _require(count == wheel.count, b"wheel: the lists do not hold as many nodes as were counted")
