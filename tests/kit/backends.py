@@ -130,10 +130,10 @@ class ModelConnection:
             argv = [as_bytes(word) for word in argv]
             name = argv[0].upper()
             if name == b"HELLO":
-                self.protocol = int(argv[1])
+                self.protocol = self.session.protocol = int(argv[1])
                 value = None
             elif name == b"RESET":
-                self.protocol, self.session.database, value = 2, 0, None
+                self.protocol, self.session.protocol, self.session.database, value = 2, 2, 0, None
             else:
                 value = self.session.execute(*argv)
             raw = encode(value, self.protocol)

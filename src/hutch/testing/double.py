@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 
 INFINITY = re.compile(rb"[+-]?inf(inity)?\Z", re.IGNORECASE)
 DECIMAL = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?\Z", re.IGNORECASE)
@@ -43,3 +44,27 @@ def parse_decimal(word: bytes) -> float | None:
     if not word:
         return 0.0
     return float(word) if INFINITY.match(word) or DECIMAL.match(word) else None
+
+
+def spell(number: float) -> bytes:
+    """A finite double as Redis writes it: the fewest digits that read back the same, with an exponent where that is shorter.
+
+    >>> spell(3.0), spell(0.001), spell(0.0001234), spell(1e22), spell(-1.5e-7)
+    (b'3', b'0.001', b'1.234e-4', b'1e+22', b'-1.5e-7')
+    """
+    sign, digits, power = Decimal(repr(number)).as_tuple()
+    while len(digits) > 1 and digits[-1] == 0:
+        digits, power = digits[:-1], power + 1
+    text = "".join(map(str, digits))
+    minus = "-" if sign else ""
+    if text == "0":
+        return (minus + text).encode()
+    exponent = power + len(text) - 1
+    if power >= 0 and exponent < len(text) + 7:
+        text += "0" * power
+    elif power < 0 and (power > -7 or abs(exponent) < 4):
+        whole = len(text) + power
+        text = f"0.{'0' * -whole}{text}" if whole <= 0 else f"{text[:whole]}.{text[whole:]}"
+    else:
+        text = f"{text[0]}{'.' if len(text) > 1 else ''}{text[1:]}e{'+' if exponent >= 0 else '-'}{abs(exponent)}"
+    return (minus + text).encode()

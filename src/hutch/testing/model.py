@@ -1,4 +1,4 @@
-"""A reference model of Redis 8.2 in plain Python: strings, bitmaps, lists, hashes, sets, sorted sets, keys, deadlines and databases.
+"""A reference model of Redis 8.2 in plain Python: every type of value, keys, deadlines and databases.
 
     model = Model(clock_ms=lambda: 0)
     model.execute("SET", "a", 1)        # Simple(text=b'OK')
@@ -118,8 +118,10 @@ class Model:
 
 class ModelSession:
     """A client of a Model: it has a database selected, and runs commands. Command handlers get it as their first argument."""
+
     def __init__(self, model: Model):
         self.model, self.database = model, 0
+        self.protocol = 2        # RESP's: few replies differ by more than their spelling
 
     @property
     def data(self) -> dict[bytes, Item]:
@@ -229,4 +231,5 @@ def command(*names: str, arity: int):
 
 
 # The families register themselves; each file reads like the documentation of its commands.
-from . import model_bitmaps, model_hashes, model_keys, model_lists, model_sets, model_sorted_sets, model_strings  # noqa: E402, F401
+from . import (model_bitmaps, model_geo, model_hashes, model_hyperloglogs, model_keys, model_lists, model_sets,  # noqa: E402, F401
+               model_sorted_sets, model_streams, model_strings)

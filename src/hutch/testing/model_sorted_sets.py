@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 
-from .double import parse_decimal, parse_double
+from .double import parse_decimal, parse_double, spell
 from .model import SYNTAX, ModelSession, Refused, command, need_integer
 from .model_sets import Members
 from .replies import NULL_ARRAY
@@ -47,7 +47,7 @@ def text(score: float) -> bytes:
     """A score as Redis writes it: the shortest that reads back the same."""
     if math.isinf(score):
         return b"inf" if score > 0 else b"-inf"
-    return b"%d" % score if score == int(score) and abs(score) < 1e15 else repr(score).encode()
+    return b"%d" % score if score == int(score) and abs(score) <= 2**62 else spell(score)
 
 
 def need_float(word: bytes, error: str = "ERR value is not a valid float", parse=parse_double) -> float:
@@ -195,6 +195,11 @@ def select(self, key, words) -> tuple[list, bool]:
     """ZRANGE's words behind its key: the pairs, and whether scores are wanted. Refused for bad ends, and for options that do
     not go together. O(n)"""
     low, high, rest = words[0], words[1], [word.upper() for word in words[2:]]
+    at = 0
+    while at < len(rest):
+        if rest[at] not in (b"BYSCORE", b"BYLEX", b"REV", b"WITHSCORES", b"LIMIT") or (rest[at] == b"LIMIT" and at + 2 >= len(rest)):
+            raise Refused(SYNTAX)
+        at += 3 if rest[at] == b"LIMIT" else 1
     by = next((word for word in rest if word in (b"BYSCORE", b"BYLEX")), b"")
     limit = rest.index(b"LIMIT") if b"LIMIT" in rest else None
     skip, count = (need_integer(words[2 + limit + 1]), need_integer(words[2 + limit + 2])) if limit is not None else (0, -1)
