@@ -126,7 +126,8 @@ if os.environ.get("HUTCH_PREBUILT") == "1":      # make installs what it has bui
     building = False
 setup(
     version=version(),
-    packages=["hutch_engine", *(f"hutch_engine.{room}" for room in ROOMS), "hutch", "hutch.asyncio", "hutch.celery", "hutch.testing"],
+    packages=["hutch_engine", *(f"hutch_engine.{room}" for room in ROOMS), "hutch", "hutch.asyncio", "hutch.cache", "hutch.celery",
+              "hutch.testing"],
     py_modules=["hutch_kombu"],
     package_dir={"": "src", "hutch_engine": "engine/hutch_engine", "hutch": "src/hutch",
                  "shims": "tests/shims"},

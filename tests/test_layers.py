@@ -79,8 +79,8 @@ FLOORS = {
         "debug memory_commands"),
     "runtime": ("command_handlers housekeeping", "engine"),
     "door": (
-        "classes codec descriptors lifetimes waits",
-        "handle replies",
+        "classes codec descriptors lifetimes msgpack waits",
+        "cached_calls handle replies",
         "method_table session",
         "engine hot submissions",
         "hot_replies",
