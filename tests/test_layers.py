@@ -80,8 +80,8 @@ FLOORS = {
         "debug memory_commands"),
     "runtime": ("command_handlers housekeeping clock_moves", "engine"),
     "door": (
-        "checksum classes codec descriptors lifetimes waits",
-        "handle replies",
+        "checksum classes codec descriptors lifetimes msgpack waits",
+        "cached_calls handle replies",
         "method_table session",
         "engine hot submissions",
         "hot_replies",

@@ -4,10 +4,11 @@ import inspect
 import pkgutil
 
 import hutch.asyncio
+import hutch.cache
 import hutch.testing
 
 # The modules whose whole public surface is looked at; those of the package hutch.testing are added.
-MODULES = ["hutch", "hutch.asyncio", "hutch.testing",
+MODULES = ["hutch", "hutch.asyncio", "hutch.cache", "hutch.testing",
            *(module.name for module in pkgutil.iter_modules(hutch.testing.__path__, "hutch.testing."))]
 
 
