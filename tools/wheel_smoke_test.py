@@ -39,4 +39,11 @@ with hutch.Server(port=0) as server:
 for command in ("hutch", "hutch-server"):
     told = subprocess.run([Path(sys.executable).with_name(command), "--version"], capture_output=True, text=True, timeout=60)
     assert told.returncode == 0 and hutch.__version__ in told.stdout, told
+# The programs for people: what needs an extra says so, what needs none works.
+program = Path(sys.executable).with_name("hutch")
+for command in ("cli", "top"):
+    told = subprocess.run([program, command], capture_output=True, text=True, timeout=60)
+    assert told.returncode == 2 and "pip install 'hutch[cli]'" in told.stderr and told.stderr.count("\n") == 1, told
+told = subprocess.run([program, "bench", "--quick", "--alone"], capture_output=True, text=True, timeout=300)
+assert told.returncode == 0 and "As a server" in told.stdout, told
 print("ok: hutch", hutch.__version__, "from", Path(hutch.__file__).parent)
