@@ -371,7 +371,7 @@ def test_nothing_harms_the_host(hutch, name):
     assert raw(hutch, "PING") == b"+PONG\r\n"
 
 
-@pytest.mark.parametrize("argv", [("LOADAOF",), ("REPLICATE", "x"),
+@pytest.mark.parametrize("argv", [("REPLICATE", "x"),
                                   ("MALLCTL", "x"), ("SCRIPT", "LIST")])
 def test_what_is_not_there_says_so(hutch, argv):
     assert raw(hutch, "DEBUG", *argv).startswith(b"-ERR DEBUG %b is not possible: " % argv[0].encode())
