@@ -3,7 +3,8 @@
 It is kept exact by client tracking: one connection of its own asks the server to tell of every change of a key of the cache's namespace (CLIENT TRACKING ON BCAST,
 RESP3), whoever makes it, expiry and eviction included. What an entry is good for:
 
-* A change is told at once, so an entry is served at most as long after it as the message takes. This process's own changes count at once.
+* A change is told at once, so an entry is served at most as long after it as the message takes. This process's own changes count at once. (So two threads that
+  share a LocalCache may, for that long, see the newer value and then the older one again.)
 * Whoever reads a key notes that before it asks the server. If a message about the key comes before the reply is here, the reply is served and not kept.
 * No entry is kept longer than the server's time to live for it, counted from before the server was asked.
 * While the connection is down nothing is kept and nothing is served from here: all goes to the server. A connection that says nothing for two
