@@ -8,6 +8,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memchr, memcpy
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
 from hutch_engine.door.msgpack cimport msgpack_read
@@ -20,6 +21,8 @@ cdef extern from "Python.h":
 
 cdef enum:
     KEY_MAX = 240                    # bytes; the arguments of longer keys are hashed, by hutch.cache.keys
+    TIMED = 1                        # of an entry's flags, and where the payload of one with times begins
+    TIMED_BEGIN = 14
 
 
 cdef object _plain_key(bytes prefix, tuple words):
@@ -105,8 +108,8 @@ cdef class Lookup:
 
     Their keys are `prefix` and the arguments, where there are `count` of them, all positional and plain; otherwise `make_key(args, kwargs)`. `fetch(key)` has the
     entry's bytes or None. Entries that begin with `head` are plain; the rest of one is the value itself where `loads` is None, MessagePack where
-    it is the function that restores extensions and `packed` is true, and otherwise what `loads` is given. `hit()` counts hits; while
-    `hooks.hears_hits` is true, all are left to who tells of them.
+    it is the function that restores extensions and `packed` is true, and otherwise what `loads` is given. An entry with times is plain, too, where `clock` is a
+    function that tells the seconds, and it is still fresh. `hit()` counts hits; while `hooks.hears_hits` is true, all are left to who tells of them.
     """
     cdef bytes prefix
     cdef Py_ssize_t count
@@ -117,13 +120,14 @@ cdef class Lookup:
     cdef object loads
     cdef object hit
     cdef object hooks
+    cdef object clock
 
-    def __init__(self, bytes prefix not None, Py_ssize_t count, make_key, fetch, bytes head not None, bint packed, loads, hit, hooks):
+    def __init__(self, bytes prefix not None, Py_ssize_t count, make_key, fetch, bytes head not None, bint packed, loads, hit, hooks, clock):
         if len(head) != 2:
             raise ValueError("the head of an entry has two bytes")
         self.prefix, self.count, self.make_key, self.fetch = prefix, count, make_key, fetch
         self.head[0], self.head[1] = head[0], head[1]
-        self.packed, self.loads, self.hit, self.hooks = packed, loads, hit, hooks
+        self.packed, self.loads, self.hit, self.hooks, self.clock = packed, loads, hit, hooks, clock
 
     def key(self, tuple args not None, dict kwargs not None):
         """The key of a call. Raises what `make_key` raises."""
@@ -141,20 +145,33 @@ cdef class Lookup:
 
     cdef object _open(self, bytes name, object data):
         cdef const char* text
+        cdef Py_ssize_t begin = 2
         if type(data) is not bytes or PyBytes_GET_SIZE(data) < 2:
             return _missed(name, data, None)
         text = PyBytes_AS_STRING(data)
-        if text[0] != self.head[0] or text[1] != self.head[1] or self.hooks.hears_hits:
+        if text[0] != self.head[0] or self.hooks.hears_hits:
             return _missed(name, data, None)
+        if text[1] != self.head[1]:
+            if text[1] != TIMED or self.clock is None or PyBytes_GET_SIZE(data) < TIMED_BEGIN or not self._fresh(<const uint8_t*>text + 2):
+                return _missed(name, data, None)
+            begin = TIMED_BEGIN
         if self.loads is None:
-            value = PyBytes_FromStringAndSize(text + 2, PyBytes_GET_SIZE(data) - 2)
+            value = PyBytes_FromStringAndSize(text + begin, PyBytes_GET_SIZE(data) - begin)
         else:
             try:
-                value = msgpack_read(<bytes>data, self.loads, 2, 0) if self.packed else self.loads(data[2:])
+                value = msgpack_read(<bytes>data, self.loads, begin, 0) if self.packed else self.loads(data[begin:])
             except ValueError:           # damaged: who computes it anew will put a whole one in its place
                 return _missed(name, data, None)
         self.hit()
         return value
+
+    cdef bint _fresh(self, const uint8_t* text) except -1:
+        """Is the time that stands there (ms, big-endian) still to come?"""
+        cdef uint64_t until_ms = 0
+        cdef int i
+        for i in range(8):
+            until_ms = until_ms << 8 | text[i]
+        return <double>self.clock() * 1000 < <double><int64_t>until_ms
 
     def __call__(self, tuple args not None, dict kwargs not None):
         """The value of a call, where there is a plain entry; otherwise a Missed, with the error that `fetch` raised, if any."""

@@ -19,6 +19,7 @@ from .functions import AsyncCachedFunction, CachedFunction
 from .keys import key_text
 from .limits import (
     AsyncFixedWindow, AsyncSlidingWindow, AsyncTokenBucket, FixedWindow, SlidingWindow, TokenBucket, Verdict)
+from .local import LocalCache
 from .options import Options
 from .patterns import AsyncReadThrough, AsyncWriteAround, AsyncWriteThrough, ReadThrough, WriteAround, WriteThrough
 from .serializers import Json, MsgPack, Pickle, Raw, Serializer
@@ -29,7 +30,7 @@ from .write_behind import AsyncWriteBehind, FailedWrite, WriteBehind
 __all__ = [
     "AsyncCache", "AsyncCachedFunction", "AsyncFixedWindow", "AsyncReadThrough", "AsyncSlidingWindow",
     "AsyncTokenBucket", "AsyncWriteAround", "AsyncWriteBehind", "AsyncWriteThrough", "Cache", "CacheError",
-    "CacheKeyError", "CacheTimeoutError", "CachedFunction", "EVENTS", "FailedWrite", "FixedWindow", "Json", "MsgPack",
+    "CacheKeyError", "CacheTimeoutError", "CachedFunction", "EVENTS", "FailedWrite", "FixedWindow", "Json", "LocalCache", "MsgPack",
     "NotSerializableError", "Options", "Pickle", "QueueFullError", "RateLimited", "Raw", "ReadThrough", "Serializer",
     "SlidingWindow", "Statistics", "TokenBucket", "Verdict", "WriteAround", "WriteBehind", "WriteError", "WriteThrough",
     "key_text",

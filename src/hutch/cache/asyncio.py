@@ -9,6 +9,7 @@ from .flights import AsyncFlight
 from .flows import STORE_ERRORS, Flow
 from .functions import AsyncCachedFunction, KeyOf, decorate_async
 from .keys import as_key
+from .scripts import REMOVES_MANY
 from .serializers import Serializer
 from .stores import AsyncStore
 from .sync import BaseCache
@@ -54,12 +55,16 @@ class AsyncCache(BaseCache):
     async def _do(self, step: tuple[Any, ...]) -> Any:
         kind = step[0]
         if kind == "script":
+            if self._local is not None:
+                return await self._change(step)
             return await self._store.script(*step[1:])
         if kind == "call":
             return await step[1]()
         if kind == "get":
             return await self._fetch(step[1])
         if kind == "run":
+            if self._local is not None and step[1][0] == "UNLINK":
+                return await self._change(step)
             return await self._store.run(*step[1])
         if kind == "wait":
             return await step[1].wait(step[2])
@@ -68,6 +73,15 @@ class AsyncCache(BaseCache):
         if kind == "spawn":
             return self._spawn(step[1])
         raise AssertionError(kind)
+
+    async def _change(self, step: tuple[Any, ...]) -> Any:
+        # Before, so that nobody here is served what the script replaces once it has run; and after, for what was read meanwhile.
+        changed = step[1][1:] if step[0] == "run" else None if step[1] in REMOVES_MANY else step[2]
+        self._local.changed(changed)
+        try:
+            return await (self._store.run(*step[1]) if step[0] == "run" else self._store.script(*step[1:]))
+        finally:
+            self._local.changed(changed)
 
     def _spawn(self, flow: Flow) -> None:
         task = asyncio.get_running_loop().create_task(self._drive(flow))
@@ -79,7 +93,7 @@ class AsyncCache(BaseCache):
     @overload
     def cached(self, function: Callable[P, Awaitable[R]], /) -> AsyncCachedFunction[P, R]: ...
     @overload
-    def cached(self, *, key: KeyOf | None = None, prefix: str | None = None, ignore: Iterable[str] = (),
+    def cached(self, function: None = None, /, *, key: KeyOf | None = None, prefix: str | None = None, ignore: Iterable[str] = (),
                **options: Any) -> Callable[[Callable[P, Awaitable[R]]], AsyncCachedFunction[P, R]]: ...
     def cached(self, function: Any = None, /, *, key: KeyOf | None = None, prefix: str | None = None, ignore: Iterable[str] = (),
                **options: Any) -> Any:

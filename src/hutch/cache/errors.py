@@ -1,4 +1,10 @@
 """What hutch.cache raises of its own."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .limits import Verdict
 
 
 class CacheError(Exception):
@@ -16,7 +22,7 @@ class CacheKeyError(CacheError, TypeError):
 class NotSerializableError(CacheError, TypeError):
     """A value that the cache's serializer has no bytes for. It was computed, and is in `value`."""
 
-    def __init__(self, message, value=None):
+    def __init__(self, message: str, value: Any = None) -> None:
         super().__init__(message)
         self.value = value
 
@@ -32,6 +38,6 @@ class WriteError(CacheError):
 class RateLimited(CacheError):
     """A limited call was not allowed; `verdict` says when it will be."""
 
-    def __init__(self, verdict):
+    def __init__(self, verdict: Verdict) -> None:
         super().__init__(f"too many calls: try again in {verdict.retry_after:.3f} seconds")
         self.verdict = verdict

@@ -136,8 +136,9 @@ def lookup_of(calls: Calls, fetch: Callable[[bytes], Any]) -> Lookup:
     serializer = flows.codec.serializer
     kind = type(serializer)
     loads = None if kind is Raw else _restore if kind is MsgPack else serializer.loads
+    clock = None if calls.options.early else flows.clock         # who may compute early has to draw
     return Lookup(calls.keys.prefix, calls.quick_count, calls.key, fetch, flows.codec.plain, kind is MsgPack, loads,
-                  flows.statistics.counter("hit"), flows.hooks)
+                  flows.statistics.counter("hit"), flows.hooks, clock)
 
 
 def decorate(cache: Cache, function: Callable[P, R], options: Options, key: KeyOf | None, prefix: str | None, ignore: Any) -> CachedFunction[P, R]:

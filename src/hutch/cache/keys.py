@@ -31,7 +31,7 @@ def key_text(value: Any, depth: int = 0) -> str:
     method `__cache_key__()`, which returns something that has a text. CacheKeyError for what has none."""
     if value is None or value is True or value is False:
         return str(value)
-    kind = type(value)
+    kind: Any = type(value)
     if kind is str:
         return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
     if kind is int:
@@ -63,6 +63,7 @@ def key_text(value: Any, depth: int = 0) -> str:
     if dataclasses.is_dataclass(value) and kind.__eq__ is not object.__eq__:
         members = (f"{field.name}={key_text(getattr(value, field.name), depth + 1)}" for field in dataclasses.fields(value) if field.compare)
         return f"{name}({','.join(members)})"
+    base: Any
     for base in (str, int, bytes):
         if isinstance(value, base):
             return f"{name}<{key_text(base(value), depth + 1)}>"

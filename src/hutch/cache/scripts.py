@@ -111,6 +111,9 @@ until cursor == '0'
 return removed
 """)
 
+# Entries that these remove are not among their KEYS.
+REMOVES_MANY = (INVALIDATE_TAGS, INVALIDATE_PREFIX)
+
 
 def escaped(prefix: bytes) -> bytes:
     """A pattern that matches exactly this text."""

@@ -191,7 +191,7 @@ class Raw:
         return data
 
 
-_BY_NAME = {"msgpack": MsgPack, "json": Json, "pickle": Pickle, "raw": Raw}
+_BY_NAME: dict[str, Any] = {"msgpack": MsgPack, "json": Json, "pickle": Pickle, "raw": Raw}
 
 
 def serializer_of(choice: str | Serializer) -> Serializer:
@@ -200,7 +200,7 @@ def serializer_of(choice: str | Serializer) -> Serializer:
         if choice not in _BY_NAME:
             raise ValueError(f"no serializer is called {choice!r}: choose from {', '.join(_BY_NAME)}, or give an object")
         return _BY_NAME[choice]()
-    letter = getattr(choice, "letter", None)
+    letter: Any = getattr(choice, "letter", None)
     if not isinstance(letter, bytes) or len(letter) != 1 or not callable(getattr(choice, "dumps", None)) or not callable(
             getattr(choice, "loads", None)):
         raise TypeError("a serializer has a letter (one byte), dumps and loads")

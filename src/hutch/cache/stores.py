@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Iterable
+from typing import Any, Iterable
 
 import redis
 from redis.client import NEVER_DECODE
@@ -17,7 +17,7 @@ def _is_asyncio(client: Any) -> bool:
     return module is not None and isinstance(client, (module.Redis, module.RedisCluster))
 
 
-def _open(where: Any, hutch_client: Callable[..., Any], redis_client: Any) -> tuple[Any, bool]:
+def _open(where: Any, hutch_client: Any, redis_client: Any) -> tuple[Any, bool]:
     """A client for what a cache was given, and whether it is the cache's own."""
     from ..store import Store
     if where is None or (isinstance(where, (str, os.PathLike)) and "://" not in os.fspath(where)):

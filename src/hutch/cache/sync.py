@@ -16,6 +16,7 @@ from .flows import STORE_ERRORS, Flow, Flows
 from .functions import CachedFunction, KeyOf, decorate
 from .keys import as_key
 from .options import Options
+from .scripts import REMOVES_MANY
 from .serializers import Serializer, serializer_of
 from .statistics import Statistics
 from .stores import SyncStore
@@ -128,12 +129,16 @@ class Cache(BaseCache):
     def _do(self, step: tuple[Any, ...]) -> Any:
         kind = step[0]
         if kind == "script":
+            if self._local is not None:
+                return self._change(step)
             return self._store.script(*step[1:])
         if kind == "call":
             return step[1]()
         if kind == "get":
             return self._fetch(step[1])
         if kind == "run":
+            if self._local is not None and step[1][0] == "UNLINK":
+                return self._change(step)
             return self._store.run(*step[1])
         if kind == "wait":
             return step[1].wait(step[2])
@@ -142,6 +147,15 @@ class Cache(BaseCache):
         if kind == "spawn":
             return self._spawn(step[1])
         raise AssertionError(kind)
+
+    def _change(self, step: tuple[Any, ...]) -> Any:
+        # Before, so that nobody here is served what the script replaces once it has run; and after, for what was read meanwhile.
+        changed = step[1][1:] if step[0] == "run" else None if step[1] in REMOVES_MANY else step[2]
+        self._local.changed(changed)
+        try:
+            return (self._store.run(*step[1]) if step[0] == "run" else self._store.script(*step[1:]))
+        finally:
+            self._local.changed(changed)
 
     def _spawn(self, flow: Flow) -> None:
         with self._lock:
@@ -158,7 +172,7 @@ class Cache(BaseCache):
     @overload
     def cached(self, function: Callable[P, R], /) -> CachedFunction[P, R]: ...
     @overload
-    def cached(self, *, key: KeyOf | None = None, prefix: str | None = None, ignore: Iterable[str] = (),
+    def cached(self, function: None = None, /, *, key: KeyOf | None = None, prefix: str | None = None, ignore: Iterable[str] = (),
                **options: Any) -> Callable[[Callable[P, R]], CachedFunction[P, R]]: ...
     def cached(self, function: Any = None, /, *, key: KeyOf | None = None, prefix: str | None = None, ignore: Iterable[str] = (),
                **options: Any) -> Any:

@@ -19,6 +19,7 @@ import asyncio
 import atexit
 import logging
 import threading
+import time
 import weakref
 from typing import Any, Awaitable, Callable, Generic, Iterable, NamedTuple, TypeVar
 
@@ -386,29 +387,24 @@ class WriteBehind(_Behind, Generic[K, V]):
         return self.cache._drive(self._write_some(False))
 
     def flush(self, timeout: float | None = None) -> None:
-        """Write all that waits, now, in this thread; what fails is tried once more, and then left to its pauses. WriteError when something is left."""
-        import time
+        """Write all that waits, now, in this thread; what fails is tried once more, and then left to its pauses. For what others are writing it waits, up to
+        `timeout`, or until nothing has moved for `write_lease` seconds. WriteError when something is left."""
         end = None if timeout is None else time.monotonic() + timeout
-        fruitless = 0
-        before = self.pending
-        while before and fruitless < 2 and (end is None or time.monotonic() < end):
-            written = self.cache._drive(self._write_some(True))
+        fruitless, before = 0, self.pending
+        patience = time.monotonic() + self._write_lease_ms / 1000 + 1
+        while before and fruitless < 2 and time.monotonic() < (patience if end is None else end):
+            taken = self.cache._drive(self._write_some(True))
             left = self.pending
-            if not written:              # another thread or process is at the rest
-                self.cache._sleep(0.005)
-                if end is None and self._write_lease_ms and not self._thread_is_alive():
-                    fruitless += left >= before
-            elif left >= before:
+            if left < before:
+                fruitless, patience = 0, time.monotonic() + self._write_lease_ms / 1000 + 1
+            elif taken:
                 fruitless += 1
-            else:
-                fruitless = 0
+            else:                        # others are at the rest: if they were killed, their time ends with write_lease
+                self.cache._sleep(0.005)
             before = left
         error = self._left(before, len(self.failed()))
         if error is not None:
             raise error
-
-    def _thread_is_alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
 
     @property
     def pending(self) -> int:
@@ -578,22 +574,20 @@ class AsyncWriteBehind(_Behind, Generic[K, V]):
         return await self.cache._drive(self._write_some(False))
 
     async def flush(self, timeout: float | None = None) -> None:
-        """Write all that waits, now; what fails is tried once more, and then left to its pauses. WriteError when something is left."""
-        import time
+        """Write all that waits, now; what fails is tried once more, and then left to its pauses. For what others are writing it waits, up to `timeout`, or
+        until nothing has moved for `write_lease` seconds. WriteError when something is left."""
         end = None if timeout is None else time.monotonic() + timeout
-        fruitless = 0
-        before = await self.pending()
-        while before and fruitless < 2 and (end is None or time.monotonic() < end):
-            written = await self.cache._drive(self._write_some(True))
+        fruitless, before = 0, await self.pending()
+        patience = time.monotonic() + self._write_lease_ms / 1000 + 1
+        while before and fruitless < 2 and time.monotonic() < (patience if end is None else end):
+            taken = await self.cache._drive(self._write_some(True))
             left = await self.pending()
-            if not written:
-                await self.cache._sleep(0.005)
-                if end is None and (self._task is None or self._task.done()):
-                    fruitless += left >= before
-            elif left >= before:
+            if left < before:
+                fruitless, patience = 0, time.monotonic() + self._write_lease_ms / 1000 + 1
+            elif taken:
                 fruitless += 1
-            else:
-                fruitless = 0
+            else:                        # others are at the rest: if they were killed, their time ends with write_lease
+                await self.cache._sleep(0.005)
             before = left
         error = self._left(before, len(await self.failed()))
         if error is not None:
