@@ -55,6 +55,7 @@ one, read commands: from the keyboard, or from standard input, a line each.
 @click.option("--raw", "form", flag_value="raw", help="Show replies raw: the default when the output is no terminal.")
 @click.option("--no-raw", "form", flag_value="shape", help="Show replies as at a terminal: the default there.")
 @click.option("--color/--no-color", default=None, help="Colours; by default where the output is a terminal and $NO_COLOR is not set.")
+@click.option("-c", "--cluster", is_flag=True, help="In a Redis Cluster, go on to the node that has the key.")
 @click.option("-r", "--repeat", type=int, default=1, metavar="TIMES", help="Run the command so often; -1: for ever.")
 @click.option("-i", "--interval", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="The time between these.")
 @click.option("-x", "last_from_stdin", is_flag=True, help="The command's last word is what standard input has.")
@@ -148,7 +149,8 @@ def _run(options: "dict[str, Any]") -> int:
             raise TerminalError("-x adds a word to a command, and there is none")
         words.append(sys.stdin.buffer.read())
     with Link(target_of(options), protocol) as link:
-        console = Console(link, form, colours=colours, utf8=utf8, indent=2 if here and form == "json" else None)
+        console = Console(link, form, colours=colours, utf8=utf8, indent=2 if here and form == "json" else None,
+                          cluster=options["cluster"])
         if prompting:
             from .prompt import Shell
             return Shell(console, history=history_file(options["history"]), warn=options["warn"], pager=options["pager"],

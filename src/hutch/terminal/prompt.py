@@ -21,7 +21,7 @@ from prompt_toolkit.lexers import Lexer
 from prompt_toolkit.styles import Style
 
 from . import TerminalError
-from .console import Console
+from .console import NOTHING, Console
 from .link import AuthenticationNeeded, ConnectionLost, Link, NoConnection
 from .resp import Failure
 from .suggest import Place, Scout, Suggestions
@@ -144,6 +144,7 @@ class Shell:
         self.warn, self.pager, self.allow_shell = warn, pager, shell
         self.commands: "dict[str, Command]" = {}
         self._hinted: "tuple[str, str]" = ("", "")
+        console.on_redirection = self._say
         self._begin()
         kept: History = PrivateHistory(history) if history else InMemoryHistory()
         self._session: "PromptSession[str]" = PromptSession(
@@ -309,11 +310,10 @@ class Shell:
                 print()
             return
         began = time.monotonic()
-        silent = self.link.muted
         reply = console.ask(words)
         took = time.monotonic() - began
         self._scout.log_in(self.link.username, self.link.password)
-        if reply is None and (silent or self.link.muted):
+        if reply is NOTHING:
             return
         if program and not isinstance(reply, Failure):
             self._pipe(console.render(reply, words, "json" if console.form == "json" else "raw") + b"\n", program)
