@@ -63,7 +63,7 @@ one, read commands: from the keyboard, or from standard input, a line each.
 @click.option("--pager/--no-pager", default=True, help="Show long replies with $HUTCH_PAGER, $PAGER or less.")
 @click.option("--shell/--no-shell", default=True, help="Let COMMAND | program run programs.")
 @click.option("--history", metavar="FILE", help="The history's file: $HUTCH_HISTORY, or ~/.hutch_history; \"\" for none.")
-@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[URL|PATH] [COMMAND ...]")
 def command(**options: Any) -> int:
     """Run `hutch cli` with these options; returns the exit code."""
     return _run(options)

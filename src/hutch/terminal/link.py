@@ -54,7 +54,9 @@ class House:
             else:
                 store = hutch.Store()
                 if target.kind == "file":
-                    store.engine.load(os.path.abspath(target.path))
+                    from ..cli_server import Progress
+                    with Progress("Reading") as progress:
+                        store.engine.load(os.path.abspath(target.path), progress=progress)
                 self._directory = tempfile.mkdtemp(prefix="hutch-")          # this user's alone
                 self._server = hutch.Server(store, port=None, unixsocket=os.path.join(self._directory, "socket")).start()
         except (OSError, ValueError, StoreLockedError) as error:
@@ -144,7 +146,7 @@ class Link:
                 found.close()
                 raise
             return found
-        found = socket.create_connection((target.host, target.port), CONNECT_S)
+        found = socket.create_connection((target.host, target.port), min(self._timeout or CONNECT_S, CONNECT_S))
         found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if target.tls is not None:
             try:
