@@ -14,7 +14,8 @@ import time
 from dataclasses import replace
 from typing import Any, Callable, Sequence
 
-from ..exceptions import StoreLockedError
+from redis.exceptions import RedisError
+
 from . import TerminalError
 from .resp import PIECE, Failure, ProtocolError, Push, Reader, Sendable, Status, pack
 from .target import Target
@@ -59,7 +60,7 @@ class House:
                         store.engine.load(os.path.abspath(target.path), progress=progress)
                 self._directory = tempfile.mkdtemp(prefix="hutch-")          # this user's alone
                 self._server = hutch.Server(store, port=None, unixsocket=os.path.join(self._directory, "socket")).start()
-        except (OSError, ValueError, StoreLockedError) as error:
+        except (OSError, ValueError, RedisError) as error:
             self.close()
             raise TerminalError(f"{target.label}: {getattr(error, 'strerror', None) or error}") from None
 
@@ -76,7 +77,7 @@ class House:
                 try:
                     self._shared.take()
                     self._shared.check_shared()
-                except (OSError, ValueError, StoreLockedError) as error:
+                except (OSError, ValueError, RedisError) as error:
                     raise TerminalError(str(error)) from None
             address = self._server.unix_socket if self._server else self._shared.directory.address()
             found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
