@@ -58,8 +58,9 @@ class Screen:
         return "".join(self.wait_for(text) for text in wanted)
 
     def ended(self):
-        import pexpect
-        self.child.expect(pexpect.EOF, timeout=PATIENCE)
+        end = time.monotonic() + PATIENCE
+        while self._read():
+            assert time.monotonic() < end, f"goes on:\n{self.text}"
         self.child.close()
         return self.child.exitstatus
 

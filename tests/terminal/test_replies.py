@@ -18,7 +18,8 @@ COMMANDS = [
     "GEOPOS geo Palermo none", "HRANDFIELD one 1 WITHVALUES", "COMMAND INFO get nosuch", "CONFIG GET maxmemory*", "CLIENT LIST", "MEMORY DOCTOR",
     "CLIENT INFO", "EVAL 'return {1,{2,{3,\"x\"},{}},false}' 0", "EVAL \"return {err='MY error'}\" 0",
     "EVAL \"return {1,{err='inner error'},{ok='fine'}}\" 0", "TYPE l", "COMMAND DOCS get", "SET s2 v GET", "SETRANGE n 20 x", "GET n",
-    "XREAD STREAMS x 0", "SCAN 0 COUNT 100 MATCH l", "OBJECT HELP"]
+    "XREAD STREAMS x 0", "EVAL \"redis.setresp(3) return {map={k={map={a={map={b={1,2}}}}}}}\" 0", "EVAL \"redis.setresp(3) return {map={k={map={a={map={b=1}}}}}}\" 0",
+    "SCAN 0 COUNT 100 MATCH l", "OBJECT HELP"]
 DEBUG = ["DEBUG PROTOCOL string", "DEBUG PROTOCOL integer", "DEBUG PROTOCOL double", "DEBUG PROTOCOL null", "DEBUG PROTOCOL array",
          "DEBUG PROTOCOL set", "DEBUG PROTOCOL map", "DEBUG PROTOCOL true", "DEBUG PROTOCOL false", "DEBUG PROTOCOL verbatim"]
 

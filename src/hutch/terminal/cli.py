@@ -10,12 +10,13 @@ import click
 
 from . import TerminalError
 from .console import ERROR_REPLY, INTERRUPTED, UNREACHABLE, Console
-from .link import Link
+from .link import Link, NoConnection
 from .target import Security, Target, is_target, parse_target
 
 TARGET = "HUTCH_URL"             # of the environment: where to go when nothing is said
 PASSWORDS = ("HUTCH_PASSWORD", "REDISCLI_AUTH")
 HISTORY = "HUTCH_HISTORY"
+TRACEBACK = "HUTCH_TRACEBACK"    # of the environment: errors that nobody has foreseen are shown whole
 
 HELP = """Speak to a store or a server: a URL (hutch://, redis://, rediss://, valkey://, unix://), HOST:PORT, or the path of a store,
 of a socket, or of an RDB file (which is read into memory). Without one: $HUTCH_URL, or 127.0.0.1:6379.
@@ -55,14 +56,20 @@ one, read commands: from the keyboard, or from standard input, a line each.
 @click.option("--raw", "form", flag_value="raw", help="Show replies raw: the default when the output is no terminal.")
 @click.option("--no-raw", "form", flag_value="shape", help="Show replies as at a terminal: the default there.")
 @click.option("--color/--no-color", default=None, help="Colours; by default where the output is a terminal and $NO_COLOR is not set.")
+@click.option("-c", "--cluster", is_flag=True, help="In a Redis Cluster, go on to the node that has the key.")
 @click.option("-r", "--repeat", type=int, default=1, metavar="TIMES", help="Run the command so often; -1: for ever.")
 @click.option("-i", "--interval", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="The time between these.")
 @click.option("-x", "last_from_stdin", is_flag=True, help="The command's last word is what standard input has.")
+@click.option("--eval", "script", metavar="FILE", help="Run this script: the words are its keys, and behind a lone comma its arguments.")
+@click.option("--scan", is_flag=True, help="Show all keys, found by SCAN.")
+@click.option("--pattern", metavar="PATTERN", help="With --scan: keys of this pattern.")
+@click.option("-e", "as_redis_cli", is_flag=True, hidden=True)
+@click.option("--no-auth-warning", "as_redis_cli", is_flag=True, hidden=True)
 @click.option("--warn/--no-warn", default=True, help="Ask before KEYS, FLUSHALL, FLUSHDB and SHUTDOWN at the prompt.")
 @click.option("--pager/--no-pager", default=True, help="Show long replies with $HUTCH_PAGER, $PAGER or less.")
 @click.option("--shell/--no-shell", default=True, help="Let COMMAND | program run programs.")
 @click.option("--history", metavar="FILE", help="The history's file: $HUTCH_HISTORY, or ~/.hutch_history; \"\" for none.")
-@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[URL|PATH] [COMMAND ...]")
 def command(**options: Any) -> int:
     """Run `hutch cli` with these options; returns the exit code."""
     return _run(options)
@@ -147,18 +154,55 @@ def _run(options: "dict[str, Any]") -> int:
         if not words:
             raise TerminalError("-x adds a word to a command, and there is none")
         words.append(sys.stdin.buffer.read())
+    if options["script"]:
+        words = _script(options["script"], words)
+    if options["scan"] and words or options["pattern"] and not options["scan"]:
+        raise TerminalError("--scan takes no command but --pattern, which goes with it")
+    prompting = prompting and not words and not options["scan"]
     with Link(target_of(options), protocol) as link:
-        console = Console(link, form, colours=colours, utf8=utf8, indent=2 if here and form == "json" else None)
+        console = Console(link, form, colours=colours, utf8=utf8, indent=2 if here and form == "json" else None,
+                          cluster=options["cluster"])
         if prompting:
             from .prompt import Shell
             return Shell(console, history=history_file(options["history"]), warn=options["warn"], pager=options["pager"],
                          shell=options["shell"]).run()
+        if options["scan"]:
+            connect(link)
+            return _scan(console, options["pattern"])
         if words:
-            if link.target.is_ours or sys.stdin.isatty():
+            try:
                 connect(link)
+            except NoConnection as error:
+                if options["target"] is None and os.path.exists(options["words"][0]):
+                    raise TerminalError(f"{error} (./{options['words'][0]} is a path)") from None
+                raise
             return console.repeat(words, options["repeat"], options["interval"])
         connect(link)
         return console.run_lines(sys.stdin.buffer.readline, "standard input")
+
+
+def _script(path: str, words: "list[bytes]") -> "list[bytes]":
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise TerminalError(f"{path}: {error.strerror}") from None
+    keys = words.index(b",") if b"," in words else len(words)
+    return [b"EVAL", text, b"%d" % keys, *words[:keys], *words[keys + 1:]]
+
+
+def _scan(console: Console, pattern: "str | None") -> int:
+    cursor = b"0"
+    while True:
+        words = [b"SCAN", cursor, *([b"MATCH", os.fsencode(pattern)] if pattern else []), b"COUNT", b"1000"]
+        reply = console.link.call(*words)
+        if not isinstance(reply, list) or len(reply) != 2:
+            console.show(reply, words)
+            return ERROR_REPLY
+        cursor, keys = reply
+        for key in keys:
+            console.write(console.render(key))
+        if cursor == b"0":
+            return 0
 
 
 def connect(link: Link) -> None:
@@ -192,4 +236,10 @@ def main(arguments: "Sequence[str]", program: str = "hutch cli", of: click.Comma
         return UNREACHABLE
     except OSError as error:
         print(f"{program}: {error.strerror or error}", file=sys.stderr)
+        return UNREACHABLE
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        text = " ".join(str(error).split())
+        print(f"{program}: {type(error).__name__}: {text} (not foreseen: with {TRACEBACK}=1 it tells where)", file=sys.stderr)
         return UNREACHABLE

@@ -18,18 +18,24 @@ ENDS_OF_SUBSCRIPTIONS = frozenset({"UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"
 # Commands that make a connection something else than a terminal can be.
 IMPOSSIBLE = {"SYNC": "a replica", "PSYNC": "a replica"}
 
+NOTHING = object()               # stands for the reply where none comes
+REDIRECTIONS_MAX = 8             # from one node of a cluster to the next
+
 ERROR_REPLY, UNREACHABLE, INTERRUPTED = 1, 2, 130        # exit codes; 0 is success
 
 
 class Console:
-    """Shows replies. `form` is shape (redis-cli's for people), raw or json; `colours` only where somebody looks."""
+    """Shows replies. `form` is shape (redis-cli's for people), raw or json; `colours` only where somebody looks. With `cluster` a command
+    goes on to the node that has its key, which is told to `on_redirection`."""
 
     def __init__(self, link: Link, form: str = "shape", *, colours: bool = False, utf8: bool = False, indent: "int | None" = None,
-                 out: "BinaryIO | None" = None, errors: "BinaryIO | None" = None):
+                 cluster: bool = False, out: "BinaryIO | None" = None, errors: "BinaryIO | None" = None):
         self.link = link
         self.form = form
         self.shape = Shape(COLOURS if colours else None, utf8)
         self.indent = indent
+        self.cluster = cluster
+        self.on_redirection: "Callable[[str], object] | None" = None
         self.out: BinaryIO = out or sys.stdout.buffer
         self.errors: BinaryIO = errors or sys.stderr.buffer
         link.on_push = self.show_push
@@ -68,7 +74,7 @@ class Console:
     # ---- running
 
     def ask(self, words: "Sequence[bytes]") -> Any:
-        """Send a command and return its reply: a list of them where there are several, None where CLIENT REPLY lets none come.
+        """Send a command and return its reply: a list of them where there are several, NOTHING where none comes.
 
         TerminalError for what a terminal cannot do, and when the connection breaks.
         """
@@ -81,7 +87,7 @@ class Console:
             self.link.muted = self.link.muted or option == "OFF"
             if option == "SKIP":
                 self.link.send([b"PING"])            # the one that is passed over: the next command is answered again
-            return None
+            return NOTHING
         if option == "ON":
             self.link.muted = False
         if name in ENDS_OF_SUBSCRIPTIONS and not self.link.in_multi:
@@ -92,7 +98,30 @@ class Console:
                 if isinstance(replies[-1], Failure):
                     break
             return replies[0] if len(replies) == 1 else replies
-        return self.link.call(*words)
+        try:
+            reply = self.link.call(*words)
+        except ConnectionLost:
+            if name == "SHUTDOWN":
+                return NOTHING                       # it is done
+            raise
+        return self._follow(words, reply) if self.cluster else reply
+
+    def _follow(self, words: "Sequence[bytes]", reply: Any) -> Any:
+        """The reply of the node of a cluster that has the key."""
+        for _ in range(REDIRECTIONS_MAX):
+            parts = reply.text.split(" ") if isinstance(reply, Failure) else []
+            if len(parts) != 3 or parts[0] not in ("MOVED", "ASK"):
+                break
+            host, _, port = parts[2].rpartition(":")
+            if not port.isdigit():
+                break
+            if self.on_redirection is not None:
+                self.on_redirection(f"-> Redirected to slot [{parts[1]}] located at {parts[2]}")
+            self.link.move(host.strip("[]"), int(port))
+            if parts[0] == "ASK":
+                self.link.call("ASKING")
+            reply = self.link.call(*words)
+        return reply
 
     def is_stream(self, words: "Sequence[bytes]") -> bool:
         """Do messages follow this command without end?"""
@@ -116,11 +145,8 @@ class Console:
         """Run a command and show what comes of it. Returns False when that was an error. TerminalError as for `ask`."""
         if self.is_stream(words):
             return self.stream(words)
-        silent = self.link.muted
         reply = self.ask(words)
-        if reply is None and (silent or self.link.muted or _says_nothing(words)):
-            return True
-        return self.show(reply, words)
+        return True if reply is NOTHING else self.show(reply, words)
 
     def run_lines(self, lines: "Callable[[], bytes]", source: str) -> int:
         """Run the commands of a file, a line each; `lines` returns the next one, none at the end. An error does not stop it, a lost
@@ -155,12 +181,3 @@ class Console:
             if times and interval:
                 time.sleep(interval)
         return code
-
-
-def _says_nothing(words: "Sequence[bytes]") -> bool:
-    return len(words) == 3 and [word.upper() for word in words] == [b"CLIENT", b"REPLY", b"SKIP"]
-
-
-def lost(error: BaseException) -> bool:
-    """Was it the connection that broke?"""
-    return isinstance(error, ConnectionLost)

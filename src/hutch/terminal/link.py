@@ -6,17 +6,18 @@ bytes whatever it comes from, and a prompt that holds a store keeps nobody else 
 from __future__ import annotations
 
 import os
-import select
 import shutil
 import socket
 import ssl
 import tempfile
 import time
+from dataclasses import replace
 from typing import Any, Callable, Sequence
 
-from ..exceptions import StoreLockedError
+from redis.exceptions import RedisError
+
 from . import TerminalError
-from .resp import Failure, ProtocolError, Push, Reader, Sendable, Status, pack
+from .resp import PIECE, Failure, ProtocolError, Push, Reader, Sendable, Status, pack
 from .target import Target
 
 PATIENCE_S = 60.0            # for the owner of a store, who may be loading it
@@ -54,10 +55,12 @@ class House:
             else:
                 store = hutch.Store()
                 if target.kind == "file":
-                    store.engine.load(os.path.abspath(target.path))
+                    from ..cli_server import Progress
+                    with Progress("Reading") as progress:
+                        store.engine.load(os.path.abspath(target.path), progress=progress)
                 self._directory = tempfile.mkdtemp(prefix="hutch-")          # this user's alone
                 self._server = hutch.Server(store, port=None, unixsocket=os.path.join(self._directory, "socket")).start()
-        except (OSError, ValueError, StoreLockedError) as error:
+        except (OSError, ValueError, RedisError) as error:
             self.close()
             raise TerminalError(f"{target.label}: {getattr(error, 'strerror', None) or error}") from None
 
@@ -74,7 +77,7 @@ class House:
                 try:
                     self._shared.take()
                     self._shared.check_shared()
-                except (OSError, ValueError, StoreLockedError) as error:
+                except (OSError, ValueError, RedisError) as error:
                     raise TerminalError(str(error)) from None
             address = self._server.unix_socket if self._server else self._shared.directory.address()
             found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -83,9 +86,10 @@ class House:
                 return found
             except OSError:
                 found.close()
-                if self._server or time.monotonic() > end:
+                # An owner that does not listen is about to, or has just ended. If that is we, somebody has told us to SHUTDOWN.
+                if self._server or self.is_owner or time.monotonic() > end:
                     raise
-            time.sleep(0.05)                 # the owner is about to listen, or has just ended
+            time.sleep(0.05)
 
     def close(self) -> None:
         """Write and end the store, if it is this process's. May be called again."""
@@ -143,7 +147,7 @@ class Link:
                 found.close()
                 raise
             return found
-        found = socket.create_connection((target.host, target.port), CONNECT_S)
+        found = socket.create_connection((target.host, target.port), min(self._timeout or CONNECT_S, CONNECT_S))
         found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if target.tls is not None:
             try:
@@ -199,6 +203,12 @@ class Link:
                     raise AuthenticationNeeded(f"{self.target.label}: {reply.text}")
                 raise TerminalError(f"database {self.db}: {reply.text}")
 
+    def move(self, host: str, port: int) -> None:
+        """Go to another node of the same cluster, as the same user. Raises what `connect` does."""
+        self.drop()
+        self.target = replace(self.target, kind="tcp", host=host or self.target.host, port=port)
+        self.connect()
+
     def drop(self) -> None:
         """End the connection; the next command makes a new one."""
         found, self._socket, self._reader = self._socket, None, None
@@ -220,17 +230,19 @@ class Link:
         self.close()
 
     def is_dead(self) -> bool:
-        """Has the other side ended the connection since? Bytes that wait to be read say nothing."""
-        if self._socket is None:
+        """Has the other side ended the connection since? What it has sent in the meantime is kept for who reads next."""
+        if self._socket is None or self._reader is None:
             return True
-        if self._reader is not None and not self._reader.is_empty:
-            return False
         try:
-            if not select.select([self._socket], [], [], 0)[0]:
+            self._socket.settimeout(0)
+            try:
+                while data := self._receive(PIECE):
+                    self._reader.feed(data)
+                return True
+            except (BlockingIOError, ssl.SSLWantReadError):
                 return False
-            if isinstance(self._socket, ssl.SSLSocket):
-                return False                 # what has come may be no more than a session ticket
-            return self._socket.recv(1, socket.MSG_PEEK) == b""
+            finally:
+                self._socket.settimeout(self._timeout)
         except (OSError, ValueError):
             return True
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
-from typing import Any, Iterable, Sequence
+from contextlib import contextmanager
+from typing import Any, Iterable, Iterator, Sequence
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
@@ -21,7 +23,7 @@ from prompt_toolkit.lexers import Lexer
 from prompt_toolkit.styles import Style
 
 from . import TerminalError
-from .console import Console
+from .console import NOTHING, Console
 from .link import AuthenticationNeeded, ConnectionLost, Link, NoConnection
 from .resp import Failure
 from .suggest import Place, Scout, Suggestions
@@ -144,6 +146,7 @@ class Shell:
         self.warn, self.pager, self.allow_shell = warn, pager, shell
         self.commands: "dict[str, Command]" = {}
         self._hinted: "tuple[str, str]" = ("", "")
+        console.on_redirection = self._say
         self._begin()
         kept: History = PrivateHistory(history) if history else InMemoryHistory()
         self._session: "PromptSession[str]" = PromptSession(
@@ -226,6 +229,7 @@ class Shell:
                 continue
             except EOFError:
                 break
+            again = True
             try:
                 if not self.do(text):
                     break
@@ -235,7 +239,8 @@ class Shell:
                 self._say(f"interrupted{lost}")
             except TerminalError as error:
                 self._say(str(error), "1;31")
-            if not self.link.is_connected:
+                again = not isinstance(error, NoConnection)      # the next command tries by itself
+            if again and not self.link.is_connected:
                 self._reconnect()
         self._scout.close()
         return 0
@@ -309,11 +314,10 @@ class Shell:
                 print()
             return
         began = time.monotonic()
-        silent = self.link.muted
         reply = console.ask(words)
         took = time.monotonic() - began
         self._scout.log_in(self.link.username, self.link.password)
-        if reply is None and (silent or self.link.muted):
+        if reply is NOTHING:
             return
         if program and not isinstance(reply, Failure):
             self._pipe(console.render(reply, words, "json" if console.form == "json" else "raw") + b"\n", program)
@@ -324,7 +328,8 @@ class Shell:
             self._say(f"({took:.2f}s)")
 
     def _pipe(self, data: bytes, program: str) -> None:
-        found = subprocess.run(program, shell=True, input=data, check=False)
+        with _ctrl_c_for_others():
+            found = subprocess.run(program, shell=True, input=data, check=False)
         if found.returncode not in (0, -13, 141):            # 13 is SIGPIPE: it has read enough
             self._say(f"({program} ended with {found.returncode})")
 
@@ -334,11 +339,9 @@ class Shell:
         if self.pager and data.count(b"\n") + len(data) // max(size.columns, 20) >= size.lines and shutil.which(pager.split()[0]):
             environment = dict(os.environ)
             environment.setdefault("LESS", "-RFX")
-            try:
+            with _ctrl_c_for_others():
                 subprocess.run(pager, shell=True, input=data + b"\n", env=environment, check=False)
-                return
-            except KeyboardInterrupt:
-                return
+            return
         self.console.write(data)
 
     def _is_confirmed(self, words: "Sequence[bytes]") -> bool:
@@ -358,7 +361,8 @@ class Shell:
         self._say(f"{name} " + reason.format(**counts).replace("  ", " "), "1;33")
         try:
             answer = input("Go on? (y/N) ")
-        except EOFError:
+        except (EOFError, KeyboardInterrupt):
+            print()
             answer = ""
         return answer.strip().lower() in ("y", "yes")
 
@@ -444,6 +448,17 @@ class Shell:
             if look[0] in ("SSCAN", "HSCAN") and isinstance(reply, list) and len(reply) == 2:
                 reply = reply[1][:PEEK_MAX * (2 if look[0] == "HSCAN" else 1)]
             self._page(self.console.render(reply, (), "shape"))
+
+
+@contextmanager
+def _ctrl_c_for_others() -> "Iterator[None]":
+    """While another program has the terminal, Ctrl-C is for that one. (A handler that does nothing, as programs inherit what is
+    ignored.)"""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def connect_with_password(link: Link) -> None:

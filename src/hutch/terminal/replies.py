@@ -88,9 +88,12 @@ class Shape:
             if isinstance(reply, Map):
                 self._put(out, element[0], inner, "key")
                 out.append(self._paint("index", " => "))
-                if isinstance(element[1], list) and element[1]:
+                value: "list[str]" = []
+                self._put(value, element[1], inner, "string")
+                # What takes several lines begins on a line of its own.
+                if isinstance(element[1], list) and any("\n" in part for part in value):
                     out.append("\n" + inner)
-                self._put(out, element[1], inner, "string")
+                out += value
             else:
                 self._put(out, element, inner, "string")
 

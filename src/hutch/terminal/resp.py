@@ -84,10 +84,9 @@ class Reader:
         self._data = bytearray()
         self._at = 0
 
-    @property
-    def is_empty(self) -> bool:
-        """Has all that was received been read?"""
-        return self._at >= len(self._data)
+    def feed(self, data: bytes) -> None:
+        """Put bytes behind those that were received."""
+        self._data += data
 
     def _more(self) -> None:
         piece = self._receive(PIECE)

@@ -68,7 +68,10 @@ class Scout:
         with self._lock:
             if not self._commands:
                 reply = self._call(0, "COMMAND", "DOCS")
-                self._commands = read_docs(reply) if reply else own_docs()
+                try:
+                    self._commands = read_docs(reply) if reply else own_docs()
+                except (LookupError, TypeError, ValueError):
+                    self._commands = own_docs()          # that is no documentation
             return self._commands
 
     def keys(self, db: int, prefix: bytes, kind: str = "") -> "list[bytes]":
@@ -115,6 +118,12 @@ class Scout:
             reply = self._call(0, "PUBSUB", "CHANNELS")
         return sorted(name for name in reply or () if name.startswith(prefix))[:KEYS_MAX]
 
+    def users(self, prefix: bytes) -> "list[bytes]":
+        """Names of users."""
+        with self._lock:
+            reply = self._call(0, "ACL", "USERS")
+        return sorted(name for name in reply or () if name.startswith(prefix))[:KEYS_MAX]
+
     def close(self) -> None:
         """End the connection."""
         if self._lock.acquire(timeout=ANSWER_S):         # somebody who still waits for an answer ends with the process
@@ -151,7 +160,13 @@ class Suggestions(Completer):
         self._database = database            # a function: the present one
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> "Iterator[Completion]":
-        """What may stand at the cursor. O(found)"""
+        """What may stand at the cursor; nothing where looking fails, whatever the reason: nobody has asked for it. O(found)"""
+        try:
+            yield from self._completions(document)
+        except Exception:
+            return
+
+    def _completions(self, document: Document) -> "Iterator[Completion]":
         place = Place(document.text_before_cursor)
         commands = self._scout.commands()
         if not place.words:
@@ -207,6 +222,8 @@ class Suggestions(Completer):
             return "parameter", lambda prefix: [one for one in scout.parameters() if one.startswith(prefix.lower())]
         if command.group == "pubsub" and name in ("channel", "shardchannel"):
             return "channel", scout.channels
+        if name in ("username", "user"):
+            return "user", scout.users
         if not words:
             return None
         if command.group == "hash" and name == "field":
