@@ -375,3 +375,37 @@ def test_many_patterns_copy_a_key_once(empty):
     redis.Redis.from_url(source).mset({"ab": 1, "a": 2, "b": 3})
     figures, _ = moved(source, target, selection=Selection(match=[b"a*", b"*b"]))
     assert figures.copied == 3 and figures.present == 1          # which fits both
+
+
+def test_a_store_that_another_process_owns(empty, tmp_path):
+    program = "import hutch, sys; r = hutch.Redis(sys.argv[1]); r.ping(); print('there', flush=True); sys.stdin.read(); r.close()"
+    source = empty("redis")
+    filled(source)
+    place = tmp_path / "store"
+    with subprocess.Popen([sys.executable, "-c", program, str(place)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          env=HUTCH_ENVIRONMENT) as owner:
+        assert owner.stdout.readline() == "there\n"
+        figures, said = moved(source, f"hutch://{place}?db=2")
+        assert figures.is_complete and not said
+        assert {db for db, _ in everything(place)[0]} == {2}
+        second = empty("second")
+        figures, said = moved(f"hutch://{place}?db=2", second + "/2")
+        assert figures.is_complete and not said
+        owner.stdin.close()
+    assert_same(place, second)
+    assert_same(f"hutch://{place}?db=2", second + "/2")
+
+
+def test_a_source_is_not_made(tmp_path, redis_url, capsys):
+    code, _, err = tool(capsys, "migrate", f"hutch://{tmp_path}/none", redis_url)
+    assert code == 2 and "no directory" in err and not os.listdir(tmp_path)
+
+
+def test_looking_into_a_cluster(empty, tmp_path, capsys):
+    url = empty("cluster")
+    filled(url)
+    code, out, err = tool(capsys, "inspect", url, "--json")
+    keys, _ = everything(url)
+    assert code == 0 and json.loads(out)["keys"] == len(keys) > 15, err
+    assert tool(capsys, "convert", url, tmp_path / "a.rdb")[0] == 0
+    assert tool(capsys, "diff", url, tmp_path / "a.rdb")[0] == 0 == tool(capsys, "diff", tmp_path / "a.rdb", url)[0]
