@@ -355,3 +355,8 @@ def test_keys_that_were_due_while_the_log_was_written(tmp_path):
     found, _ = everything(path)
     assert {key: record.value for (_, key), record in found.items()} == {
         b"a": b"xy", b"b": b"z", b"h": {b"f": (b"v", 1_600_000_000_000), b"g": (b"w", None)}}
+
+
+def test_sums_are_those_of_redis():
+    from hutch_engine.door.checksum import checksum
+    assert checksum(b"123456789") == 0xE9C6D914C4B8D9CA == checksum(b"6789", checksum(b"12345")) and checksum(b"") == 0

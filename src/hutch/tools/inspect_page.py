@@ -25,6 +25,7 @@ p { margin: .2rem 0; color: var(--soft); }
 .figures b { display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
 .figures span { color: var(--soft); font-size: .85rem; }
 svg { display: block; width: 100%; height: auto; max-width: 760px; min-width: 480px; }
+svg.strip { min-width: 0; }
 svg text { font: 13px system-ui, sans-serif; fill: var(--ink); }
 svg text.soft { fill: var(--soft); }
 .wide { overflow-x: auto; }
@@ -66,7 +67,7 @@ def _keys(count: int) -> str:
 def _share_strip(rows: list[tuple[str, float, str]]) -> str:
     """One bar, divided."""
     whole = sum(amount for _, amount, _ in rows) or 1
-    at, parts = 0.0, [f'<div class="wide"><svg viewBox="0 0 {WIDTH} 34" role="img">']
+    at, parts = 0.0, [f'<div class="wide"><svg class="strip" viewBox="0 0 {WIDTH} 34" role="img">']
     for label, amount, colour in rows:
         width = amount / whole * WIDTH
         parts.append(f'<rect x="{at:.1f}" y="0" width="{max(width - 1.5, 0):.1f}" height="26" rx="3" fill="{colour}">'
