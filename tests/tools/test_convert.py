@@ -302,3 +302,61 @@ def test_types_that_hutch_does_not_have(oracle_binary, tmp_path, capsys):
         assert list(everything(tmp_path / "b.rdb")[0]) == [(0, b"a")]
         assert tool(capsys, "convert", url, tmp_path / "b.jsonl")[0] == 0
         assert any("dump" in json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines())
+
+
+def test_a_log_tells_what_its_store_had(tmp_path):
+    import hutch
+    from hutch.tools.places import Place
+    from hutch.tools.links import link_to_store
+    from hutch.tools.selection import Selection
+    with hutch.Store(dir=str(tmp_path), appendonly=True) as store:
+        r = hutch.Redis(store=store)
+        r.response_callbacks.clear()
+        fill(r.execute_command)
+        r.execute_command("SET", "short", "x", "PX", 1)
+        with Place("live", "live", lambda db: link_to_store(store, db)) as place:
+            wanted = {(0, record.key): record for records in Selection().records(place, 0) for record in records}
+    found, _ = everything(tmp_path)
+    found.pop((0, b"short"), None), wanted.pop((0, b"short"), None)
+    assert_alike(found, wanted)
+
+
+def test_a_log_of_a_real_redis(tmp_path, oracle_binary):
+    with RedisServer(oracle_binary, "--appendonly", "yes", "--appendfsync", "always", "--appenddirname", "log") as server:
+        r = redis.Redis(port=server.port, db=7)
+        r.response_callbacks.clear()
+        r.execute_command("SELECT", 7)
+        fill(r.execute_command, json=False)
+        r.execute_command("HSET", "hash:short", "a", 1, "b", 2)
+        r.execute_command("HPEXPIRE", "hash:short", 100_000, "FIELDS", 1, "a")
+        wanted, _ = everything(f"redis://127.0.0.1:{server.port}")
+        found, _ = everything(os.path.join(server.directory, "log"))
+        assert_alike(found, wanted)
+
+
+def test_a_log_with_a_torn_end_is_read_up_to_it(tmp_path):
+    path = tmp_path / "torn.aof"
+    command = b"*3\r\n$3\r\nSET\r\n$1\r\n%c\r\n$1\r\nx\r\n"
+    path.write_bytes(command % b"a" + b"*1\r\n$5\r\nMULTI\r\n" + command % b"b")
+    assert list(everything(path)[0]) == [(0, b"a")]
+    path.write_bytes(command % b"a" + b"*2\r\n$4\r\nNOPE\r\n$1\r\na\r\n" + command % b"c")
+    from hutch.tools.places import open_place
+    with open_place(str(path)) as place:
+        assert any("unknown command" in note for note in place.notes) and place.keys(0) == 2
+
+
+def test_keys_that_were_due_while_the_log_was_written(tmp_path):
+    """What a log says of a key that is past its deadline by now is what it was."""
+    path = tmp_path / "old.aof"
+    from hutch.tools.convert import packed
+    path.write_bytes(packed(("SET", "a", "x", "PXAT", 1_600_000_000_000)) + packed(("APPEND", "a", "y")) + packed(("SET", "b", "z"))
+                     + packed(("PEXPIREAT", "b", 1_600_000_000_000)) + packed(("HSET", "h", "f", "v", "g", "w"))
+                     + packed(("HPEXPIREAT", "h", 1_600_000_000_000, "FIELDS", 1, "f")))
+    found, _ = everything(path)
+    assert {key: record.value for (_, key), record in found.items()} == {
+        b"a": b"xy", b"b": b"z", b"h": {b"f": (b"v", 1_600_000_000_000), b"g": (b"w", None)}}
+
+
+def test_sums_are_those_of_redis():
+    from hutch_engine.door.checksum import checksum
+    assert checksum(b"123456789") == 0xE9C6D914C4B8D9CA == checksum(b"6789", checksum(b"12345")) and checksum(b"") == 0

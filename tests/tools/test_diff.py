@@ -107,6 +107,7 @@ def test_live_stores_of_two_makes(oracle_binary, dump, capsys, tmp_path):
 
 
 def test_what_cannot_be_compared(dump, tmp_path, capsys):
-    for words in ((dump, tmp_path / "none"), ("redis://127.0.0.1:1", dump), (dump, "nosuch://x")):
+    (tmp_path / "broken.rdb").write_bytes(dump.read_bytes()[:-20])
+    for words in ((dump, tmp_path / "none"), (dump, tmp_path / "broken.rdb"), ("redis://127.0.0.1:1", dump), (dump, "nosuch://x")):
         code, _, err = tool(capsys, "diff", *words)
         assert code == 2 and err.startswith("hutch diff: ")

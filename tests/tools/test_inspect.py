@@ -107,10 +107,14 @@ def survey_of(keys, **options):
 def test_the_tree_of_prefixes_collapses():
     keys = [b"user:%d:name" % at for at in range(50)] + [b"user:%d:mail" % at for at in range(50)] + [b"a:b:c:d:e:f"] * 20 + [b"single"]
     tree = survey_of(keys, depth=9).tree()
-    assert [(node["prefix"], node["keys"]) for node in tree] == [("user:<number>:", 100), ("a:b:c:d:e:", 20)]
-    assert all(not node["below"] for node in tree)
-    assert [node["prefix"] for node in survey_of(keys, separators=".").tree()] == []
-    assert survey_of([b"x.y:z"], separators=".:").tree()[0]["prefix"] == "x.y."
+    assert [(node["prefix"], node["keys"]) for node in tree] == [("user:<number>:", 100), ("a:b:c:d:e:f", 20), ("single", 1)]
+    assert [(node["prefix"], node["keys"]) for node in tree[0]["below"]] == [("user:<number>:mail", 50), ("user:<number>:name", 50)]
+    assert [node["prefix"] for node in survey_of(keys, depth=2).tree()][:2] == ["user:<number>:", "a:b:"]
+    assert survey_of([b"x.y:z"] * 3, separators=".:").tree()[0]["prefix"] == "x.y.z"
+    # Names of very many things are no kinds of them.
+    tree = survey_of([b"thing:%c%c" % (one, other) for one in b"ghijklmnop" for other in b"ghijklmnop"]).tree()
+    assert [(node["prefix"], node["below"]) for node in tree] == [("thing:", [])]
+    assert survey_of([b"session:%032x" % (at * 7919 ** 8) for at in range(1, 100)]).tree()[0]["prefix"] == "session:<hex>"
 
 
 def test_the_tree_is_bounded():

@@ -238,15 +238,17 @@ def test_a_source_that_began_anew_is_looked_at_from_its_beginning(empty, tmp_pat
     source, target = empty("redis"), empty("second")
     filled(source)
     state = tmp_path / "state.json"
-    redis.Redis.from_url(target).set("string", "other")
-    figures, _ = moved(source, target, state=str(state))
-    told = json.loads(state.read_text())             # a conflict: it is kept
-    assert figures.conflicts == 1 and told["databases"]["0"]["done"]
-    told["identity"] = "another run"
-    state.write_text(json.dumps(told))
-    redis.Redis.from_url(target).flushall()
-    figures, said = moved(source, target, state=str(state))
-    assert figures.copied == len(everything(source)[0]) and "begun anew" in said[0] and not state.exists()
+    job = {"source": source, "target": target, "replace": False, "databases": [], "match": [], "kinds": []}
+    for identity, copied in (("another run", True), (redis.Redis.from_url(source).info()["run_id"], False)):
+        redis.Redis.from_url(target).flushall()
+        state.write_text(json.dumps({"version": 1, "job": job, "identity": identity, "databases": {"0": {"cursors": {"0/": -1}, "done": True}},
+                                     "counts": {"copied": 5, "way raw": 5}}))
+        figures, said = moved(source, target, state=str(state))
+        assert not state.exists()
+        if copied:
+            assert figures.copied == len(everything(source)[0]) and "begun anew" in said[0]
+        else:                            # all of it was done, as far as the file knows; --verify knows better
+            assert figures.copied == 5 and figures.wrong == len(everything(source)[0]) and not figures.is_complete
 
 
 def test_a_busy_source_arrives_but_for_what_changed(empty):
@@ -359,7 +361,9 @@ def test_a_rate_is_kept_by_waiting(empty, monkeypatch):
     assert figures.copied == 1000 and 9.9 <= sum(slept) <= 10.2
 
 
-def test_passwords_are_in_no_message(oracle_binary, tmp_path, capsys):
+def test_passwords_are_in_no_message(oracle_binary, tmp_path, capsys, monkeypatch):
+    from hutch.tools.migration_state import State
+    monkeypatch.setattr(State, "forget", State.save)         # what an ended one leaves behind
     with RedisServer(oracle_binary) as server:
         redis.Redis(port=server.port).config_set("requirepass", "hidden-word")
         url = f"redis://:hidden-word@127.0.0.1:{server.port}"
@@ -375,3 +379,37 @@ def test_many_patterns_copy_a_key_once(empty):
     redis.Redis.from_url(source).mset({"ab": 1, "a": 2, "b": 3})
     figures, _ = moved(source, target, selection=Selection(match=[b"a*", b"*b"]))
     assert figures.copied == 3 and figures.present == 1          # which fits both
+
+
+def test_a_store_that_another_process_owns(empty, tmp_path):
+    program = "import hutch, sys; r = hutch.Redis(sys.argv[1]); r.ping(); print('there', flush=True); sys.stdin.read(); r.close()"
+    source = empty("redis")
+    filled(source)
+    place = tmp_path / "store"
+    with subprocess.Popen([sys.executable, "-c", program, str(place)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          env=HUTCH_ENVIRONMENT) as owner:
+        assert owner.stdout.readline() == "there\n"
+        figures, said = moved(source, f"hutch://{place}?db=2")
+        assert figures.is_complete and not said
+        assert {db for db, _ in everything(place)[0]} == {2}
+        second = empty("second")
+        figures, said = moved(f"hutch://{place}?db=2", second + "/2")
+        assert figures.is_complete and not said
+        owner.stdin.close()
+    assert_same(place, second)
+    assert_same(f"hutch://{place}?db=2", second + "/2")
+
+
+def test_a_source_is_not_made(tmp_path, redis_url, capsys):
+    code, _, err = tool(capsys, "migrate", f"hutch://{tmp_path}/none", redis_url)
+    assert code == 2 and "no directory" in err and not os.listdir(tmp_path)
+
+
+def test_looking_into_a_cluster(empty, tmp_path, capsys):
+    url = empty("cluster")
+    filled(url)
+    code, out, err = tool(capsys, "inspect", url, "--json")
+    keys, _ = everything(url)
+    assert code == 0 and json.loads(out)["keys"] == len(keys) > 15, err
+    assert tool(capsys, "convert", url, tmp_path / "a.rdb")[0] == 0
+    assert tool(capsys, "diff", url, tmp_path / "a.rdb")[0] == 0 == tool(capsys, "diff", tmp_path / "a.rdb", url)[0]

@@ -24,7 +24,8 @@ p { margin: .2rem 0; color: var(--soft); }
 .figures li { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: .6rem 1rem; min-width: 9rem; }
 .figures b { display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
 .figures span { color: var(--soft); font-size: .85rem; }
-svg { display: block; width: 100%; height: auto; max-width: 760px; }
+svg { display: block; width: 100%; height: auto; max-width: 760px; min-width: 480px; }
+svg.strip { min-width: 0; }
 svg text { font: 13px system-ui, sans-serif; fill: var(--ink); }
 svg text.soft { fill: var(--soft); }
 .wide { overflow-x: auto; }
@@ -32,6 +33,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--soft); font-weight: 500; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
+th:first-child, td:first-child { min-width: 8rem; }
 td:first-child { white-space: normal; overflow-wrap: anywhere; font-family: ui-monospace, monospace; font-size: .9em; }
 details { border-left: 1px solid var(--line); margin: .15rem 0 .15rem .35rem; padding-left: .9rem; }
 summary, .leaf { cursor: pointer; padding: .12rem 0; overflow-wrap: anywhere; }
@@ -47,7 +49,7 @@ def _chart(rows: list[tuple[str, float, str, str]]) -> str:
     most = max((amount for _, amount, *_ in rows), default=0) or 1
     height = len(rows) * (BAR + GAP)
     room = WIDTH - LABELS - FIGURES
-    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img">']
+    parts = [f'<div class="wide"><svg viewBox="0 0 {WIDTH} {height}" role="img">']
     for at, (label, amount, text, colour) in enumerate(rows):
         top = at * (BAR + GAP)
         width = max(amount / most * room, 1.5 if amount else 0)
@@ -55,19 +57,23 @@ def _chart(rows: list[tuple[str, float, str, str]]) -> str:
         parts.append(f'<text x="{LABELS - 10}" y="{middle}" text-anchor="end">{escape(label)}</text>'
                      f'<rect x="{LABELS}" y="{top}" width="{width:.1f}" height="{BAR}" rx="3" fill="{colour}"/>'
                      f'<text class="soft" x="{LABELS + width + 8:.1f}" y="{middle}">{escape(text)}</text>')
-    return "".join(parts) + "</svg>"
+    return "".join(parts) + "</svg></div>"
+
+
+def _keys(count: int) -> str:
+    return f"{count:,} key{'' if count == 1 else 's'}"
 
 
 def _share_strip(rows: list[tuple[str, float, str]]) -> str:
     """One bar, divided."""
     whole = sum(amount for _, amount, _ in rows) or 1
-    at, parts = 0.0, [f'<svg viewBox="0 0 {WIDTH} 34" role="img">']
+    at, parts = 0.0, [f'<div class="wide"><svg class="strip" viewBox="0 0 {WIDTH} 34" role="img">']
     for label, amount, colour in rows:
         width = amount / whole * WIDTH
         parts.append(f'<rect x="{at:.1f}" y="0" width="{max(width - 1.5, 0):.1f}" height="26" rx="3" fill="{colour}">'
                      f"<title>{escape(label)}: {100 * amount / whole:.1f} %</title></rect>")
         at += width
-    return "".join(parts) + "</svg>"
+    return "".join(parts) + "</svg></div>"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -80,7 +86,7 @@ def _tree(nodes: list[dict[str, Any]], whole: int, level: int = 0) -> str:
     parts = []
     for node in nodes:
         said = (f"<code>{escape(node['prefix'])}</code> <span class=soft>{size_text(node['memory'])}, "
-                f"{100 * node['memory'] / whole:.1f} %, {node['keys']:,} keys</span>")
+                f"{100 * node['memory'] / whole:.1f} %, {_keys(node['keys'])}</span>")
         if node["below"]:
             opened = " open" if level == 0 and len(nodes) <= 12 else ""
             parts.append(f"<details{opened}><summary>{said}</summary>{_tree(node['below'], whole, level + 1)}</details>")
@@ -121,10 +127,10 @@ def page(told: dict[str, Any]) -> str:
         parts += ["<h2>Memory by type and encoding</h2>",
                   _share_strip([(kind, amount, colours[kind]) for kind, amount in sorted(by_kind.items(), key=lambda item: -item[1])]),
                   _chart([(f"{row['type']}, {row['encoding']}" if row["encoding"] else row["type"], row["memory"],
-                           f"{size_text(row['memory'])}, {row['keys']:,} keys", colours[row["type"]]) for row in told["types"]]),
+                           f"{size_text(row['memory'])}, {_keys(row['keys'])}", colours[row["type"]]) for row in told["types"]]),
                   _table(["type", "encoding", *head], [[row["type"], row["encoding"], *sums(row)] for row in told["types"]]),
                   "<h2>Keys by deadline</h2>",
-                  _chart([(name, row["keys"], f"{row['keys']:,} keys, {size_text(row['memory'])}", "var(--bar)")
+                  _chart([(name, row["keys"], f"{_keys(row['keys'])}, {size_text(row['memory'])}", "var(--bar)")
                           for name, row in told["deadlines"].items()])]
         if len(told["databases"]) > 1:
             parts += ["<h2>Databases</h2>", _table(["database", *head], [[db, *sums(row)] for db, row in told["databases"].items()])]

@@ -360,7 +360,7 @@ def opener(url: str, *, no_touch: bool = False) -> Callable[[int], AnyLink]:
 
     def cluster(db):
         if db:
-            raise ValueError(f"{name}: a cluster has one database only, 0")
+            raise LinkError(f"{name}: a cluster has one database only, 0; choose with --db")
         return ClusterLink(options, seeds, name, no_touch=no_touch)
     return cluster
 

@@ -342,7 +342,7 @@ def migrate(source: Place, target: Place, *, replace: bool = False, selection: S
 
     What is there is left as it is, unless `replace`. Keys' deadlines are kept, to the millisecond. At most `rate` keys and `bandwidth` bytes
     of values a second (0: as fast as it goes). With `state`, a file's name, a migration that was ended goes on where it was; the
-    file is gone when all was copied. With `verify`, every key is read again on both sides at the end.
+    file is gone when all keys have been walked. With `verify`, every key is read again on both sides at the end.
 
     PlaceError when the two are one, or the target takes nothing; LinkError when one of them is not reached any more. O(values)
     """
@@ -360,8 +360,7 @@ def migrate(source: Place, target: Place, *, replace: bool = False, selection: S
     figures = migration.run(kept, functions=functions)
     if verify:
         migration.verify()
-    if figures.is_complete:
-        kept.forget()
+    kept.forget()                    # the walk is over: what was not copied is not copied by going on
     return figures
 
 

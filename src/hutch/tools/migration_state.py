@@ -32,7 +32,7 @@ class State:
                 told = json.load(file)
             if told["version"] != VERSION or told["job"] != self.job:
                 raise PlaceError(f"{path} belongs to another migration: from {told['job']['source']} to {told['job']['target']}, with other "
-                                 "options perhaps")
+                                 "options perhaps. Without the file, one begins anew")
             databases, counts, identity = told["databases"], told["counts"], told["identity"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise PlaceError(f"{path}: no state of a migration: {error}") from None

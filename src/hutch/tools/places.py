@@ -103,6 +103,11 @@ def open_place(source: str, *, no_touch: bool = True, skip_unknown: bool = False
     PlaceError, with a text for people, when it is none, or cannot be read; links.LinkError when nobody answers at a URL.
     """
     if "://" in source:
+        directory = _directory_in(source)
+        if directory is not None:
+            place = open_place(directory, no_touch=no_touch, skip_unknown=skip_unknown)
+            place.name, place.database = source, database_in(source)
+            return place
         try:
             place = Place(source, "live", opener(source, no_touch=no_touch), database_in(source))
             from ..connecting import without_password
@@ -125,6 +130,23 @@ def open_place(source: str, *, no_touch: bool = True, skip_unknown: bool = False
         raise PlaceError(str(error)) from None
     except OSError as error:
         raise PlaceError(f"{error.filename or source}: {error.strerror or error}") from None
+
+
+def _directory_in(url):
+    """The directory that a hutch:// URL names, or None. As a source it is looked at, and not opened, which would load and mend it."""
+    if not url.lower().startswith("hutch://"):
+        return None
+    from ..store import is_path
+    from ..url import parse_url
+    try:
+        name = parse_url("hutch" + url[5:]).get("name")
+    except ValueError as error:
+        raise PlaceError(str(error)) from None
+    if not is_path(name):
+        return None
+    if not os.path.isdir(name):
+        raise PlaceError(f"{url}: there is no directory {name}")
+    return name
 
 
 def _open_directory(source, no_touch, skip_unknown):

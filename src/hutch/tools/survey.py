@@ -14,6 +14,7 @@ SPANS = ((0, "past"), (60, "under a minute"), (3600, "under an hour"), (DAY_S, "
          (30 * DAY_S, "under 30 days"), (365 * DAY_S, "under a year"), (float("inf"), "a year and more"))
 NONE = "none"
 CHILDREN_MAX = 200               # of a prefix; what comes later is counted together ...
+ENDS_MAX = 50                    # of last parts below one prefix: more than that are names of things, not kinds of them
 NODES_MAX = 50_000               # ... and so is everything once there are so many prefixes
 OTHERS = "(others)"
 NAME_BYTES_MAX = 200             # of a key that is told
@@ -49,10 +50,12 @@ class Sums:
 
 @dataclass
 class Prefix:
-    """A node of the tree of prefixes: all keys below it, those that end right here included."""
+    """A node of the tree of prefixes: all keys below it. `ends` are the last parts of names that end here, None where there are too many
+    different ones for them to be kinds of keys."""
 
     sums: Sums = field(default_factory=Sums)
     below: dict[str, "Prefix"] = field(default_factory=dict)
+    ends: dict[str, Sums] | None = field(default_factory=dict)
 
 
 @dataclass(order=True)
@@ -146,7 +149,8 @@ class Survey:
         node.sums.add(*sums)
         if self.split is None:
             return
-        for part in self.split.split(key, self.depth)[:-1][:self.depth]:
+        *parts, last = self.split.split(key, self.depth + 1)
+        for part in parts[:self.depth]:
             name = part_of(part)
             below = node.below.get(name)
             if below is None:
@@ -157,6 +161,15 @@ class Survey:
                     below = node.below[name] = Prefix()
             node = below
             node.sums.add(*sums)
+        if node.ends is not None:
+            name = part_of(last) if len(parts) <= self.depth else OTHERS
+            ends = node.ends.get(name)
+            if ends is None:
+                if len(node.ends) >= ENDS_MAX:
+                    node.ends = None
+                    return
+                ends = node.ends[name] = Sums()
+            ends.add(*sums)
 
     # ---- what came out
 
@@ -166,20 +179,22 @@ class Survey:
         return self._tree(self.prefixes, "", share * self.total.memory)
 
     def _tree(self, node, name, least):
-        found, small = [], Sums(serialized=None)
-        for part, below in sorted(node.below.items(), key=lambda item: (item[0] == OTHERS, -item[1].sums.memory, item[0])):
-            if below.sums.memory < least or part == OTHERS:
-                _merge(small, below.sums)
+        found, small = [], Sums()
+        nodes = [(below.sums, part, below) for part, below in node.below.items()]
+        nodes += [(sums, part, None) for part, sums in (node.ends or {}).items()]
+        for sums, part, below in sorted(nodes, key=lambda item: (-item[0].memory, item[1], item[2] is None)):
+            if sums.memory < least or part == OTHERS:
+                _merge(small, sums)
                 continue
-            path = name + part + self.separator
-            while len(below.below) == 1:
-                (part, only), = below.below.items()
-                if only.sums.keys != below.sums.keys or part == OTHERS:
-                    break
-                path += part + self.separator
-                below = only
-            found.append({"prefix": path, **below.sums.told(), "below": self._tree(below, path, least)})
-        if small.keys:
+            path = name + part
+            if below is not None:
+                path += self.separator
+            while below is not None and (only := _only_child(below)) is not None:
+                path += only[0] + (self.separator if only[1] is not None else "")
+                below = only[1]
+            found.append({"prefix": path, **sums.told(), "below": [] if below is None else self._tree(below, path, least)})
+        # Names of too many different things are not told one by one.
+        if small.keys and (found or node is self.prefixes):
             found.append({"prefix": name + OTHERS, **small.told(), "below": []})
         return found
 
@@ -200,6 +215,16 @@ class Survey:
                         for kind, row in sorted(self.longest.items())},
             "prefixes": self.tree(),
         }
+
+
+def _only_child(node):
+    """(part, node or None) of the one thing that is below a prefix; None when there are others, or things without a name."""
+    if node.ends is None or len(node.below) + len(node.ends) != 1:
+        return None
+    part, below = next(iter(node.below.items()), (None, None))
+    if part is None:
+        part = next(iter(node.ends))
+    return None if part == OTHERS else (part, below)
 
 
 def _merge(into, sums):
