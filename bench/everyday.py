@@ -4,7 +4,8 @@
 
 Conditions: a memory limit that is far away (with and without an eviction policy), a thread that waits in BLPOP for another key, a subscriber to
 another channel, somebody's WATCH on another key, keyspace events (with and without somebody who listens), a client that tracks another key,
-a listener with an idle connection, a MONITOR that another process reads over a socket, as redis-cli does, and one that a thread of this
+a listener with an idle connection, no slow log (the plain store has the usual one), the latency monitor, a slow log that keeps every
+call, a MONITOR that another process reads over a socket, as redis-cli does, and one that a thread of this
 process reads (which wants the GIL for each line, and so a good part of the caller's time, whatever the calls cost). Every round times all conditions one after the other and the plain store with each of
 them; the ratio is the median of the rounds' ratios.
 """
@@ -143,6 +144,9 @@ CONDITIONS = {
     "event reader": dict(settings={"notify_keyspace_events": "Ex"}, start=event_reader),
     "tracking": dict(start=tracker),
     "listener": dict(start=listener),
+    "no slow log": dict(settings={"slowlog_log_slower_than": -1}),
+    "latency monitor": dict(settings={"latency_monitor_threshold": 5}),
+    "slow log of all": dict(settings={"slowlog_log_slower_than": 0}),
     "monitor": dict(start=monitor),
     "monitor thread": dict(start=monitor_thread),
 }

@@ -63,6 +63,8 @@ CASES = [
     case("INCRBY k 1", "SET k 5 PX 1", method="incr k", due_ms=3, name="INCRBY of what is due"),
     case("TTL k", "SET k 5 PX 1", method="ttl k", due_ms=3, name="TTL of what is due"),
     case("HGET k a", *HASH, "PEXPIRE k 1", method="hget k a", due_ms=3, name="HGET of what is due"),
+    # what one sees of a running store
+    case("SLOWLOG RESET", *STRING), case("SLOWLOG GET x"), case("LATENCY RESET", *STRING), case("LATENCY GRAPH nosuch"),
     # hashes
     case("HSET k c 3", *HASH, method="hset k c 3"), case("HSET k a 1", *HASH, method="hset k a 1", name="HSET of the same"),
     case("HGET k a", *HASH, method="hget k a"), case("HGET n a", method="hget n a"), case("HGETALL k", *HASH, method="hgetall k"),

@@ -27,7 +27,7 @@ ALWAYS_ZERO = {
     "slabs are not defragmented": ("allocator_muzzy", "allocator_rss_bytes", "active_defrag_running", "active_defrag_hits",
                                    "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
                                    "total_active_defrag_time", "current_active_defrag_time"),
-    "the wheel knows what is due": ("expired_stale_perc", "expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds"),
+    "the wheel knows what is due": ("expired_stale_perc", "expired_time_cap_reached_count"),
     "eviction is part of the command that needs it": ("total_eviction_exceeded_time", "current_eviction_exceeded_time"),
     "one buffer takes all of a reply": ("reply_buffer_shrinks", "reply_buffer_expands"),
     "payloads are always checked": ("dump_payload_sanitizations",),
@@ -102,7 +102,7 @@ RESTING = {
     "client_query_buffer_limit_disconnections", "client_output_buffer_limit_disconnections", "instantaneous_ops_per_sec",
     "instantaneous_input_kbps", "instantaneous_output_kbps", "instantaneous_eventloop_cycles_per_sec", "instantaneous_eventloop_duration_usec",
     "acl_access_denied_auth", "allocator_frag_bytes", "rss_overhead_bytes", "used_cpu_sys_children", "mem_overhead_db_hashtable_rehashing",
-    "pubsubshard_channels", "tracking_total_prefixes", "used_memory_functions", "client_recent_max_output_buffer",
+    "expire_cycle_cpu_milliseconds", "pubsubshard_channels", "tracking_total_prefixes", "used_memory_functions", "client_recent_max_output_buffer",
 }
 
 

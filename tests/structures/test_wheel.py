@@ -76,12 +76,14 @@ class WheelModel(RuleBasedStateMachine):
 
     @rule()
     def nearest(self):
+        self._turns(PLENTY)              # of what is due or on its way to lower levels, only so many are looked at
         number = self.wheel.nearest(PLENTY)
         assert self.deadlines.get(number) == (min(self.deadlines.values()) if self.deadlines else None)
 
     @precondition(lambda self: self.deadlines)
     @rule(count=st.integers(1, 50))
     def evict(self, count):
+        self._turns(PLENTY)
         for _ in range(min(count, len(self.deadlines))):
             number = self.wheel.nearest(PLENTY)
             assert self.deadlines[number] == min(self.deadlines.values())

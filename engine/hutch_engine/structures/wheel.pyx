@@ -393,7 +393,7 @@ cdef int64_t wheel_next_ms(const Wheel* wheel) noexcept nogil:
     if level < WHEEL_LEVELS:
         next_ms = <int64_t>_ticks_of(<int64_t>_slot_start(
             _ticks_of(wheel.time_ms), level, ctz64(wheel.occupied[level])))
-    if wheel.window_level >= 0 and wheel.window_ms < next_ms:
+    if wheel.window_level >= 0 and wheel.window_ms < next_ms and not _window_is_empty(wheel.window):
         next_ms = wheel.window_ms
     return next_ms
 
