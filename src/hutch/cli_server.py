@@ -175,6 +175,19 @@ def _left_out(directives: Sequence[Directive]) -> Iterator[str]:
             yield f"Warning: {name} {given}: Hutch does not have this yet, it stays as by default"
 
 
+def _without_effect(engine: Engine, directives: Sequence[Directive]) -> Iterator[str]:
+    """What a file sets to something else than it is by default, and does nothing here."""
+    names = [name for name in {directive.name: None for directive in directives} if engine.no_effect(name)]
+    if names:
+        fresh = Engine()
+        try:
+            for name in names:
+                if engine.parameter(name) != fresh.parameter(name):
+                    yield f"{name} has no effect: {engine.no_effect(name)}"
+        finally:
+            fresh.close()
+
+
 def _settings(engine: Engine) -> dict[str, str]:
     """What the process itself goes by, as the engine understood it."""
     names = ("daemonize", "pidfile", "logfile", "loglevel", "always-show-logo", "port", "bind", "unixsocket", "dir",
@@ -234,6 +247,8 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
         engine.log_to_output()
         for text in _left_out(directives):
             log("warning", text)
+        for text in _without_effect(engine, directives):
+            log("notice", text)
         served = _listen_until_told(engine, settings, port, log, served_directory)
         if served:
             log("notice", "User requested shutdown...")

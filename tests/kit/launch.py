@@ -38,8 +38,11 @@ class Launched:
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=open(self.output.name, "ab"), stderr=subprocess.STDOUT)
         if stdin is not None:
-            self.process.stdin.write(stdin.encode())
-            self.process.stdin.close()
+            try:
+                self.process.stdin.write(stdin.encode())
+                self.process.stdin.close()
+            except BrokenPipeError:      # it has ended without looking
+                pass
 
     @property
     def pid(self):
