@@ -1,4 +1,6 @@
 """rename-command: the same names beside a real Redis, for every way in, and a log that other servers understand."""
+from contextlib import closing
+
 import pytest
 import redis
 
@@ -46,6 +48,23 @@ def test_names_are_redis_own(both, resp):
         if mine != its and not (words == "HELLO 3" or words == "HELLO 2"):
             different.append((words, mine, its))
     assert not different, '\n'.join(map(str, different))
+
+
+def test_monitors_see_what_was_said(both):
+    """The words of the client and of the script, not the old names; and no password, whatever AUTH is called."""
+    seen = []
+    for server in both:
+        with closing(TcpBackend("127.0.0.1", server.port).open()) as watching, closing(TcpBackend("127.0.0.1", server.port).open()) as talking:
+            assert raw(watching, "MONITOR") == b"+OK\r\n"
+            for words in ("FETCH a", "get a b", "set a b", ["RUN", "redis.call('get','a','b') return redis.call('fetch','a')", "0"], "cfg get hz",
+                          "COMMANDS COUNT", "BEGIN", "fetch a", "EXEC", "ECHO end"):
+                raw(talking, "PING")     # as above
+                raw(talking, words)
+            lines = b""
+            while b'"end"' not in lines:
+                lines += watching.socket.recv(65536)
+        seen.append([line.partition(b'] ')[2] for line in lines.splitlines() if b'"PING"' not in line])
+    assert seen[0] == seen[1] and any(b'"fetch" "a"' in line for line in seen[0])
 
 
 def test_the_commands_are_those_that_have_a_name(both):

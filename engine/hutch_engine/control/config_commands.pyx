@@ -375,7 +375,8 @@ cdef void cmd_config_resetstat(Call* call) noexcept nogil:
     engine.statistics.loop_turns = 0
     engine.statistics.loop_ticks = 0
     engine.statistics.loop_command_ticks = 0
-    engine.statistics.auth_failures = 0
+    engine.persistence.saves = 0
+    engine.journaling.rewrites = 0
     engine.statistics.query_limit_closes = 0
     engine.statistics.output_limit_closes = 0
     engine.statistics.evicted_clients = 0
