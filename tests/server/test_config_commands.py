@@ -16,7 +16,8 @@ REFUSED = [
     "CONFIG SET slowlog-log-slower-than -2", "CONFIG SET maxmemory-clients 200%", "CONFIG SET hz 11 hz 12",
     "CONFIG SET hz 11 port", "CONFIG SET hz 11 nosuch 1", "CONFIG SET hz 11 databases 3", "CONFIG SET hz",
     "CONFIG GET", "CONFIG GET nosuch", "CONFIG", "CONFIG foo", "CONFIG REWRITE", "CONFIG REWRITE x", "CONFIG RESETSTAT x",
-    "CONFIG HELP", "CONFIG GET hz", "CONFIG GET HZ",
+    "CONFIG HELP", "CONFIG GET hz", "CONFIG GET HZ", "CONFIG GET maxmemory\rsamples", "CONFIG SET maxmemory-policy allkeys\rlru",
+    "CONFIG GET \\hz", "CONFIG SET hz 11 HZ\r 12", "CONFIG GET key\x7fload-delay",
 ]
 CHANGED = [
     "CONFIG SET maxmemory 100mb", "CONFIG GET maxmemory", "CONFIG SET maxmemory 0",
