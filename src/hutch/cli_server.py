@@ -177,6 +177,19 @@ def _directives(arguments: Sequence[str], log: Log) -> Iterator[Directive]:
     return cli_config.read_directives(text, file=path, file_lines=file_lines)
 
 
+def _without_effect(engine: Engine, directives: Sequence[Directive]) -> Iterator[str]:
+    """What a file sets to something else than it is by default, and does nothing here."""
+    names = [name for name in {directive.name: None for directive in directives} if engine.no_effect(name)]
+    if names:
+        fresh = Engine()
+        try:
+            for name in names:
+                if engine.parameter(name) != fresh.parameter(name):
+                    yield f"{name} has no effect: {engine.no_effect(name)}"
+        finally:
+            fresh.close()
+
+
 def _settings(engine: Engine) -> dict[str, str]:
     """What the process itself goes by, as the engine understood it."""
     names = ("daemonize", "pidfile", "logfile", "loglevel", "always-show-logo", "port", "bind", "unixsocket", "dir",
@@ -237,6 +250,8 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
         engine.log_to_output()
         if settings["crash-log-enabled"] == "yes":
             engine.log_crashes()
+        for text in _without_effect(engine, directives):
+            log("notice", text)
         served = _listen_until_told(engine, settings, port, log, served_directory)
         if served:
             log("notice", "User requested shutdown...")

@@ -1,7 +1,11 @@
 """CONFIG over a socket, compared with Redis where the words are Redis's."""
 import pytest
+import redis
 
 from kit.backends import TcpBackend
+from kit.launch import serve
+from kit.oracle import RedisServer
+from kit.waiting import wait_until
 
 REFUSED = [
     "CONFIG SET nosuch 1", "CONFIG SET maxmemory abc", "CONFIG SET maxmemory -1", "CONFIG SET maxclients 0",
@@ -12,7 +16,8 @@ REFUSED = [
     "CONFIG SET slowlog-log-slower-than -2", "CONFIG SET maxmemory-clients 200%", "CONFIG SET hz 11 hz 12",
     "CONFIG SET hz 11 port", "CONFIG SET hz 11 nosuch 1", "CONFIG SET hz 11 databases 3", "CONFIG SET hz",
     "CONFIG GET", "CONFIG GET nosuch", "CONFIG", "CONFIG foo", "CONFIG REWRITE", "CONFIG REWRITE x", "CONFIG RESETSTAT x",
-    "CONFIG HELP", "CONFIG GET hz", "CONFIG GET HZ",
+    "CONFIG HELP", "CONFIG GET hz", "CONFIG GET HZ", "CONFIG GET maxmemory\rsamples", "CONFIG SET maxmemory-policy allkeys\rlru",
+    "CONFIG GET \\hz", "CONFIG SET hz 11 HZ\r 12", "CONFIG GET key\x7fload-delay",
 ]
 CHANGED = [
     "CONFIG SET maxmemory 100mb", "CONFIG GET maxmemory", "CONFIG SET maxmemory 0",
@@ -45,6 +50,28 @@ def test_every_parameter_that_redis_shows_has_its_default(client, oracle):
            b"daemonize", b"loglevel"}
     # (a listener's start raises or lowers maxclients on neither side here)
     assert {name: (ours[name], theirs[name]) for name in ours if name not in own and ours[name] != theirs[name]} == {}
+
+
+def test_resetstat_of_what_was_saved_and_refused(oracle_binary, tmp_path):
+    """Saves and rewrites are counted anew, refused passwords are not."""
+    found = []
+    for server in (RedisServer(oracle_binary, "--appendonly", "yes", "--appendfsync", "no"),
+                   serve("--save", "", "--appendonly", "yes", "--dir", tmp_path)):
+        with server:
+            client = redis.Redis(port=server.port, decode_responses=True)
+            client.set("a", "b")
+            client.save()
+            client.bgrewriteaof()
+            wait_until(lambda: client.info("persistence")["aof_rewrite_in_progress"] == 0 and client.info("persistence")["aof_rewrites"])
+            with pytest.raises(redis.AuthenticationError):
+                client.execute_command("AUTH", "x", "y")
+            names = ("rdb_saves", "aof_rewrites", "acl_access_denied_auth", "total_error_replies", "rdb_last_bgsave_status")
+            before = client.info()
+            client.config_resetstat()
+            after = client.info()
+            found.append([(name, before[name] > 0 if isinstance(before[name], int) else before[name], after[name]) for name in names
+                          if name != "acl_access_denied_auth"] + [after["acl_access_denied_auth"] == before["acl_access_denied_auth"] > 0])
+    assert found[0] == found[1]
 
 
 def test_rewrite(engine, tmp_path):

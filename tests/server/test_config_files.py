@@ -84,6 +84,15 @@ def test_refusals_are_the_same_everywhere(line, tmp_path, monkeypatch):
         assert str(caught.value) == f"{path}, line 3: {line}: {reason}"
 
 
+def test_what_has_no_effect_is_told_of(tmp_path):
+    path = write(tmp_path / "a.conf", "io-threads 4\nrepl-timeout 60\nslave-priority 7\nhz 20\ndynamic-hz yes\n")
+    with Launched(HUTCH, path, "--port", free_port(), "--bind", "127.0.0.1") as server:
+        server.wait_for("Ready to accept connections")
+        told = [text for _, _, text in server.messages() if "has no effect" in text]
+    assert told == ["io-threads has no effect: one thread serves all sockets",
+                    "slave-priority has no effect: Hutch follows no master and has no replicas"]
+
+
 def test_files_that_cannot_be_read(tmp_path):
     for make in (hutch.Store, hutch.Server):
         with pytest.raises(FileNotFoundError, match="can't open config file"):

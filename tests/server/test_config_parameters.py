@@ -100,6 +100,58 @@ def test_config_set(both):
     assert different == []
 
 
+# Of several kinds, with their other names; none of them moves the server.
+TOGETHER = ["hz", "HZ", "maxmemory-samples", "hash-max-listpack-entries", "hash-max-ziplist-entries", "list-max-listpack-size", "timeout",
+            "notify-keyspace-events", "client-output-buffer-limit", "maxmemory-policy", "lazyfree-lazy-expire", "save", "slave-priority", "replica-priority",
+            "min-replicas-to-write", "min-slaves-max-lag", "proc-title-template", "latency-tracking-info-percentiles", "repl-backlog-size",
+            "shutdown-on-sigint", "masterauth", "loglevel", "databases", "nosuch", "dbfilename", "lfu-decay-time", "tcp-keepalive"]
+
+
+def test_several_at_once(both):
+    """All or none, and the same word is blamed."""
+    generator = random.Random(24)
+    different = []
+    kept = sorted({name.lower() for name in TOGETHER} - {"nosuch"})
+    before = {name: asked(both[1], "CONFIG", "GET", name).value[1].decode() for name in kept}
+    for _ in range(400 * ROUNDS):
+        words = []
+        for name in generator.choices(TOGETHER, k=generator.randrange(1, 5)):
+            words += [name, generator.choice(VALUES if generator.random() < 0.5 else ["1", "5", "10", "yes", "no", "", "100"])]
+        if generator.random() < 0.05:
+            words.pop()
+        if any(endangers(name, value) for name, value in zip(words[::2], words[1::2])):
+            continue
+        mine, its = (asked(side, "CONFIG", "SET", *words).raw for side in both)
+        state = [asked(side, "CONFIG", "GET", *kept).value for side in both]
+        mine_now, its_now = (dict(zip(pairs[::2], pairs[1::2])) for pairs in state)
+        if mine != its or mine_now != its_now:
+            different.append((words, mine, its, {name: (mine_now[name], its_now.get(name)) for name in mine_now if mine_now[name] != its_now.get(name)}))
+            break
+    for side in both:
+        for name, value in before.items():
+            asked(side, "CONFIG", "SET", name, value)
+    assert different == []
+
+
+def test_patterns(both):
+    """What CONFIG GET shows for several patterns, and by which names."""
+    generator = random.Random(25)
+    everything = names()
+    own = {b"dir", b"port", b"bind", b"unixsocket", b"pidfile", b"logfile"}
+    shown = set(asked(both[0], "CONFIG", "GET", "*").value[::2])
+    for _ in range(300 * ROUNDS):
+        patterns = []
+        for name in generator.choices(everything, k=generator.randrange(1, 4)):
+            at = generator.randrange(len(name))
+            patterns.append(generator.choice([name, name.upper(), name.title(), name[:at] + "*", "*" + name[at:], name[:at] + "?" + name[at + 1:],
+                                              name[:at] + "[a-z]" + name[at + 1:], "\\" + name, name[:at] + "**", f"[^{name[0]}]" + name[1:], name + "\\"]))
+        mine, its = (asked(side, "CONFIG", "GET", *patterns).value for side in both)
+        mine, its = (sorted((name, value) for name, value in zip(pairs[::2], pairs[1::2]) if name.lower() in shown and name.lower() not in own)
+                     for pairs in (mine, its))
+        # Of the server's own: what it was started with.
+        assert [pair for pair in mine if pair not in its] == [] and [pair for pair in its if pair not in mine] == [], patterns
+
+
 def refused_by_redis(binary, directory, line):
     """What redis-server says of the line, or None. A line behind it is wrong, so that no server stays."""
     done = subprocess.run([str(binary), "-"], input=f"{line}\nport x\n".encode("latin-1"), capture_output=True, cwd=directory,

@@ -1,8 +1,12 @@
 """rename-command: the same names beside a real Redis, for every way in, and a log that other servers understand."""
+from contextlib import closing
+
 import pytest
 import redis
+from hypothesis import given, settings, strategies as st
 
 import hutch
+from hutch_engine.door.engine import Engine
 from kit.backends import TcpBackend
 from kit.launch import serve
 from kit.oracle import RedisServer
@@ -48,6 +52,23 @@ def test_names_are_redis_own(both, resp):
     assert not different, '\n'.join(map(str, different))
 
 
+def test_monitors_see_what_was_said(both):
+    """The words of the client and of the script, not the old names; and no password, whatever AUTH is called."""
+    seen = []
+    for server in both:
+        with closing(TcpBackend("127.0.0.1", server.port).open()) as watching, closing(TcpBackend("127.0.0.1", server.port).open()) as talking:
+            assert raw(watching, "MONITOR") == b"+OK\r\n"
+            for words in ("FETCH a", "get a b", "set a b", ["RUN", "redis.call('get','a','b') return redis.call('fetch','a')", "0"], "cfg get hz",
+                          "COMMANDS COUNT", "BEGIN", "fetch a", "EXEC", "ECHO end"):
+                raw(talking, "PING")     # as above
+                raw(talking, words)
+            lines = b""
+            while b'"end"' not in lines:
+                lines += watching.socket.recv(65536)
+        seen.append([line.partition(b'] ')[2] for line in lines.splitlines() if b'"PING"' not in line])
+    assert seen[0] == seen[1] and any(b'"fetch" "a"' in line for line in seen[0])
+
+
 def test_the_commands_are_those_that_have_a_name(both):
     """And there they go by their old ones."""
     for server in both:
@@ -90,6 +111,39 @@ def test_what_cannot_be_renamed(line, reason, tmp_path):
     (tmp_path / "a.conf").write_text(line + "\n")
     with pytest.raises(ValueError, match=f"a.conf, line {line.count(chr(10)) + 1}: rename-command .*: {reason}"):
         hutch.Store(config=tmp_path / "a.conf")
+
+
+KNOWN = ["get", "set", "del", "ping", "xadd"]
+NAMES = st.sampled_from([*KNOWN, "x", "yy", "a name", "GET", "Set", "X"])
+
+
+@given(st.lists(st.tuples(NAMES, st.one_of(NAMES, st.just("")))))
+@settings(max_examples=150, deadline=None)
+def test_renamings_are_those_of_a_dictionary(renamings):
+    """Redis's table of commands is one, in any case: a name is taken out, another is put in unless it is there."""
+    model = {name: name for name in KNOWN}
+    engine = Engine()
+    try:
+        for old, new in renamings:
+            command = model.pop(old.lower(), None)
+            good = command is not None and not (new and new.lower() in model)
+            if command is not None:
+                model[(new if good else old).lower()] = command
+                if good and not new:
+                    del model[""]
+            if good:
+                engine.configure_line(f'rename-command "{old}" "{new}"')
+            else:
+                with pytest.raises(ValueError, match="No such command|already exists"):
+                    engine.configure_line(f'rename-command "{old}" "{new}"')
+        session = engine.session(ValueError, decode=True)
+        asked = sorted({*KNOWN, "x", "yy", "a name"})
+        found = session.execute(["COMMAND", "INFO", *asked])
+        assert {name: entry[0] for name, entry in zip(asked, found) if entry} == model
+        listed = set(session.execute(["COMMAND", "LIST"]))
+        assert {name for name in KNOWN if name in listed} == set(model.values())
+    finally:
+        engine.close()
 
 
 def test_in_a_program_as_well(tmp_path):

@@ -5,8 +5,8 @@ from libc.string cimport memset
 from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_integer, buffer_append_slice,
                                        buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.atomics cimport atomic_store64
-from hutch_engine.base.glob cimport glob_is_literal, glob_matches
-from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
+from hutch_engine.base.glob cimport glob_matches
+from hutch_engine.base.slice cimport Slice, ascii_lower, slice_is, slice_of, slice_of_text
 from hutch_engine.commands.call cimport Call, call_help, error_syntax
 from hutch_engine.commands.reply cimport (
     reply_bulk, reply_error, reply_error_parts, reply_error_slice, reply_map_at, reply_mark, reply_ok)
@@ -249,6 +249,17 @@ cdef void _reply_pair(Call* call, Slice name, const Parameter* parameter) noexce
     buffer_clear(&text)
 
 
+cdef bint _is_name(Slice pattern) noexcept nogil:
+    """Does it stand for itself? To Redis also where it has a backslash."""
+    cdef size_t i
+    for i in range(pattern.length):
+        if pattern.data[i] == 0:
+            break
+        if pattern.data[i] == c'[' or pattern.data[i] == c'*' or pattern.data[i] == c'?':
+            return False
+    return True
+
+
 cdef void cmd_config_get(Call* call) noexcept nogil:
     cdef uint8_t[PARAMETERS_MAX] shown     # bit 0: under its name, bit 1: under its alias
     cdef const Parameter* parameter
@@ -262,14 +273,15 @@ cdef void cmd_config_get(Call* call) noexcept nogil:
     memset(shown, 0, sizeof(shown))
     for i in range(2, call.argc):
         pattern = call.argv[i]
-        literal = glob_is_literal(pattern)
+        literal = _is_name(pattern)
         for k in range(config_count()):
             parameter = config_parameter(k)
             for which in range(2):
                 if shown[k] & (1 << which) or (which and parameter.alias == NULL):
                     continue
                 name = slice_of_text(parameter.alias if which else parameter.name)
-                if not glob_matches(pattern, name, True) or (parameter.flags & PARAMETER_HIDDEN and not literal):
+                if not (slice_is_same(pattern, name) if literal else
+                        glob_matches(pattern, name, True) and not parameter.flags & PARAMETER_HIDDEN):
                     continue
                 shown[k] |= <uint8_t>(1 << which)
                 # Redis echoes a plain name as it was asked for.
@@ -390,7 +402,7 @@ cdef bint slice_is_same(Slice a, Slice b) noexcept nogil:
     if a.length != b.length:
         return False
     for i in range(a.length):
-        if (a.data[i] | 32) != (b.data[i] | 32):
+        if ascii_lower(a.data[i]) != ascii_lower(b.data[i]):
             return False
     return True
 
@@ -413,7 +425,8 @@ cdef void cmd_config_resetstat(Call* call) noexcept nogil:
     engine.statistics.loop_turns = 0
     engine.statistics.loop_ticks = 0
     engine.statistics.loop_command_ticks = 0
-    engine.statistics.auth_failures = 0
+    engine.persistence.saves = 0
+    engine.journaling.rewrites = 0
     engine.statistics.query_limit_closes = 0
     engine.statistics.output_limit_closes = 0
     engine.statistics.evicted_clients = 0

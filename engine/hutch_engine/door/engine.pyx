@@ -31,6 +31,7 @@ from hutch_engine.control.process_title cimport process_title_set
 from hutch_engine.runtime.clock_moves cimport (
     CLOCK_ADVANCE, CLOCK_HOLD, CLOCK_HOLD_NOW, CLOCK_RELEASE, CLOCK_RUN_FROM, ClockMoveKind, clock_moves)
 from hutch_engine.state.config_lines cimport config_parse_line
+from hutch_engine.state.config_table cimport Parameter, config_find, config_is_idle
 from hutch_engine.state.engine cimport (Engine as EngineStruct, engine_is_ours, engine_set_loading,
     engine_wake_housekeeping, engine_used_memory)
 
@@ -97,6 +98,12 @@ cdef class Engine(EngineHandle):
             return _text_of(&asked.error)
         finally:
             buffer_clear(&asked.error)
+
+    def no_effect(self, str name):
+        """Why a parameter may be set and does nothing here; "" for one that does something, and for one that is not there."""
+        cdef bytes spelled = name.encode()
+        cdef const Parameter* parameter = config_find(slice_of(PyBytes_AS_STRING(spelled), PyBytes_GET_SIZE(spelled)))
+        return parameter.why.decode() if parameter != NULL and config_is_idle(parameter) else ""
 
     cdef int _configured(self, Slice name, Slice value, bint whole_line) except -1:
         cdef Setting setting

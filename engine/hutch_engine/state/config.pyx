@@ -10,7 +10,7 @@ from hutch_engine.base.buffer cimport (Buffer, buffer_append, buffer_append_inte
                                        buffer_slice)
 from hutch_engine.base.numbers cimport parse_double, parse_integer
 from hutch_engine.commands.command_names cimport command_names_clear, command_names_init
-from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of, slice_of_text
+from hutch_engine.base.slice cimport Slice, ascii_lower, slice_equals, slice_is, slice_of, slice_of_text
 from hutch_engine.keyspace.keyspace cimport (EVENT_EVICTED, EVENT_EXPIRED, EVENT_GENERIC, EVENT_HASH, EVENT_KEY_MISS,
                                              EVENT_KEYEVENT, EVENT_KEYSPACE, EVENT_LIST, EVENT_MODULE, EVENT_NEW,
                                              EVENT_OVERWRITTEN, EVENT_SET, EVENT_STREAM, EVENT_STRING,
@@ -58,7 +58,7 @@ cdef int _choice_index(const char* choices, Slice word) noexcept nogil:
         if end - start == word.length:
             same = True
             for i in range(word.length):
-                if (word.data[i] | 32) != (choices[start + i] | 32):
+                if ascii_lower(word.data[i]) != ascii_lower(choices[start + i]):
                     same = False
                     break
             if same:
