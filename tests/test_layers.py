@@ -80,7 +80,7 @@ FLOORS = {
         "debug memory_commands"),
     "runtime": ("command_handlers housekeeping clock_moves", "engine"),
     "door": (
-        "checksum classes codec descriptors lifetimes msgpack waits",
+        "checksum classes codec descriptors lifetimes msgpack spare_tls waits",
         "cached_calls handle replies",
         "method_table session",
         "engine hot submissions",
@@ -108,6 +108,8 @@ FUNCTION_POINTERS = {
     # No hook upward: both rows lie in net/, and the loop above them calls whichever a connection has.
     "net/transport.pxd": {f"Transport.{name}": "plain sockets and TLS, in one loop that knows neither" for name in (
         "greet", "read", "write", "shut", "free")},
+    "net/tls.pxd": {f"TlsProvider.{name}": "the door has another way to TLS, by Python's ssl, where OpenSSL cannot be reached" for name in (
+        "context_new", "context_free", "open", "common_name", "problem")},
     # No hook: called before the function that fills the struct returns.
     "commands/zset_operations.pyx": {"SetWalk.visit": "what is done with each member of a set or sorted set"},
 }

@@ -1,4 +1,5 @@
-"""TLS beside the listener's plain sockets: clients of all kinds, certificates, what is refused, and what goes over the wire in odd pieces."""
+"""TLS beside the listener's plain sockets: clients of all kinds, certificates, what is refused, and what goes over the wire in odd pieces;
+all of it by both ways to TLS."""
 import asyncio
 import os
 import random
@@ -6,8 +7,10 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import redis
@@ -15,8 +18,9 @@ import redis.asyncio
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from hutch_engine.door.engine import Engine
+from hutch_engine.door.spare_tls import use_spare
 from kit.certificates import Authority, TlsClient
-from kit.launch import HUTCH, Launched, outcome
+from kit.launch import HUTCH, HUTCH_ENVIRONMENT, Launched, outcome
 from kit.oracle import free_port
 from kit import resp_client
 from kit.waiting import wait_until
@@ -43,8 +47,16 @@ def portable(request):
     return request.param
 
 
+@pytest.fixture(params=["openssl", "spare"])
+def way(request):
+    """By Python's OpenSSL without the GIL, or as where that cannot be reached: by the ssl module."""
+    use_spare(request.param == "spare")
+    yield request.param
+    use_spare(False)
+
+
 @pytest.fixture
-def listen(authority):
+def listen(authority, way):
     """Start an engine that speaks TLS on a port of its own choice; nothing is left of it at the end."""
     engines = []
 
@@ -199,7 +211,7 @@ def test_clients_must_show_theirs(listen, connect, authority, tmp_path):
 
 
 @pytest.mark.parametrize("name", ("Jane", "J\u00fcrgen", ""))
-def test_whom_a_certificate_names(authority, name, tmp_path):
+def test_whom_a_certificate_names(authority, way, name, tmp_path):
     from shims.listener import Server
     server = Server(any_port=False, any_tls_port=True, port=0, tls_cert_file=authority.server[0], tls_key_file=authority.server[1],
                     tls_ca_cert_file=str(authority.file), tls_auth_clients="optional", tls_auth_clients_user="CN")
@@ -215,7 +227,7 @@ def test_whom_a_certificate_names(authority, name, tmp_path):
 def test_a_key_with_a_password(listen, connect, authority):
     certificate, key = authority.issue("locked", password="open sesame")
     for password in ("", "wrong"):
-        with pytest.raises(OSError, match="Failed to load private key: "):
+        with pytest.raises(OSError, match="Failed to load .*private key: "):
             listen(tls_cert_file=certificate, tls_key_file=key, tls_key_file_pass=password)
     assert connect(listen(tls_cert_file=certificate, tls_key_file=key, tls_key_file_pass="open sesame")).ping()
 
@@ -236,7 +248,10 @@ BAD = [
 
 
 @pytest.mark.parametrize("parameters, reason", BAD)
-def test_what_cannot_be_is_said_and_changes_nothing(listen, connect, authority, tmp_path, parameters, reason):
+def test_what_cannot_be_is_said_and_changes_nothing(listen, connect, authority, tmp_path, way, parameters, reason):
+    if way == "spare":                           # Python's module does not tell certificate and key apart, and knows no ciphersuites
+        reason = "certificate and private key: " if parameters.get("tls-key-file") == "client" else reason.replace("its path is too long", "")
+        reason = reason.replace("ciphersuites: ", "ciphersuites: Python's ssl module cannot")
     parameters = {name: authority.client[1] if value == "client" else value for name, value in parameters.items()}
     with pytest.raises(OSError) as refusal:
         listen(**parameters)
@@ -275,7 +290,7 @@ def test_new_certificates_are_taken(listen, connect, authority):
     assert client.ping()                         # whoever is in stays in
 
 
-def test_protocols_and_ciphers(listen, raw, connect):
+def test_protocols_and_ciphers(listen, raw, connect, way):
     engine = listen(tls_protocols="TLSv1.2")
     assert raw(engine).tls.version() == "TLSv1.2"
     client = connect(engine)
@@ -283,8 +298,11 @@ def test_protocols_and_ciphers(listen, raw, connect):
     assert raw(engine).tls.version() == "TLSv1.3"
     with pytest.raises(ssl.SSLError):
         raw(engine, version=ssl.TLSVersion.TLSv1_2)
-    client.config_set("tls-protocols", "", "tls-ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384", "tls-ciphersuites", "TLS_AES_128_GCM_SHA256")
+    client.config_set("tls-protocols", "", "tls-ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384")
     assert raw(engine, version=ssl.TLSVersion.TLSv1_2).tls.cipher()[0] == "ECDHE-ECDSA-AES256-GCM-SHA384"
+    if way == "spare":
+        return
+    client.config_set("tls-ciphersuites", "TLS_AES_128_GCM_SHA256")
     assert raw(engine, version=ssl.TLSVersion.TLSv1_3).tls.cipher()[0] == "TLS_AES_128_GCM_SHA256"
 
 
@@ -300,6 +318,31 @@ def test_sessions_are_taken_up_again(engine, authority, version):
                 session = wrapped.session
                 reused.append(wrapped.session_reused)
     assert reused == [False, True, True]
+
+
+UNREACHED = """
+import sys
+from shims import listener
+try:
+    listener.Server(any_port=False, any_tls_port=True, ssl_path=listener.__file__.encode(), tls_auth_clients="no",
+                    tls_cert_file=sys.argv[1], tls_key_file=sys.argv[2])
+except OSError as error:
+    print(error)
+import hutch_engine.door.engine
+hutch_engine.door.engine.Engine()
+server = listener.Server(any_port=False, any_tls_port=True, ssl_path=listener.__file__.encode(), tls_auth_clients="no",
+                         tls_cert_file=sys.argv[1], tls_key_file=sys.argv[2])
+print(server.tls_port > 0)
+server.close()
+"""
+
+
+def test_an_openssl_that_cannot_be_reached(authority):
+    """Its symbols are looked for in a module that has none: without the door that is the end, with it the ssl module takes over."""
+    done = subprocess.run([sys.executable, "-c", UNREACHED, *authority.server], capture_output=True, text=True,
+                          env=dict(HUTCH_ENVIRONMENT, PYTHONPATH=os.pathsep.join([str(Path(__file__).parents[1]), HUTCH_ENVIRONMENT["PYTHONPATH"]])))
+    assert done.stdout.splitlines() == ["TLS is not to be had: Python's OpenSSL cannot be reached: it does not export OpenSSL_version_num", "True"], \
+        done.stderr
 
 
 # ---- moving

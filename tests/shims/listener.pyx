@@ -21,19 +21,20 @@ import hutch_engine.runtime.command_handlers   # fills the command table's handl
 import _ssl
 
 cdef bytes _ssl_file = getattr(_ssl, "__file__", "").encode()
-cdef const char* SSL_PATH = _ssl_file
 
 
 cdef class Server:
     cdef Engine* engine
     cdef Listener* listener
+    cdef bytes ssl_path
 
-    def __cinit__(self, bint portable=False, bint any_port=True, bint any_tls_port=False, **config):
+    def __cinit__(self, bint portable=False, bint any_port=True, bint any_tls_port=False, bytes ssl_path=_ssl_file, **config):
         cdef char[512] problem
         cdef bint opened
         self.engine = <Engine*>calloc(1, sizeof(Engine))
         engine_init(self.engine, 16, 0)
-        self.engine.net.ssl_path = SSL_PATH
+        self.ssl_path = ssl_path
+        self.engine.net.ssl_path = self.ssl_path
         if "bind" not in config:
             self.configure("bind", "127.0.0.1")
         for name, value in config.items():

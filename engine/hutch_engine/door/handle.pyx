@@ -10,6 +10,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport strdup
 from hutch_engine.base.lock cimport lock_acquire, lock_try
 from hutch_engine.door.lifetimes cimport life_abandon, life_end
+from hutch_engine.door.spare_tls cimport spare_tls_offer
 from hutch_engine.door.waits cimport follow_main_thread, look_at_signals
 from hutch_engine.runtime.engine cimport engine_init
 from hutch_engine.sessions.session cimport engine_leave
@@ -78,6 +79,7 @@ cdef class EngineHandle:
             _ssl_path = _find_ssl()
             if _ssl_path is not None:
                 _ssl_file = strdup(PyBytes_AS_STRING(_ssl_path))
+            spare_tls_offer()
         follow_main_thread()
         core.scripts.lua_path = _lua_file
         core.net.ssl_path = _ssl_file

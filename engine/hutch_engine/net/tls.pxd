@@ -7,9 +7,28 @@ Records are read ahead: one look at the socket takes what is there, header and b
 their buffers back. A write makes one record of up to 16 KiB at a time.
 """
 from libc.stddef cimport size_t
+from libc.stdint cimport int64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.net.transport cimport Wire
+from hutch_engine.state.config cimport Config
 from hutch_engine.state.engine cimport Engine
+
+ctypedef void* (*ProviderContextNew)(Config* config, char* error_out, size_t error_size) noexcept nogil
+ctypedef void (*ProviderContextFree)(void* context) noexcept nogil
+ctypedef bint (*ProviderOpen)(void* context, Wire* wire, int64_t clients) noexcept nogil
+ctypedef bint (*ProviderCommonName)(const Wire* wire, Buffer* name_out) noexcept nogil
+ctypedef void (*ProviderProblem)(const Wire* wire, char* text_out, size_t size) noexcept nogil
+
+cdef struct TlsProvider:                # another way to TLS, where OpenSSL cannot be reached: each does what the function below does
+    ProviderContextNew context_new      # NULL with the reason; an empty one when memory was refused
+    ProviderContextFree context_free
+    ProviderOpen open                   # `clients`: TLS_CLIENTS_. Under the engine's lock
+    ProviderCommonName common_name
+    ProviderProblem problem
+
+cdef void tls_provide(const TlsProvider* provider, bint always) noexcept nogil
+"""Use this provider, which is constant, where OpenSSL cannot be reached; `always`, for tests: wherever a context is made from now on.
+From any thread."""
 
 cdef void* tls_context_new(Engine* engine, Buffer* error_out) noexcept nogil
 """Make a context of the present configuration; the caller owns it. NULL with the reason in error_out when OpenSSL cannot be reached, a file

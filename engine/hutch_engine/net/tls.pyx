@@ -2,6 +2,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport INT32_MAX
 from libc.stdio cimport snprintf
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_text, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.compiler cimport likely, unlikely
@@ -38,7 +39,13 @@ cdef enum:
     PROTOCOL_1_2 = 4
     PROTOCOL_1_3 = 8
 
+cdef struct Context:                 # Engine.net.tls
+    SSL_CTX* openssl                 # owned: ours; or NULL, and then ...
+    void* provided                   # ... owned: the provider's
+
 cdef Transport _tls
+cdef const TlsProvider* _provider = NULL
+cdef bint _always_provided = False
 cdef BIO_METHOD* _bio_method = NULL  # for good: how OpenSSL reads and writes our sockets
 
 
@@ -218,14 +225,48 @@ cdef bint _fill(SSL_CTX* context, Config* config, int protocols, Buffer* error_o
     return _set_files(context, config, error_out) and _set_ciphers(context, config, error_out)
 
 
+cdef void tls_provide(const TlsProvider* provider, bint always) noexcept nogil:
+    global _provider, _always_provided
+    _provider = provider
+    _always_provided = always
+
+
+cdef bint _make_openssl(Context* made, Config* config, Buffer* error_out) noexcept nogil:
+    cdef int protocols = _protocols(&config.tls_protocols)
+    if protocols == 0:
+        return _refuse(error_out, b"Invalid tls-protocols specified. Use a combination of 'TLSv1', 'TLSv1.1', 'TLSv1.2' and 'TLSv1.3'.", b"",
+                       False)
+    ERR_clear_error()                # whatever this thread's Python has left there
+    made.openssl = SSL_CTX_new(TLS_server_method()) if _has_bio_method() else NULL
+    if made.openssl != NULL and _fill(made.openssl, config, protocols, error_out):
+        ERR_clear_error()
+        return True
+    if error_out.length == 0:
+        _refuse(error_out, b"Failed to make a TLS context", b"", True)
+    ERR_clear_error()
+    return False
+
+
+cdef bint _make_provided(Context* made, Config* config, Buffer* error_out) noexcept nogil:
+    cdef char[REASON_BYTES] reason
+    reason[0] = 0
+    made.provided = _provider.context_new(config, reason, sizeof(reason))
+    if made.provided == NULL:
+        _refuse(error_out, reason, b"", False)
+    return made.provided != NULL
+
+
 cdef void* tls_context_new(Engine* engine, Buffer* error_out) noexcept nogil:
     cdef Config* config = &engine.config
-    cdef SSL_CTX* context
+    cdef Context* context
     cdef char[REASON_BYTES] reason
-    cdef int protocols
-    if not openssl_load(engine.net.ssl_path, reason, sizeof(reason)) or not _has_bio_method():
-        _refuse(error_out, b"TLS is not to be had: ", reason, False)
-        return NULL
+    cdef bint provided = _provider != NULL and _always_provided
+    cdef bint good
+    if not provided and not openssl_load(engine.net.ssl_path, reason, sizeof(reason)):
+        if _provider == NULL or engine.net.ssl_path == NULL:
+            _refuse(error_out, b"TLS is not to be had: ", reason, False)
+            return NULL
+        provided = True
     if config.tls_cert_file.length == 0:
         _refuse(error_out, b"No tls-cert-file configured!", b"", False)
         return NULL
@@ -236,24 +277,26 @@ cdef void* tls_context_new(Engine* engine, Buffer* error_out) noexcept nogil:
         _refuse(error_out, b"Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-cluster, tls-replication or "
                 b"tls-auth-clients are enabled!", b"", False)
         return NULL
-    protocols = _protocols(&config.tls_protocols)
-    if protocols == 0:
-        _refuse(error_out, b"Invalid tls-protocols specified. Use a combination of 'TLSv1', 'TLSv1.1', 'TLSv1.2' and 'TLSv1.3'.", b"", False)
-        return NULL
-    ERR_clear_error()                # whatever this thread's Python has left there
-    context = SSL_CTX_new(TLS_server_method())
-    if context == NULL or not _fill(context, config, protocols, error_out):
-        if error_out.length == 0:
-            _refuse(error_out, b"Failed to make a TLS context", b"", True)
-        tls_context_free(context)
-        context = NULL
-    ERR_clear_error()
+    context = <Context*>calloc(1, sizeof(Context))
+    if context == NULL:
+        _refuse(error_out, b"out of memory", b"", False)
+    else:
+        good = _make_provided(context, config, error_out) if provided else _make_openssl(context, config, error_out)
+        if not good:
+            tls_context_free(context)
+            context = NULL
     return context
 
 
-cdef void tls_context_free(void* context) noexcept nogil:
-    if context != NULL:
-        SSL_CTX_free(<SSL_CTX*>context)
+cdef void tls_context_free(void* given) noexcept nogil:
+    cdef Context* context = <Context*>given
+    if context == NULL:
+        return
+    if context.openssl != NULL:
+        SSL_CTX_free(context.openssl)
+    if context.provided != NULL:
+        _provider.context_free(context.provided)
+    free(context)
 
 
 cdef void tls_context_use(Engine* engine, void* context) noexcept nogil:
@@ -264,15 +307,18 @@ cdef void tls_context_use(Engine* engine, void* context) noexcept nogil:
 # ---- one client's
 
 cdef bint tls_open(Engine* engine, Wire* wire, int fd) noexcept nogil:
+    cdef Context* context = <Context*>engine.net.tls
     cdef SSL* ssl
     cdef BIO* bio
     memset(wire, 0, sizeof(Wire))
     wire.transport = &_tls
     wire.fd = fd
     wire.greets_for = POLL_READ
-    if engine.net.tls == NULL:
+    if context == NULL:
         return False
-    ssl = SSL_new(<SSL_CTX*>engine.net.tls)
+    if context.provided != NULL:
+        return _provider.open(context.provided, wire, engine.config.tls_auth_clients)
+    ssl = SSL_new(context.openssl)
     bio = BIO_new(_bio_method)
     if ssl == NULL or bio == NULL:
         if ssl != NULL:
@@ -396,7 +442,7 @@ cdef bint tls_common_name(const Wire* wire, Buffer* name_out) noexcept nogil:
     cdef int at, length, i
     cdef bint good = False
     if wire.transport != &_tls:
-        return False
+        return _provider.common_name(wire, name_out)
     certificate = SSL_get1_peer_certificate(<SSL*>wire.state)
     if certificate == NULL:
         return False
@@ -419,7 +465,9 @@ cdef bint tls_common_name(const Wire* wire, Buffer* name_out) noexcept nogil:
 
 
 cdef void tls_problem(const Wire* wire, char* text_out, size_t size) noexcept nogil:
-    if wire.problem:
+    if wire.transport != &_tls:
+        _provider.problem(wire, text_out, size)
+    elif wire.problem:
         ERR_error_string_n(wire.problem, text_out, size)
     else:
         snprintf(text_out, size, b"the client went away")
