@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "base": (
         "atomics checks compiler lock outcome random slice thread waker",
-        "bell clock glob hash leb128 memory numbers sha1",
+        "bell clock glob hash leb128 memory numbers sha1 sha256",
         "buffer digest",
-        "quote"),
+        "quote words"),
     "structures": (
         "bits compact_set geohash hash_field id_map intset json_number json_regex json_scan json_value listpack table wheel",
         "hash hyperloglog json_parse json_path json_survey json_write quicklist set sorted_tree stream_group stream_log",
@@ -47,14 +47,16 @@ FLOORS = {
         "database expiry json_words lcs list object scan stream_words",
         "hash json json_array json_scalar json_set keys set stream stream_claim stream_info stream_read string zset",
         "bitmap dump geo hash_expire hyperloglog set_operations sort stream_group zset_operations zset_range"),
-    "state": ("config_table", "config", "config_lines engine", "log"),
+    "state": ("config_table user", "config user_rules", "config_lines engine", "log"),
     "sessions": (
         "key_filter key_name monitor_records output_limit wake_queue",
         "pubsub waiting watch",
         "keyspace_events monitor transaction",
         "tracking",
-        "session"),
-    "executor": ("effects error_stats eviction latency", "admission run", "serving transactions", "aftermath", "executor"),
+        "session",
+        "session_text",
+        "users"),
+    "executor": ("effects error_stats eviction latency rights", "admission run", "serving transactions", "aftermath", "executor"),
     "scripting": (
         "cjson_number function_payload lua_api lua_numbers",
         "bit conversion lua_scratch state struct",
@@ -73,7 +75,7 @@ FLOORS = {
         "log_load"),
     "net": ("client_eviction poller resp_parser sockets", "connections", "listener"),
     "control": (
-        "config_rewrite connection_commands debug_values introspection persistence_commands pubsub_commands standalone "
+        "acl_commands config_rewrite connection_commands debug_values introspection persistence_commands pubsub_commands standalone "
         "tracking_commands",
         "client_commands config_commands info server_commands",
         "debug memory_commands"),
@@ -143,7 +145,7 @@ FIRST_WORDS = {
     "keyspace": "entry hash encoding list string value type size record zset keyspace json",
     "formats": "module pack rdb",
     "commands": "cmd call slot slice error command writing key entry c id json reply stream",
-    "state": "config session",
+    "state": "config session user selector pattern patterns first record rule",
     "sessions": "cmd topic topics session engine",
     "executor": "cmd evict execute serve transaction",
     "scripting": "cmd lua luaL cjson eval flags scripting script interpreter",

@@ -20,10 +20,13 @@ HIDDEN = {
     "DEBUG": ["protected"], "MODULE LOAD": ["protected"], "MODULE LOADEX": ["protected"], "MODULE UNLOAD": ["protected"],
     "SCAN": ["touches_arbitrary_keys"], "RANDOMKEY": ["touches_arbitrary_keys"],
     "EVAL": ["may_replicate"], "EVALSHA": ["may_replicate"], "FCALL": ["may_replicate"],
-    "PUBLISH": ["may_replicate"], "SPUBLISH": ["may_replicate"], "PFCOUNT": ["may_replicate"],
+    "PUBLISH": ["may_replicate", "channel"], "SPUBLISH": ["may_replicate", "channel"], "PFCOUNT": ["may_replicate"],
     "EXEC": ["runs_in_multi", "runs_queue"], "DISCARD": ["runs_in_multi"], "MULTI": ["runs_in_multi"], "WATCH": ["runs_in_multi"],
     "QUIT": ["runs_in_multi", "for_subscribers"], "RESET": ["runs_in_multi", "for_subscribers"], "PING": ["for_subscribers"],
-    **dict.fromkeys(["SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE", "SSUBSCRIBE", "SUNSUBSCRIBE"], ["for_subscribers"]),
+    **dict.fromkeys(["UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"], ["for_subscribers"]),
+    **dict.fromkeys(["SUBSCRIBE", "SSUBSCRIBE"], ["for_subscribers", "channels"]),
+    "PSUBSCRIBE": ["for_subscribers", "channel", "channels"],
+    **dict.fromkeys(["ACL SETUSER", "ACL DELUSER", "ACL GETUSER"], ["secret"]),
     "AUTH": ["secret"], "HELLO": ["secret_auth"], "CLIENT": ["keeps_caching"],
 }
 

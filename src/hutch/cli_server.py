@@ -237,6 +237,11 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
         engine.log_to_output()
         for text in _left_out(directives):
             log("warning", text)
+        try:
+            engine.load_users()
+        except ValueError as error:
+            log("warning", f"Aborting Hutch startup because of ACL errors: {error}")
+            return 1
         served = _listen_until_told(engine, settings, port, log, served_directory)
         if served:
             log("notice", "User requested shutdown...")

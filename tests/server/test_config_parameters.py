@@ -19,7 +19,7 @@ REFUSED_HERE = {
     "cluster-enabled": "there is no cluster",
     "replicaof": "nor a master", "slaveof": "its other name",
     "min-replicas-to-write": "no replica could be enough", "min-slaves-to-write": "its other name",
-    "aclfile": "nor ACL users", "activedefrag": "slabs need none", "syslog-enabled": "the log is a file",
+    "activedefrag": "slabs need none", "syslog-enabled": "the log is a file",
     "oom-score-adj": "it is the host's", "proc-title-template": "its title, too", "locale-collate": "and its locale",
     "list-compress-depth": "nodes of lists are not compressed",
     "latency-monitor-threshold": "there is no latency monitor yet", "slowlog-log-slower-than": "nor a slow log",

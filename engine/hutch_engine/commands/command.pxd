@@ -30,6 +30,8 @@ cdef enum:
     CMD_MOVABLE_KEYS = 1 << 18          # the key specifications do not tell the whole story
     CMD_ALLOW_BUSY = 1 << 19            # allowed while a script overruns its time
 
+    CMD_CHANNEL = 1 << 20               # its first word names a channel that it sends to ...
+    CMD_CHANNELS = 1 << 21              # ... or all of its words name channels that it listens to; both: patterns of channels
     CMD_KEEPS_CACHING = 1 << 22         # a container whose subcommands do not end what CLIENT CACHING has begun
     CMD_SECRET_AUTH = 1 << 23           # MONITOR and the like do not show the two words after AUTH ...
     CMD_MAY_REPLICATE = 1 << 24

@@ -10,6 +10,7 @@ from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_release
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.net.client_eviction cimport client_weigh, clients_evict
+from hutch_engine.state.user cimport USER_NO_PASSWORD
 from hutch_engine.state.engine cimport (
     LISTENER_ADOPTS, LISTENER_SHUTS, LISTENER_WEIGHS, SESSION_CLOSE_NOW, SESSION_UNIX_SOCKET, Engine, Session,
     engine_wake_listener, session_is_authenticated)
@@ -420,7 +421,7 @@ cdef void _welcome(Listener* listener, int fd, bint unix_socket) noexcept nogil:
     if <int64_t>engine.sessions.sockets >= engine.config.maxclients:
         refusal = _FULL
         engine.statistics.connections_rejected += 1
-    elif not local and engine.config.protected_mode and engine.config.requirepass.length == 0:
+    elif not local and engine.config.protected_mode and engine.users.standard.flags & USER_NO_PASSWORD:
         refusal = _DENIED
         engine.statistics.connections_rejected += 1
     elif connection != NULL:

@@ -703,6 +703,7 @@ cdef void config_init(Config* config) noexcept nogil:
     config.oom_score_adj_values[1] = 200
     config.oom_score_adj_values[2] = 800
     buffer_init(&config.config_file, NULL)
+    buffer_init(&config.users, NULL)
 
 
 cdef void config_clear(Config* config) noexcept nogil:
@@ -711,3 +712,4 @@ cdef void config_clear(Config* config) noexcept nogil:
         if _is_text(config_parameter(i)):
             buffer_clear(_text_of(config, config_parameter(i)))
     buffer_clear(&config.config_file)
+    buffer_clear(&config.users)
