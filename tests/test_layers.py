@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "base": (
         "atomics checks compiler lock outcome random slice thread waker",
-        "bell clock glob hash leb128 memory numbers sha1",
+        "bell clock glob hash leb128 memory numbers sha1 sha256",
         "buffer digest",
-        "quote"),
+        "quote words"),
     "structures": (
         "bits compact_set geohash hash_field id_map intset json_number json_regex json_scan json_value listpack table wheel",
         "hash hyperloglog json_parse json_path json_survey json_write quicklist set sorted_tree stream_group stream_log",
@@ -48,14 +48,17 @@ FLOORS = {
         "database expiry json_words lcs list object scan stream_words",
         "hash json json_array json_scalar json_set keys set stream stream_claim stream_info stream_read string zset",
         "bitmap dump geo hash_expire hyperloglog set_operations sort stream_group zset_operations zset_range"),
-    "state": ("config_table", "config", "config_lines engine", "latency_events log"),
+    "state": ("config_table user", "config user_rules", "config_lines engine", "latency_events log"),
     "sessions": (
         "key_filter key_name monitor_records output_limit secrets wake_queue",
         "pubsub waiting watch",
         "keyspace_events monitor transaction",
         "tracking",
-        "session"),
-    "executor": ("effects error_stats eviction latency slow_log", "admission run", "serving transactions", "aftermath", "executor"),
+        "session",
+        "session_text",
+        "users"),
+    "executor": (
+        "effects error_stats eviction latency rights slow_log", "admission run", "serving transactions", "aftermath", "executor"),
     "scripting": (
         "cjson_number function_payload lua_api lua_numbers",
         "bit conversion lua_scratch state struct",
@@ -74,7 +77,7 @@ FLOORS = {
         "log_load"),
     "net": ("client_eviction openssl poller resp_parser sockets", "transport", "tls", "connections", "inner_batch", "listener"),
     "control": (
-        "config_rewrite connection_commands crash_log debug_values introspection latency_commands persistence_commands "
+        "acl_commands config_rewrite connection_commands crash_log debug_values introspection latency_commands persistence_commands "
         "process_title pubsub_commands slowlog_commands standalone tracking_commands",
         "client_commands config_commands info server_commands",
         "debug memory_commands"),
@@ -149,7 +152,7 @@ FIRST_WORDS = {
     "keyspace": "entry hash encoding list string value type size record zset keyspace json",
     "formats": "module pack rdb",
     "commands": "cmd call slot slice error command writing key entry c id json reply stream",
-    "state": "config session",
+    "state": "config session user selector pattern patterns first record rule",
     "sessions": "cmd topic topics session engine",
     "executor": "cmd evict execute serve transaction",
     "scripting": "cmd lua luaL cjson eval flags scripting script interpreter",

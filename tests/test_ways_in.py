@@ -134,6 +134,7 @@ CASES = [
     case(("RESTORE", "k", "0", b"\x00\x01v\x0c\x00\x0e\xe0\x54\x90\x77\x9d\x8a\xbb"), name="RESTORE of what is broken"),
     case("PING", keys="", method="ping"), case("ECHO x", keys="", method="echo x"),
     case("PUBLISH c m", keys="", method="publish c m"), case("CONFIG GET maxmemory-samples", keys=""),
+    case("ACL WHOAMI", keys=""), case("ACL USERS", keys=""), case("ACL DRYRUN default GET k", keys=""), case("ACL NOSUCH", keys=""),
     case("CONFIG SET maxmemory-samples 5", keys=""), case("CLIENT GETNAME", keys=""), case("SELECT 0", keys=""),
     case("SCRIPT EXISTS x", keys=""),
     # errors of each kind

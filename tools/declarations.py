@@ -22,6 +22,7 @@ FLAGS = {
 }
 # Never in a reply: what else the executor and monitors must know of a command (commands/command.pxd says what they mean).
 HIDDEN_FLAGS = {
+    "channel": 32, "channels": 33,
     "needs_disk": 20, "secret_parameters": 21, "keeps_caching": 22, "secret_auth": 23, "may_replicate": 24, "protected": 25,
     "touches_arbitrary_keys": 26, "runs_in_multi": 27,
     "for_subscribers": 28, "runs_queue": 29, "secret": 30,

@@ -252,6 +252,11 @@ def _serve(directives: Sequence[Directive], settings: Mapping[str, str], log: Lo
             engine.log_crashes()
         for text in _without_effect(engine, directives):
             log("notice", text)
+        try:
+            engine.load_users()
+        except ValueError as error:
+            log("warning", f"Aborting Hutch startup because of ACL errors: {error}")
+            return 1
         served = _listen_until_told(engine, settings, port, log, served_directory)
         if served:
             log("notice", "User requested shutdown...")

@@ -260,7 +260,7 @@ def test_unknown_parameters_are_refused(arguments):
 
 
 def test_what_is_not_there_yet_is_refused_and_not_ignored():
-    for parameter, value in (("cluster-enabled", "yes"), ("aclfile", "users.acl")):
+    for parameter, value in (("cluster-enabled", "yes"), ("activedefrag", "yes")):
         code, text = outcome(HUTCH, f"--{parameter}", value)
         assert code == 1 and f">>> '{parameter} \"{value}\"'" in text
 

@@ -18,7 +18,7 @@ NOT_YET = "Hutch does not have this yet: only the default is accepted"
 REFUSED_HERE = {
     "cluster-enabled": "there is no cluster",
     "replicaof": "nor a master", "slaveof": "its other name",
-    "aclfile": "nor ACL users", "activedefrag": "slabs need none",
+    "activedefrag": "slabs need none",
     "oom-score-adj": "it is the host's", "locale-collate": "and its locale",
     "list-compress-depth": "nodes of lists are not compressed",
     "watchdog-period": "nor a watchdog",

@@ -224,6 +224,20 @@ def test_whom_a_certificate_names(authority, way, name, tmp_path):
     server.close()
 
 
+def test_a_certificate_logs_its_user_in(listen, connect, authority):
+    engine = listen(tls_ca_cert_file=str(authority.file), tls_auth_clients="optional", tls_auth_clients_user="CN")
+    certificate, key = authority.issue("jane", common_name="Jane")
+    ask(engine, "ACL", "SETUSER", "Jane", "on", ">secret", "+acl|whoami")
+    jane = connect(engine, ssl_certfile=certificate, ssl_keyfile=key)
+    assert jane.acl_whoami() in ("Jane", b"Jane")
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        jane.get("key")
+    assert connect(engine).acl_whoami() in ("default", b"default")
+    # Who is not there, or switched off, is nobody special.
+    ask(engine, "ACL", "SETUSER", "Jane", "off")
+    assert connect(engine, ssl_certfile=certificate, ssl_keyfile=key).acl_whoami() in ("default", b"default")
+
+
 def test_a_key_with_a_password(listen, connect, authority):
     certificate, key = authority.issue("locked", password="open sesame")
     for password in ("", "wrong"):

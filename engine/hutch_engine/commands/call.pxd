@@ -32,6 +32,7 @@ cdef struct Call:
     uint64_t key_hash            # of argv[1], when key_hashed
     bint key_hashed              # the listener hashes first keys ahead of time, to prefetch
     uint32_t flags
+    bint keys_limited            # set for a user who may not read each key: what patterns in words name is not for it
     size_t block_keys            # call_block's request: how many keys to wait for (0: not to wait) ...
     size_t block_first           # ... and which word is the first of them
     int64_t block_deadline_ms    # 0: wait for ever

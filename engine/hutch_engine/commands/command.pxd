@@ -32,6 +32,8 @@ cdef enum:
 
     CMD_NEEDS_DISK = 1 << 20            # refused as those that write are, while the disk cannot be written: PING tells of it
     CMD_SECRET_PARAMETERS = 1 << 21     # pairs of a parameter's name and a value, which is not shown where the parameter is sensitive
+    CMD_CHANNEL = 1ULL << 32              # its first word names a channel that it sends to ...
+    CMD_CHANNELS = 1ULL << 33             # ... or all of its words name channels that it listens to; both: patterns of channels
     CMD_KEEPS_CACHING = 1 << 22         # a container whose subcommands do not end what CLIENT CACHING has begun
     CMD_SECRET_AUTH = 1 << 23           # MONITOR, SLOWLOG and crash reports do not show the two words after AUTH ...
     CMD_MAY_REPLICATE = 1 << 24

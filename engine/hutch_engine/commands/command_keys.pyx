@@ -1,10 +1,28 @@
 """See command_keys.pxd."""
 from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport strlen
+from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice, slice_is, slice_of
 from hutch_engine.commands.command cimport (
-    KEY_ACCESS, KEY_BEGIN_INDEX, KEY_BEGIN_KEYWORD, KEY_BEGIN_UNKNOWN, KEY_FIND_KEYNUM, KEY_FIND_RANGE, KEY_NOT_KEY,
+    CMD_MOVABLE_KEYS, KEY_ACCESS, KEY_BEGIN_INDEX, KEY_BEGIN_KEYWORD, KEY_BEGIN_UNKNOWN, KEY_FIND_KEYNUM, KEY_FIND_RANGE, KEY_NOT_KEY,
     KEY_OW, KEY_RO, KEY_RW, KEY_UPDATE, KEY_VARIABLE_FLAGS, Command, KeySpec)
+
+
+cdef int64_t _streams_begin(const Slice* argv, size_t argc) noexcept nogil:
+    """Behind the STREAMS of XREAD and XREADGROUP, whose options are read as the commands read them: a group or a consumer may be
+    called "streams" (where Redis takes it for the option). -1: it is not there."""
+    cdef size_t at = 1
+    while at + 1 < argc:
+        if slice_is(argv[at], b"streams"):
+            return <int64_t>at + 1
+        if slice_is(argv[at], b"group"):
+            at += 3
+        elif slice_is(argv[at], b"count") or slice_is(argv[at], b"block"):
+            at += 2
+        else:
+            at += 1                  # NOACK; or nothing that they know, and they will say so
+    return -1
 
 
 cdef int64_t _spec_begin(const KeySpec* spec, const Slice* argv, size_t argc) noexcept nogil:
@@ -14,6 +32,8 @@ cdef int64_t _spec_begin(const KeySpec* spec, const Slice* argv, size_t argc) no
         return spec.begin_index
     if spec.begin_kind != KEY_BEGIN_KEYWORD:
         return -1
+    if spec.begin_keyword[0] == c'S' and slice_is(slice_of(spec.begin_keyword, strlen(spec.begin_keyword)), b"streams"):
+        return _streams_begin(argv, argc)
     if spec.begin_from > 0:
         at = spec.begin_from
         step = 1
@@ -71,24 +91,41 @@ cdef int64_t _sort_store(const Command* command, const Slice* argv, size_t argc)
         elif slice_is(argv[at], b"get") or slice_is(argv[at], b"by"):
             at += 1
         elif at + 1 < argc and slice_is(argv[at], b"store"):
-            found = <int64_t>at + 1
+            at += 1                  # a key may be called "by" or "store" (where Redis takes it for the option)
+            found = <int64_t>at
         at += 1
     return found
+
+
+cdef inline bint _is_georadius(const Command* command) noexcept nogil:
+    return command.flags & CMD_MOVABLE_KEYS and command.name_length >= 9 and slice_is(slice_of(command.name, 9), b"georadius")
+
+
+cdef inline size_t _georadius_options(const Command* command) noexcept nogil:
+    """Where the options begin: behind longitude and latitude, or a member."""
+    return 6 if command.name_length == 9 else 5
+
+
+cdef size_t _last_store(const Command* command, const Slice* argv, size_t argc) noexcept nogil:
+    """Which word GEORADIUS stores at: the last one that follows a STORE; 0: none."""
+    cdef size_t at = _georadius_options(command)
+    cdef size_t stored = 0
+    while at + 1 < argc:
+        if slice_is(argv[at], b"store") or slice_is(argv[at], b"storedist"):
+            at += 1
+            stored = at
+        at += 1
+    return stored
 
 
 cdef int64_t _keys_of_georadius(const Command* command, const Slice* argv, size_t argc, KeyPosition* positions,
                                size_t capacity) noexcept nogil:
     """GEORADIUS and GEORADIUSBYMEMBER where one of their two STOREs is not there: the key, and that of the last one that is. -1 for any
     other command."""
-    cdef size_t at = 5
-    cdef size_t stored = 0
-    if command.name_length < 9 or not slice_is(slice_of(command.name, 9), b"georadius"):
+    cdef size_t stored
+    if not _is_georadius(command):
         return -1
-    while at + 1 < argc:
-        if slice_is(argv[at], b"store") or slice_is(argv[at], b"storedist"):
-            at += 1
-            stored = at
-        at += 1
+    stored = _last_store(command, argv, argc)
     if capacity > 0:
         positions[0].index = 1
         positions[0].flags = KEY_RO | KEY_ACCESS
@@ -148,4 +185,12 @@ cdef int64_t command_keys(const Command* command, const Slice* argv, size_t argc
                 positions[found].flags = _flags_here(command, spec, argv, argc)
             found += 1
             at += step
+    # Both of GEORADIUS's STOREs were found, each where it stands first: it is the last of them that counts.
+    if unlikely(command.flags & CMD_MOVABLE_KEYS) and _is_georadius(command) and <size_t>found < capacity:
+        positions[found].index = <uint32_t>_last_store(command, argv, argc)
+        positions[found].flags = KEY_OW | KEY_UPDATE
+        for i in range(<uint32_t>found):
+            if positions[i].index == positions[found].index:
+                return found
+        found += 1
     return found

@@ -203,8 +203,14 @@ cdef bint _read_options(Sorting* sorting, bint may_store) noexcept nogil:
             # Once without a star, no later BY brings the order back.
             if _star(call.argv[at + 1]) == NULL:
                 sorting.unsorted = True
+            elif unlikely(call.keys_limited):
+                reply_error(call.reply, b"ERR BY option of SORT denied due to insufficient ACL permissions.")
+                return False
             at += 1
         elif left >= 1 and call_word(call, at, b"get"):
+            if unlikely(call.keys_limited):
+                reply_error(call.reply, b"ERR GET option of SORT denied due to insufficient ACL permissions.")
+                return False
             sorting.gets += 1
             at += 1
         else:

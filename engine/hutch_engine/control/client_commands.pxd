@@ -1,10 +1,5 @@
 """CLIENT: who is connected, and what may be asked of one's own or another's connection."""
-from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.commands.call cimport Call
-from hutch_engine.state.engine cimport Session
-
-cdef void session_describe(const Session* session, Buffer* out) noexcept nogil
-"""One line of CLIENT LIST, without its line break."""
 
 cdef void cmd_client_getname(Call* call) noexcept nogil
 cdef void cmd_client_help(Call* call) noexcept nogil

@@ -15,11 +15,12 @@ from hutch_engine.net.client_eviction cimport clients_reweigh
 from hutch_engine.state.config cimport (
     CHANGED_CLIENTS, CHANGED_CLIENT_MEMORY, CHANGED_CRASH_LOG, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE, CHANGED_LISTENER,
     CHANGED_LOG, CHANGED_MEMORY, CHANGED_NAMES, CHANGED_PASSWORD, CHANGED_REPLICAS, CHANGED_SAVING, CHANGED_SLOW, CHANGED_SYNC,
-    CHANGED_TITLE, CHANGED_TLS, CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK,
+    CHANGED_TITLE, CHANGED_TLS, CHANGED_USERS, CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK,
     ENABLE_LOCAL, ENABLE_YES, LOG_WARNING, PARAMETER_HIDDEN, PARAMETER_IMMUTABLE, PARAMETER_PROTECTED, POLICY_ALLKEYS_LFU,
     POLICY_VOLATILE_LFU, Config, Parameter, config_set, config_set_named, config_text)
 from hutch_engine.control.config_rewrite cimport config_rewrite
 from hutch_engine.control.process_title cimport process_title_set
+from hutch_engine.sessions.users cimport users_configure, users_note_lines, users_password
 from hutch_engine.state.config_table cimport config_count, config_find, config_parameter
 from hutch_engine.executor.error_stats cimport error_stats_clear
 from hutch_engine.executor.latency cimport latency_clear
@@ -119,7 +120,11 @@ cdef void config_apply(Engine* engine, uint64_t changed) noexcept nogil:
             crash_log_begin(engine)
         else:
             crash_log_end(engine)
-    # CHANGED_PASSWORD: whoever is logged in stays so, as in Redis; the next connection is asked.
+    # Whoever is logged in stays so, as in Redis; the next connection is asked.
+    if changed & CHANGED_PASSWORD:
+        users_password(engine, buffer_slice(&config.requirepass))
+    if changed & CHANGED_USERS:
+        users_configure(engine)
 
 
 cdef bint _clients_are_possible(Engine* engine, Buffer* error_out) noexcept nogil:
@@ -455,7 +460,9 @@ cdef void rewrite_configuration(Call* call, bint all_of_it) noexcept nogil:
         reply_error(call.reply, b"ERR The server is running without a config file")
         return
     buffer_init(&error, NULL)
-    if config_rewrite(&engine.config, all_of_it, &error):
+    if not users_note_lines(engine):
+        reply_error(call.reply, b"ERR Rewriting config file: out of memory")
+    elif config_rewrite(&engine.config, all_of_it, &error):
         reply_ok(call.reply)
     else:
         reply_error_parts(call.reply, b"ERR Rewriting config file: ", buffer_slice(&error), b"")

@@ -74,9 +74,11 @@ cdef int32_t _parameter_of(Slice line, Buffer* storage) noexcept nogil:
     if line.length == 0 or line.data[0] == c'#':
         return STAYS
     storage.length = 0
+    if line.length > 4 and slice_is(slice_of(line.data, 4), b"user") and _is_space(line.data[4]):
+        return <int32_t>config_count()       # a line of a user, of any number of words: behind the parameters
     if not config_split_words(line, storage, words, WORDS_MAX, &count) or count == 0:
         return UNKNOWN
-    if slice_is(words[0], b"include") or slice_is(words[0], b"rename-command") or slice_is(words[0], b"user") or \
+    if slice_is(words[0], b"include") or slice_is(words[0], b"rename-command") or \
             slice_is(words[0], b"loadmodule") or slice_is(words[0], b"sentinel"):
         return STAYS
     parameter = config_find(words[0])
@@ -189,6 +191,42 @@ cdef void _put_save_points(Rewrite* rewrite, int32_t number, Slice points) noexc
         points = slice_of(points.data + length, points.length - length)
 
 
+cdef void _put_user(Rewrite* rewrite, Slice user) noexcept nogil:
+    """One line: a word with a quote in it is quoted, all others stand for themselves."""
+    cdef Buffer line
+    cdef size_t start = 0, i
+    cdef bint quoted = False
+    buffer_init(&line, NULL)
+    buffer_append_text(&line, b"user")
+    for i in range(user.length + 1):
+        if i == user.length or user.data[i] == c' ':
+            buffer_append(&line, b" ", 1)
+            if quoted:
+                quote_append(&line, slice_of(user.data + start, i - start))
+            else:
+                buffer_append(&line, user.data + start, i - start)
+            start = i + 1
+            quoted = False
+        elif user.data[i] == c'"' or user.data[i] == c"'":
+            quoted = True
+    _put_line(rewrite, <int32_t>config_count(), buffer_slice(&line), True)
+    buffer_clear(&line)
+
+
+cdef void _put_users(Rewrite* rewrite) noexcept nogil:
+    """All users, the default one too; none where they have a file of their own."""
+    cdef const Buffer* users = &rewrite.config.users
+    cdef size_t at = 0, end
+    if rewrite.config.aclfile.length:
+        return
+    while at < users.length:
+        end = at
+        while users.data[end] != c'\n':
+            end += 1
+        _put_user(rewrite, slice_of(users.data + at, end - at))
+        at = end + 1
+
+
 cdef void _put(Rewrite* rewrite, int32_t number) noexcept nogil:
     cdef const Parameter* parameter = config_parameter(number)
     cdef Buffer now, preset, line
@@ -252,6 +290,7 @@ cdef bint config_rewritten(const Config* config, Slice old, bint all_of_it, Buff
     if good:
         for k in range(<int32_t>config_count()):
             _put(&rewrite, k)
+        _put_users(&rewrite)
         for i in range(rewrite.count):
             line = &rewrite.lines[i]
             if line.old.length == 0 or (line.parameter >= 0 and not line.replaced):

@@ -1,15 +1,18 @@
 """See connection_commands.pxd."""
 from libc.stdint cimport int32_t, int64_t
-from hutch_engine.base.buffer cimport buffer_append_slice, buffer_clear, buffer_slice
+from hutch_engine.base.buffer cimport buffer_append_slice, buffer_clear
 from hutch_engine.base.numbers cimport parse_integer
-from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text, slice_equals
+from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.commands.call cimport Call, call_word, error_arity, error_not_integer, error_syntax
 from hutch_engine.commands.json cimport json_reply_modules
 from hutch_engine.commands.reply cimport (reply_array, reply_bulk, reply_bulk_text, reply_error, reply_error_parts,
                                           reply_integer, reply_map, reply_ok, reply_simple)
 from hutch_engine.state.engine cimport (
-    SESSION_AUTHENTICATED, SESSION_CLOSE_AFTER_REPLY, SESSION_PROTOCOL_SET, SESSION_SUBSCRIBED, Session, session_is_authenticated, session_of)
-from hutch_engine.sessions.session cimport session_reset, session_select
+    DENIED_AT_MULTI, DENIED_AT_TOPLEVEL, DENIED_AUTH, SESSION_CLOSE_AFTER_REPLY, SESSION_MULTI, SESSION_PROTOCOL_SET, SESSION_SUBSCRIBED,
+    Engine, Session, session_is_authenticated, session_of)
+from hutch_engine.state.user cimport USER_NO_PASSWORD, USER_ON, User, user_knows_password
+from hutch_engine.sessions.session cimport session_become, session_reset, session_select
+from hutch_engine.sessions.users cimport users_find, users_note_denial
 
 cdef const char* WRONG_PASSWORD = b"WRONGPASS invalid username-password pair or user is disabled."
 
@@ -24,25 +27,15 @@ cdef bint session_name_is_valid(Slice name) noexcept nogil:
     return True
 
 
-cdef bint _same_secret(Slice given, Slice secret) noexcept nogil:
-    """Looks at every byte given, whatever differs: time tells nothing but the length of the guess."""
-    cdef unsigned char difference = 0 if given.length == secret.length else 1
-    cdef unsigned char other
-    cdef size_t i
-    for i in range(given.length):
-        other = <unsigned char>secret.data[i % secret.length] if secret.length else 0
-        difference |= <unsigned char>given.data[i] ^ other
-    return difference == 0
-
-
-cdef bint session_authenticate(Session* session, Slice user, Slice password) noexcept nogil:
-    cdef Slice secret = buffer_slice(&session.engine.config.requirepass)
-    # Without a password the default user is "nopass": any will do.
-    cdef bint good = secret.length == 0 or _same_secret(password, secret)
-    if slice_equals(user, slice_of_text(b"default")) and good:
-        session.flags |= SESSION_AUTHENTICATED
+cdef bint session_authenticate(Session* session, Slice name, Slice password, Slice command) noexcept nogil:
+    cdef Engine* engine = session.engine
+    cdef User* user = users_find(engine, name)
+    # A user who is not there takes as long as one whose password is wrong.
+    cdef bint good = user_knows_password(user if user != NULL else engine.users.nobody, password)
+    if user != NULL and user.flags & USER_ON and good:
+        session_become(session, user, True)
         return True
-    session.engine.statistics.auth_failures += 1
+    users_note_denial(session, DENIED_AUTH, DENIED_AT_MULTI if session.flags & SESSION_MULTI else DENIED_AT_TOPLEVEL, command, name)
     return False
 
 
@@ -52,13 +45,13 @@ cdef void cmd_auth(Call* call) noexcept nogil:
     if call.argc > 3:
         error_syntax(call)
         return
-    if call.argc == 2 and session.engine.config.requirepass.length == 0:
+    if call.argc == 2 and session.engine.users.standard.flags & USER_NO_PASSWORD:
         reply_error(call.reply, b"ERR AUTH <password> called without any password configured for the default user. "
                                 b"Are you sure your configuration is correct?")
         return
     if call.argc == 3:
         user = call.argv[1]
-    if session_authenticate(session, user, call.argv[call.argc - 1]):
+    if session_authenticate(session, user, call.argv[call.argc - 1], call.argv[0]):
         reply_ok(call.reply)
     else:
         reply_error(call.reply, WRONG_PASSWORD)
@@ -89,7 +82,7 @@ cdef void cmd_hello(Call* call) noexcept nogil:
         else:
             reply_error_parts(call.reply, b"ERR Syntax error in HELLO option '", call.argv[i], b"'")
             return
-    if user_at and not session_authenticate(session, call.argv[user_at], call.argv[user_at + 1]):
+    if user_at and not session_authenticate(session, call.argv[user_at], call.argv[user_at + 1], call.argv[0]):
         reply_error(call.reply, WRONG_PASSWORD)
         return
     if not session_is_authenticated(session):

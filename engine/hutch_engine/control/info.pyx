@@ -548,7 +548,9 @@ cdef void _stats(Engine* engine, Buffer* out) noexcept nogil:
     _number(out, b"instantaneous_eventloop_cycles_per_sec", <int64_t>_rate(engine, 3))
     _number(out, b"instantaneous_eventloop_duration_usec", <int64_t>_rate(engine, 4))
     _number(out, b"acl_access_denied_auth", <int64_t>engine.statistics.auth_failures)
-    _zeros(out, b"acl_access_denied_cmd acl_access_denied_key acl_access_denied_channel")
+    _number(out, b"acl_access_denied_cmd", <int64_t>engine.statistics.denied_commands)
+    _number(out, b"acl_access_denied_key", <int64_t>engine.statistics.denied_keys)
+    _number(out, b"acl_access_denied_channel", <int64_t>engine.statistics.denied_channels)
 
 
 cdef void _replication(Engine* engine, Buffer* out) noexcept nogil:

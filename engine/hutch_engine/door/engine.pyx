@@ -5,7 +5,7 @@ cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_text, buffer_clear, buffer_init
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
 from hutch_engine.base.lock cimport lock_acquire, signal_prepare, signal_wait
 from hutch_engine.base.outcome cimport NOT_FOUND, OK, Outcome
@@ -30,6 +30,8 @@ from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.control.process_title cimport process_title_set
 from hutch_engine.runtime.clock_moves cimport (
     CLOCK_ADVANCE, CLOCK_HOLD, CLOCK_HOLD_NOW, CLOCK_RELEASE, CLOCK_RUN_FROM, ClockMoveKind, clock_moves)
+from hutch_engine.sessions.users cimport users_load
+from hutch_engine.state.config cimport CHANGED_PASSWORD, CHANGED_USERS
 from hutch_engine.state.config_lines cimport config_parse_line
 from hutch_engine.state.config_table cimport Parameter, config_find, config_is_idle
 from hutch_engine.state.engine cimport (Engine as EngineStruct, engine_is_ours, engine_set_loading,
@@ -119,6 +121,22 @@ cdef class Engine(EngineHandle):
             buffer_clear(&setting.error)
         return 0
 
+    def load_users(self):
+        """Read the file of users that `aclfile` names, if it does and has not been read. To be called when the configuration is whole;
+        what begins to serve does so, too.
+
+        ValueError with all that is wrong with the file, or when there are users in the configuration as well. Raises the engine's
+        closed_error or forked_error. O(bytes)
+        """
+        cdef Setting setting
+        buffer_init(&setting.error, NULL)
+        self.do(_load_users, &setting)
+        try:
+            if not setting.done:
+                raise ValueError(_text_of(&setting.error))
+        finally:
+            buffer_clear(&setting.error)
+
     # ---- the clock, for tests
 
     def set_clock_ms(self, ms, *, bint through=False):
@@ -182,11 +200,13 @@ cdef class Engine(EngineHandle):
         """Serve on the addresses of the configuration (port, tls-port, bind, unixsocket), in a native thread. `any_port` takes a free
         TCP port, to be read from `port`, `any_tls_port` one for TLS; `portable_poller` does without epoll.
 
-        OSError when an address cannot be had or a listener runs already; the engine's closed_error or forked_error.
+        OSError when an address cannot be had or a listener runs already; ValueError for a file of users that cannot be read
+        (load_users); the engine's closed_error or forked_error.
         """
         cdef char[256] error
         cdef Started outcome
         self.check_ours()
+        self.load_users()
         with nogil:
             outcome = life_start_listener(self.core, any_port, any_tls_port, portable_poller, error, sizeof(error))
         if outcome == START_CLOSED:
@@ -303,6 +323,7 @@ cdef class Engine(EngineHandle):
         """
         cdef Restoring restoring
         self.check_ours()
+        self.load_users()
         self.do(_ask_for_log, &restoring)
         if restoring.from_log:
             self._open_log(progress)
@@ -335,8 +356,9 @@ cdef class Engine(EngineHandle):
         return 0
 
     def settle(self):
-        """Without anything to load: from now on, changes of `appendonly` and `save` take effect at once. Raises the engine's
-        closed_error or forked_error."""
+        """Without anything to load: from now on, changes of `appendonly` and `save` take effect at once. ValueError for a file of users
+        that cannot be read (load_users). Raises the engine's closed_error or forked_error."""
+        self.load_users()
         self.do(_begin_service, NULL)
 
     def check_file(self, path, *, progress=None):
@@ -432,6 +454,8 @@ cdef void _set_parameter(EngineStruct* engine, void* context) noexcept nogil:
     cdef uint64_t changed = 0
     if setting.whole_line:
         setting.done = config_parse_line(&engine.config, setting.name, &changed, &setting.error)
+        if changed & CHANGED_PASSWORD and engine.config.users.length:
+            changed |= CHANGED_USERS         # what a line says of the default user goes before requirepass, wherever it stands
         config_apply(engine, changed)
     else:
         setting.done = config_configure(engine, setting.name, setting.value, &setting.error)
@@ -440,6 +464,21 @@ cdef void _set_parameter(EngineStruct* engine, void* context) noexcept nogil:
 cdef void _read_parameter(EngineStruct* engine, void* context) noexcept nogil:
     cdef Setting* asked = <Setting*>context
     asked.done = config_read(engine, asked.name, &asked.error)
+
+
+cdef void _load_users(EngineStruct* engine, void* context) noexcept nogil:
+    cdef Setting* setting = <Setting*>context
+    setting.done = True
+    if engine.config.aclfile.length == 0 or engine.users.from_file:
+        return
+    if engine.config.users.length:
+        setting.done = False
+        buffer_append_text(&setting.error, b"Configuring Redis with users defined in redis.conf and at the same setting an ACL file path "
+                                           b"is invalid. This setup is very likely to lead to configuration errors and security holes, "
+                                           b"please define either an ACL file or declare users directly in your redis.conf, but not "
+                                           b"both.")
+        return
+    setting.done = users_load(engine, NULL, &setting.error)
 
 
 cdef void _clock_moved(EngineStruct* engine, void* context) noexcept nogil:

@@ -19,11 +19,12 @@ from hutch_engine.door.classes cimport CompiledClient, looked_still_true
 from hutch_engine.door.codec cimport Codec
 from hutch_engine.executor.admission cimport WAY_CLIENT, admission_finds_memory, admission_is_plain
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due
+from hutch_engine.executor.rights cimport rights_whatever_words
 from hutch_engine.executor.run cimport run_begin, run_end, run_observed_words
 from hutch_engine.state.engine cimport (
     GATE_RENAMED, GATE_SYNC, SESSION_AUTHENTICATED, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
-    SESSION_MONITOR,
-    SESSION_MULTI, SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT,
+    SESSION_MONITOR, SESSION_MULTI, SESSION_NO_TOUCH, SESSION_POSTPONED, SESSION_REPLY_OFF, SESSION_RESTRICTED, SESSION_REPLY_SKIP,
+    SESSION_REPLY_SKIP_NEXT,
     SESSION_SUBSCRIBED, SESSION_TRACKING, Engine as EngineStruct, Session as SessionStruct, engine_is_ours)
 
 cdef extern from "Python.h":
@@ -90,6 +91,7 @@ cdef inline SessionStruct* hot_begin(HotMethods self, Session session, const Com
                 or (unlikely(not admission_is_plain(core, command))
                     and (engine.execution.gate & ~<uint32_t>(GATE_SYNC | GATE_RENAMED) != 0
                          or (engine.execution.gate != 0 and command.flags & (CMD_WRITE | CMD_MAY_REPLICATE))
+                         or (core.flags & SESSION_RESTRICTED and not rights_whatever_words(core, command))
                          or not admission_finds_memory(core, command, NULL, 0, WAY_CLIENT)))
                 or (unlikely(engine.execution.gate & GATE_RENAMED != 0) and not command_keeps_name(&engine.config.names, command))):
         lock_release(&engine.lock)

@@ -24,7 +24,7 @@ from hutch_engine.door.method_table cimport (
     WORD_REST_COUNT, WORD_SCORE, Given, Method, MethodWay, MethodWord, Py_None, Py_True, method_bind, method_fits, method_of_command)
 from hutch_engine.door.descriptors cimport descriptor_add, descriptors_for
 from hutch_engine.commands.command_table cimport command_table_find
-from hutch_engine.state.engine cimport GATE_RENAMED, Session as SessionStruct
+from hutch_engine.state.engine cimport GATE_RENAMED, SESSION_RESTRICTED, Session as SessionStruct
 from hutch_engine.executor.admission cimport (
     ADMITTED, WAY_CLIENT, Verdict, admission_is_plain, admission_judge, admission_refuse)
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due
@@ -205,8 +205,10 @@ cdef class HotPipeline:
             core = hot_begin(client, client.hot_session, SET_COMMAND)
             if core == NULL:
                 return NotImplemented
-            # What another thread waited for, and has not taken yet; and where commands have other names, these are looked up.
-            if unlikely(core.reply.buffer.length != 0 or core.engine.execution.gate & GATE_RENAMED):
+            # What another thread waited for, and has not taken yet; where commands have other names, these are looked up; and of a user
+            # to whom one of the commands may be denied the whole of a transaction is.
+            if unlikely(core.reply.buffer.length != 0 or core.engine.execution.gate & GATE_RENAMED
+                        or (transaction and core.flags & SESSION_RESTRICTED)):
                 lock_release(&core.engine.lock)
                 return NotImplemented
             _run_all(core, rows, counts, total, &words, transaction)

@@ -14,7 +14,8 @@ from hutch_engine.base.memory cimport heap_is_short
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport CMD_PROTECTED, Command
 from hutch_engine.state.engine cimport (
-    GATE_RENAMED, SESSION_AUTHENTICATED, SESSION_MONITOR, SESSION_MULTI, SESSION_SUBSCRIBED, Engine, Session, engine_used_memory)
+    GATE_RENAMED, SESSION_AUTHENTICATED, SESSION_MONITOR, SESSION_MULTI, SESSION_RESTRICTED, SESSION_SUBSCRIBED, Engine, Session,
+    engine_used_memory)
 
 cdef enum Way:                       # who sends a command
     WAY_CLIENT = 0                   # a socket, a Python call, a compiled method
@@ -35,6 +36,7 @@ cdef enum Verdict:
     REFUSED_ARITY
     REFUSED_PROTECTED                # enable-debug-command and the like
     REFUSED_PASSWORD
+    REFUSED_RIGHTS                   # to this user, with these words
     REFUSED_IN_MULTI
     REFUSED_BUSY                     # a script overruns its time
     REFUSED_LOADING                  # a file is being read
@@ -48,7 +50,7 @@ cdef enum Verdict:
 
 cdef enum:
     # What of a session's state admission asks about.
-    ASKED_OF_SESSION = SESSION_MULTI | SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_AUTHENTICATED
+    ASKED_OF_SESSION = SESSION_MULTI | SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_AUTHENTICATED | SESSION_RESTRICTED
 
 cdef inline bint admission_is_plain(const Session* session, const Command* command) noexcept nogil:
     """Can nothing stop this command of a client's, whose words are known to be right in number? True: it is admitted; False:

@@ -1,5 +1,5 @@
 """See admission.pxd. The order of the questions is Redis's."""
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
@@ -14,10 +14,12 @@ from hutch_engine.commands.command_names cimport command_named
 from hutch_engine.commands.reply cimport reply_error_slice
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.eviction cimport evict_until_it_fits
+from hutch_engine.executor.rights cimport rights_allow, rights_refused
 from hutch_engine.sessions.transaction cimport session_discard
 from hutch_engine.state.config cimport ENABLE_LOCAL, ENABLE_YES, Config
 from hutch_engine.state.engine cimport (
-    BUSY_EVAL, BUSY_NOT, PAUSE_ALL, PAUSE_NONE, SESSION_CLOSE_NOW, SESSION_DIRTY_EXEC, SESSION_EMBEDDED, SESSION_MONITOR,
+    BUSY_EVAL, BUSY_NOT, DENIED_AT_MULTI, DENIED_AT_TOPLEVEL, PAUSE_ALL, PAUSE_NONE, SESSION_CLOSE_NOW, SESSION_DIRTY_EXEC,
+    SESSION_EMBEDDED, SESSION_MONITOR, SESSION_RESTRICTED,
     GATE_DISK_LOG, GATE_DISK_SNAPSHOT, GATE_REPLICAS, SESSION_MULTI, SESSION_REPLICA, SESSION_SUBSCRIBED, SESSION_UNIX_SOCKET, Engine, Session,
     engine_end_pause,
     session_is_authenticated)
@@ -85,10 +87,12 @@ cdef bint _is_paused(Session* session, const Command* command, Slice* argv, size
     return engine.pause.kind == PAUSE_ALL or (_flags(session, command, argv, argc, way) & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0
 
 
-cdef Verdict _judge_for_script(const Command* command, uint32_t limits) noexcept nogil:
+cdef Verdict _judge_for_script(Session* session, const Command* command, const Slice* argv, size_t argc, uint32_t limits) noexcept nogil:
     # The commands of scripts stay out in any case: they would run, or free, the interpreter that runs this one.
     if unlikely(command.flags & CMD_NOSCRIPT) and (not limits & LIMIT_LIFTED or command.acl_categories & ACL_SCRIPTING):
         return REFUSED_IN_SCRIPT
+    if unlikely(session.flags & SESSION_RESTRICTED) and not rights_allow(session, command, argv, argc):
+        return REFUSED_RIGHTS
     if unlikely(limits & LIMIT_READ_ONLY) and command.flags & (CMD_WRITE | CMD_MAY_REPLICATE):
         return REFUSED_READ_ONLY
     if unlikely(limits & LIMIT_NO_MEMORY) and command.flags & CMD_DENYOOM:
@@ -96,7 +100,7 @@ cdef Verdict _judge_for_script(const Command* command, uint32_t limits) noexcept
     return ADMITTED
 
 
-cdef Verdict _judge_client(Session* session, const Command* command) noexcept nogil:
+cdef Verdict _judge_client(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:
     cdef Engine* engine = session.engine
     if unlikely(command.flags & CMD_PROTECTED) and not _protected_is_allowed(session, command):
         return REFUSED_PROTECTED
@@ -104,6 +108,8 @@ cdef Verdict _judge_client(Session* session, const Command* command) noexcept no
         return REFUSED_PASSWORD
     if unlikely(session.flags & SESSION_MULTI) and command.flags & CMD_NO_MULTI:
         return REFUSED_IN_MULTI
+    if unlikely(session.flags & SESSION_RESTRICTED) and not rights_allow(session, command, argv, argc):
+        return REFUSED_RIGHTS
     if unlikely(engine.scripts.busy != BUSY_NOT) and not command.flags & CMD_ALLOW_BUSY:
         return REFUSED_BUSY
     return ADMITTED
@@ -129,11 +135,14 @@ cdef Verdict admission_judge(Session* session, const Command* command, Slice* ar
             return REFUSED_UNKNOWN
         if unlikely(not command_takes(command, argc)):
             return REFUSED_ARITY
-        verdict = _judge_client(session, command) if way == WAY_CLIENT else _judge_for_script(command, limits)
+        verdict = (_judge_client(session, command, argv, argc) if way == WAY_CLIENT
+                   else _judge_for_script(session, command, argv, argc, limits))
         if unlikely(verdict != ADMITTED):
             return verdict
         if unlikely(engine.persistence.loading) and not command.flags & CMD_LOADING:
             return REFUSED_LOADING
+    elif unlikely(session.flags & SESSION_RESTRICTED) and not rights_allow(session, command, argv, argc):
+        return REFUSED_RIGHTS        # what was queued, or has waited: the user's rights are other ones by now
     if unlikely(engine.config.maxmemory != 0 or heap_is_short(&engine.heap)) and (engine.scripts.busy == BUSY_NOT or way != WAY_CLIENT) \
             and not admission_finds_memory(session, command, argv, argc, way):
         return REFUSED_MEMORY
@@ -272,6 +281,7 @@ cdef const char* _text_of(const Engine* engine, Verdict verdict) noexcept nogil:
 
 cdef void admission_refuse(Session* session, const Command* command, Slice* argv, size_t argc, Verdict verdict) noexcept nogil:
     cdef Buffer text
+    cdef uint8_t denied
     cdef size_t mark = session.reply.buffer.length
     if verdict == REFUSED_UNKNOWN and not session.flags & SESSION_EMBEDDED and (slice_is(argv[0], b"post") or slice_is(argv[0], b"host:")):
         # A web page that talks to this port: Redis hangs up without an answer, to what came before as well.
@@ -282,6 +292,10 @@ cdef void admission_refuse(Session* session, const Command* command, Slice* argv
         _unknown_command(session.engine, argv, argc, &text)
     elif verdict == REFUSED_ARITY:
         _write_named(command, b"ERR wrong number of arguments for '", b"' command", &text)
+    elif verdict == REFUSED_RIGHTS:
+        buffer_append_text(&text, b"NOPERM ")
+        rights_refused(session, command, argv, argc, DENIED_AT_MULTI if session.flags & SESSION_MULTI else DENIED_AT_TOPLEVEL,
+                       &denied, &text)
     elif verdict == REFUSED_PROTECTED:
         _write_protected(command, &text)
     elif verdict == REFUSED_TO_SUBSCRIBER:

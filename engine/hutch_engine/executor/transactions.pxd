@@ -2,9 +2,9 @@
 from libc.stdint cimport uint32_t
 from hutch_engine.base.compiler cimport likely
 from hutch_engine.base.slice cimport Slice
-from hutch_engine.commands.call cimport CALL_IN_MULTI, Call, error_memory
+from hutch_engine.commands.call cimport CALL_IN_MULTI, Call
 from hutch_engine.commands.command cimport Command
-from hutch_engine.executor.admission cimport ADMITTED, WAY_QUEUE, admission_is_plain, admission_judge
+from hutch_engine.executor.admission cimport admission_is_plain
 from hutch_engine.executor.effects cimport effects_announce_new
 from hutch_engine.executor.run cimport run_command
 from hutch_engine.state.engine cimport Session
@@ -14,12 +14,13 @@ cdef void transaction_begin(Session* session) noexcept nogil
 cdef void transaction_end(Session* session, uint32_t call_flags) noexcept nogil
 """All of its commands have run; those that follow are called with `call_flags` again. O(1)"""
 
+cdef bint transaction_judges(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil
+"""The half of transaction_admits that looks closely."""
+
 cdef inline bint transaction_admits(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
-    """May the next command run? False: what came before it has used up the memory there was, and that is answered."""
-    if likely(admission_is_plain(session, command)) or admission_judge(session, command, argv, argc, WAY_QUEUE, 0) == ADMITTED:
-        return True
-    error_memory(&session.call)
-    return False
+    """May the next command run? False: what came before it has used up the memory there was, or the user lost the right to it since
+    it was queued; that is answered."""
+    return likely(admission_is_plain(session, command)) or transaction_judges(session, command, argv, argc)
 
 cdef inline void transaction_run(Session* session, const Command* command, Slice* argv, size_t argc,
                                  uint32_t call_flags) noexcept nogil:

@@ -1,9 +1,16 @@
 """See transactions.pxd. The queue and the watches themselves are the session's (engine.pyx)."""
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
+from hutch_engine.base.buffer cimport Buffer, buffer_append_text, buffer_clear, buffer_init, buffer_slice
+from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport Call, error_memory
-from hutch_engine.commands.reply cimport reply_array, reply_error, reply_mark, reply_null_array, reply_ok, reply_rewind
+from hutch_engine.commands.command cimport Command
+from hutch_engine.executor.admission cimport ADMITTED, REFUSED_RIGHTS, WAY_QUEUE, Verdict, admission_judge
+from hutch_engine.executor.error_stats cimport error_stats_count
+from hutch_engine.executor.rights cimport rights_refused
+from hutch_engine.commands.reply cimport reply_array, reply_error, reply_error_slice, reply_mark, reply_null_array, reply_ok, reply_rewind
 from hutch_engine.keyspace.keyspace cimport keyspace_now
 from hutch_engine.state.engine cimport (
+    DENIED_AT_MULTI, DENIED_COMMAND, DENIED_KEY,
     SESSION_DIRTY_CAS, SESSION_DIRTY_EXEC, SESSION_IN_EXEC, SESSION_MULTI, SESSION_REPLY_OFF, SESSION_REPLY_SKIP,
     QueuedCommand, Session, session_of)
 from hutch_engine.sessions.transaction cimport session_discard
@@ -18,6 +25,37 @@ cdef void transaction_begin(Session* session) noexcept nogil:
 cdef void transaction_end(Session* session, uint32_t call_flags) noexcept nogil:
     session.call.flags = call_flags
     session.flags &= ~<uint32_t>SESSION_IN_EXEC
+
+
+cdef const char* _why(uint8_t denied) noexcept nogil:
+    if denied == DENIED_COMMAND:
+        return b"no permission to execute the command or subcommand"
+    if denied == DENIED_KEY:
+        return b"no permission to touch the specified keys"
+    return b"no permission to access one of the channels used as arguments"
+
+
+cdef bint transaction_judges(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
+    cdef Verdict verdict = admission_judge(session, command, argv, argc, WAY_QUEUE, 0)
+    cdef size_t mark = session.reply.buffer.length
+    cdef Buffer text
+    cdef uint8_t denied
+    if verdict == ADMITTED:
+        return True
+    if verdict != REFUSED_RIGHTS:
+        error_memory(&session.call)
+        return False
+    buffer_init(&text, NULL)
+    rights_refused(session, command, argv, argc, DENIED_AT_MULTI, &denied, &text)
+    buffer_clear(&text)
+    buffer_append_text(&text, b"NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This "
+                              b"command is no longer allowed for the following reason: ")
+    buffer_append_text(&text, _why(denied))
+    reply_error_slice(&session.reply, buffer_slice(&text))
+    buffer_clear(&text)
+    if session.reply.buffer.length > mark:
+        error_stats_count(session.engine, slice_of(session.reply.buffer.data + mark + 1, session.reply.buffer.length - mark - 1))
+    return False
 
 
 cdef void cmd_multi(Call* call) noexcept nogil:

@@ -4,17 +4,19 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset, strcmp
-from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_text, buffer_clear, buffer_init
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_text, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.clock cimport clock_now_ms
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_release
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.net.client_eviction cimport client_weigh, clients_evict
 from hutch_engine.state.config cimport LOG_VERBOSE, TLS_USER_COMMON_NAME
+from hutch_engine.sessions.users cimport users_find
+from hutch_engine.state.user cimport USER_NO_PASSWORD, USER_ON, User
 from hutch_engine.state.engine cimport (
     LISTENER_ADOPTS, LISTENER_SHUTS, LISTENER_WEIGHS, SESSION_CLOSE_NOW, SESSION_UNIX_SOCKET, Engine, Session,
     engine_wake_listener, session_is_authenticated)
-from hutch_engine.sessions.session cimport session_free, session_memory, session_new
+from hutch_engine.sessions.session cimport session_become, session_free, session_memory, session_new
 from hutch_engine.state.log cimport log_write
 from hutch_engine.net.poller cimport POLL_READ, POLL_WRITE, poller_add, poller_change, poller_remove
 from hutch_engine.net.resp_parser cimport parser_clear, parser_init, words_clear
@@ -469,7 +471,7 @@ cdef void _welcome(Listener* listener, int fd, const ListeningSocket* where) noe
         free(connection)
         connection = NULL
     lock_acquire(&engine.lock)
-    denied = not local and engine.config.protected_mode and engine.config.requirepass.length == 0
+    denied = not local and engine.config.protected_mode and engine.users.standard.flags & USER_NO_PASSWORD != 0
     if <int64_t>engine.sessions.sockets >= engine.config.maxclients:
         refusal = _FULL
         engine.statistics.connections_rejected += 1
@@ -653,10 +655,15 @@ cdef void _greeted(Listener* listener, Connection* connection) noexcept nogil:
     """The handshake is over: who is it, and may he come in? Requires the lock."""
     cdef Engine* engine = listener.engine
     cdef Session* session = connection.session
+    cdef User* user
     session.used_us = listener.now_us
     if engine.config.tls_auth_clients_user == TLS_USER_COMMON_NAME:
-        # Whom the certificate names; whether there is such a user is for who knows the users to say.
+        # Whom the certificate names, if there is such a user; whoever is not known is the default user, as without a certificate.
         tls_common_name(&connection.wire, &session.certificate_name)
+        user = users_find(engine, buffer_slice(&session.certificate_name))
+        if user != NULL and user.flags & USER_ON:
+            session_become(session, user, True)
+            connection.authenticated = True
     if connection.denied:
         engine.statistics.connections_rejected += 1
         buffer_append(&connection.sending, _DENIED, _slice_of_path(_DENIED).length)

@@ -19,6 +19,7 @@ from hutch_engine.scripting.function_commands cimport flags_of_script
 from hutch_engine.scripting.interpreter cimport scripting_free
 from hutch_engine.sessions.pubsub cimport pubsub_check
 from hutch_engine.sessions.session cimport session_free
+from hutch_engine.sessions.users cimport users_clear, users_init
 from hutch_engine.sessions.waiting cimport waiting_check
 from hutch_engine.state.config cimport config_clear, config_init
 from hutch_engine.state.engine cimport (
@@ -85,6 +86,9 @@ cdef bint engine_init(Engine* engine, int32_t databases, uint64_t seed) noexcept
     if engine.statistics.commands == NULL:
         engine_clear(engine)
         return False
+    if not users_init(engine):
+        engine_clear(engine)
+        return False
     engine.statistics.startup_bytes = engine_used_memory(engine)
     engine.housekeeping.start = housekeeping_start
     engine.scripts.flags_of_script = flags_of_script
@@ -104,6 +108,7 @@ cdef void engine_clear(Engine* engine) noexcept nogil:
         session_free(engine.sessions.first)
     while engine.sessions.ended != NULL:
         session_free(engine.sessions.ended)
+    users_clear(engine)
     table_clear(&engine.watches.keys)
     table_clear(&engine.waiting.keys)
     for kind in range(TOPIC_KINDS):

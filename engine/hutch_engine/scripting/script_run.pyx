@@ -1,7 +1,7 @@
 """See script_run.pxd."""
 from libc.math cimport isnan, signbit
 from libc.stddef cimport size_t
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 from hutch_engine.base.atomics cimport atomic_load32
@@ -30,16 +30,18 @@ from hutch_engine.scripting.state cimport (
     SCRIPT_ALLOW_OOM, SCRIPT_COMPATIBLE, SCRIPT_NO_WRITES, VM_BYTES_MAX, Interpreter, ScriptRun, Scripting, interpreter_of,
     scripting_of)
 from hutch_engine.state.engine cimport (
-    BUSY_EVAL, BUSY_FUNCTION, BUSY_NOT, SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_ERROR_COUNTED,
-    SESSION_IN_SCRIPT, SESSION_NO_TOUCH, SESSION_OF_SCRIPTS, Engine, Session, engine_wake_housekeeping, engine_set_busy)
+    BUSY_EVAL, BUSY_FUNCTION, BUSY_NOT, DENIED_AT_SCRIPT, DENIED_NOT, SESSION_AUTHENTICATED, SESSION_EMBEDDED, SESSION_ERROR_COUNTED,
+    SESSION_IN_SCRIPT, SESSION_NO_TOUCH, SESSION_OF_SCRIPTS, SESSION_RESTRICTED, Engine, Session, engine_wake_housekeeping, engine_set_busy)
 from hutch_engine.sessions.session cimport session_select
 from hutch_engine.sessions.transaction cimport session_discard
 from hutch_engine.executor.eviction cimport evict_until_it_fits
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.admission cimport (
-    ADMITTED, LIMIT_LIFTED, LIMIT_NO_MEMORY, LIMIT_READ_ONLY, REFUSED_ARITY, REFUSED_DISK, REFUSED_IN_SCRIPT, REFUSED_READ_ONLY, REFUSED_REPLICAS,
-    REFUSED_UNKNOWN, WAY_SCRIPT, Verdict, admission_disk_text, admission_judge, admission_replicas_text)
+    ADMITTED, LIMIT_LIFTED, LIMIT_NO_MEMORY, LIMIT_READ_ONLY, REFUSED_ARITY, REFUSED_DISK, REFUSED_IN_SCRIPT, REFUSED_READ_ONLY,
+    REFUSED_REPLICAS, REFUSED_RIGHTS, REFUSED_UNKNOWN, WAY_SCRIPT, Verdict, admission_disk_text, admission_judge,
+    admission_replicas_text)
 from hutch_engine.executor.aftermath cimport aftermath
+from hutch_engine.executor.rights cimport rights_judge, rights_refused
 from hutch_engine.executor.effects cimport effects_announce_new
 from hutch_engine.executor.run cimport run_command
 
@@ -60,6 +62,7 @@ cdef enum:
     KEPT_REPLY_BYTES = 65536
     MESSAGE_SHOWN = 100
     CODED_TEXT_MAX = 512             # longer than the longest of admission's
+    RIGHTS_TEXT_BYTES = 512          # of an error that names a user
 
 
 # ---- may it run?
@@ -353,6 +356,25 @@ cdef int _refuse(lua_State* L, Engine* engine, const Command* command, Verdict v
     return _fail(L, error, True, raises)
 
 
+cdef int _refuse_rights(lua_State* L, Session* session, const Command* command, const Slice* argv, size_t argc,
+                        bint raises) noexcept nogil:
+    """The error's text goes through an array of fixed size: what Lua raises would not come back to free a buffer."""
+    cdef char[RIGHTS_TEXT_BYTES] error
+    cdef Buffer text
+    cdef size_t length, i
+    cdef uint8_t denied
+    session.engine.statistics.commands[command.id].rejected += 1
+    buffer_init(&text, NULL)
+    rights_refused(session, command, argv, argc, DENIED_AT_SCRIPT, &denied, &text)
+    length = <size_t>snprintf(error, sizeof(error), b"ACL failure in script: %.*s", <int>text.length, text.data)
+    buffer_clear(&text)
+    for i in range(length if length < RIGHTS_TEXT_BYTES else RIGHTS_TEXT_BYTES - 1):
+        if error[i] == c'\r' or error[i] == c'\n':
+            error[i] = c' '
+    error_stats_count(session.engine, slice_of_text(b"ERR"))
+    return _fail(L, error, True, raises)
+
+
 cdef const char* _refusal(Verdict verdict) noexcept nogil:
     """What a script is told."""
     if verdict == REFUSED_UNKNOWN:
@@ -395,7 +417,13 @@ cdef int script_command(lua_State* L, bint raises) noexcept nogil:
     if unlikely(not _words(L, count, argv, spelled, &used, count <= WORDS_SMALL)):
         return _fail(L, b"Lua redis lib command arguments must be strings or integers", False, raises)
     command = command_meant(&engine.config.names, argv, <size_t>count)
+    # The rights are the caller's, as they are now: somebody may have changed them while the script let others in.
+    session.user = run.caller.user
+    session.call.keys_limited = False
+    session.flags = session.flags & ~<uint32_t>SESSION_RESTRICTED | run.caller.flags & SESSION_RESTRICTED
     verdict = admission_judge(session, command, argv, <size_t>count, WAY_SCRIPT, _limits(engine, run))
+    if unlikely(verdict == REFUSED_RIGHTS):
+        return _refuse_rights(L, session, command, argv, <size_t>count, raises)
     if unlikely(verdict != ADMITTED):
         return _refuse(L, engine, command, verdict, raises)
     if command.flags & CMD_WRITE:
@@ -421,6 +449,9 @@ cdef int script_command(lua_State* L, bint raises) noexcept nogil:
 
 cdef int script_may_user_run(lua_State* L) noexcept nogil:
     cdef Engine* engine = interpreter_of(L).engine
+    cdef ScriptRun* run = interpreter_of(L).scripting.run        # NULL while a library is being loaded
+    cdef const Command* command
+    cdef size_t at
     cdef Slice small[WORDS_SMALL]
     cdef char digits[WORDS_SMALL * DOUBLE_TEXT_MAX]
     cdef Slice* argv = small
@@ -434,10 +465,11 @@ cdef int script_may_user_run(lua_State* L) noexcept nogil:
         spelled = <char*>(argv + count)
     if not _words(L, count, argv, spelled, &used, count <= WORDS_SMALL):
         return _fail(L, b"Lua redis lib command arguments must be strings or integers", False, True)
-    if command_meant(&engine.config.names, argv, <size_t>count) == NULL:
+    command = command_meant(&engine.config.names, argv, <size_t>count)
+    if command == NULL:
         return _fail(L, b"Invalid command passed to redis.acl_check_cmd()", False, True)
-    # Every client may run everything: there are no other users yet.
-    lua_pushboolean(L, 1)
+    lua_pushboolean(L, run == NULL or not run.caller.flags & SESSION_RESTRICTED
+                    or rights_judge(run.caller.user, command, argv, <size_t>count, &at) == DENIED_NOT)
     return 1
 
 

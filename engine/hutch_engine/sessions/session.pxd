@@ -1,6 +1,7 @@
 """The beginning and end of sessions. Everything requires the engine's lock, except where it says otherwise."""
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from hutch_engine.state.engine cimport Engine, DeferredFree, Session
+from hutch_engine.state.user cimport User
 
 cdef void engine_free_deferred(Engine* engine) noexcept nogil
 """Free the sessions whose owners could not wait for the lock (engine_defer_free). Requires the lock. O(their number)."""
@@ -23,10 +24,18 @@ cdef void session_end(Session* session) noexcept nogil
 whoever waits in it is woken. Afterwards only its flags (SESSION_CLOSE_NOW), id and session_free may be used. A session
 whose command is running, or has let others in, must not be ended. Requires the lock. O(its subscriptions, watches and
 queue)."""
+cdef void session_kill(Session* session, Session* me) noexcept nogil
+"""End the session from outside: a socket is closed by the listener, soon; an embedded session ends here, if its script does not run.
+If it is `me`, whose command does this, it is answered first. It may be gone from the list afterwards. Requires the lock."""
+cdef void session_become(Session* session, User* user, bint authenticated) noexcept nogil
+"""From now on the session is this user, who is borrowed; `authenticated`: it may send commands. Requires the lock. O(1)."""
+cdef inline User* session_user(const Session* session) noexcept nogil:
+    """Whose rights it has; borrowed. The owner of the process goes by the default user's name."""
+    return session.user if session.user != NULL else session.engine.users.standard
 cdef void session_reset(Session* session) noexcept nogil
 """Give the session what a fresh connection has (RESET); its socket, addresses and counters stay. Requires the lock."""
 cdef void session_resemble(Session* session, const Session* model) noexcept nogil
-"""Take over from `model` what a connection sets up in the beginning: database, protocol, names, the given password, CLIENT
+"""Take over from `model` what a connection sets up in the beginning: database, protocol, names, user, CLIENT
 NO-TOUCH and NO-EVICT. Requires the lock."""
 cdef void session_select(Session* session, int32_t database_index) noexcept nogil
 """Make this database the session's. The index must be in range."""

@@ -13,11 +13,12 @@ from hutch_engine.sessions.monitor_records cimport monitor_records_forget
 from hutch_engine.sessions.tracking cimport session_forget_messages
 from hutch_engine.sessions.transaction cimport session_discard
 from hutch_engine.sessions.waiting cimport waiting_forget
-from hutch_engine.sessions.wake_queue cimport session_leave_wake_queue, session_use_bell
+from hutch_engine.sessions.wake_queue cimport session_leave_wake_queue, session_use_bell, session_wake
 from hutch_engine.state.engine cimport (
-    SESSION_AUTHENTICATED, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_NO_EVICT, SESSION_NO_TOUCH,
-    SESSION_PROTOCOL_SET, SESSION_REPLY_OFF, SESSION_REPLY_SKIP_NEXT, TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_PATTERN, TOPIC_PREFIX,
+    SESSION_AUTHENTICATED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_EMBEDDED, SESSION_IN_SCRIPT, SESSION_NO_EVICT,
+    SESSION_NO_TOUCH, SESSION_RESTRICTED, SESSION_PROTOCOL_SET, SESSION_REPLY_OFF, SESSION_REPLY_SKIP_NEXT, TOPIC_CHANNEL, TOPIC_KINDS, TOPIC_PATTERN, TOPIC_PREFIX,
     TOPIC_SHARD, Engine, DeferredFree, Session, Watch, engine_guarded)
+from hutch_engine.state.user cimport User
 
 
 cdef enum:
@@ -74,8 +75,10 @@ cdef Session* session_new(Engine* engine, uint32_t flags, int fd) noexcept nogil
     session.engine = engine
     session.flags = flags
     # A caller inside the process has the store in its hands; a password keeps out sockets.
-    if flags & SESSION_EMBEDDED or engine.config.requirepass.length == 0:
+    if flags & SESSION_EMBEDDED:
         session.flags |= SESSION_AUTHENTICATED
+    else:
+        session_become(session, engine.users.standard, engine.users.open)
     session.fd = fd
     session.created_us = monotonic_us()
     session.used_us = session.created_us
@@ -119,6 +122,21 @@ cdef void session_free(Session* session) noexcept nogil:
     if session.next != NULL:
         session.next.previous = session.previous
     heap_free(&engine.heap, session, sizeof(Session))
+
+
+cdef void session_kill(Session* session, Session* me) noexcept nogil:
+    if session == me:
+        session.flags |= SESSION_CLOSE_AFTER_REPLY
+        return
+    session.flags |= SESSION_CLOSE_NOW
+    # The listener closes sockets. An embedded session ends here, and its caller meets the flag with its next call, or
+    # where it waits; unless it is in the middle of a script, whose thread ends it then.
+    if session.flags & SESSION_EMBEDDED and not session.flags & SESSION_IN_SCRIPT:
+        session_end(session)
+        return
+    if session.flags & SESSION_EMBEDDED:
+        session_forget_messages(session)
+    session_wake(session)
 
 
 cdef void session_end(Session* session) noexcept nogil:
@@ -172,7 +190,9 @@ cdef void _copy_text(Buffer* buffer, const Buffer* model) noexcept nogil:
 
 
 cdef void session_resemble(Session* session, const Session* model) noexcept nogil:
-    cdef uint32_t alike = SESSION_AUTHENTICATED | SESSION_PROTOCOL_SET | SESSION_NO_EVICT | SESSION_NO_TOUCH
+    cdef uint32_t alike = (SESSION_AUTHENTICATED | SESSION_RESTRICTED | SESSION_PROTOCOL_SET | SESSION_NO_EVICT
+                           | SESSION_NO_TOUCH)
+    session.user = model.user
     session.flags = (session.flags & ~alike) | (model.flags & alike)
     session.reply.resp = model.reply.resp
     session_select(session, model.database_index)
@@ -186,6 +206,13 @@ cdef void session_select(Session* session, int32_t database_index) noexcept nogi
     session.call.database = &session.engine.keyspace.databases[database_index]
 
 
+cdef void session_become(Session* session, User* user, bint authenticated) noexcept nogil:
+    session.user = user
+    session.flags &= ~<uint32_t>(SESSION_AUTHENTICATED | SESSION_RESTRICTED)
+    session.flags |= (SESSION_AUTHENTICATED if authenticated else 0) | (SESSION_RESTRICTED if not user.may_all else 0)
+    session.call.keys_limited = False
+
+
 cdef void session_reset(Session* session) noexcept nogil:
     engine_guarded(session.engine)
     session_discard(session)
@@ -197,8 +224,11 @@ cdef void session_reset(Session* session) noexcept nogil:
     session.flags &= ~<uint32_t>(SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_NO_EVICT | SESSION_NO_TOUCH
                                  | SESSION_AUTHENTICATED | SESSION_PROTOCOL_SET)
     session.call.flags = 0
-    if session.flags & SESSION_EMBEDDED or session.engine.config.requirepass.length == 0:
+    # The owner of the process stays that; who has logged in is what any newcomer is.
+    if session.user == NULL:
         session.flags |= SESSION_AUTHENTICATED
+    else:
+        session_become(session, session.engine.users.standard, session.engine.users.open)
 
 
 cdef uint64_t session_unread(const Session* session) noexcept nogil:

@@ -12,9 +12,10 @@ from hutch_engine.commands.command cimport Command
 from hutch_engine.keyspace.keyspace cimport WANT_TOUCHED
 from hutch_engine.commands.command_keys cimport KeyPosition, command_keys
 from hutch_engine.state.engine cimport (
-    SESSION_CLOSE_NOW, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_KINDS, TOPIC_PREFIX, TOPIC_TRACKED,
+    SESSION_CLOSE_NOW, SESSION_RESTRICTED, SESSION_SUBSCRIBED, SESSION_TRACKING, TOPIC_KINDS, TOPIC_PREFIX, TOPIC_TRACKED,
     TRACKING_BCAST, TRACKING_BROKEN_REDIRECT, TRACKING_CACHING, TRACKING_NOLOOP, TRACKING_OPTIN, TRACKING_OPTOUT, Engine,
     Session, engine_observe)
+from hutch_engine.state.user cimport SELECTS_ALL_KEYS, Selector, User, patterns_match
 from hutch_engine.sessions.monitor cimport monitor_leave
 from hutch_engine.sessions.pubsub cimport (
     SUBSCRIBED_NOT, Subscription, Topic, pubsub_cut_off, pubsub_deliver, topic_drop, topic_find, topic_name,
@@ -233,6 +234,34 @@ cdef bint _write_keys(Buffer* out, ChangedKey** records, size_t count, uint64_t 
     return told != 0
 
 
+cdef bint _may_know(const User* user, Slice key) noexcept nogil:
+    """Does one of the user's selectors name the key? Who may not use it does not hear of it either."""
+    cdef const Selector* selector = &user.root
+    while selector != NULL:
+        if selector.flags & SELECTS_ALL_KEYS or patterns_match(&selector.patterns, key, 0):
+            return True
+        selector = selector.next
+    return False
+
+
+cdef bint _write_allowed_keys(Buffer* out, ChangedKey** records, size_t count, const Session* session) noexcept nogil:
+    """As _write_keys, of the keys that the session's user may know of."""
+    cdef uint64_t without = session.id if session.tracking & TRACKING_NOLOOP else 0
+    cdef ChangedKey** allowed = <ChangedKey**>malloc(count * sizeof(ChangedKey*))
+    cdef size_t kept = 0, i
+    cdef bint told
+    if allowed == NULL:
+        out.failed = True
+        return False
+    for i in range(count):
+        if _may_know(session.user, _changed_key(records[i])):
+            allowed[kept] = records[i]
+            kept += 1
+    told = kept != 0 and _write_keys(out, allowed, kept, without)
+    free(allowed)
+    return told
+
+
 cdef void _broadcast_prefix(Topic* topic, ChangedKey** records, size_t count, Buffer* message) noexcept nogil:
     """`records`: the changed keys of this prefix."""
     cdef Subscription* subscription = topic.first
@@ -240,7 +269,11 @@ cdef void _broadcast_prefix(Topic* topic, ChangedKey** records, size_t count, Bu
     cdef bint common = False             # `message` has all of them
     while subscription != NULL:
         session = subscription.session
-        if session.tracking & TRACKING_NOLOOP:
+        if unlikely(session.flags & SESSION_RESTRICTED):
+            common = False
+            if _write_allowed_keys(message, records, count, session) and not message.failed:
+                _invalidate_for(session, buffer_slice(message))
+        elif session.tracking & TRACKING_NOLOOP:
             common = False
             if _write_keys(message, records, count, session.id) and not message.failed:
                 _invalidate_for(session, buffer_slice(message))

@@ -712,6 +712,7 @@ cdef void config_init(Config* config) noexcept nogil:
     config.oom_score_adj_values[2] = 800
     buffer_init(&config.config_file, NULL)
     command_names_init(&config.names)
+    buffer_init(&config.users, NULL)
 
 
 cdef void config_clear(Config* config) noexcept nogil:
@@ -721,3 +722,4 @@ cdef void config_clear(Config* config) noexcept nogil:
             buffer_clear(_text_of(config, config_parameter(i)))
     buffer_clear(&config.config_file)
     command_names_clear(&config.names)
+    buffer_clear(&config.users)

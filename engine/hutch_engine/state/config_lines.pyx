@@ -1,11 +1,18 @@
 """See config_lines.pxd."""
 from libc.stdint cimport uint64_t
-from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init, buffer_reserve
-from hutch_engine.base.slice cimport Slice, slice_is, slice_of
+from libc.stdlib cimport free, malloc
+from hutch_engine.base.buffer cimport (
+    Buffer, buffer_append, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
+from hutch_engine.base.slice cimport Slice, slice_equals, slice_is, slice_of
+from hutch_engine.base.words cimport words_split
 from hutch_engine.commands.command_names cimport command_names_change
-from hutch_engine.state.config cimport (CHANGED_NAMES, CONFIG_AT_START, CONFIG_FROM_FILE, PARAMETER_MULTI, Config, Parameter,
+from hutch_engine.state.config cimport (CHANGED_NAMES, CHANGED_USERS, CONFIG_AT_START, CONFIG_FROM_FILE, PARAMETER_MULTI, Config, Parameter,
                                          config_refuse, config_set_words)
 from hutch_engine.state.config_table cimport config_find
+from hutch_engine.state.user cimport User, user_free, user_is_whole, user_new
+from hutch_engine.state.user_rules cimport (
+    RULE_NO_MEMORY, RULE_TAKEN, RuleFault, rule_fault_text, user_apply, user_apply_all, user_describe,
+    user_name_is_valid)
 
 cdef enum:
     WORDS_MAX = 64
@@ -15,99 +22,8 @@ cdef bint _is_space(char c) noexcept nogil:
     return c == c' ' or c'\t' <= c <= c'\r'
 
 
-cdef int _hex_digit(char c) noexcept nogil:
-    if c'0' <= c <= c'9':
-        return c - c'0'
-    c |= 32
-    if c'a' <= c <= c'f':
-        return c - c'a' + 10
-    return -1
-
-
-cdef char _escaped(char c) noexcept nogil:
-    if c == c'n':
-        return c'\n'
-    if c == c'r':
-        return c'\r'
-    if c == c't':
-        return c'\t'
-    if c == c'b':
-        return c'\b'
-    if c == c'a':
-        return 7
-    return c
-
-
 cdef bint config_split_words(Slice line, Buffer* storage, Slice* words, size_t limit, size_t* count_out) noexcept nogil:
-    cdef size_t i = 0, count = 0
-    cdef char* out
-    cdef char* start
-    cdef char quote
-    cdef char c
-    count_out[0] = 0
-    # A word is never longer than its spelling: one reservation, and the words' addresses stay.
-    if not buffer_reserve(storage, line.length + 1):
-        return False
-    out = storage.data + storage.length
-    while True:
-        while i < line.length and _is_space(line.data[i]):
-            i += 1
-        if i == line.length:
-            break
-        if count == limit:
-            return False
-        start = out
-        quote = 0
-        while i < line.length:
-            c = line.data[i]
-            if quote == c'"':
-                if c == c'\\' and i + 3 < line.length and line.data[i + 1] == c'x' and \
-                        _hex_digit(line.data[i + 2]) >= 0 and _hex_digit(line.data[i + 3]) >= 0:
-                    out[0] = <char>(_hex_digit(line.data[i + 2]) * 16 + _hex_digit(line.data[i + 3]))
-                    out += 1
-                    i += 3
-                elif c == c'\\' and i + 1 < line.length:
-                    i += 1
-                    out[0] = _escaped(line.data[i])
-                    out += 1
-                elif c == c'"':
-                    if i + 1 < line.length and not _is_space(line.data[i + 1]):
-                        return False
-                    quote = 0
-                    i += 1
-                    break
-                else:
-                    out[0] = c
-                    out += 1
-            elif quote == c"'":
-                if c == c'\\' and i + 1 < line.length and line.data[i + 1] == c"'":
-                    i += 1
-                    out[0] = c"'"
-                    out += 1
-                elif c == c"'":
-                    if i + 1 < line.length and not _is_space(line.data[i + 1]):
-                        return False
-                    quote = 0
-                    i += 1
-                    break
-                else:
-                    out[0] = c
-                    out += 1
-            elif _is_space(c):
-                break
-            elif c == c'"' or c == c"'":
-                quote = c
-            else:
-                out[0] = c
-                out += 1
-            i += 1
-        if quote:
-            return False
-        words[count] = slice_of(start, <size_t>(out - start))
-        count += 1
-    storage.length = <size_t>(out - storage.data)
-    count_out[0] = count
-    return True
+    return words_split(line, storage, words, limit, count_out)
 
 
 cdef const char* _refusal(Slice directive) noexcept nogil:
@@ -116,8 +32,6 @@ cdef const char* _refusal(Slice directive) noexcept nogil:
         return b"include is for files: this line is none of one"
     if slice_is(directive, b"loadmodule"):
         return b"Hutch loads no modules"
-    if slice_is(directive, b"user"):
-        return b"ACL users are not supported yet: use requirepass"
     return NULL
 
 
@@ -166,6 +80,83 @@ cdef bint _parse_words(Config* config, Slice* words, size_t count, uint64_t* cha
     return good
 
 
+cdef bint _is_of_user(Slice line) noexcept nogil:
+    return line.length > 4 and slice_is(slice_of(line.data, 4), b"user") and _is_space(line.data[4])
+
+
+cdef bint _user_is_known(const Config* config, Slice name) noexcept nogil:
+    """Is there a line for this user already? Names have no blanks, so the line's second word is up to the next one."""
+    cdef size_t at = 0, end
+    cdef const char* lines = config.users.data
+    while at < config.users.length:
+        end = at
+        while lines[end] != c'\n' and lines[end] != c' ':
+            end += 1
+        if slice_equals(slice_of(lines + at, end - at), name):
+            return True
+        while lines[end] != c'\n':
+            end += 1
+        at = end + 1
+    return False
+
+
+cdef bint _take_user(Config* config, const Slice* words, size_t count, Buffer* error_out) noexcept nogil:
+    """The rules of a user are tried out, and kept as the words that describe the user."""
+    cdef User* user = NULL
+    cdef Buffer rule
+    cdef RuleFault fault = RULE_NO_MEMORY
+    cdef size_t before = config.users.length
+    if not user_name_is_valid(words[0]):
+        return config_refuse(error_out, b"Spaces not allowed in ACL usernames")
+    if _user_is_known(config, words[0]):
+        buffer_append_text(error_out, b"Error in user declaration '")
+        buffer_append_slice(error_out, words[0])
+        return config_refuse(error_out, b"': Duplicate user found. A user can only be defined once in config files")
+    buffer_init(&rule, NULL)
+    user = user_new(words[0])
+    if user != NULL:
+        if not config.acl_channels_denied:
+            user_apply(user, slice_of(b"allchannels", 11), False)
+        fault = user_apply_all(user, words + 1, count - 1, config.acl_channels_denied != 0, &rule)
+    if fault == RULE_TAKEN:
+        buffer_append_slice(&config.users, words[0])
+        buffer_append(&config.users, b" ", 1)
+        user_describe(user, &config.users)
+        buffer_append(&config.users, b"\n", 1)
+        if config.users.failed or not user_is_whole(user):
+            config.users.length = before
+            fault = RULE_NO_MEMORY
+    if fault != RULE_TAKEN:
+        buffer_append_text(error_out, b"Error in user declaration '")
+        buffer_append_slice(error_out, buffer_slice(&rule))
+        buffer_append_text(error_out, b"': ")
+        buffer_append_text(error_out, rule_fault_text(fault))
+    buffer_clear(&rule)
+    user_free(user)
+    return fault == RULE_TAKEN
+
+
+cdef bint _parse_user(Config* config, Slice line, uint64_t* changed_out, Buffer* error_out) noexcept nogil:
+    cdef Slice* words = <Slice*>malloc((line.length // 2 + 2) * sizeof(Slice))     # users have many
+    cdef Buffer storage
+    cdef size_t count = 0
+    cdef bint good = False
+    buffer_init(&storage, NULL)
+    if words == NULL:
+        config_refuse(error_out, b"out of memory")
+    elif not words_split(line, &storage, words, line.length // 2 + 2, &count):
+        config_refuse(error_out, b"Unbalanced quotes in configuration line")
+    elif count < 2:
+        config_refuse(error_out, b"Bad directive or wrong number of arguments")
+    else:
+        good = _take_user(config, words + 1, count - 1, error_out)
+        if good:
+            changed_out[0] |= CHANGED_USERS
+    buffer_clear(&storage)
+    free(words)
+    return good
+
+
 cdef bint config_parse_line(Config* config, Slice line, uint64_t* changed_out, Buffer* error_out) noexcept nogil:
     cdef Buffer storage
     cdef Slice[WORDS_MAX] words
@@ -175,6 +166,8 @@ cdef bint config_parse_line(Config* config, Slice line, uint64_t* changed_out, B
         start += 1
     if start == line.length or line.data[start] == c'#':
         return True
+    if _is_of_user(slice_of(line.data + start, line.length - start)):
+        return _parse_user(config, slice_of(line.data + start, line.length - start), changed_out, error_out)
     buffer_init(&storage, NULL)
     if not config_split_words(line, &storage, words, WORDS_MAX, &count):
         good = config_refuse(error_out, b"Unbalanced quotes in configuration line")

@@ -64,6 +64,7 @@ cdef enum:                       # what a change touches
     CHANGED_TLS = 1 << 16        # what a TLS context is made of
     CHANGED_SLOW = 1 << 17       # slowlog-log-slower-than, latency-monitor-threshold
     CHANGED_CRASH_LOG = 1 << 18  # crash-log-enabled
+    CHANGED_USERS = 1 << 19      # lines of users
 
 cdef enum:                       # Parameter.flags
     PARAMETER_IMMUTABLE = 1      # only before the start
@@ -140,6 +141,9 @@ cdef struct Config:
     OutputLimit[3] output_limits # normal, replica, pubsub
     # security
     Buffer requirepass
+    Buffer aclfile               # where users are kept; empty: in the configuration itself
+    Buffer users                 # the `user` lines of the configuration, each with a line's end
+    int64_t acl_channels_denied  # acl-pubsub-default: 0 for a new user who may use all channels
     int64_t enable_debug_command # ENABLE_
     int64_t enable_module_command
     int64_t enable_protected_configs

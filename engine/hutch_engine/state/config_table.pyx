@@ -137,9 +137,9 @@ cdef void _fill_network() noexcept nogil:
     # Whoever may load a module finds out that there is none: nothing is promised by it.
     _flag(_choice(b"enable-module-command", b"no,yes,local", ENABLE_NO, &c.enable_module_command), PARAMETER_IMMUTABLE)
     _flag(_choice(b"enable-protected-configs", b"no,yes,local", 0, &c.enable_protected_configs), PARAMETER_IMMUTABLE)
-    _only(_flag(_text(b"aclfile", b""), PARAMETER_IMMUTABLE), b"there are no users yet")
-    _because(_integer(b"acllog-max-len", 0, LONG_MAX, 128, &c.acllog_max_len), b"there are no users yet")
-    _because(_choice(b"acl-pubsub-default", b"allchannels,resetchannels", 1), b"there are no users yet")
+    _flag(_text(b"aclfile", b"", &c.aclfile), PARAMETER_IMMUTABLE)
+    _integer(b"acllog-max-len", 0, LONG_MAX, 128, &c.acllog_max_len)
+    _choice(b"acl-pubsub-default", b"allchannels,resetchannels", 1, &c.acl_channels_denied)
 
 
 cdef Parameter* _tls_text(const char* name, const void* field=NULL) noexcept nogil:

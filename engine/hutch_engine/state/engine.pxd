@@ -20,6 +20,7 @@ from hutch_engine.keyspace.journal cimport Journal
 from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.base.bell cimport Bell
 from hutch_engine.state.config cimport Config
+from hutch_engine.state.user cimport User
 from hutch_engine.structures.table cimport Table
 from hutch_engine.structures.wheel cimport Wheel
 
@@ -46,6 +47,7 @@ cdef enum:                              # Session.flags
     SESSION_MASTER = 1 << 19
     SESSION_TRACKING = 1 << 20
     SESSION_IN_EXEC = 1 << 21
+    SESSION_RESTRICTED = 1 << 23        # its user may not do everything: admission judges each command
     SESSION_AT_ONCE = 1 << 22           # its command is wanted only if it need not wait: else another session asks for it again
     SESSION_IN_SCRIPT = 1 << 26         # its script runs, and may have let others in
     SESSION_OF_SCRIPTS = 1 << 27        # no client: as it scripts run their commands
@@ -146,6 +148,7 @@ cdef struct Session:
     Call call                           # reused by each command
     Reply reply                         # what is to be sent or decoded
     Engine* engine                      # borrowed
+    User* user                          # borrowed from Engine.users; NULL: the owner of the process, who may do everything
     Session* next                       # Engine.sessions.first
     Session* previous
     uint64_t id
@@ -255,6 +258,9 @@ cdef struct Statistics:                 # figures of INFO
     uint64_t error_replies
     uint64_t auth_failures
     uint64_t expire_us                  # what housekeeping spent on what was due
+    uint64_t denied_commands            # by users' rights: INFO acl_access_denied_*
+    uint64_t denied_keys
+    uint64_t denied_channels
     uint64_t query_limit_closes
     uint64_t output_limit_closes
     uint64_t evicted_clients
@@ -277,6 +283,42 @@ cdef struct Sessions:                   # sessions/session and wake_queue: all s
     Session* wake_last
     bint listener_awake                 # it will look at them without being woken
     Session* first_monitor              # sessions in MONITOR, the newest first
+
+cdef struct Denial:                     # an entry of ACL LOG
+    Denial* next                        # the newest first
+    uint64_t count
+    uint64_t id
+    uint8_t reason                      # DENIED_
+    uint8_t context                     # DENIED_AT_
+    int64_t created_ms
+    int64_t updated_ms
+    Buffer object                       # the command, key or channel
+    Buffer username
+    Buffer client                       # as CLIENT INFO describes it
+
+cdef enum:                              # Denial.reason; a larger one is the more telling where several selectors refuse
+    DENIED_NOT = 0
+    DENIED_COMMAND = 1
+    DENIED_KEY = 2
+    DENIED_AUTH = 3
+    DENIED_CHANNEL = 4
+
+cdef enum:                              # Denial.context
+    DENIED_AT_TOPLEVEL = 0
+    DENIED_AT_MULTI = 1
+    DENIED_AT_SCRIPT = 2
+
+cdef struct Users:                      # sessions/users
+    User** list                         # owned, in the order of their names' bytes
+    size_t count
+    size_t capacity
+    User* standard                      # borrowed from the list, where it always is: "default", whom everybody is at first
+    User* nobody                        # owned: whose sessions are about to end, since their user is gone; it may do nothing
+    bint open                           # the default user is on and needs no password
+    Denial* log                         # owned
+    uint64_t log_count
+    uint64_t log_next_id
+    bint from_file                      # aclfile was read: the users of the configuration are not looked at any more
 
 cdef struct KeyFilter:                  # sessions/key_filter: of which keys some sessions want to hear
     uint64_t[64] bits                   # keyspace's filter of them, and of some that were
@@ -414,6 +456,7 @@ cdef struct Engine:
     Execution execution
     Statistics statistics
     Sessions sessions
+    Users users
     Watches watches
     Waiting waiting
     PubSub pubsub
@@ -459,7 +502,7 @@ cdef inline void engine_set_loading(Engine* engine, bint loading) noexcept nogil
     engine.execution.gate = engine.execution.gate & ~<uint32_t>GATE_LOADING | (GATE_LOADING if loading else 0)
 cdef inline bint session_is_authenticated(const Session* session) noexcept nogil:
     """May it send commands? (A password keeps out those who have not given it.)"""
-    return session.flags & SESSION_AUTHENTICATED or session.engine.config.requirepass.length == 0
+    return session.flags & SESSION_AUTHENTICATED or session.engine.users.open
 cdef inline bint engine_is_ours(const Engine* engine) noexcept nogil:
     """Was the engine made in this process? False in a child that was forked afterwards: it must not be touched there."""
     return engine.fork_generation == engine.forks[0]
