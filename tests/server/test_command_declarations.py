@@ -186,7 +186,7 @@ def test_the_table_holds_what_is_declared():
 
 def enumerators(prefix):
     text = (DECLARATIONS / "command.pxd").read_text()
-    return {name: int(bit) for name, bit in re.findall(rf"^    {prefix}_(\w+) = 1 << (\d+)", text, re.M)}
+    return {name: int(bit) for name, bit in re.findall(rf"^    {prefix}_(\w+) = 1(?:ULL)? << (\d+)", text, re.M)}
 
 
 def test_bits_are_those_of_the_contract():
