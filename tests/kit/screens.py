@@ -4,7 +4,7 @@ import time
 
 from kit.waiting import SLOW
 
-PATIENCE = 15 * SLOW
+PATIENCE = 60 * SLOW
 
 
 class Screen:

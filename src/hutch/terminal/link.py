@@ -309,6 +309,18 @@ class Link:
         self._note(words, reply)
         return reply
 
+    def put(self, data: bytes) -> None:
+        """Send packed commands, and nothing else: for who counts the lines of the replies (`pass_over`). OSError as the socket."""
+        self._send(data)
+
+    def pass_over(self, lines: int) -> None:
+        """Read so many lines of replies without looking at them. ConnectionError when the other side ends before."""
+        while lines > 0:
+            data = self._receive(PIECE)
+            if not data:
+                raise ConnectionError("Server closed the connection")
+            lines -= data.count(b"\n")
+
     def pipeline(self, commands: Sequence[Sequence[Sendable]]) -> "list[Any]":
         """Send several commands at once and return their replies. Few enough that their replies find room on the way: some hundred."""
         if not commands:

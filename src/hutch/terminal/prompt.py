@@ -32,7 +32,7 @@ from .target import is_target, parse_target
 from .words import read_line, safe_text, split_shell
 
 LOCAL = {"help": "help [command | @group]: what a command does and takes", "peek": "peek key: what a key is and holds",
-         "connect": "connect URL|PATH: go elsewhere", "clear": "clear the screen", "exit": "leave (also quit, Ctrl-D)"}
+         "connect": "connect URL|PATH: go elsewhere", "clear": "clear: an empty screen", "exit": "exit: leave (also quit, Ctrl-D)"}
 # Why one may want to think again.
 WARNINGS = {
     "KEYS": "walks through all {keys} keys while everybody else waits; SCAN does it in steps",

@@ -174,7 +174,7 @@ def render(node: Node) -> str:
 
 
 def _render_state(state: "Sequence[Item]") -> str:
-    parts = []
+    parts: "list[str]" = []
     for item in state:
         if isinstance(item, frozenset):
             parts.extend(render(node) for node in sorted(item, key=_place))

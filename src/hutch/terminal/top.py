@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import cli
-from .link import Link, NoConnection
+from .link import ConnectionLost, Link, NoConnection
 from .watch import Watch
 from .words import safe_text
 
@@ -111,7 +111,7 @@ def _pictures(link: Link, watch: Watch, interval: float, count: "int | None", pa
                 before = now                         # it was started anew: its counters, too
                 continue
             yield watch.picture(before, now)
-        except NoConnection:
+        except (NoConnection, ConnectionLost):
             if not told:
                 raise
             continue

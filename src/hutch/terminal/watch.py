@@ -186,7 +186,7 @@ def _slow(entry: "list[Any]") -> "dict[str, Any]":
 
 def _clients(clients: "list[dict[str, str]]") -> "list[dict[str, Any]]":
     """Those that take most memory."""
-    found = [{"id": int(number_of(client.get("id"))), "address": client.get("addr", ""), "name": client.get("name", ""),
+    found: "list[dict[str, Any]]" = [{"id": int(number_of(client.get("id"))), "address": client.get("addr", ""), "name": client.get("name", ""),
               "user": client.get("user", ""), "age_s": int(number_of(client.get("age"))), "idle_s": int(number_of(client.get("idle"))),
               "memory": int(number_of(client.get("tot-mem"))), "output_memory": int(number_of(client.get("omem"))),
               "command": client.get("cmd", "")} for client in clients]
@@ -196,7 +196,7 @@ def _clients(clients: "list[dict[str, str]]") -> "list[dict[str, Any]]":
 def _commands(before: Sample, now: Sample, own: "Counter[str]", seconds: float) -> "list[dict[str, Any]]":
     earlier = before.figures.commands
     latencies = now.figures.latencies
-    rows = []
+    rows: "list[dict[str, Any]]" = []
     for name, figures in now.figures.commands.items():
         past = earlier.get(name)
         calls = figures.calls - (past.calls if past else 0)
