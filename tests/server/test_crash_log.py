@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+import hutch
+from hutch.exceptions import ResponseError
 from kit.launch import HUTCH, HUTCH_ENVIRONMENT, Launched, serve
 from kit.oracle import free_port
 from kit.resp_client import RespClient
@@ -121,3 +123,10 @@ def test_secrets_are_left_out():
         assert server.ended() == -signal.SIGABRT
         text = server.text()
         assert "Command: eval, words: 4" in text and "'visible'" in text and "topsecret" not in text
+
+
+def test_a_caller_in_the_process_is_refused_as_well():
+    with hutch.Redis() as client:
+        for word in ("SEGFAULT", "PANIC", "ASSERT"):
+            with pytest.raises(ResponseError, match=f"DEBUG {word} is refused"):
+                client.execute_command("DEBUG", word)

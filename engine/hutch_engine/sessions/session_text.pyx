@@ -61,6 +61,17 @@ cdef void _append_flags(uint32_t flags, uint32_t tracking, Buffer* out) noexcept
         buffer_append_text(out, b"N")
 
 
+cdef uint64_t _argument_bytes(const Session* session) noexcept nogil:
+    """Of the words of the command that runs, without what RESP puts around them; of others what their request takes."""
+    cdef uint64_t bytes = 0
+    cdef size_t i
+    if session.engine.execution.current != session:
+        return session.argument_bytes
+    for i in range(session.call.argc):
+        bytes += session.call.argv[i].length
+    return bytes
+
+
 cdef void session_describe(const Session* session, Buffer* out) noexcept nogil:
     cdef int64_t now = monotonic_us()
     cdef uint64_t unread = session_unread(session)
@@ -81,7 +92,7 @@ cdef void session_describe(const Session* session, Buffer* out) noexcept nogil:
     _field(out, b" watch=", session.watch_count)
     _field(out, b" qbuf=", <int64_t>session.query_bytes)
     _field(out, b" qbuf-free=", <int64_t>session.query_free)
-    _field(out, b" argv-mem=", <int64_t>session.argument_bytes)
+    _field(out, b" argv-mem=", <int64_t>_argument_bytes(session))
     _field(out, b" multi-mem=", <int64_t>session.queue_bytes)
     # One buffer takes all replies and messages here; they stand where Redis would have them: little in its fixed block,
     # more in its list.
