@@ -1,5 +1,7 @@
 """Embedded clients that log in: the same rights by every way in, and none of the owner's."""
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 
@@ -9,6 +11,8 @@ import redis.exceptions
 
 import hutch
 import hutch.asyncio
+from kit.launch import HUTCH_ENVIRONMENT
+from kit.waiting import SLOW
 
 NO = redis.exceptions.NoPermissionError
 
@@ -53,10 +57,13 @@ def test_logging_in(store):
 
 
 CALLS = [
-    ("get", "{}1"), ("set", "{}1", "x"), ("set", "{}1", "x", {"ex": 10}), ("delete", "{}1"), ("unlink", "{}1"), ("exists", "{}1"), ("ttl", "{}1"), ("pttl", "{}1"),
+    ("get", "{}1"), ("set", "{}1", "x"), ("set", "{}1", "x", {"ex": 10}), ("delete", "{}1"), ("unlink", "{}1"), ("exists", "{}1"),
+    ("ttl", "{}1"), ("pttl", "{}1"),
     ("incrby", "{}2", 1), ("incr", "{}2"), ("hset", "{}h", "f", "v"), ("hget", "{}h", "f"), ("hgetall", "{}h"), ("lpush", "{}l", 1, 2),
-    ("lrange", "{}l", 0, -1), ("sadd", "{}s", 1), ("smembers", "{}s"), ("zadd", "{}z", {"a": 1}), ("zrange", "{}z", 0, -1), ("mget", ["{}1", "app:2"]),
-    ("eval", "return redis.call('get', KEYS[1])", 1, "{}1"), ("expire", "{}1", 100), ("getdel", "{}1"), ("append", "{}1", "x"), ("rpop", "{}l"),
+    ("lrange", "{}l", 0, -1), ("sadd", "{}s", 1), ("smembers", "{}s"), ("zadd", "{}z", {"a": 1}),
+    ("zrange", "{}z", 0, -1), ("mget", ["{}1", "app:2"]),
+    ("eval", "return redis.call('get', KEYS[1])", 1, "{}1"), ("expire", "{}1", 100), ("getdel", "{}1"), ("append", "{}1", "x"),
+    ("rpop", "{}l"),
     ("sunion", ["{}s", "app:s"]), ("xadd", "{}x", {"a": 1}), ("json", "{}j"),
 ]
 
@@ -179,3 +186,26 @@ def test_over_a_socket(store):
             user.get("x")
         with pytest.raises(redis.exceptions.AuthenticationError):
             redis.Redis(port=server.port, username="app", password="wrong").ping()
+
+
+OTHER = """
+import sys
+import hutch, redis
+user = hutch.Redis(sys.argv[1], username="app", password="p")
+print(user.acl_whoami(), user.set("app:1", 1))
+try:
+    user.set("other", 1)
+except redis.exceptions.NoPermissionError as error:
+    print(error)
+"""
+
+
+def test_a_store_that_another_process_owns(tmp_path):
+    owner = hutch.Redis(tmp_path / "store")
+    owner.acl_setuser("app", enabled=True, passwords=["+p"], keys=["app:*"], categories=["+@all"])
+    with pytest.raises(NO):
+        hutch.Redis(tmp_path / "store", username="app", password="p").set("other", 1)
+    other = subprocess.run([sys.executable, "-c", OTHER, str(tmp_path / "store")], env=HUTCH_ENVIRONMENT, capture_output=True, text=True,
+                           timeout=60 * SLOW)
+    assert other.stdout.splitlines() == ["app True", "No permissions to access a key"], other.stderr
+    owner.close()

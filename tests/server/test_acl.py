@@ -11,29 +11,39 @@ HASH = "a" * 64
 
 SAME = [
     "ACL", "ACL FOO", "ACL GETUSER none", "ACL LOG x", "ACL LOG 0", "ACL LOG -1", "ACL LOG 1 2", "ACL GENPASS 0", "ACL GENPASS x",
-    "ACL GENPASS 4097", "ACL GENPASS 1 2", "ACL CAT", "ACL CAT x", "ACL CAT all", "ACL CAT a b", "ACL SAVE", "ACL LOAD", "ACL HELP",
+    "ACL GENPASS 4097", "ACL GENPASS 1 2", "ACL CAT", "ACL CAT x", "ACL CAT all", "ACL CAT a b", "ACL SAVE", "ACL LOAD",
+    "ACL HELP",
     ["ACL", "SETUSER", "a b"], ["ACL", "SETUSER", "a\0b"], ["ACL", "SETUSER", "a\nb"], "ACL SETUSER x (+get",
     "ACL SETUSER x (+nope)", "ACL SETUSER x (+get ~a* +nope)", "ACL SETUSER x +nope", "ACL SETUSER x +config|get|x",
-    "ACL SETUSER x +get|", "ACL SETUSER x +config|", "ACL SETUSER x +config|nope", "ACL SETUSER x -config|nope", "ACL SETUSER x -get|x",
-    "ACL SETUSER x |", "ACL SETUSER x +|", "ACL SETUSER x +|get", "ACL SETUSER x #12", f"ACL SETUSER x !{HASH}", f"ACL SETUSER x #{HASH.upper()}",
-    "ACL SETUSER x <p", "ACL SETUSER x ~* ~a", "ACL SETUSER x &* &a", "ACL SETUSER x %~a", "ACL SETUSER x %RR~a", "ACL SETUSER x %R",
-    "ACL SETUSER x %a", ["ACL", "SETUSER", "x", "~a b"], ["ACL", "SETUSER", "x", "&a\nb"], "ACL SETUSER x foo", "ACL SETUSER x + -",
+    "ACL SETUSER x +get|", "ACL SETUSER x +config|", "ACL SETUSER x +config|nope", "ACL SETUSER x -config|nope",
+    "ACL SETUSER x -get|x",
+    "ACL SETUSER x |", "ACL SETUSER x +|", "ACL SETUSER x +|get", "ACL SETUSER x #12", f"ACL SETUSER x !{HASH}",
+    f"ACL SETUSER x #{HASH.upper()}",
+    "ACL SETUSER x <p", "ACL SETUSER x ~* ~a", "ACL SETUSER x &* &a", "ACL SETUSER x %~a", "ACL SETUSER x %RR~a",
+    "ACL SETUSER x %R",
+    "ACL SETUSER x %a", ["ACL", "SETUSER", "x", "~a b"], ["ACL", "SETUSER", "x", "&a\nb"], "ACL SETUSER x foo",
+    "ACL SETUSER x + -",
     "ACL SETUSER x -@foo", "ACL SETUSER x @read", "ACL SETUSER x (on)", "ACL SETUSER x (", ["ACL", "SETUSER", "x", ""],
     "ACL LIST", "ACL USERS", "ACL SETUSER x reset", "ACL LIST", "ACL SETUSER y ()", "ACL LIST", "ACL SETUSER y clearselectors",
     "ACL SETUSER x +SELECT|Ab +select|aB", "ACL GETUSER x", "ACL SETUSER z %RW~a %R~b %W~b %w~c", "ACL GETUSER z",
-    "ACL SETUSER z allkeys allchannels allcommands nopass on skip-sanitize-payload", "ACL GETUSER z", "ACL SETUSER z >p >p #" + HASH,
+    "ACL SETUSER z allkeys allchannels allcommands nopass on skip-sanitize-payload", "ACL GETUSER z",
+    "ACL SETUSER z >p >p #" + HASH,
     "ACL GETUSER z", "ACL SETUSER z <p !" + HASH, "ACL GETUSER z", "ACL USERS", "ACL DELUSER x y z x nope", "ACL DELUSER",
     "ACL DELUSER default", "ACL SETUSER x", "ACL DELUSER x default", "ACL USERS", "ACL WHOAMI",
     ["ACL", "SETUSER", "x", '(~"a b" +get)'], ["ACL", "SETUSER", "x", '(~"a)'], "ACL GETUSER x", "ACL DELUSER x",
-    "ACL DRYRUN nobody get", "ACL DRYRUN default nope", "ACL DRYRUN default get", "ACL DRYRUN default acl", "ACL DRYRUN default acl foo",
-    "ACL DRYRUN default get k", "ACL DRYRUN", "AUTH nobody x", "AUTH a b c", "AUTH p", "HELLO 3 AUTH nobody x", "CLIENT KILL USER nobody",
+    "ACL DRYRUN nobody get", "ACL DRYRUN default nope", "ACL DRYRUN default get", "ACL DRYRUN default acl",
+    "ACL DRYRUN default acl foo",
+    "ACL DRYRUN default get k", "ACL DRYRUN", "AUTH nobody x", "AUTH a b c", "AUTH p", "HELLO 3 AUTH nobody x",
+    "CLIENT KILL USER nobody",
 ]
 
 # +config +config|get and the like: what an earlier rule said, and a later one says again.
 COMPACTION = [
-    "+config +config|get", "+config|get +config", "+config|get -config|set -config", "+config|get +config|set -config|get", "-get +get -get",
+    "+config +config|get", "+config|get +config", "+config|get -config|set -config", "+config|get +config|set -config|get",
+    "-get +get -get",
     "+@read -get +@read", "+@read +@write -@read", "+get +set +@all -get", "-@all +@admin -@dangerous +config|get", "+@all -@all",
-    "+select|1 +select|2 +select", "+select|1 -select", "+get|a +get|b -@string", "+@STRING +Get -SET", "+client|id -client +client|list",
+    "+select|1 +select|2 +select", "+select|1 -select", "+get|a +get|b -@string", "+@STRING +Get -SET",
+    "+client|id -client +client|list",
     "+@read +@read", "nocommands +get allcommands", "+xinfo -xinfo|stream +xinfo|help", "-xinfo|stream -xinfo +xinfo|stream +get",
 ]
 
@@ -136,20 +146,32 @@ def test_what_a_user_may_do(two):
     two("ACL SETUSER u on >p ~app:* %R~ro:* %W~wo:* &news:* +@all -flushall -config +config|get -@admin +select|0")
     user = two("AUTH u p", "ACL WHOAMI")
     user.run(
-        "SET app:1 x", "GET app:1", "GET other", "SET ro:1 x", "GET ro:1", "SET wo:1 x", "GET wo:1", "EXISTS wo:1", "TYPE ro:1", "GETSET wo:1 y",
-        "SET wo:1 y GET", "SET wo:1 y", "APPEND wo:1 y", "MGET app:1 ro:1", "MGET app:1 wo:1", "MSET app:1 1 wo:2 2", "MSET app:1 1 ro:2 2",
-        "COPY ro:1 wo:1", "COPY wo:1 ro:1", "RENAME app:1 wo:5", "RENAME app:1 ro:5", "SORT app:l BY x* GET y*", "SORT app:l BY nosort",
-        "SORT app:l STORE wo:l", "SORT app:l STORE other", "SORT app:l GET #", "BITOP AND wo:b app:a ro:a", "BITOP AND ro:b app:a app:a",
-        "SUNIONSTORE wo:s app:s ro:s", "SUNIONSTORE wo:s app:s wo:t", "ZUNIONSTORE wo:z 2 app:z ro:z", "ZUNIONSTORE wo:z 2 app:z nope",
-        "ZUNIONSTORE wo:z 0 app:z", "ZUNIONSTORE nope 0 app:z", "ZUNION 3 app:z", "LMPOP 1 ro:l LEFT", "LMPOP 9999999999 app:l LEFT",
+        "SET app:1 x", "GET app:1", "GET other", "SET ro:1 x", "GET ro:1", "SET wo:1 x", "GET wo:1", "EXISTS wo:1",
+        "TYPE ro:1", "GETSET wo:1 y",
+        "SET wo:1 y GET", "SET wo:1 y", "APPEND wo:1 y", "MGET app:1 ro:1", "MGET app:1 wo:1", "MSET app:1 1 wo:2 2",
+        "MSET app:1 1 ro:2 2",
+        "COPY ro:1 wo:1", "COPY wo:1 ro:1", "RENAME app:1 wo:5", "RENAME app:1 ro:5", "SORT app:l BY x* GET y*",
+        "SORT app:l BY nosort",
+        "SORT app:l STORE wo:l", "SORT app:l STORE other", "SORT app:l GET #", "BITOP AND wo:b app:a ro:a",
+        "BITOP AND ro:b app:a app:a",
+        "SUNIONSTORE wo:s app:s ro:s", "SUNIONSTORE wo:s app:s wo:t", "ZUNIONSTORE wo:z 2 app:z ro:z",
+        "ZUNIONSTORE wo:z 2 app:z nope",
+        "ZUNIONSTORE wo:z 0 app:z", "ZUNIONSTORE nope 0 app:z", "ZUNION 3 app:z", "LMPOP 1 ro:l LEFT",
+        "LMPOP 9999999999 app:l LEFT",
         "LMPOP 1 app:l LEFT", "GEORADIUS app:g 0 0 1 km STORE ro:g", "GEORADIUS app:g 0 0 1 km STORE wo:g",
-        "GEORADIUS app:g 0 0 1 km STORE wo:g STOREDIST nope", "GEORADIUSBYMEMBER app:g m 1 km STOREDIST nope", "XREAD COUNT 1 STREAMS app:x 0",
-        "XREAD COUNT 1 STREAMS app:x wo:x 0 0", "EVAL return 1 0", "EVAL return 1 1 app:1", "EVAL return 1 1 ro:1", "EVAL_RO return 1 1 ro:1",
-        "EVAL_RO return 1 1 wo:1", "PUBLISH news:1 x", "PUBLISH other x", "SPUBLISH other x", "SUBSCRIBE other", "SUBSCRIBE news:1 other",
-        "PSUBSCRIBE news:*", "PSUBSCRIBE news:1", "PSUBSCRIBE *", "UNSUBSCRIBE", "CONFIG GET maxmemory-samples", "CONFIG SET maxmemory-samples 5",
-        "FLUSHALL", "SELECT 0", "SELECT 1", "ACL LIST", "ACL WHOAMI", "DEBUG JMAP", "NOPE", "GET", "OBJECT ENCODING wo:1", "OBJECT ENCODING nope",
+        "GEORADIUS app:g 0 0 1 km STORE wo:g STOREDIST nope", "GEORADIUSBYMEMBER app:g m 1 km STOREDIST nope",
+        "XREAD COUNT 1 STREAMS app:x 0",
+        "XREAD COUNT 1 STREAMS app:x wo:x 0 0", "EVAL return 1 0", "EVAL return 1 1 app:1", "EVAL return 1 1 ro:1",
+        "EVAL_RO return 1 1 ro:1",
+        "EVAL_RO return 1 1 wo:1", "PUBLISH news:1 x", "PUBLISH other x", "SPUBLISH other x", "SUBSCRIBE other",
+        "SUBSCRIBE news:1 other",
+        "PSUBSCRIBE news:*", "PSUBSCRIBE news:1", "PSUBSCRIBE *", "UNSUBSCRIBE", "CONFIG GET maxmemory-samples",
+        "CONFIG SET maxmemory-samples 5",
+        "FLUSHALL", "SELECT 0", "SELECT 1", "ACL LIST", "ACL WHOAMI", "DEBUG JMAP", "NOPE", "GET", "OBJECT ENCODING wo:1",
+        "OBJECT ENCODING nope",
         "MEMORY USAGE app:1", "MEMORY USAGE nope", "TOUCH nope", "PFCOUNT app:h", "PFCOUNT ro:h", "BITFIELD ro:1 GET u8 0",
-        "BITFIELD ro:1 SET u8 0 1", "SET ro:1 x GET", "GETDEL ro:1", "GETEX ro:1", "GETEX ro:1 EX 10", "EXPIRE ro:1 10", "PERSIST wo:1", "TTL wo:1")
+        "BITFIELD ro:1 SET u8 0 1", "SET ro:1 x GET", "GETDEL ro:1", "GETEX ro:1", "GETEX ro:1 EX 10", "EXPIRE ro:1 10",
+        "PERSIST wo:1", "TTL wo:1")
 
 
 def test_without_rights_and_before_a_password(two):
@@ -180,7 +202,8 @@ def test_the_default_user_switched_off(two):
     other.run("ACL SETUSER default off", "PING")
     owner.run("PING")
     newcomer = two()
-    newcomer.run("PING", "AUTH x", "AUTH default x", "HELLO 3", "HELLO 3 AUTH u wrong", "AUTH u p", "PING", "RESET", "PING", "AUTH u p", "ACL SETUSER default on")
+    newcomer.run("PING", "AUTH x", "AUTH default x", "HELLO 3", "HELLO 3 AUTH u wrong", "AUTH u p", "PING", "RESET", "PING",
+        "AUTH u p", "ACL SETUSER default on")
     two("PING")
 
 
@@ -209,7 +232,8 @@ def test_rights_that_are_lost_at_once(two):
 def test_rights_in_a_transaction(two):
     owner = two("ACL SETUSER u on nopass +@all -flushall ~a* &c*")
     user = two("AUTH u x", "MULTI")
-    user.run("SET a1 1", "SET b1 1", "EXEC", "MULTI", "FLUSHALL", "EXEC", "MULTI", "PUBLISH d x", "EXEC", "MULTI", "SET a1 1", "SET a2 1", "PUBLISH c x", "GET a1")
+    user.run("SET a1 1", "SET b1 1", "EXEC", "MULTI", "FLUSHALL", "EXEC", "MULTI", "PUBLISH d x", "EXEC", "MULTI", "SET a1 1",
+        "SET a2 1", "PUBLISH c x", "GET a1")
     owner.run("ACL SETUSER u -get resetkeys ~a1 resetchannels")
     user.run("EXEC", "MULTI", "PING")
     owner.run("ACL SETUSER u -exec")
@@ -226,7 +250,8 @@ def test_rights_in_scripts(two):
                  ["EVAL", f"return redis.{call}('get', 'a1')", "0"], ["EVAL", f"return redis.{call}('publish', 'c', 'x')", "0"])
     user.run("FCALL f 0 set a 1", "FCALL f 0 get b", "FCALL f 0 get a",
              ["EVAL", "return {tostring(redis.acl_check_cmd('get', 'a1')), tostring(redis.acl_check_cmd('get', 'b1')), "
-                      "tostring(redis.acl_check_cmd('set', 'a1', 'x'))}", "0"], ["EVAL", "return redis.acl_check_cmd('nope')", "0"])
+                      "tostring(redis.acl_check_cmd('set', 'a1', 'x'))}", "0"], ["EVAL", "return redis.acl_check_cmd('nope')",
+                      "0"])
     owner.run(["EVAL", "return redis.call('set', 'a1', '1')", "0"], "FUNCTION DELETE l")
 
 
@@ -297,8 +322,10 @@ def test_the_log(two):
     owner = two("CONFIG RESETSTAT", "ACL LOG RESET", "ACL SETUSER u on >p +@all -flushall ~a* &c")
     before = [figures_of(side) for side in owner.sides]
     user = two("AUTH u p")
-    user.run("GET b", "GET b", "FLUSHALL", "PUBLISH d x", "AUTH u wrong", "AUTH nobody wrong", "MULTI", "GET b", "FLUSHALL", "DISCARD",
-             ["EVAL", "return redis.pcall('get', 'b')", "0"], ["EVAL", "return redis.pcall('flushall')", "0"], "HELLO 2 AUTH u wrong", "GET b", "MGET a b c")
+    user.run("GET b", "GET b", "FLUSHALL", "PUBLISH d x", "AUTH u wrong", "AUTH nobody wrong", "MULTI", "GET b", "FLUSHALL",
+        "DISCARD",
+             ["EVAL", "return redis.pcall('get', 'b')", "0"], ["EVAL", "return redis.pcall('flushall')",
+             "0"], "HELLO 2 AUTH u wrong", "GET b", "MGET a b c")
     ours, theirs = (log_of(side) for side in owner.sides)
     assert ours == theirs and len(ours) > 8
     owner.run("ACL LOG RESET", "ACL LOG")
@@ -327,7 +354,8 @@ def figures_of(side):
 
 def test_lines_do_not_break_in_errors(client):
     hostile = "a\r\n+OK\r\n"
-    for command in (["ACL", "SETUSER", "x", hostile], ["ACL", "SETUSER", "x", "(" + hostile], ["ACL", "CAT", hostile], ["ACL", "DRYRUN", hostile, "get"],
+    for command in (["ACL", "SETUSER", "x", hostile], ["ACL", "SETUSER", "x", "(" + hostile], ["ACL", "CAT", hostile], ["ACL",
+        "DRYRUN", hostile, "get"],
                     ["ACL", "DRYRUN", "default", hostile], ["CLIENT", "KILL", "USER", hostile], ["AUTH", hostile, "x"]):
         reply = client.run([command])[0]
         assert reply.raw.startswith(b"-") and reply.raw.count(b"\n") == 1 and reply.raw.count(b"\r") == 1
@@ -347,14 +375,19 @@ def test_first_words_do_not_break_lines(client):
     "XREADGROUP COUNT 1 GROUP g streams STREAMS victim >", "XREADGROUP COUNT 1 GROUP streams c STREAMS victim >",
     "XREADGROUP NOACK GROUP g streams STREAMS victim 0", "XREADGROUP GROUP streams streams STREAMS victim >",
     "SORT ok1 STORE by STORE victim", "SORT ok1 STORE ok2 STORE victim", "SORT ok1 LIMIT 0 1 STORE get STORE victim",
-    "GEORADIUS ok1 0 0 1 km STORE ok2 STOREDIST ok3 STORE victim", "GEORADIUSBYMEMBER ok1 m 1 km STOREDIST ok2 STORE ok3 STOREDIST victim",
-    "GEORADIUS ok1 0 0 1 km STORE store STORE victim", "BITFIELD victim GET u8 0", "ZUNIONSTORE victim 1 ok1", "ZUNIONSTORE ok1 2 ok2 victim",
-    "COPY ok1 victim", "LMOVE ok1 victim LEFT LEFT", "BLMPOP 0 2 ok1 victim LEFT", "SINTERCARD 2 ok1 victim", "MSET ok1 1 victim 1",
-    "XREAD STREAMS ok1 victim 0 0", "EVAL x 2 ok1 victim", "SMOVE ok1 victim m", "PFMERGE ok1 victim", "GEOSEARCHSTORE ok1 victim FROMLONLAT 0 0 BYRADIUS 1 km",
+    "GEORADIUS ok1 0 0 1 km STORE ok2 STOREDIST ok3 STORE victim",
+    "GEORADIUSBYMEMBER ok1 m 1 km STOREDIST ok2 STORE ok3 STOREDIST victim",
+    "GEORADIUS ok1 0 0 1 km STORE store STORE victim", "BITFIELD victim GET u8 0", "ZUNIONSTORE victim 1 ok1",
+    "ZUNIONSTORE ok1 2 ok2 victim",
+    "COPY ok1 victim", "LMOVE ok1 victim LEFT LEFT", "BLMPOP 0 2 ok1 victim LEFT", "SINTERCARD 2 ok1 victim",
+    "MSET ok1 1 victim 1",
+    "XREAD STREAMS ok1 victim 0 0", "EVAL x 2 ok1 victim", "SMOVE ok1 victim m", "PFMERGE ok1 victim",
+    "GEOSEARCHSTORE ok1 victim FROMLONLAT 0 0 BYRADIUS 1 km",
 ])
 def test_no_key_is_used_that_was_not_checked(client, command):
     owner_made = [["XGROUP", "CREATE", "victim", group, "$", "MKSTREAM"] for group in ("g", "streams")]
-    client.run([*owner_made, ["ACL", "SETUSER", "u", "on", "nopass", "+@all", "~ok*", "~STREAMS", "~streams", "~by", "~get", "~store", "~c", "~g", "~m"], ["AUTH", "u", "x"]])
+    client.run([*owner_made, ["ACL", "SETUSER", "u", "on", "nopass", "+@all", "~ok*", "~STREAMS", "~streams", "~by", "~get",
+        "~store", "~c", "~g", "~m"], ["AUTH", "u", "x"]])
     assert client.run([command.split(" ")])[0].raw == b"-NOPERM No permissions to access a key\r\n"
 
 
@@ -375,7 +408,8 @@ def test_broadcasts_tell_no_names_of_keys_that_are_none_of_ones_business(engine,
 def test_monitors_see_no_passwords(engine, client):
     with RespClient("127.0.0.1", engine.port) as monitor:
         monitor.execute("MONITOR")
-        client.run([["ACL", "SETUSER", "u", "on", ">secret", "+@all"], ["AUTH", "u", "secret"], ["HELLO", "3", "AUTH", "u", "secret"],
+        client.run([["ACL", "SETUSER", "u", "on", ">secret", "+@all"], ["AUTH", "u", "secret"], ["HELLO", "3", "AUTH", "u",
+            "secret"],
                     ["ACL", "GETUSER", "secret"], ["ACL", "DELUSER", "secret"], ["PING"]])
         seen = b""
         while b"PING" not in seen:

@@ -6,7 +6,8 @@ from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffe
 from hutch_engine.base.clock cimport clock_now_ms
 from hutch_engine.base.lock cimport lock_acquire, lock_release
 from hutch_engine.base.slice cimport slice_of
-from hutch_engine.state.config cimport CONFIG_AT_START, config_set_named
+from hutch_engine.sessions.users cimport users_password
+from hutch_engine.state.config cimport CHANGED_PASSWORD, CONFIG_AT_START, config_set_named
 from hutch_engine.state.engine cimport (
     PAUSE_ALL, PAUSE_WRITE, SESSION_CLOSE_NOW, SESSION_EMBEDDED, Engine, Session,
     engine_wake_listener, engine_end_pause, engine_pause)
@@ -75,6 +76,8 @@ cdef class Server:
         lock_acquire(&self.engine.lock)
         done = config_set_named(&self.engine.config, slice_of(name_bytes, len(name_bytes)),
                                 slice_of(value_bytes, len(value_bytes)), CONFIG_AT_START, &changed, &error)
+        if changed & CHANGED_PASSWORD:
+            users_password(self.engine, slice_of(value_bytes, len(value_bytes)))
         lock_release(&self.engine.lock)
         if not done:
             raise ValueError(error.data[:error.length])

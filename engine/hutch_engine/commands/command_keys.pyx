@@ -33,7 +33,9 @@ cdef int64_t _spec_begin(const KeySpec* spec, const Slice* argv, size_t argc) no
     if spec.begin_kind != KEY_BEGIN_KEYWORD:
         return -1
     if spec.begin_keyword[0] == c'S' and slice_is(slice_of(spec.begin_keyword, strlen(spec.begin_keyword)), b"streams"):
-        return _streams_begin(argv, argc)
+        at = _streams_begin(argv, argc)
+        if at >= 0:
+            return at            # else the command will be refused, and these are what Redis would call its keys
     if spec.begin_from > 0:
         at = spec.begin_from
         step = 1
