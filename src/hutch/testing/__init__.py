@@ -5,18 +5,18 @@ With pytest the fixtures come by themselves (``pip install hutch[testing]``); no
 """
 from importlib import import_module
 
-_WHERE = {"Clock": "clock", "Patch": "patching", "patch": "patching", "Model": "model"}
+_WHERE = {"Clock": "clock", "Patch": "patching", "patch": "patching", "Model": "model", "RedisStateMachine": "machine"}
 
-__all__ = ["Clock", "Model", "Patch", "patch"]
+__all__ = ["Clock", "Model", "Patch", "RedisStateMachine", "patch"]
 
 
 def __getattr__(name):
     if name in _WHERE:
         return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
-    if name == "faults":
+    if name in ("faults", "strategies"):
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *__all__, "faults"})
+    return sorted({*globals(), *__all__, "faults", "strategies"})

@@ -90,7 +90,9 @@ def clean(text: bytes) -> bytes:
 class Model:
     """A store; `execute` runs a command on a default session, `session()` makes more, each with its own database."""
 
-    def __init__(self, clock_ms: Callable[[], int] | None = None):
+    def __init__(self, clock_ms: Callable[[], int] | None = None, commands: dict | None = None):
+        """`commands` stands for COMMANDS: a copy of it with some replaced, say."""
+        self.commands = COMMANDS if commands is None else commands
         self.clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
         self.databases: list[dict[bytes, Item]] = [{} for _ in range(DATABASES)]
         self._default = self.session()
@@ -132,7 +134,7 @@ class ModelSession:
         """Run one command and return its reply, an error as an Error value; words may be bytes, str or int. O(keys), besides
         the command."""
         words = [word if isinstance(word, bytes) else str(word).encode() for word in argv]
-        command = COMMANDS.get(words[0].lower().decode("latin-1"))
+        command = self.model.commands.get(words[0].lower().decode("latin-1"))
         try:
             if command is None:
                 raise Refused(self._unknown(words))

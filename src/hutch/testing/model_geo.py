@@ -38,10 +38,17 @@ def encode(place: Place, latitudes=LATITUDES) -> int:
     return interleaved(share(place[1], *latitudes), share(place[0], *LONGITUDES))
 
 
+def whole(score: float) -> int:
+    """A score as an unsigned integer of 64 bits; those that are none, which no GEOADD makes, as an x86-64 converts them."""
+    if score < 2.0**63:
+        return (int(score) if score >= -2.0**63 else -2**63) % 2**64
+    return (int(score - 2.0**63) if score < 2.0**64 else 2**63) ^ 2**63
+
+
 @lru_cache(maxsize=100_000)
 def decode(score: float) -> Place:
     """The place that a score stands for: the middle of its cell."""
-    bits = int(max(0.0, min(score, 2.0**63)))
+    bits = whole(score)
     middle = []
     for first, (low, high) in ((1, LONGITUDES), (0, LATITUDES)):
         cell = sum((bits >> 2 * bit + first & 1) << bit for bit in range(32))
@@ -260,7 +267,7 @@ def find(search: Search, value: Scores | None) -> list[tuple[float, bytes]]:
     """What lies inside, as (distance in metres, member): in order where one was asked for or some are counted. O(members)"""
     found = []
     for score, member in value.order if value is not None else ():
-        far = search.measure(decode(score))
+        far = search.measure(decode(score)) if 0 <= score < 1 << 2 * BITS else None       # else it is no place's
         if far is not None:
             found.append((far, member))
     if search.order or (search.count and b"ANY" not in search.options):
@@ -303,7 +310,7 @@ def geosearch(self, name, args):
         if b"WITHDIST" in search.options:
             row.append(metres(far / unit))
         if b"WITHHASH" in search.options:
-            row.append(int(value[member]))
+            row.append(whole(value[member]))
         if b"WITHCOORD" in search.options:
             row.append([degrees(part) for part in decode(value[member])])
         rows.append(row)
