@@ -94,7 +94,7 @@ $(HAS_BUILD): pyproject.toml tools/requirements.py | $(PY)
 	@touch $@
 
 $(HAS_TESTS): pyproject.toml tools/requirements.py | $(PY)
-	$(PIP) install $$($(PY) tools/requirements.py run test applications)
+	$(PIP) install $$($(PY) tools/requirements.py run test applications frameworks)
 	@touch $@
 
 # The commands `hutch` and `hutch-server`, and both source roots on the path.
