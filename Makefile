@@ -99,7 +99,7 @@ $(HAS_BUILD): pyproject.toml tools/requirements.py | $(PY)
 	@touch $@
 
 $(HAS_TESTS): pyproject.toml tools/requirements.py | $(PY)
-	$(PIP) install $$($(PY) tools/requirements.py run test applications cli prometheus opentelemetry)
+	$(PIP) install $$($(PY) tools/requirements.py run test applications frameworks cli prometheus opentelemetry)
 	@touch $@
 
 # The commands `hutch` and `hutch-server`, and both source roots on the path.

@@ -61,11 +61,11 @@ def __getattr__(name):
     if name == "SharedStore":
         from .shared import SharedStore
         return SharedStore
-    if name == "asyncio":
+    if name in ("asyncio", "cache"):
         from importlib import import_module
-        return import_module("hutch.asyncio")
+        return import_module(f"hutch.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), "Server", "SharedStore", "TLS", "asyncio"})
+    return sorted({*globals(), "Server", "SharedStore", "TLS", "asyncio", "cache"})
