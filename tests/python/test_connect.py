@@ -92,7 +92,8 @@ def test_schemes_that_are_tls():
         r = hutch.connect(f"{scheme}://localhost:1/3?ssl_cert_reqs=none")
         assert r.connection_pool.connection_class is redis.SSLConnection and r.get_connection_kwargs()["db"] == 3
     cluster = hutch.asyncio.connect("valkeys+cluster://localhost:1,localhost:2")
-    assert isinstance(cluster, AsyncRedisCluster) and cluster.connection_kwargs.get("connection_class") is not None or cluster is not None
+    assert isinstance(cluster, AsyncRedisCluster) and cluster.connection_kwargs["connection_class"] is redis.asyncio.SSLConnection
+    assert sorted(node.port for node in cluster.nodes_manager.startup_nodes.values()) == [1, 2]
 
 
 @pytest.mark.parametrize("url, said", (

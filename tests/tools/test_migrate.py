@@ -413,3 +413,52 @@ def test_looking_into_a_cluster(empty, tmp_path, capsys):
     assert code == 0 and json.loads(out)["keys"] == len(keys) > 15, err
     assert tool(capsys, "convert", url, tmp_path / "a.rdb")[0] == 0
     assert tool(capsys, "diff", url, tmp_path / "a.rdb")[0] == 0 == tool(capsys, "diff", tmp_path / "a.rdb", url)[0]
+
+
+def test_a_slot_on_its_way_is_asked_for(cluster, empty):
+    """While a slot is moved, a node sends on what it does not have (ASK), for this once."""
+    source, target = empty("redis"), empty("cluster")
+    r = redis.Redis.from_url(source)
+    for at in range(50):
+        r.set("{y}%d" % at, at)
+    ids = [client.execute_command("CLUSTER", "MYID") for client in cluster.clients]
+    slot = cluster.clients[0].execute_command("CLUSTER", "KEYSLOT", "{y}0")
+    owner = next(at for at in range(3) if at * 16384 // 3 <= slot < (at + 1) * 16384 // 3)
+    other = (owner + 1) % 3
+    cluster.clients[other].execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[owner])
+    cluster.clients[owner].execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[other])
+    try:
+        with open_place(source) as a, open_target(target) as b:
+            figures = migrate(a, b, verify=True)
+        assert figures.copied == 50 and figures.is_complete
+        assert cluster.clients[other].execute_command("CLUSTER", "COUNTKEYSINSLOT", slot) == 50
+    finally:
+        for client in (cluster.clients[owner], cluster.clients[other]):
+            client.execute_command("CLUSTER", "SETSLOT", slot, "STABLE")
+        cluster.flush()
+
+
+def test_a_connection_that_breaks_is_made_anew(empty):
+    """The target hangs up in the middle, again and again: what had come is found to be there."""
+    import threading
+    source, target = empty("redis"), empty("second")
+    r = redis.Redis.from_url(source)
+    r.mset({f"k{at}": at for at in range(20_000)})
+    stop = threading.Event()
+
+    def cutting():
+        mine = redis.Redis.from_url(target)
+        for _ in range(5):               # not so often that nothing gets through on a busy machine
+            stop.wait(0.3)
+            mine.client_kill_filter(_type="normal", skipme=True)
+
+    thread = threading.Thread(target=cutting)
+    with open_place(source) as a, open_target(target) as b:
+        thread.start()
+        try:
+            figures = migrate(a, b)
+        finally:
+            stop.set()
+            thread.join()
+    assert figures.copied + figures.present == 20_000 and figures.is_complete
+    assert_same(source, target)

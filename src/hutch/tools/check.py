@@ -6,8 +6,8 @@ import sys
 from typing import TextIO
 
 from .. import cli_check
-from ..cli_server import Progress
 from . import logs
+from .progress import Bar
 
 GOOD, BAD = 0, 1
 
@@ -33,17 +33,19 @@ def check(path: str, *, fix: bool = False, yes: bool = False, until: int | None 
             else:
                 place = manifest
         if place.endswith(".manifest"):
-            with Progress("Reading") as progress:
+            with Bar("Reading") as progress:
                 found = logs.check_log(place, until=until, progress=progress)
             print(f"{place}: append-only file of {len(found)} parts", file=out)
             return _settle(found, fix, yes, out, answers)
         with open(place, "rb") as file:
             head = file.read(6)
-        if logs.begins_as_rdb(head) and not _has_commands(place):
-            if fix:
-                print(f"{place}: an RDB file is not repaired: a part of it cannot be told from the whole", file=out)
-            return cli_check.main([place], out)
-        with Progress("Reading") as progress:
+        if logs.begins_as_rdb(head) and not place.endswith(".aof"):
+            told = cli_check.check(place)
+            if not _has_commands(place, told):
+                if fix:
+                    print(f"{place}: an RDB file is not repaired: a part of it cannot be told from the whole", file=out)
+                return GOOD if cli_check.describe(place, told, out) else BAD
+        with Bar("Reading") as progress:
             found = [logs.check_file(place, until=until, progress=progress)]
         print(f"{place}: append-only file", file=out)
         return _settle(found, fix, yes, out, answers)
@@ -54,11 +56,8 @@ def check(path: str, *, fix: bool = False, yes: bool = False, until: int | None 
     return BAD
 
 
-def _has_commands(path):
+def _has_commands(path, found):
     """Does an RDB file have commands behind it, as the logs of Redis 4 to 6 have after a rewrite?"""
-    if path.endswith(".aof"):
-        return True
-    found = cli_check.check(path)
     if found["error"]:
         return False
     with open(path, "rb") as file:

@@ -24,7 +24,7 @@ import json
 import math
 from typing import Any
 
-from .records import JSON_TYPE, Consumer, Group, Record, Stream
+from .records import JSON_TYPE, Consumer, Group, Record, Stream, numbered
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 INFINITE = {"inf": math.inf, "-inf": -math.inf}
@@ -138,7 +138,7 @@ def parse(line: bytes) -> tuple[int, Record] | tuple[bytes, bytes]:
         raise
     except KeyError as error:
         raise LineError(f"{error.args[0]!r} is missing") from None
-    except (TypeError, ValueError, AttributeError, IndexError, binascii.Error):
+    except (TypeError, ValueError, AttributeError, IndexError, OverflowError, binascii.Error):
         raise LineError(f"no value of type {told.get('type')!r}") from None
 
 
@@ -190,11 +190,23 @@ def _read_hash(value):
 def _read_stream(value):
     groups = [Group(bytes_of(group["name"]), _read_id(group["last"]), None if group["read"] is None else _whole(group["read"]),
                     [Consumer(bytes_of(name), _moment(seen), _moment(active)) for name, seen, active in group["consumers"]],
-                    [(_read_id(id), bytes_of(consumer), _whole(when), _whole(times)) for id, consumer, when, times in group["pending"]])
+                    sorted(((_read_id(id), bytes_of(consumer), _whole(when), _whole(times))
+                            for id, consumer, when, times in group["pending"]), key=lambda one: numbered(one[0])))
               for group in value["groups"]]
     entries = [(_read_id(id), list(map(bytes_of, words))) for id, *words in value["entries"]]
     if any(len(words) % 2 or not words for _, words in entries):
         raise LineError("a stream's entry has fields and values in turn")
+    order = [numbered(id) for id, _ in entries]
+    if any(a >= b for a, b in zip(order, order[1:])) or order and order[-1] > numbered(_read_id(value["last"])):
+        raise LineError("a stream's entries are in the order of their IDs, up to its last")
+    for group in groups:
+        known = {consumer.name for consumer in group.consumers}
+        if len(known) != len(group.consumers) or not all(consumer in known for _, consumer, *_ in group.pending):
+            raise LineError("what is pending belongs to a consumer of the group, and each of those stands once")
+        if len({id for id, *_ in group.pending}) != len(group.pending):
+            raise LineError("an ID is pending twice")
+    if len({group.name for group in groups}) != len(groups):
+        raise LineError("a group stands twice")
     return Stream(entries, _read_id(value["last"]), _read_id(value["deleted"]), _whole(value["added"]), groups)
 
 

@@ -19,7 +19,7 @@ from ..store import Store
 Command = Sequence[Any]
 SOCKET_TIMEOUT_S = 60.0          # a DUMP of a large value, or another client's script
 MOVES_MAX = 16                   # how often one command is sent on, from node to node
-TRIES = 6                        # ... and how often a lost connection is made anew: over some 3 s
+TRIES = 9                        # ... and how often a lost connection is made anew: over some 25 s
 FIRST_REST_S = 0.1
 # Their key is the third word.
 _CONTAINERS = frozenset({"MEMORY", "OBJECT", "XINFO", "XGROUP", "DEBUG"})

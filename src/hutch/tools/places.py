@@ -13,14 +13,15 @@ import itertools
 import os
 import socket
 import sys
+import zlib
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Callable, Iterator
 
-from ..cli_server import Progress
 from ..directory import LOCK_NAME, SOCKET_NAME, StoreDirectory
 from ..store import Store
 from . import jsonlines, logs
 from .links import AnyLink, Link, LinkError, database_in, info, is_unknown, link_to_store, opener
+from .progress import Bar
 from .writing import put
 
 DATABASES = 100_000              # more than anybody has: a file is not to be refused for them
@@ -208,7 +209,7 @@ def _place_of_own(source, kind, skip_unknown=False):
 
 def _load(place, path):
     try:
-        with Progress("Reading") as progress:
+        with Bar("Reading") as progress:
             found = place.store.engine.load(path, progress=progress)
     except ValueError as error:
         place.close()
@@ -255,7 +256,7 @@ def _replaying(place, path, begin, is_last):
     """Run what a file says. What does not end well ends the reading, if it is the log's last file; another one must be whole."""
     link = place.link(0)
     refused: list[str] = []
-    with Progress("Replaying") as progress, open(path, "rb", buffering=1 << 20) as file:
+    with Bar("Replaying") as progress, open(path, "rb", buffering=1 << 20) as file:
         scan = logs.Scan(os.fstat(file.fileno()).st_size, begin, begin)
         file.seek(begin)
         waiting: list[list[bytes]] = []
@@ -338,7 +339,7 @@ def _from_lines(source, file):
                 _put_all(place, by_database)
                 gathered = 0
         _put_all(place, by_database)
-    except ResponseError as error:
+    except (ResponseError, EOFError, zlib.error) as error:     # the latter two: of a damaged gzip file
         place.close()
         raise PlaceError(f"{source}: {error}") from None
     except BaseException:

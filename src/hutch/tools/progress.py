@@ -15,7 +15,7 @@ class Bar:
     ...     bar.advance(1)
     """
 
-    def __init__(self, title: str, total: int, out: TextIO | None = None):
+    def __init__(self, title: str, total: int = 0, out: TextIO | None = None):
         self.title, self.total, self.done = title, total, 0
         self.out = sys.stderr if out is None else out
         self._rich: Any = None
@@ -40,6 +40,11 @@ class Bar:
             self._rich.update(self._task, completed=self.done, total=max(self.total, self.done, 1), note=note)
         elif self._plain is not None:
             self._plain(self.done, max(self.total, self.done))
+
+    def __call__(self, done: int, total: int) -> None:
+        """So many of so many are done: for bytes of a file, as Engine.load tells them."""
+        self.total = total
+        self.advance(done - self.done)
 
     def __exit__(self, *exc_info: object) -> None:
         if self._rich is not None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Sequence
 
+from redis.exceptions import ResponseError
+
 from .links import AnyLink, Command
 from .rdb_bytes import FORM_VERSION, CannotSay, payload, sealed
 from .records import JSON_TYPE, Record, numbered
@@ -100,6 +102,10 @@ def put(link: AnyLink, records: Sequence[Record]) -> None:
         else:
             words += commands(record)
     for part in _parts(words):
-        for reply in link.run(part):
+        for said, reply in zip(part, link.run(part)):
             if isinstance(reply, Exception):
-                raise reply
+                raise ResponseError(f"the key {_key_of(said)!r}: {reply}")
+
+
+def _key_of(words):
+    return words[2] if words[0] == "XGROUP" else words[1]
