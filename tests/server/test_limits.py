@@ -10,8 +10,10 @@ import redis
 
 from hutch import cli_limits
 from hutch.cli_limits import check_backlog, clients_possible
+from hutch_engine.door.engine import Engine
 from kit.launch import HUTCH, Launched
 from kit.oracle import free_port
+from kit.waiting import wait_until
 
 
 def lines(text):
@@ -104,3 +106,44 @@ def test_permissions_of_the_unix_socket(tmp_path, given, mode):
             assert client.recv(100) == b"+PONG\r\n"
         server.terminate()
     assert not path.exists()
+
+
+def told_of(log, text):
+    return wait_until(lambda: next((line for line in log.read_text().splitlines() if text in line), None))
+
+
+def test_the_log_tells_who_went_over_a_limit(tmp_path):
+    log = tmp_path / "log"
+    log.touch()
+    engine = Engine()
+    for name, value in {"bind": "127.0.0.1", "logfile": str(log), "loglevel": "verbose", "client-query-buffer-limit": "1mb",
+                        "client-output-buffer-limit": "normal 100kb 0 0"}.items():
+        engine.configure(name, value)
+    engine.start_listener(any_port=True)
+    opened = []
+
+    def connect(data):
+        opened.append(socket.create_connection(("127.0.0.1", engine.port), timeout=60))
+        try:
+            opened[-1].sendall(data)
+        except OSError:
+            pass                                 # it hung up amid it
+        return "addr=127.0.0.1:%d" % opened[-1].getsockname()[1]
+
+    address = connect(b"*2\r\n$3\r\nGET\r\n$2000000\r\n" + b"x" * 1_500_000)
+    assert address in told_of(log, "# Closing client that reached max query buffer length: id=")
+    connect(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$300000\r\n" + b"x" * 300_000 + b"\r\n")
+    assert opened[-1].recv(100) == b"+OK\r\n"
+    address = connect(b"GET k\r\n" * 50)
+    line = told_of(log, " scheduled to be closed ASAP for overcoming of output buffer limits.")
+    assert address in line and "# Client id=" in line
+    address = connect(b"*1\r\n$-5\r\n")
+    assert address in told_of(log, "- Protocol error from client: ")
+    session = engine.session(error_factory=RuntimeError, decode=True)
+    session.execute(["CONFIG", "SET", "timeout", "1"])
+    address = connect(b"CLIENT SETNAME sleepy\r\n")
+    line = told_of(log, "name=sleepy")
+    assert address in line and "- Closing idle client: " in line
+    for sock in opened:
+        sock.close()
+    engine.close()

@@ -195,6 +195,9 @@ cdef void connections_list_unread(Listener* listener, Connection* connection) no
 cdef void connections_greet(Listener* listener, Connection* connection) noexcept nogil
 """Go on with its handshake, unless this turn has had its share of them. One that fails is closed, with a line in the log; who is not let in
 (`denied`) is told so after it. Takes the lock for a moment."""
+cdef void connections_log(Connection* connection, int64_t level, const char* before, const char* behind) noexcept nogil
+"""Write a line about a client into the log: `before`, who it is and what it has sent and not read, `behind`. Below `loglevel` nothing
+happens. Requires the lock."""
 cdef void connections_resume(Listener* listener, Connection* connection) noexcept nogil
 """Let the connection's kept requests run again, at the beginning of the next turn."""
 cdef void connections_copy_limits(Listener* listener) noexcept nogil

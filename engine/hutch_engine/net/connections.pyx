@@ -4,7 +4,8 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset, strcmp
-from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_text, buffer_clear, buffer_init, buffer_slice
+from hutch_engine.base.buffer cimport (
+    Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.clock cimport clock_now_ms
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_release
@@ -633,22 +634,40 @@ cdef void connections_watch_for(Listener* listener, Connection* connection, uint
 
 # ---- handshakes
 
-cdef void _log_failure(Listener* listener, Connection* connection) noexcept nogil:
+cdef void connections_log(Connection* connection, int64_t level, const char* before, const char* behind) noexcept nogil:
+    cdef Session* session = connection.session
+    cdef Buffer text
+    if level < session.engine.config.loglevel:
+        return
+    buffer_init(&text, NULL)
+    buffer_append_text(&text, before)
+    buffer_append_text(&text, b"id=")
+    buffer_append_integer(&text, <int64_t>session.id)
+    buffer_append_text(&text, b" addr=")
+    buffer_append_slice(&text, buffer_slice(&session.address))
+    buffer_append_text(&text, b" laddr=")
+    buffer_append_slice(&text, buffer_slice(&session.local_address))
+    buffer_append_text(&text, b" fd=")
+    buffer_append_integer(&text, connection.fd)
+    buffer_append_text(&text, b" name=")
+    buffer_append_slice(&text, buffer_slice(&session.name))
+    buffer_append_text(&text, b" qbuf=")
+    buffer_append_integer(&text, <int64_t>(connection.parser.length - connection.parser.start))
+    buffer_append_text(&text, b" omem=")
+    buffer_append_integer(&text, <int64_t>(session.reply.buffer.length + connections_unsent(connection)))
+    buffer_append_text(&text, behind)
+    if not text.failed:
+        log_write(session.engine, level, buffer_slice(&text))
+    buffer_clear(&text)
+
+
+cdef void _log_failure(Connection* connection) noexcept nogil:
     """Requires the lock."""
     cdef char[256] problem
-    cdef Buffer text
+    cdef char[320] before
     tls_problem(&connection.wire, problem, sizeof(problem))
-    buffer_init(&text, NULL)
-    buffer_append_text(&text, b"Error accepting a client connection: ")
-    buffer_append_text(&text, problem)
-    buffer_append_text(&text, b" (addr=")
-    buffer_append(&text, connection.session.address.data, connection.session.address.length)
-    buffer_append_text(&text, b" laddr=")
-    buffer_append(&text, connection.session.local_address.data, connection.session.local_address.length)
-    buffer_append_text(&text, b")")
-    if not text.failed:
-        log_write(listener.engine, LOG_VERBOSE, slice_of(text.data, text.length))
-    buffer_clear(&text)
+    snprintf(before, sizeof(before), b"Error accepting a client connection: %s (", problem)
+    connections_log(connection, LOG_VERBOSE, before, b")")
 
 
 cdef void _greeted(Listener* listener, Connection* connection) noexcept nogil:
@@ -683,7 +702,7 @@ cdef void connections_greet(Listener* listener, Connection* connection) noexcept
     if outcome == GREETED:
         _greeted(listener, connection)
     else:
-        _log_failure(listener, connection)
+        _log_failure(connection)
     lock_release(&listener.engine.lock)
     if outcome != GREETED:
         connections_close(listener, connection)

@@ -34,9 +34,10 @@ from hutch_engine.net.connections cimport (
     HELD_BLOCKED, HELD_NOT, HELD_POSTPONED, HELD_STALLED, READ_BYTES, Batch, Connection, ListeningSocket, Request,
     connections_unsent, connections_accept, connections_close_sockets, connections_copy_limits,
     connections_count_bytes, connections_do_chores, connections_close, connections_forget_adopted, connections_free_closed, connections_greet,
-    connections_hold, connections_join_round, connections_list_unread, connections_listen_for, connections_open,
+    connections_hold, connections_join_round, connections_list_unread, connections_listen_for, connections_log, connections_open,
     connections_release, connections_reserve, connections_resume, connections_watch_for, connections_weigh,
     connections_wire_changed)
+from hutch_engine.state.config cimport LOG_VERBOSE, LOG_WARNING
 from hutch_engine.state.engine cimport (
     LISTENER_WEIGHS, PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
     SESSION_MASTER, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_SUBSCRIBED,
@@ -190,6 +191,7 @@ cdef void _read(Listener* listener, Connection* connection) noexcept nogil:
             connection.ending = ENDING_NOW
             lock_acquire(&listener.engine.lock)
             listener.engine.statistics.query_limit_closes += 1
+            connections_log(connection, LOG_WARNING, b"Closing client that reached max query buffer length: ", b"")
             lock_release(&listener.engine.lock)
             return
         _decode(listener, connection)
@@ -378,6 +380,13 @@ cdef inline bint _is_over_limit(Listener* listener, Connection* connection) noex
                                                          listener.now_us, &connection.soft_limit_since_us)
 
 
+cdef void _close_over_limit(Connection* connection) noexcept nogil:
+    """Requires the lock."""
+    connections_log(connection, LOG_WARNING, b"Client ", b" scheduled to be closed ASAP for overcoming of output buffer limits.")
+    connection.session.flags |= SESSION_CLOSE_NOW
+    connection.session.engine.statistics.output_limit_closes += 1
+
+
 cdef inline void _take_replies(Connection* connection) noexcept nogil:
     """Swap the session's replies for the empty buffer of what was sent before. Requires the lock."""
     cdef Buffer swapped
@@ -416,6 +425,7 @@ cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) 
             reply_error(&session.reply, connection.parser.error)
         engine.statistics.error_replies += 1
         session.flags |= SESSION_CLOSE_AFTER_REPLY
+        connections_log(connection, LOG_VERBOSE, b"Protocol error from client: ", b"")
     connection.authenticated = session_is_authenticated(session)
     session.argument_bytes = 0
     if unlikely(session.reply.buffer.failed):
@@ -423,8 +433,7 @@ cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) 
         session.flags |= SESSION_CLOSE_NOW
     if unlikely(_unsent(connection) > OUTPUT_NOT_COUNTED_BYTES or connection.soft_limit_since_us != 0):
         if not session.flags & SESSION_CLOSE_NOW and _is_over_limit(listener, connection):
-            session.flags |= SESSION_CLOSE_NOW
-            engine.statistics.output_limit_closes += 1
+            _close_over_limit(connection)
     if turn_is_over or session.reply.buffer.length > TAKE_EARLY_BYTES:
         _take_replies(connection)
     if turn_is_over:
@@ -729,14 +738,15 @@ cdef void _visit(Listener* listener, Connection* connection) noexcept nogil:
     if engine.net.chores & LISTENER_WEIGHS:
         connections_weigh(connection)
     if connection.wire.greets_for and listener.greeting_us and listener.now_us - session.created_us > listener.greeting_us:
+        connections_log(connection, LOG_VERBOSE, b"Closing client that has not finished its handshake: ", b"")
         session.flags |= SESSION_CLOSE_NOW
     if engine.config.timeout_s and idle_us > engine.config.timeout_s * 1000000 and \
             not session.flags & (SESSION_BLOCKED | SESSION_POSTPONED | SESSION_SUBSCRIBED | SESSION_REPLICA
                                   | SESSION_MASTER):
+        connections_log(connection, LOG_VERBOSE, b"Closing idle client: ", b"")
         session.flags |= SESSION_CLOSE_NOW
     if _unsent(connection) > OUTPUT_NOT_COUNTED_BYTES and _is_over_limit(listener, connection):
-        session.flags |= SESSION_CLOSE_NOW
-        engine.statistics.output_limit_closes += 1
+        _close_over_limit(connection)
     if idle_us > IDLE_US:
         if session.reply.buffer.length == 0 and session.reply.buffer.capacity:
             buffer_clear(&session.reply.buffer)
