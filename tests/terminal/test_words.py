@@ -4,7 +4,7 @@ import json
 from hypothesis import given, strategies as st
 
 from hutch.cli_config import split_words
-from hutch.terminal.prompt import is_secret
+from hutch.terminal.history import is_secret
 from hutch.terminal.replies import plain, to_json
 from hutch.terminal.resp import Failure, Map, Status
 from hutch.terminal.words import escaped, read_line, safe_text, split_shell, typed

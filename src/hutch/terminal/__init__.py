@@ -8,13 +8,14 @@
     syntax     what may follow the words that are typed, by the declarations of the commands
     console    runs commands and shows their replies; one at a time, or from a file
     suggest    completion
+    history    what was typed, but for passwords
     prompt     the prompt
     cli        the options of `hutch cli`
     watch      what `hutch top` shows
     top        `hutch top`
     bench      `hutch bench`
 
-`suggest`, `prompt`, `cli` and `top` need the extra hutch[cli]; nothing else of Hutch does, `hutch serve` least of all.
+`suggest`, `history`, `prompt`, `cli` and `top` need the extra hutch[cli]; nothing else of Hutch does, `hutch serve` least of all.
 """
 from __future__ import annotations
 

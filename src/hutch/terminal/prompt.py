@@ -10,21 +10,22 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import Any, Iterable, Iterator, Sequence
+from typing import Any, Iterator, Sequence
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
 from prompt_toolkit.completion import ThreadedCompleter
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
-from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.history import History
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.lexers import Lexer
 from prompt_toolkit.styles import Style
 
 from . import TerminalError
 from .console import NOTHING, Console
-from .link import AuthenticationNeeded, ConnectionLost, Link, NoConnection
+from .history import Forgetful, PrivateHistory
+from .link import AuthenticationNeeded, Link, NoConnection
 from .resp import Failure
 from .suggest import Place, Scout, Suggestions
 from .syntax import Command, after, find
@@ -46,44 +47,6 @@ PEEK_MAX = 20                # elements that `peek` shows
 STYLE = Style.from_dict({
     "prompt": "bold", "prompt.state": "ansiyellow", "command": "ansigreen bold", "token": "ansicyan", "quoted": "ansiyellow",
     "hint": "ansibrightblack", "bottom-toolbar": "noreverse", "toolbar": "ansibrightblack", "toolbar.name": "bold"})
-
-
-def is_secret(words: "Sequence[bytes]") -> bool:
-    """Do these words say a password? Such a line goes into no history.
-
-    >>> [is_secret(line.split()) for line in (b"AUTH x", b"GET auth", b"CONFIG SET requirepass x", b"HELLO 3 AUTH a b")]
-    [True, False, True, True]
-    """
-    upper = [word.upper() for word in words]
-    if not upper:
-        return False
-    if upper[0] == b"AUTH" or (upper[:2] == [b"ACL", b"SETUSER"]) or (upper[0] in (b"HELLO", b"MIGRATE") and (
-            b"AUTH" in upper or b"AUTH2" in upper)):
-        return True
-    if upper[0] == b"CONNECT":
-        return any(b"@" in word for word in words)
-    return upper[:2] == [b"CONFIG", b"SET"] and any(b"PASS" in word or b"AUTH" in word for word in upper[2:])
-
-
-class PrivateHistory(FileHistory):
-    """A history file for its owner's eyes, without lines that say passwords."""
-
-    def store_string(self, string: str) -> None:
-        """Keep a line, unless it says a password; a file that cannot be written keeps none."""
-        if is_secret(read_line(string).values):
-            return
-        try:
-            os.close(os.open(self.filename, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600))
-            super().store_string(string)
-        except OSError:
-            pass
-
-    def load_history_strings(self) -> "Iterable[str]":
-        """The lines, newest first; none when the file cannot be read."""
-        try:
-            return list(super().load_history_strings())
-        except OSError:
-            return []
 
 
 class Colours(Lexer):
@@ -145,10 +108,10 @@ class Shell:
         self.console = console
         self.warn, self.pager, self.allow_shell = warn, pager, shell
         self.commands: "dict[str, Command]" = {}
-        self._hinted: "tuple[str, str]" = ("", "")
+        self._hinted: "tuple[str, Any, str]" = ("", None, "")
         console.on_redirection = self._say
         self._begin()
-        kept: History = PrivateHistory(history) if history else InMemoryHistory()
+        kept: History = PrivateHistory(history) if history else Forgetful()
         self._session: "PromptSession[str]" = PromptSession(
             history=kept, completer=ThreadedCompleter(self._suggestions), complete_while_typing=True, lexer=Colours(self),
             input_processors=[Hints(self)], bottom_toolbar=self._toolbar, style=STYLE, enable_history_search=False,
@@ -169,6 +132,7 @@ class Shell:
         commands = scout.commands()
         if scout is self._scout:
             self.commands = commands
+            self._session.app.invalidate()               # what was typed meanwhile has a hint now
 
     # ---- what is shown around the line
 
@@ -187,12 +151,13 @@ class Shell:
 
     def hint(self, text: str) -> str:
         """What may follow this text, as a command's syntax. O(words)"""
-        if self._hinted[0] == text:
-            return self._hinted[1]
+        commands = self.commands                         # another thread may bring them just now
+        if self._hinted[0] == text and self._hinted[1] is commands:
+            return self._hinted[2]
         hint = ""
         place = Place(text)
         words = [*place.words, *([place.prefix] if place.partial is not None else [])]
-        command, used = find(self.commands, words)
+        command, used = find(commands, words)
         if command is not None and not place.quoted and (place.partial is None or len(words) > used or used == len(words)):
             if command.subcommands and used == 1 and not command.arguments:
                 hint = "subcommand ..." if len(words) == 1 else ""
@@ -200,7 +165,7 @@ class Shell:
                 hint = after(command, words[used:]).hint
             if hint and not text[-1:].isspace():
                 hint = " " + hint
-        self._hinted = (text, hint)
+        self._hinted = (text, commands, hint)
         return hint
 
     def _toolbar(self) -> StyleAndTextTuples:
@@ -484,6 +449,3 @@ def connect_with_password(link: Link) -> None:
         if not given:
             raise needed
         link.password = given
-
-
-__all__ = ["ConnectionLost", "NoConnection", "Shell", "connect_with_password", "is_secret"]
