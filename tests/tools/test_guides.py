@@ -11,9 +11,9 @@ import pytest
 import hutch
 from hutch.tools import jsonlines
 from kit.cluster import RedisCluster
-from kit.launch import HUTCH, HUTCH_ENVIRONMENT
+from kit.launch import HUTCH_ENVIRONMENT
 from kit.oracle import RedisServer
-from kit.tools import saved
+from kit.tools import saved, tool
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -41,16 +41,17 @@ def place(tmp_path_factory, oracle_binary):
 
 
 @pytest.mark.parametrize("name", ("files.md", "growing.md"))
-def test_commands(name, place):
+def test_commands(name, place, capsys, monkeypatch):
     directory, here = place
+    monkeypatch.chdir(directory)
     ran = 0
     for text in blocks(name, "sh"):
         for line in text.splitlines():
             words = shlex.split(here(line))
             assert words[0] == "hutch", line
-            said = subprocess.run([*HUTCH[:-1], *words[1:]], cwd=directory, env=HUTCH_ENVIRONMENT, capture_output=True, text=True)
+            said = tool(capsys, *words[1:])
             # Two stores that are not the same are told so.
-            assert said.returncode == (1 if words[1] == "diff" and "://" in line else 0), (line, said)
+            assert said[0] == (1 if words[1] == "diff" and "://" in line else 0), (line, said)
             ran += 1
     assert ran == {"files.md": 16, "growing.md": 2}[name]
 
