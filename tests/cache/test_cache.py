@@ -287,7 +287,7 @@ def test_methods(held):
         def price(self, article):
             return f"{self.name}:{article}"
 
-        @cache.cached(ignore="self" and ["self"])
+        @cache.cached(ignore=["self"])
         def tax(self, land):
             return len(land)
     assert Shop("a").price(1) == "a:1" and Shop("b").price(1) == "b:1" and Shop("a").price(1) == "a:1"
@@ -325,8 +325,7 @@ def test_a_store_that_is_gone():
     with pytest.raises(redis.ConnectionError):
         cache.set("k", 1)
     strict = Cache(client, on_store_error="raise")
-    for call in (strict.cached(lambda: 5, key="k") if False else strict.cached(key="k")(lambda: 5), lambda: strict.get("k"),
-                 lambda: strict.get_or_set("k", lambda: 1)):
+    for call in (strict.cached(key="k")(lambda: 5), lambda: strict.get("k"), lambda: strict.get_or_set("k", lambda: 1)):
         with pytest.raises(redis.ConnectionError):
             call()
 
@@ -374,11 +373,20 @@ def test_serializers(held, serializer):
     assert other.get("k") is None                  # never decoded by what the bytes say
 
 
+def test_a_hook_that_fails_stops_nothing(held, monkeypatch):
+    told = []
+    monkeypatch.setattr("sys.unraisablehook", told.append)
+    cache = held.cache()
+    cache.on("hit", lambda *_: 1 / 0)
+    cache.set("k", 5)
+    assert cache.get("k") == 5 and cache.cached(key="k")(lambda: 6)() == 5
+    assert [type(what.exc_value) for what in told] == [ZeroDivisionError] * 2
+
+
 def test_hooks(held):
     cache = held.cache(ttl=5)
     heard = []
     end = cache.on("*", lambda event, key, detail: heard.append(event))
-    cache.on("hit", lambda *_: 1 / 0) if False else None
     function = cache.cached(key="k")(lambda: 1)
     function(), function()
     assert heard == ["miss", "compute", "set", "hit"]
@@ -390,7 +398,8 @@ def test_hooks(held):
 
 
 def test_wrong_options():
-    for wrong in ({"ttl": 0}, {"ttl": -1}, {"jitter": 1}, {"soft_timeout": 1}, {"background": True}, {"lease": 0}, {"stale": -1}):
+    for wrong in ({"ttl": 0}, {"ttl": -1}, {"jitter": 1}, {"soft_timeout": 1}, {"background": True}, {"lease": 0}, {"stale": -1},
+                  {"negative_errors": (KeyError,), "ttl": len}):
         with pytest.raises(ValueError):
             Options(**wrong)
     with pytest.raises(TypeError):

@@ -8,12 +8,13 @@ import uuid
 from collections import namedtuple
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from hutch.cache import CacheKeyError, key_text
 from hutch.cache.keys import CallKeys, whole_key
 from hutch_engine.door.cached_calls import plain_key
 
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 atoms = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary() | st.dates() | st.uuids()
 arguments = st.recursive(atoms, lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner, max_size=3)
                          | st.frozensets(st.integers() | st.text()), max_leaves=8)
@@ -36,7 +37,7 @@ def f(a, b=2, *rest, c=3, **others):
     pass
 
 
-@settings(max_examples=400)
+@settings(patient, max_examples=400)
 @given(st.lists(arguments, max_size=3), st.lists(arguments, max_size=3))
 def test_other_arguments_another_key(first, second):
     keys = CallKeys(lambda *args: None, b"p")
@@ -46,7 +47,7 @@ def test_other_arguments_another_key(first, second):
 words = st.none() | st.booleans() | st.integers() | st.text() | st.text("abc'\\,() ") | st.text(min_size=100, max_size=300)
 
 
-@settings(max_examples=400)
+@settings(patient, max_examples=400)
 @given(st.lists(words, max_size=4))
 def test_the_compiled_way_makes_the_same_key(arguments):
     quick = plain_key(b"some.prefix", tuple(arguments))
@@ -57,6 +58,7 @@ def test_the_compiled_way_makes_the_same_key(arguments):
         assert quick == slow
 
 
+@patient
 @given(st.integers(), st.integers(), st.integers())
 def test_however_it_is_called(a, b, c):
     keys = CallKeys(f, b"f")

@@ -3,7 +3,7 @@ import asyncio
 import threading
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import hutch
 from hutch.cache import (
@@ -56,7 +56,7 @@ KINDS = {FixedWindow: FixedModel, SlidingWindow: SlidingModel, TokenBucket: Buck
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(limit=st.integers(1, 6), burst=st.integers(1, 8), per_us=st.integers(1, 5_000_000),
        steps=st.lists(st.tuples(st.integers(0, 3_000_000), st.integers(0, 6)), max_size=40))
 def test_as_the_model(kind, limit, burst, per_us, steps):

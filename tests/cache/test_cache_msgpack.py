@@ -7,11 +7,12 @@ import uuid
 
 import msgpack
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from hutch.cache import Json, MsgPack, Pickle, Raw
 from hutch_engine.door.msgpack import packed, unpacked
 
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ours = MsgPack()
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -26,6 +27,7 @@ def same(a, b):
     return type(a) is type(b) and a == b and (type(a) not in (list, tuple) or all(map(same, a, b)))
 
 
+@patient
 @given(plain)
 def test_as_the_other_one(value):
     data = ours.dumps(value)
@@ -33,6 +35,7 @@ def test_as_the_other_one(value):
     assert ours.loads(data) == value
 
 
+@patient
 @given(rich)
 def test_what_goes_in_comes_out(value):
     assert same(ours.loads(ours.dumps(value)), value)
@@ -62,7 +65,7 @@ def test_timestamps_of_others():
         assert ours.loads(msgpack.packb(moment, datetime=True)) == moment
 
 
-@settings(max_examples=500)
+@settings(patient, max_examples=500)
 @given(st.binary())
 def test_any_bytes_are_a_value_or_an_error(data):
     try:
@@ -71,7 +74,7 @@ def test_any_bytes_are_a_value_or_an_error(data):
         pass
 
 
-@settings(max_examples=300)
+@settings(patient, max_examples=300)
 @given(rich, st.data())
 def test_damaged_bytes(value, data):
     raw = bytearray(ours.dumps(value))

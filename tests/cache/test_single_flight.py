@@ -169,6 +169,34 @@ def test_asyncio_on_a_real_redis(oracle):
     asyncio.run(main())
 
 
+def test_a_forked_child_waits_for_no_thread_of_its_parent(remote):
+    """What was being computed when the process forked is computed by nobody in the child; its lease in the store is the parent's."""
+    import os
+    from hutch.cache import LocalCache
+    cache = Cache(redis.Redis(port=remote.connection_pool.connection_kwargs["port"]), lease=0.2, local=LocalCache())
+    computing, go = threading.Event(), threading.Event()
+
+    def slow():
+        computing.set()
+        go.wait(60)
+        return "parent's"
+    thread = threading.Thread(target=cache.get_or_set, args=("k", slow))
+    thread.start()
+    assert computing.wait(60)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if cache.get_or_set("k", lambda: "child's") == "child's" and cache.get("k") == "child's" else 2
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    go.set()
+    thread.join()
+    assert cache.statistics.discard == 1 and cache.get("k") == "child's"
+    cache.close()
+
+
 def _process(url, path, barrier, results):
     client = redis.Redis.from_url(url) if url else hutch.Redis(path)
     cache = Cache(client, ttl=60)

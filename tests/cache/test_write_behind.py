@@ -8,7 +8,7 @@ import textwrap
 import threading
 
 import pytest
-from hypothesis import settings, strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import hutch
@@ -310,7 +310,7 @@ class AsAModel(RuleBasedStateMachine):
         self.store.close()
 
 
-AsAModel.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+AsAModel.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TestAsAModel = AsAModel.TestCase
 
 PROGRAM = textwrap.dedent("""

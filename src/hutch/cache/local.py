@@ -103,9 +103,11 @@ class LocalCache:
     room. `heartbeat`: seconds after which a silent connection is asked whether it is there. ValueError for a store that is in this process anyway."""
 
     def __init__(self, max_entries: int = 10_000, max_bytes: int = 64 << 20, heartbeat: float = 5.0):
-        self._entries = _Entries(max_entries, max_bytes)
+        self._bounds = max_entries, max_bytes
+        self._entries = _Entries(*self._bounds)
         self._heartbeat = heartbeat
         self._closed = threading.Event()
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._task: asyncio.Task[None] | None = None
         self._connection: Any = None
@@ -186,6 +188,11 @@ class LocalCache:
             for key in keys:
                 self._entries.drop(key)
 
+    def forget(self) -> None:
+        """Begin anew, as a child of a fork has to: its parent's thread is not there, and the connection is the parent's."""
+        self._entries, self._starting = _Entries(*self._bounds), threading.Lock()
+        self._thread = self._task = self._connection = None
+
     # ---- listening
 
     def _heard(self, message: Any) -> None:
@@ -197,9 +204,9 @@ class LocalCache:
                     self._entries.drop(key if isinstance(key, bytes) else key.encode("utf-8", "surrogateescape"))
 
     def _start(self) -> None:
-        with self._entries._lock:
+        with self._starting:
             if not self._closed.is_set() and (self._thread is None or not self._thread.is_alive()):
-                self._entries.is_up = False                      # a child of a fork has its parent's entries, and nobody who tells of changes
+                self._entries.clear(is_up=False)                 # nobody has told of changes
                 self._thread = threading.Thread(target=self._listen, name="hutch-local-cache", daemon=True)
                 self._thread.start()
 

@@ -59,6 +59,8 @@ class Options:
             raise ValueError("soft_timeout serves a stale value: say for how long after its ttl one may be served (stale=)")
         if self.background and not self.stale:
             raise ValueError("background serves a stale value: say for how long after its ttl one may be served (stale=)")
+        if self.negative_errors and callable(self.ttl) and self.negative_ttl is None:
+            raise ValueError("where ttl is a function of the value, say how long it is kept that there is none (negative_ttl=)")
         if isinstance(self.tags, str):
             object.__setattr__(self, "tags", (self.tags,))
         if isinstance(self.negative_errors, type):

@@ -76,6 +76,8 @@ class BaseCache:
     def _forget_flights(self) -> None:
         # In a child of a fork: the threads and tasks that were computing are not there.
         self._flows.flights = Flights(self._flight)
+        if self._local is not None:
+            self._local.forget()
 
 
 class Cache(BaseCache):
