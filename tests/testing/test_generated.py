@@ -15,8 +15,10 @@ from hutch.testing.model import COMMANDS, Model, Refused
 from hutch.testing.replies import Error, Map, Null, Simple
 from hutch.testing.comparing import same
 from hutch.testing.wire import connect
+from kit.json_oracle import MISSING, json_server
 
-MODELLED = tuple(name for name in FAMILIES if name != "json")
+MODELLED = tuple(FAMILIES)
+IN_REDIS = tuple(name for name in FAMILIES if name != "json")       # which has it from a module
 QUICK = settings(max_examples=30, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -73,10 +75,21 @@ def test_model_and_engine(seed):
 def test_model_engine_and_redis(oracle):
     url = f"redis://{oracle.host}:{oracle.port}/9"
     for other in ("model://", "hutch://"):
-        done, found = compare(url, other, commands=3000, seed=11, families=MODELLED)
+        done, found = compare(url, other, commands=3000, seed=11, families=IN_REDIS)
         assert found is None, str(found)
     with connect(url) as wire:
         assert wire.run(("DBSIZE",)) == 0 and wire.run(("CLIENT", "INFO")).split(b" db=")[1].startswith(b"9 ")
+
+
+def test_json_model_and_module():
+    server = json_server()
+    if server is None:
+        pytest.skip(MISSING)
+    try:
+        done, found = compare(f"redis://{server.host}:{server.port}/9", "model://", commands=3000, seed=3, families=("json",))
+        assert found is None, str(found)
+    finally:
+        server.stop()
 
 
 class Beside(RedisStateMachine):

@@ -7,6 +7,7 @@ they are, or
     unordered   the order is an engine's affair
     near        it is a time that is left, or has passed
     shape       chance decides: the same kind and number of things
+    errors      as they are, but the texts of errors are an engine's affair
 """
 from __future__ import annotations
 
@@ -265,26 +266,26 @@ FAMILIES: dict[str, str] = {
         PFMERGE sketch (sketch)+
     """,
     "json": """
-        JSON.SET key $ json
-        JSON.SET key static json [NX|XX]
-        JSON.GET key [path]
-        JSON.MGET key key path
-        JSON.DEL key path
-        JSON.TYPE key path
-        JSON.NUMINCRBY key path number
-        JSON.STRAPPEND key path "x"
-        JSON.STRLEN key path
-        JSON.ARRAPPEND key path (json)+
-        JSON.ARRINDEX key path scalar
-        JSON.ARRINSERT key path 0 json
-        JSON.ARRLEN key path
-        JSON.ARRPOP key path [index]
-        JSON.ARRTRIM key path index index
-        JSON.OBJKEYS key path
-        JSON.OBJLEN key path
-        JSON.CLEAR key path
-        JSON.TOGGLE key path
-        JSON.MERGE key static json
+        JSON.SET key $ json ; errors
+        JSON.SET key static json [NX|XX] ; errors
+        JSON.GET key [path] ; errors
+        JSON.MGET key key path ; errors
+        JSON.DEL key path ; errors
+        JSON.TYPE key path ; errors
+        JSON.NUMINCRBY key path number ; errors
+        JSON.STRAPPEND key path "x" ; errors
+        JSON.STRLEN key path ; errors
+        JSON.ARRAPPEND key path (json)+ ; errors
+        JSON.ARRINDEX key path scalar ; errors
+        JSON.ARRINSERT key path 0 json ; errors
+        JSON.ARRLEN key path ; errors
+        JSON.ARRPOP key path [index] ; errors
+        JSON.ARRTRIM key path index index ; errors
+        JSON.OBJKEYS key path ; errors
+        JSON.OBJLEN key path ; errors
+        JSON.CLEAR key path ; errors
+        JSON.TOGGLE key path ; errors
+        JSON.MERGE key static json ; errors
     """,
 }
 

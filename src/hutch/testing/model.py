@@ -233,5 +233,5 @@ def command(*names: str, arity: int):
 
 
 # The families register themselves; each file reads like the documentation of its commands.
-from . import (model_bitmaps, model_geo, model_hashes, model_hyperloglogs, model_keys, model_lists, model_sets,  # noqa: E402, F401
+from . import (model_bitmaps, model_geo, model_hashes, model_hyperloglogs, model_json, model_keys, model_lists, model_sets,  # noqa: E402, F401
                model_sorted_sets, model_streams, model_strings)
