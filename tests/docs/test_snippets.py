@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"(?P<before>[^\n]*)\n+(?P<indent> *)```python\n(?P<text>.*?)\n(?P=indent)```", re.DOTALL)
 NOT_RUN = re.compile(r"<!-- not run: .+ -->")
 # Pages whose snippets another test runs in its own way.
-ELSEWHERE = {"files.md": "tools/test_guides.py", "growing.md": "tools/test_guides.py", "terminal.md": "terminal/test_guide.py"}
+ELSEWHERE = {"files.md": "tools/test_guides.py", "growing.md": "tools/test_guides.py", "terminal.md": "terminal/test_terminal_guide.py"}
 
 
 def _blocks(page):

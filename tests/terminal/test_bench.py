@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 import redis
@@ -12,9 +13,16 @@ from kit.oracle import find_oracle
 from terminal.conftest import ENVIRONMENT, PROGRAM
 
 
-def children_of(pid):
-    out = subprocess.run(["ps", "-e", "-ww", "-o", "pid=,args="], capture_output=True, text=True).stdout
-    return [line for line in out.splitlines() if "hutch-bench-" in line and str(pid) not in line.split()[0]]
+def children_of(pid, place):
+    """The other processes that have this directory in their environment. (What a server is called is no longer how it was started.)"""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if int(path.parts[2]) != pid and f"TMPDIR={place}".encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parts[2]))
+        except OSError:                      # it is gone, or not ours
+            pass
+    return found
 
 
 def test_alone(run):
@@ -59,12 +67,12 @@ def test_it_ends_what_it_has_started(number, code, tmp_path):
     environment = {**ENVIRONMENT, "TMPDIR": str(tmp_path)}
     with subprocess.Popen([*PROGRAM, "bench", "--alone"], stdout=subprocess.PIPE, env=environment) as process:
         process.stdout.readline()
-        assert any(str(tmp_path) in line for line in children_of(process.pid))
+        assert children_of(process.pid, tmp_path)
         process.send_signal(number)
         process.stdout.read()
         assert process.wait(60) == code
     end = time.monotonic() + 30
-    while any(str(tmp_path) in line for line in children_of(process.pid)) and time.monotonic() < end:
+    while children_of(process.pid, tmp_path) and time.monotonic() < end:
         time.sleep(0.05)
-    assert not any(str(tmp_path) in line for line in children_of(process.pid))
+    assert not children_of(process.pid, tmp_path)
     assert os.listdir(tmp_path) == []

@@ -178,6 +178,7 @@ def test_a_log_that_somebody_has_open_is_left_alone(tmp_path, capsys):
                           env=HUTCH_ENVIRONMENT) as owner:
         assert owner.stdout.readline() == "there\n"
         last = next((place / "appendonlydir").glob("*.incr.aof"))
+        wait_until(lambda: last.read_bytes().endswith(b"b\r\n"))       # it is written some milliseconds later
         with open(last, "ab") as file:
             file.write(b"*3\r\n$3\r\nSET")
         code, out, _ = tool(capsys, "check", "--fix", "--yes", place)
