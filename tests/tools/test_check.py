@@ -172,6 +172,7 @@ def test_a_log_that_somebody_has_open_is_left_alone(tmp_path, capsys):
     import sys
 
     from kit.launch import HUTCH_ENVIRONMENT
+    from kit.waiting import wait_until
     program = ("import hutch, sys; r = hutch.Redis(sys.argv[1], appendfsync='always'); r.set('a', 'b'); print('there', flush=True); sys.stdin.read(); r.close()")
     place = tmp_path / "store"
     with subprocess.Popen([sys.executable, "-c", program, str(place)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
