@@ -63,6 +63,8 @@ class SyncStore(_Adapter):
         """Run a script; its text is sent only to a store that does not know it."""
         keys = tuple(keys)
         try:
+            if not self.options:         # the method, which is compiled where the client is Hutch's
+                return self.client.evalsha(script.sha, len(keys), *keys, *words)
             return self.client.execute_command("EVALSHA", script.sha, len(keys), *keys, *words, **self.options)
         except NoScriptError:
             return self.client.execute_command("EVAL", script.text, len(keys), *keys, *words, **self.options)
@@ -91,6 +93,8 @@ class AsyncStore(_Adapter):
         """Run a script; its text is sent only to a store that does not know it."""
         keys = tuple(keys)
         try:
+            if not self.options:         # the method, which is compiled where the client is Hutch's
+                return await self.client.evalsha(script.sha, len(keys), *keys, *words)
             return await self.client.execute_command("EVALSHA", script.sha, len(keys), *keys, *words, **self.options)
         except NoScriptError:
             return await self.client.execute_command("EVAL", script.text, len(keys), *keys, *words, **self.options)
