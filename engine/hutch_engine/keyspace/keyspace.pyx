@@ -30,7 +30,7 @@ cdef enum:
     LFU_FIRST = 5                # a new key's LFU counter
     GIVEN_UP_MAX = 200           # snapshots
     FIELDS_AT_ONCE = 256         # due fields that whoever looks at a hash removes; the wheel gets the others
-    NEAREST_MOVES = 2048         # nodes of the wheel that are sorted to find the nearest: at worst some 0.4 ms an eviction
+    NEAREST_MOVES = 1024         # nodes of the wheel that are sorted to find the nearest: at worst some 0.4 ms an eviction
 
 
 # ---- life
