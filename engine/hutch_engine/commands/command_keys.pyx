@@ -34,7 +34,7 @@ cdef int64_t _spec_begin(const KeySpec* spec, const Slice* argv, size_t argc) no
         return -1
     if spec.begin_keyword[0] == c'S' and slice_is(slice_of(spec.begin_keyword, strlen(spec.begin_keyword)), b"streams"):
         at = _streams_begin(argv, argc)
-        if at >= 0:
+        if at > spec.begin_from:
             return at            # else the command will be refused, and these are what Redis would call its keys
     if spec.begin_from > 0:
         at = spec.begin_from
