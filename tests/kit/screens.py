@@ -49,6 +49,13 @@ class Screen:
         seen, self.text = self.text[:at], self.text[at:]
         return seen
 
+    def has(self, text, seconds):
+        """Does this come within so many seconds? Nothing is forgotten."""
+        end = time.monotonic() + seconds * SLOW
+        while text not in self.text and time.monotonic() < end:
+            self._read()
+        return text in self.text
+
     def type(self, line):
         self.child.send(line + "\r")
 

@@ -124,7 +124,11 @@ def test_ctrl_c_ends_a_program_and_not_the_prompt(prompt):
     screen = prompt(":memory:")
     screen.ask("MULTI", "OK\n", "memory(TX)>")
     screen.ask("PING | echo star''ted; sleep 1000", "started")
-    screen.child.sendintr()
+    # A shell that is between two of its programs may miss it: a person would press again.
+    for _ in range(30):
+        screen.child.sendintr()
+        if screen.has("memory(TX)>", 2):
+            break
     screen.wait_for("memory(TX)>")
     screen.ask("EXEC", "1) PONG\n")
 
