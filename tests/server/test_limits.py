@@ -11,7 +11,7 @@ import redis
 from hutch import cli_limits
 from hutch.cli_limits import check_backlog, clients_possible
 from hutch_engine.door.engine import Engine
-from kit.launch import HUTCH, Launched
+from kit.launch import HUTCH, HUTCH_ENVIRONMENT, Launched
 from kit.oracle import free_port
 from kit.waiting import wait_until
 
@@ -24,7 +24,8 @@ def lines(text):
 
 def under(limit, command, *arguments):
     """The command with so many open files, and not one more."""
-    return Launched(("sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *command), *arguments)
+    return Launched(("sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *command), *arguments,
+                    environment=HUTCH_ENVIRONMENT if command == HUTCH else None)
 
 
 @pytest.mark.parametrize("limit, clients", ((100, 10000), (200, 150), (1000, 10000)))
