@@ -16,19 +16,20 @@ from hutch_engine.state.config cimport (
     CHANGED_CLIENTS, CHANGED_CLIENT_MEMORY, CHANGED_CRASH_LOG, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE, CHANGED_LISTENER,
     CHANGED_LOG, CHANGED_MEMORY, CHANGED_NAMES, CHANGED_PASSWORD, CHANGED_REPLICAS, CHANGED_SAVING, CHANGED_SLOW, CHANGED_SYNC,
     CHANGED_TITLE, CHANGED_TLS, CHANGED_USERS, CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK,
-    ENABLE_LOCAL, ENABLE_YES, LOG_WARNING, PARAMETER_HIDDEN, PARAMETER_IMMUTABLE, PARAMETER_PROTECTED, POLICY_ALLKEYS_LFU,
+    LOG_WARNING, PARAMETER_HIDDEN, PARAMETER_IMMUTABLE, PARAMETER_PROTECTED, POLICY_ALLKEYS_LFU,
     POLICY_VOLATILE_LFU, Config, Parameter, config_set, config_set_named, config_text)
 from hutch_engine.control.config_rewrite cimport config_rewrite
 from hutch_engine.control.process_title cimport process_title_set
 from hutch_engine.sessions.users cimport users_configure, users_note_lines, users_password
 from hutch_engine.state.config_table cimport config_count, config_find, config_parameter
+from hutch_engine.executor.admission cimport admission_enables
 from hutch_engine.executor.error_stats cimport error_stats_clear
 from hutch_engine.executor.latency cimport latency_clear
 from hutch_engine.executor.slow_log cimport slow_log_policy
 from hutch_engine.control.crash_log cimport crash_log_begin, crash_log_end
 from hutch_engine.sessions.tracking cimport tracking_limit
 from hutch_engine.state.engine cimport (
-    GATE_RENAMED, GATE_REPLICAS, SESSION_EMBEDDED, SESSION_UNIX_SOCKET, CommandStats, Engine, Session, engine_of, engine_wake_housekeeping,
+    GATE_RENAMED, GATE_REPLICAS, SESSION_EMBEDDED, CommandStats, Engine, Session, engine_of, engine_wake_housekeeping,
     engine_used_memory, session_of)
 from hutch_engine.executor.eviction cimport evict_until_it_fits
 from hutch_engine.state.log cimport log_write
@@ -297,17 +298,10 @@ cdef void cmd_config_get(Call* call) noexcept nogil:
 
 # ---- SET
 
-cdef bint _is_local(Session* session) noexcept nogil:
-    cdef Slice address = buffer_slice(&session.address)
-    return session.flags & (SESSION_EMBEDDED | SESSION_UNIX_SOCKET) or \
-        glob_matches(slice_of_text(b"127.*"), address, False) or glob_matches(slice_of_text(b"::1:*"), address, False) or \
-        glob_matches(slice_of_text(b"\\[::1\\]:*"), address, False)
-
-
 cdef uint32_t _set_flags(Call* call) noexcept nogil:
     cdef Session* session = session_of(call)
     cdef int64_t setting = session.engine.config.enable_protected_configs
-    if setting == ENABLE_YES or session.flags & SESSION_EMBEDDED or (setting == ENABLE_LOCAL and _is_local(session)):
+    if session.flags & SESSION_EMBEDDED or admission_enables(session, setting):
         return CONFIG_PROTECTED_OK
     return 0
 

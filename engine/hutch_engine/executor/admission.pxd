@@ -8,7 +8,7 @@ its reply.
 In everyday use nothing of it concerns a command: `admission_is_plain` sees that with a few comparisons.
 Everything here requires the engine's lock.
 """
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from hutch_engine.base.compiler cimport likely
 from hutch_engine.base.memory cimport heap_is_short
 from hutch_engine.base.slice cimport Slice
@@ -71,6 +71,9 @@ cdef uint64_t admission_flags(Session* session, const Command* command, Slice* a
 cdef bint admission_finds_memory(Session* session, const Command* command, Slice* argv, size_t argc, Way way) noexcept nogil
 """The part of admission_judge that asks for memory: evicts until maxmemory is kept, and mends the heap's reserve. False: the
 command is to be refused. For compiled methods argv is NULL."""
+cdef bint admission_enables(const Session* session, int64_t setting) noexcept nogil
+"""Does an enable-... parameter (ENABLE_YES, ENABLE_LOCAL, ENABLE_NO) let this session do it? Local are Unix sockets and loopback
+addresses; a caller in the process is asked about by whoever asks. O(1)."""
 cdef const char* admission_disk_text(const Engine* engine) noexcept nogil
 """The error of REFUSED_DISK. Borrowed."""
 cdef const char* admission_replicas_text() noexcept nogil

@@ -44,13 +44,17 @@ cdef uint64_t admission_flags(Session* session, const Command* command, Slice* a
     return _flags(session, command, argv, argc, WAY_CLIENT)
 
 
-cdef bint _is_local(Session* session) noexcept nogil:
+cdef bint _is_local(const Session* session) noexcept nogil:
     cdef Slice address = buffer_slice(&session.address)
     if session.flags & SESSION_UNIX_SOCKET:
         return True
     return (address.length > 4 and memcmp(address.data, b"127.", 4) == 0) or \
         (address.length > 4 and memcmp(address.data, b"::1:", 4) == 0) or \
         (address.length > 6 and memcmp(address.data, b"[::1]:", 6) == 0)
+
+
+cdef bint admission_enables(const Session* session, int64_t setting) noexcept nogil:
+    return setting == ENABLE_YES or (setting == ENABLE_LOCAL and _is_local(session))
 
 
 cdef bint _protected_is_allowed(Session* session, const Command* command) noexcept nogil:
@@ -61,7 +65,7 @@ cdef bint _protected_is_allowed(Session* session, const Command* command) noexce
         setting = config.enable_module_command
     elif session.flags & SESSION_EMBEDDED:
         return True
-    return setting == ENABLE_YES or (setting == ENABLE_LOCAL and _is_local(session))
+    return admission_enables(session, setting)
 
 
 cdef bint admission_finds_memory(Session* session, const Command* command, Slice* argv, size_t argc, Way way) noexcept nogil:

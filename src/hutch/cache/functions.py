@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from hutch_engine.door.cached_calls import Lookup, Missed
@@ -25,7 +26,7 @@ S = TypeVar("S")
 KeyOf = str | Callable[..., "str | bytes"]
 
 
-class CachedFunction(Generic[P, R]):
+class CachedFunction(ABC, Generic[P, R]):
     """How a type checker sees a cached function: it is called as before, and has these besides. (At run time it is a plain function with attributes,
     so a method's `self` is an argument like any other: `Class.method.invalidate(self, ...)`.)"""
 
@@ -33,9 +34,9 @@ class CachedFunction(Generic[P, R]):
     options: Options
     __wrapped__: Callable[P, R]
 
+    @abstractmethod
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call it: the value comes from the cache, or is computed."""
-        raise NotImplementedError
 
     if TYPE_CHECKING:
         @overload
@@ -44,29 +45,29 @@ class CachedFunction(Generic[P, R]):
         def __get__(self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: type[Any]) -> Callable[Q, R]: ...
         def __get__(self, instance: Any, owner: type[Any]) -> Any: ...
 
+    @abstractmethod
     def key(self, *args: P.args, **kwargs: P.kwargs) -> bytes:
         """The key of this call in the cache (without the cache's namespace)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def uncached(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself."""
-        raise NotImplementedError
 
+    @abstractmethod
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Remove this call's value; of one that is being computed, the value will not be kept. How many there were."""
-        raise NotImplementedError
 
+    @abstractmethod
     def invalidate_all(self) -> Any:
         """Remove the values of all calls. How many there were."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put(self, value: R, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Keep a value for this call, without computing it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute this call's value and keep it, whatever there is."""
-        raise NotImplementedError
 
 
 class AsyncCachedFunction(CachedFunction[P, Awaitable[R]]):

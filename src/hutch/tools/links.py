@@ -6,6 +6,7 @@ returns the list of their replies in RESP2's plain values: bytes, integers, list
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from typing import Any, Callable, Iterator, Sequence
 
 from redis.connection import ConnectionPool, parse_url
@@ -30,19 +31,19 @@ class LinkError(Exception):
     """A place that cannot be reached, or does not answer as it should; its text is for people."""
 
 
-class Calling:
+class Calling(ABC):
     """What the links below have in common."""
 
     name: str
     _features: dict[str, bool]
 
+    @abstractmethod
     def run(self, commands: Sequence[Command], *, again: bool = False) -> list[Any]:
         """See Link.run."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """End what is connected."""
-        raise NotImplementedError
 
     def call(self, *words: Any) -> Any:
         """One command's reply; an error reply is raised as redis.ResponseError. LinkError when the place is not reached."""
