@@ -64,7 +64,8 @@ fuzz test-long: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	HUTCH_CALLS=5000 HUTCH_CALLS_SEED=$(SEED) $(PY) -m pytest -q -n $(WORKERS) tests/python/test_random_calls.py $(ARGS)
 	HUTCH_JSON_COMMANDS=100000 HUTCH_JSON_SEED=$(SEED) $(PY) -m pytest -q -n $(WORKERS) tests/commands/test_json_oracle.py $(ARGS)
 	HUTCH_LONG=1 $(PY) -m pytest -q tests/scripting/test_running.py -k flat $(ARGS)
-	HUTCH_LONG=1 $(PY) -m pytest -q -n $(WORKERS) --dist worksteal tests/commands/test_short_of_memory.py $(ARGS)
+	HUTCH_LONG=1 $(PY) -m pytest -q -n $(WORKERS) --dist worksteal tests/commands/test_short_of_memory.py \
+	    tests/scripting/test_lua_libraries.py $(ARGS)
 	for round in $$(seq $(ROUNDS)); do $(PY) -m pytest -q -n $(WORKERS) --dist worksteal tests/base tests/structures \
 	    tests/commands tests/server/test_resp_parser.py tests/test_strings_model.py $(ARGS) || exit 1; done
 

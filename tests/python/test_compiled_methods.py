@@ -46,13 +46,15 @@ def test_signatures(mine, theirs, name):
     assert getattr(mine, name).__doc__ and getattr(mine, name).__name__ in (name, function.__name__)
 
 
+ENCODER = redis.Redis().get_encoder()
+
+
 def spelled(words):
     """As it goes over the wire; what cannot go stays as it is."""
-    encoder = redis.Redis().get_encoder()
     found = []
     for word in words:
         try:
-            found.append(encoder.encode(word))
+            found.append(ENCODER.encode(word))
         except redis.DataError:
             found.append(word)
     return found

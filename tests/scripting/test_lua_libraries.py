@@ -2,6 +2,7 @@
 and in Redis, and says what came of it, down to the bits of a number, the order of pairs() and the text of an error."""
 import json
 import locale
+import os
 import random
 import re
 import struct
@@ -335,7 +336,7 @@ def tables(draw, values):
 VALUES = st.recursive(SCALARS, tables, max_leaves=25)
 USUAL_VALUES = st.recursive(st.one_of(NUMBERS, STRINGS, st.sampled_from(["true", "false"])), tables, max_leaves=40)
 RARE_VALUES = st.recursive(st.one_of(SCALARS, st.sampled_from(["tostring", "{[true]=1}", "{[{}]=1}"])), tables, max_leaves=10)
-MANY = settings(max_examples=400, deadline=None)
+MANY = settings(max_examples=2000 if os.environ.get("HUTCH_LONG") else 100, deadline=None)
 
 
 @MANY

@@ -9,6 +9,7 @@ import hutch
 from hutch import cli_config
 from kit.launch import HUTCH, Launched, outcome
 from kit.oracle import free_port
+from kit.redis_clients import client_that_tries_once
 
 
 def write(path, text):
@@ -136,7 +137,7 @@ def test_who_is_killed_amid_a_rewrite_leaves_a_whole_file(tmp_path):
         port = free_port()
         with Launched(HUTCH, path, "--port", port, "--bind", "127.0.0.1", cwd=tmp_path) as server:
             server.wait_for("Ready to accept connections")
-            client = redis.Redis(port=port)
+            client = client_that_tries_once(port)
             timer = threading.Timer(0.02 + 0.01 * round_, server.process.kill)
             timer.start()
             with pytest.raises(redis.ConnectionError):
