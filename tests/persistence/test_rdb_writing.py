@@ -479,8 +479,9 @@ def test_clients_hear_loading_meanwhile(tmp_path):
     port = free_port()
     with Launched(HUTCH, "--port", str(port), "--dir", tmp_path) as server:
         server.port = port
-        with open(tmp_path / "dump.rdb", "wb", buffering=0) as pipe:
+        with open(tmp_path / "dump.rdb", "wb") as pipe:
             pipe.write(data[:1_000_000])
+            pipe.flush()
             server.wait_for("Server initialized")
             assert asked(server, "PING") == b"-LOADING Redis is loading the dataset in memory\r\n"
             assert asked(server, "GET", "k1") == b"-LOADING Redis is loading the dataset in memory\r\n"

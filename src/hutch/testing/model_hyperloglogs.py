@@ -12,6 +12,7 @@ the header; here every one that is written is dense and remembers none. Both for
 """
 from __future__ import annotations
 
+import collections
 import math
 
 from .model import OK, WRONG_TYPE, Item, ModelSession, Refused, command
@@ -80,7 +81,7 @@ def written(registers: list[int]) -> bytes:
 
 def count(registers: list[int]) -> int:
     """How many different elements made these registers, about: Otmar Ertl's estimator (2017). O(registers)"""
-    times = [registers.count(rank) for rank in range(RANK_BITS + 2)]
+    times = collections.Counter(registers)
     z = REGISTERS * tau((REGISTERS - times[RANK_BITS + 1]) / REGISTERS)
     for rank in range(RANK_BITS, 0, -1):
         z = (z + times[rank]) * 0.5
