@@ -648,6 +648,15 @@ def test_debug_loadaof_amid_writers(tmp_path):
         assert [store("LLEN", f"list:{number}") for number in range(3)] == answered
 
 
+def test_debug_loadaof_while_delays_are_watched(tmp_path):
+    with Kept(tmp_path, latency_monitor_threshold=1) as store:
+        for number in range(100):
+            store("XADD", "s", "*", "n", number)
+        assert store("DEBUG", "LOADAOF") == b"OK"
+        assert store("XLEN", "s") == 100
+        assert store("DEBUG", "LOADAOF") == b"OK"
+
+
 def test_debug_loadaof_of_a_damaged_log(tmp_path):
     with Kept(tmp_path) as store:
         store("SET", "a", "1")

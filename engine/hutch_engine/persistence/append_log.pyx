@@ -172,14 +172,16 @@ cdef void _tell(AppendLog* log, int failure, bint held) noexcept nogil:
         engine_leave(engine)
 
 
-cdef void _note_times(AppendLog* log, int64_t wrote_us, int64_t synced_us) noexcept nogil:
-    """For the latency monitor. Only of `appendfsync always` does somebody wait for a sync."""
+cdef void _note_times(AppendLog* log, int64_t wrote_us, int64_t synced_us, bint held) noexcept nogil:
+    """For the latency monitor. Only of `appendfsync always` does somebody wait for a sync. `held`: the engine's lock is."""
     cdef Engine* engine = log.engine
-    lock_acquire(&engine.lock)
+    if not held:
+        lock_acquire(&engine.lock)
     latency_events_note(engine, LATENCY_AOF_WRITE, wrote_us)
     if engine.config.appendfsync == SYNC_ALWAYS:
         latency_events_note(engine, LATENCY_AOF_FSYNC_ALWAYS, synced_us)
-    engine_leave(engine)
+    if not held:
+        engine_leave(engine)
 
 
 cdef int append_log_write(AppendLog* log) noexcept nogil:
@@ -227,7 +229,7 @@ cdef int _write(AppendLog* log, bint sync, int refused, bint held) noexcept nogi
             buffer_shrink(&log.writing, KEPT_BYTES)
         elif written:
             file_truncate(log.fd, log.file_bytes)        # else the rest would follow half of a command
-    if unlikely(log.watched) and not held:
+    if unlikely(log.watched):
         wrote_us = monotonic_us() - started_us
     if failure == 0 and sync and atomic_load64(&log.synced) != up_to:
         failure = file_sync(log.fd)
@@ -237,7 +239,7 @@ cdef int _write(AppendLog* log, bint sync, int refused, bint held) noexcept nogi
     if failure == 0:
         failure = refused
     if unlikely(log.watched):
-        _note_times(log, wrote_us, monotonic_us() - started_us - wrote_us)
+        _note_times(log, wrote_us, monotonic_us() - started_us - wrote_us, held)
     if unlikely(failure != log.failure):
         _tell(log, failure, held)
     return failure
