@@ -174,6 +174,18 @@ def test_expired_and_evicted_keys_are_told_of():
         other.execute("CONFIG", "SET", "maxmemory", "0")
 
 
+def test_what_is_evicted_for_a_command_is_told_of_before_its_reply():
+    with hutch.Server(port=0) as server:
+        client = RespClient("127.0.0.1", server.port)
+        client.execute("HELLO", "3")
+        client.execute("CLIENT", "TRACKING", "ON")
+        client.execute("SET", "k", "1", "EX", "1000")
+        client.execute("GET", "k")
+        client.execute("CONFIG", "SET", "maxmemory-policy", "volatile-random", "maxmemory", "1")
+        assert [client.execute("DBSIZE").raw, client.read().raw] == [b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n", b":0\r\n"]
+        client.execute("CONFIG", "SET", "maxmemory", "0")
+
+
 def test_the_table_is_bounded(hutch_server):
     client, other = (RespClient("127.0.0.1", hutch_server.port) for _ in range(2))
     other.execute("CONFIG", "SET", "tracking-table-max-keys", "10")

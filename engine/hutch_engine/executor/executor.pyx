@@ -13,6 +13,7 @@ from hutch_engine.executor.admission cimport (
     ADMIT_LATER, ADMIT_TO_QUEUE, ADMITTED, REFUSED_MEMORY, WAY_CLIENT, Verdict, admission_flags, admission_is_plain,
     admission_judge, admission_refuse)
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due, aftermath_of
+from hutch_engine.executor.effects cimport effects_announce_new
 from hutch_engine.executor.run cimport run_command, run_refuse_to_wait, run_take_inbox, run_uncount
 from hutch_engine.sessions.transaction cimport session_queue
 from hutch_engine.sessions.waiting cimport waiting_begin, waiting_decline
@@ -40,6 +41,11 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
     session.last_command = command                      # NULL for one that is unknown, too
     if unlikely(command == NULL or not command_takes(command, argc) or not admission_is_plain(session, command)):
         verdict = admission_judge(session, command, argv, argc, WAY_CLIENT, 0)
+        if unlikely(session.flags & SESSION_TRACKING) and engine.keyspace.effect_count:
+            # Keys were evicted to make room, before the command: so is what is told of them.
+            effects_announce_new(engine)
+            run_take_inbox(session)
+            mark = session.reply.buffer.length
         if verdict == ADMIT_LATER:
             session.flags |= SESSION_POSTPONED
             return EXECUTE_POSTPONED
