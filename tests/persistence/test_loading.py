@@ -44,6 +44,9 @@ def test_all_ways_in_hear_it(store):
     with pytest.raises(redis.exceptions.BusyLoadingError):
         asyncio.run(asked())
     assert client.info("persistence")["loading"] == 1 and client.config_get("dbfilename") == {"dbfilename": "dump.rdb"}
+    for words in (("dir", "/nowhere"), ("maxmemory", "1x", "dir", "/nowhere")):
+        with pytest.raises(redis.exceptions.BusyLoadingError, match=LOADING):
+            client.execute_command("CONFIG", "SET", *words)
     assert store.engine.load() is None               # there is no file: served again
     assert client.get("a") == b"1"
     assert client.info("persistence")["loading"] == 0

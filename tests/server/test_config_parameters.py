@@ -22,6 +22,7 @@ REFUSED_HERE = {
     "oom-score-adj": "it is the host's", "locale-collate": "and its locale",
     "list-compress-depth": "nodes of lists are not compressed",
     "watchdog-period": "nor a watchdog",
+    "lua-enable-deprecated-api": "scripts have none of it",
 }
 # In Redis it is a module's: a file's value is looked at when that has been loaded.
 OF_A_MODULE = {"vset-force-single-threaded-execution"}

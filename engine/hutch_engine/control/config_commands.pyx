@@ -21,7 +21,7 @@ from hutch_engine.state.config cimport (
 from hutch_engine.control.config_rewrite cimport config_rewrite
 from hutch_engine.control.process_title cimport process_title_set
 from hutch_engine.sessions.users cimport users_configure, users_note_lines, users_password
-from hutch_engine.state.config_table cimport config_count, config_find, config_parameter
+from hutch_engine.state.config_table cimport KIND_DIRECTORY, config_count, config_find, config_parameter
 from hutch_engine.executor.admission cimport admission_enables
 from hutch_engine.executor.error_stats cimport error_stats_clear
 from hutch_engine.executor.latency cimport latency_clear
@@ -342,6 +342,13 @@ cdef void cmd_config_set(Call* call) noexcept nogil:
         return
     buffer_init(&error, NULL)
     # The first word that will not do is named as the client wrote it; later, parameters go by their own names.
+    if engine_of(call).persistence.loading:
+        # The file that is loaded lies there. Whatever else is wrong, a client is to hear that it may ask again.
+        for i in range(count):
+            parameters[i] = config_find(call.argv[2 + 2 * i])
+            if parameters[i] != NULL and parameters[i].kind == KIND_DIRECTORY:
+                reply_error(call.reply, b"LOADING Redis is loading the dataset in memory")
+                return
     for i in range(count):
         parameters[i] = config_find(call.argv[2 + 2 * i])
         if parameters[i] == NULL:

@@ -281,6 +281,8 @@ cdef void _fill_process() noexcept nogil:
     _because(_flag(_yes_no(b"use-exit-on-panic", False), PARAMETER_HIDDEN), b"there are no panics")
     _because(_flag(_integer(b"key-load-delay", INT_MIN, INT_MAX, 0), PARAMETER_HIDDEN), b"nothing is loaded slowly on purpose")
     _flag(_integer(b"rdb-key-save-delay", INT_MIN, INT_MAX, 0, &c.rdb_key_save_delay_us), PARAMETER_HIDDEN)
+    _only(_flag(_yes_no(b"lua-enable-deprecated-api", False), PARAMETER_HIDDEN | PARAMETER_IMMUTABLE),
+          b"scripts have no getfenv, setfenv and newproxy")
     _only(_flag(_integer(b"watchdog-period", 0, INT_MAX, 0), PARAMETER_HIDDEN), b"there is no watchdog")
     _idle(b"threads run where the system puts them")
     _also(_flag(_text(b"server-cpulist", b""), PARAMETER_IMMUTABLE | PARAMETER_NULLABLE), b"server_cpulist")
