@@ -46,7 +46,7 @@ FLOORS = {
         "call command_keys command_table",
         "command_names",
         "database expiry json_words lcs list object scan stream_words",
-        "hash json json_array json_scalar json_set keys set stream stream_claim stream_info stream_read string zset",
+        "hash json json_array json_lengths json_scalar json_set keys set stream stream_claim stream_info stream_read string zset",
         "bitmap dump geo hash_expire hyperloglog set_operations sort stream_group zset_operations zset_range"),
     "state": ("config_table user", "config user_rules", "config_lines engine", "latency_events log"),
     "sessions": (

@@ -7,7 +7,7 @@ from hutch_engine.base.slice cimport Slice, slice_compare, slice_equals, slice_i
 from hutch_engine.commands.call cimport Call, call_find_read, call_hash, call_word, error_arity, error_memory
 from hutch_engine.commands.json_words cimport (
     JsonPlace, JsonQuery, json_bulk_begin, json_bulk_end, json_changed, json_error_path, json_finds_nothing, json_is_text,
-    json_maker, json_open, json_path_word, json_place, json_query, json_query_clear, json_reply_expanded, json_reply_value)
+    json_maker, json_open, json_path_is_modern, json_path_word, json_place, json_query, json_query_clear, json_reply_expanded, json_reply_value)
 from hutch_engine.commands.reply cimport (
     reply_array, reply_bulk, reply_bulk_text, reply_double, reply_error, reply_integer, reply_map, reply_mark, reply_null,
     reply_rewind, reply_simple)
@@ -56,10 +56,6 @@ cdef void json_reply_modules(Call* call) noexcept nogil:
 
 
 # ---- JSON.GET
-
-cdef inline bint _is_modern(Slice path) noexcept nogil:
-    return path.length and path.data[0] == c'$' and (path.length == 1 or path.data[1] == c'.' or path.data[1] == c'[')
-
 
 cdef bint _format(Call* call, size_t index, Asking* asking) noexcept nogil:
     if call.reply.resp < 3:
@@ -130,7 +126,7 @@ cdef bint _read_options(Call* call, Asking* asking) noexcept nogil:
             if asking.paths == 0:
                 asking.first = i
             asking.paths += 1
-            asking.legacy = asking.legacy and not _is_modern(call.argv[i])
+            asking.legacy = asking.legacy and not json_path_is_modern(call.argv[i])
             words = 1
         i += words
     return True
@@ -450,7 +446,7 @@ cdef void _debug_memory(Call* call) noexcept nogil:
         return
     path = json_path_word(call, 3)
     if query.entry == NULL:
-        if _is_modern(path):
+        if json_path_is_modern(path):
             reply_array(call.reply, 0)
         else:
             reply_integer(call.reply, 0)

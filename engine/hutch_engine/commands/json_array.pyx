@@ -1,22 +1,21 @@
 """See json_array.pxd."""
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init
-from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.memory cimport Heap, heap_promise_end
 from hutch_engine.base.numbers cimport parse_integer
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport Call, call_word, error_arity, error_memory
 from hutch_engine.commands.json_words cimport (
-    JsonPlace, JsonQuery, json_changed, json_error_kind, json_error_no_key, json_error_path, json_fits, json_maker, json_no_key,
-    json_open, json_path_word, json_place, json_position_word, json_promise, json_query, json_query_clear, json_reply_expanded,
+    JsonPlace, JsonQuery, json_changed, json_error_kind, json_error_no_key, json_error_path, json_fits, json_maker, json_open,
+    json_path_word, json_place, json_position_word, json_promise, json_query, json_query_clear, json_reply_expanded,
     json_reply_value, json_value_word)
 from hutch_engine.commands.reply cimport (
-    Reply, reply_array, reply_error, reply_integer, reply_mark, reply_null, reply_rewind)
-from hutch_engine.keyspace.entry cimport Entry
+    reply_array, reply_error, reply_integer, reply_mark, reply_null, reply_rewind)
 from hutch_engine.structures.json_find cimport json_match, json_match_way
 from hutch_engine.structures.json_survey cimport json_equals
 from hutch_engine.structures.json_value cimport (
-    JSON_COUNT_MAX, JSON_NONE, JsonMaker, JsonWord, json_array_insert, json_array_remove, json_copy, json_count, json_element,
+    JSON_NONE, JsonMaker, JsonWord, json_array_insert, json_array_remove, json_copy, json_count, json_element,
     json_free, json_growth, json_is_array, json_memory)
 
 cdef enum:
@@ -339,41 +338,7 @@ cdef void cmd_json_arrtrim(Call* call) noexcept nogil:
     json_query_clear(&query)
 
 
-# ---- JSON.ARRLEN and JSON.ARRINDEX
-
-cdef void cmd_json_arrlen(Call* call) noexcept nogil:
-    cdef JsonQuery query
-    cdef Slice path
-    cdef JsonWord word
-    cdef size_t i
-    if call.argc < 2:
-        error_arity(call)
-        return
-    path = json_path_word(call, 2)
-    if not json_open(call, 1, False, &query):
-        return
-    if query.entry == NULL:
-        if json_no_key(call, path):
-            reply_null(call.reply)
-        return
-    if not json_query(call, &query, path, False):
-        return
-    if not query.path.legacy:
-        reply_array(call.reply, <int64_t>query.matches.count)
-        for i in range(query.matches.count):
-            word = json_match(&query.matches, i)
-            if json_is_array(word):
-                reply_integer(call.reply, json_count(word))
-            else:
-                reply_null(call.reply)
-    elif query.matches.count == 0:
-        json_error_path(call, path, b"")
-    elif json_is_array(json_match(&query.matches, 0)):
-        reply_integer(call.reply, json_count(json_match(&query.matches, 0)))
-    else:
-        json_error_path(call, path, b" or not an array")
-    json_query_clear(&query)
-
+# ---- JSON.ARRINDEX
 
 cdef int64_t _index_of(JsonWord array, JsonWord value, int64_t start, int64_t stop, const JsonMaker* maker) noexcept nogil:
     cdef int64_t count = json_count(array)

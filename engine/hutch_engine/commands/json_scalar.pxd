@@ -1,4 +1,4 @@
-"""Commands about numbers, strings and truth values in JSON documents, about the members of objects, and JSON.CLEAR."""
+"""Commands that change numbers, strings and truth values in JSON documents, and JSON.CLEAR."""
 from hutch_engine.commands.call cimport Call
 
 cdef void cmd_json_numincrby(Call* call) noexcept nogil
@@ -9,12 +9,6 @@ cdef void cmd_json_numpowby(Call* call) noexcept nogil
 """JSON.NUMPOWBY key path number: raise numbers to a power. The module has it, too, and does not document it."""
 cdef void cmd_json_strappend(Call* call) noexcept nogil
 """JSON.STRAPPEND key [path] string: how long the strings are now, in bytes."""
-cdef void cmd_json_strlen(Call* call) noexcept nogil
-"""JSON.STRLEN key [path]: the lengths of strings, in bytes."""
-cdef void cmd_json_objkeys(Call* call) noexcept nogil
-"""JSON.OBJKEYS key [path]: the names of members."""
-cdef void cmd_json_objlen(Call* call) noexcept nogil
-"""JSON.OBJLEN key [path]: how many members."""
 cdef void cmd_json_toggle(Call* call) noexcept nogil
 """JSON.TOGGLE key path: turn truth values around."""
 cdef void cmd_json_clear(Call* call) noexcept nogil

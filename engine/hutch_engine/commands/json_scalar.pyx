@@ -1,23 +1,22 @@
 """See json_scalar.pxd."""
 from libc.math cimport isinf, isnan, pow
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_append_text, buffer_clear, buffer_init, buffer_slice
-from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.memory cimport heap_promise_end
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport Call, error_arity, error_memory
 from hutch_engine.commands.json_words cimport (
-    JsonPlace, JsonQuery, json_bulk_begin, json_bulk_end, json_changed, json_error_kind, json_error_no_key, json_error_path,
-    json_finds_nothing, json_is_text, json_maker, json_no_key, json_open, json_path_word, json_place, json_places_need,
-    json_place_put, json_promise, json_query, json_query_clear, json_reply_expanded, json_reply_value, json_value_word)
+    JsonPlace, JsonQuery, json_bulk_begin, json_bulk_end, json_changed, json_error_no_key, json_error_path, json_is_text, json_maker,
+    json_open, json_path_word, json_place, json_places_need, json_place_put, json_promise, json_query, json_query_clear,
+    json_reply_expanded, json_value_word)
 from hutch_engine.commands.reply cimport (
-    reply_array, reply_bulk, reply_bulk_text, reply_error, reply_error_slice, reply_integer, reply_mark, reply_null, reply_rewind)
+    reply_array, reply_bulk_text, reply_error, reply_error_slice, reply_integer, reply_mark, reply_null, reply_rewind)
 from hutch_engine.keyspace.json_type cimport json_root
 from hutch_engine.structures.json_find cimport json_match
 from hutch_engine.structures.json_value cimport (
-    JSON_EMPTY_ARRAY, JSON_EMPTY_OBJECT, JSON_FALSE, JSON_NONE, JSON_TRUE, JsonKind, JsonMaker, JsonWord, KIND_BOOLEAN,
-    KIND_DOUBLE, KIND_INTEGER, json_count, json_double, json_free, json_integer, json_is_container, json_is_object,
-    json_is_string, json_key_text, json_kind, json_kind_is_number, json_members, json_of_double, json_of_integer,
+    JSON_EMPTY_ARRAY, JSON_EMPTY_OBJECT, JSON_FALSE, JSON_NONE, JSON_TRUE, JsonMaker, JsonWord, KIND_BOOLEAN, json_double, json_free,
+    json_integer, json_is_container, json_is_object, json_is_string, json_kind, json_kind_is_number, json_of_double, json_of_integer,
     json_of_small, json_of_texts, json_text)
 from hutch_engine.structures.json_write cimport json_write
 
@@ -299,127 +298,6 @@ cdef void cmd_json_strappend(Call* call) noexcept nogil:
         else:
             _error_no_string(call, more)
         json_free(maker.heap, more)
-    json_query_clear(&query)
-
-
-cdef void cmd_json_strlen(Call* call) noexcept nogil:
-    cdef JsonQuery query
-    cdef Slice path
-    cdef JsonWord word
-    cdef size_t i
-    if call.argc < 2:
-        error_arity(call)
-        return
-    path = json_path_word(call, 2)
-    if not json_open(call, 1, False, &query):
-        return
-    if query.entry == NULL:
-        if json_no_key(call, path):
-            reply_null(call.reply)
-        return
-    if not json_query(call, &query, path, False):
-        return
-    if not query.path.legacy:
-        reply_array(call.reply, <int64_t>query.matches.count)
-        for i in range(query.matches.count):
-            word = json_match(&query.matches, i)
-            if json_is_string(word):
-                reply_integer(call.reply, <int64_t>json_text(&word).length)
-            else:
-                reply_null(call.reply)
-    elif query.matches.count == 0:
-        json_error_path(call, query.path.text, b"")
-    else:
-        word = json_match(&query.matches, 0)
-        if json_is_string(word):
-            reply_integer(call.reply, <int64_t>json_text(&word).length)
-        else:
-            json_error_kind(call, b"string", word)
-    json_query_clear(&query)
-
-
-# ---- objects
-
-cdef void _reply_keys(Call* call, JsonWord object) noexcept nogil:
-    cdef uint32_t i
-    reply_array(call.reply, json_count(object))
-    for i in range(json_count(object)):
-        reply_bulk(call.reply, json_key_text(&json_members(object)[i].key))
-
-
-cdef void cmd_json_objkeys(Call* call) noexcept nogil:
-    cdef JsonQuery query
-    cdef Slice path
-    cdef JsonWord word
-    cdef size_t i
-    if call.argc < 2:
-        error_arity(call)
-        return
-    path = json_path_word(call, 2)
-    if not json_open(call, 1, False, &query):
-        return
-    if query.entry == NULL:
-        if json_no_key(call, path):
-            reply_null(call.reply)
-        return
-    if json_finds_nothing(path):
-        reply_null(call.reply)
-        return
-    if not json_query(call, &query, path, False):
-        return
-    if not query.path.legacy:
-        reply_array(call.reply, <int64_t>query.matches.count)
-        for i in range(query.matches.count):
-            word = json_match(&query.matches, i)
-            if json_is_object(word):
-                _reply_keys(call, word)
-            else:
-                reply_null(call.reply)
-    elif query.matches.count == 0:
-        reply_null(call.reply)
-    elif json_is_object(json_match(&query.matches, 0)):
-        _reply_keys(call, json_match(&query.matches, 0))
-    else:
-        json_error_path(call, query.path.text, b" or not an object")
-    json_query_clear(&query)
-
-
-cdef void cmd_json_objlen(Call* call) noexcept nogil:
-    cdef JsonQuery query
-    cdef Slice path
-    cdef JsonWord word
-    cdef size_t i
-    if call.argc < 2:
-        error_arity(call)
-        return
-    path = json_path_word(call, 2)
-    if not json_open(call, 1, False, &query):
-        return
-    if query.entry == NULL:
-        if path.length and path.data[0] == c'$' and (path.length == 1 or path.data[1] == c'.' or path.data[1] == c'['):
-            json_error_path(call, path, b" or not an object")
-        else:
-            reply_null(call.reply)
-        return
-    if json_finds_nothing(path):
-        reply_null(call.reply)
-        return
-    if not json_query(call, &query, path, False):
-        return
-    if not query.path.legacy:
-        reply_array(call.reply, <int64_t>query.matches.count)
-        for i in range(query.matches.count):
-            word = json_match(&query.matches, i)
-            if json_is_object(word):
-                reply_integer(call.reply, json_count(word))
-            else:
-                reply_null(call.reply)
-    elif query.matches.count == 0:
-        reply_null(call.reply)
-    elif json_is_object(json_match(&query.matches, 0)):
-        reply_integer(call.reply, json_count(json_match(&query.matches, 0)))
-    else:
-        json_error_kind(call, b"object", json_match(&query.matches, 0))
     json_query_clear(&query)
 
 

@@ -33,6 +33,10 @@ cdef inline JsonMaker json_maker(const Call* call) noexcept nogil:
     maker.hash_key = &call.keyspace.hash_key
     return maker
 
+cdef inline bint json_path_is_modern(Slice path) noexcept nogil:
+    """Does it begin as no legacy path does? It may be wrong all the same."""
+    return path.length > 0 and path.data[0] == c'$' and (path.length == 1 or path.data[1] == c'.' or path.data[1] == c'[')
+
 cdef Slice json_path_word(const Call* call, size_t index) noexcept nogil
 """The word that is the path, or "." where there is none."""
 cdef bint json_open(Call* call, size_t index, bint for_change, JsonQuery* query) noexcept nogil

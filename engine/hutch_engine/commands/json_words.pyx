@@ -289,7 +289,7 @@ cdef void json_error_no_key(Call* call) noexcept nogil:
 
 
 cdef bint json_no_key(Call* call, Slice path) noexcept nogil:
-    if path.length and path.data[0] == c'$' and (path.length == 1 or path.data[1] == c'.' or path.data[1] == c'['):
+    if json_path_is_modern(path):
         json_error_no_key(call)
         return False
     return True
