@@ -83,7 +83,7 @@ FLOORS = {
         "debug memory_commands"),
     "runtime": ("command_handlers housekeeping clock_moves", "engine"),
     "door": (
-        "checksum classes codec descriptors lifetimes msgpack spare_tls waits",
+        "checksum classes codec descriptors json_text lifetimes msgpack spare_tls waits",
         "cached_calls handle replies",
         "method_table session",
         "engine hot submissions",

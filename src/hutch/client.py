@@ -16,6 +16,7 @@ from hutch_engine.door.hot_collections import HotCollections
 from hutch_engine.door.hot_pipeline import HotPipeline, pipelines_are_pristine, quick_pipeline_methods
 
 from .connection import EmbeddedConnection, EmbeddedConnectionPool, database_number
+from .documents import DECODER, ENCODER
 from .embedded_client import EmbeddedClient
 from .lock import Lock
 from .pristine import Pristine
@@ -265,6 +266,10 @@ class Pipeline(HotPipeline, RedisPipeline):
     execute_command = Noticed(RedisPipeline, "execute_command", _replaced)
     pipeline_execute_command = Noticed(RedisPipeline, "pipeline_execute_command", _replaced)
     parse_response = Noticed(RedisPipeline, "parse_response", _replaced)
+
+    def json(self, encoder=ENCODER, decoder=DECODER):
+        """JSON documents; see redis.Redis.json. What is called on them is gathered, too."""
+        return super().json(encoder=encoder, decoder=decoder)
 
     def _runs_plainly(self, connection, commands):
         if (not _pipeline_is_pristine(type(self)) or "parse_response" in self.__dict__

@@ -8,6 +8,7 @@ from redis.client import CaseInsensitiveDict
 from hutch_engine.door.classes import class_number
 
 from .connection import EmbeddedPool, decodes_as_written, leads_elsewhere
+from .documents import DECODER, ENCODER
 
 # What redis.Redis takes for the way to a server. It means nothing inside the process, and is taken so that
 # programs need not be changed: a client without a socket never times out on one.
@@ -35,39 +36,48 @@ _DECISIVE = frozenset({"execute_command", "parse_response", "response_callbacks"
 
 
 class Callbacks(CaseInsensitiveDict):
-    """Response callbacks that tell their clients when somebody changes them."""
+    """Response callbacks that tell their clients when somebody changes them.
+
+    Those of modules' commands (JSON.GET) are of no interest to compiled methods, which send none of these: json() and the like
+    set some whenever they are called."""
 
     def __init__(self, callbacks):
         dict.__init__(self, callbacks)
         self.clients = weakref.WeakSet()     # one, and its copies
         self.changed = False
+        self.modules_changed = 0             # how often those of modules' commands were
 
-    def _changed(self):
-        self.changed = True
-        for client in self.clients:
-            client._hot_disable()
+    def _changed(self, names):
+        for name in names:
+            if isinstance(name, str) and "." in name:
+                self.modules_changed += 1
+                continue
+            self.changed = True
+            for client in self.clients:
+                client._hot_disable()
+            return
 
     def __setitem__(self, name, callback):
-        self._changed()
+        self._changed((name,))
         super().__setitem__(name, callback)
 
     def __delitem__(self, name):
-        self._changed()
+        self._changed((name,))
         super().__delitem__(name)
 
     def update(self, callbacks):
         """Take over all callbacks of a dict; command names count in any case. O(callbacks)"""
-        self._changed()
+        self._changed(callbacks)
         super().update(callbacks)
 
     def pop(self, *args):
         """Remove the callback of a command and return it; KeyError when there is none and no default was given."""
-        self._changed()
+        self._changed(args[:1])
         return super().pop(*args)
 
     def clear(self):
         """Remove all callbacks."""
-        self._changed()
+        self._changed(self)
         super().clear()
 
 
@@ -155,6 +165,20 @@ class EmbeddedClient:
     def store(self):
         """The hutch.Store this client works on. AttributeError when its pool is one of redis-py's."""
         return self.connection_pool.store
+
+    def json(self, encoder=ENCODER, decoder=DECODER):
+        """JSON documents; see redis.Redis.json. The same object again, as long as it would be like the first."""
+        callbacks = self.response_callbacks
+        if encoder is not ENCODER or decoder is not DECODER or type(callbacks) is not Callbacks:
+            return super().json(encoder=encoder, decoder=decoder)
+        found = self.__dict__.get("_documents")
+        if found is not None:
+            documents, changes, pool = found
+            if changes == callbacks.modules_changed and pool is self.connection_pool and documents.execute_command == self.execute_command:
+                return documents
+        documents = super().json(encoder=encoder, decoder=decoder)
+        self.__dict__["_documents"] = documents, callbacks.modules_changed, self.connection_pool
+        return documents
 
     def __setattr__(self, name, value):
         object.__setattr__(self, name, value)

@@ -15,6 +15,7 @@ from hutch_engine.door.hot_async import HotAsync, async_methods
 from hutch_engine.door.hot_collections import HotCollections
 
 from ..connection import database_number
+from ..documents import DECODER, ENCODER
 from ..embedded_client import EmbeddedClient
 from ..exceptions import StoreClosedError
 from ..pristine import Pristine
@@ -210,6 +211,10 @@ for _name, _method in async_methods(Redis).items():
 
 class Pipeline(RedisPipeline):
     """redis.asyncio's pipeline; what was gathered goes through the session in one piece."""
+
+    def json(self, encoder=ENCODER, decoder=DECODER):
+        """JSON documents; see redis.Redis.json. What is called on them is gathered, too."""
+        return super().json(encoder=encoder, decoder=decoder)
 
     def _runs_plainly(self, connection, commands):
         if (not _pipeline_is_pristine(type(self)) or "parse_response" in self.__dict__
