@@ -24,20 +24,37 @@ def pytest_addoption(parser):
     parser.addini("hutch_protocol", "the RESP protocol of hutch_redis and hutch_async: 2 or 3", default="")
     parser.addini("hutch_clock", "hutch_clock is held, running, or does as freezegun and time-machine do: held, running, follow",
                   default="held")
-    parser.addini("hutch_patch", "every test runs under hutch.testing.patch(), but for those marked hutch(patch=False)", type="bool",
-                  default=False)
+    parser.addini("hutch_patch", "true: every test runs under a hutch.testing.patch() of its own, but for those marked hutch(patch=False); "
+                                 "session, session-sockets: the whole run is under one, which begins before tests are collected",
+                  default="false")
 
 
 def pytest_configure(config):
     """Make the marker known."""
     config.addinivalue_line("markers", "hutch(decode_responses, protocol, name, db, encoding, parameters, clock, patch): "
                                        "what the store and the clients of the hutch fixtures are like")
+    kind = _patched(config)
+    if kind.startswith("session"):
+        from hutch.testing.patching import Patch
+        patch = Patch(sockets=kind == "session-sockets").start()
+        config.add_cleanup(patch.stop)
+
+
+def _patched(config):
+    value = str(config.getini("hutch_patch")).strip().lower()
+    if value in ("false", "no", "off", "0", ""):
+        return ""
+    if value in ("true", "yes", "on", "1"):
+        return "test"
+    if value not in ("session", "session-sockets"):
+        raise pytest.UsageError(f"hutch_patch is true, false, session or session-sockets, not {value!r}")
+    return value
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     """Tests that are to run under a patch get it before their other fixtures."""
-    everywhere = config.getini("hutch_patch")
+    everywhere = _patched(config) == "test"
     for item in items:
         marker = item.get_closest_marker("hutch")
         wanted = everywhere if marker is None else marker.kwargs.get("patch", everywhere)
@@ -106,6 +123,15 @@ def hutch_server(hutch_store):
     from hutch.server import Server
     with Server(hutch_store, port=0) as server:
         yield server
+
+
+@pytest.fixture
+def hutch_proxy(hutch_server):
+    """A hutch.testing.FaultProxy before hutch_server: who connects to its `.url`, in whatever process, meets the faults that are injected
+    into it."""
+    from hutch.testing.proxy import FaultProxy
+    with FaultProxy(hutch_server) as proxy:
+        yield proxy
 
 
 @contextmanager

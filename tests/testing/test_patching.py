@@ -322,3 +322,37 @@ def test_hutch_s_own_clients_are_left_alone(servers):
     named.set("key", "v")
     assert hutch.Redis("patched?").get("key") == b"v" and not servers.stores
     assert named._plain                      # its compiled methods are in use
+
+
+def test_sockets_reach_forked_processes():
+    """With redis-py's own connections, over a Unix socket; addresses that nobody had asked for are refused there."""
+    import multiprocessing
+    with patch(sockets=True) as servers:
+        r = redis.Redis(host="there", db=2, password="secret", decode_responses=True)
+        assert r.set("n", 1) and isinstance(r.connection_pool.get_connection(), redis.Connection)
+        with r.pipeline() as pipe:
+            assert pipe.incr("n").get("n").execute() == [2, "2"]
+        with pytest.raises(redis.ResponseError):
+            r.lpush("n", 1)
+
+        def child():
+            assert redis.Redis(host="there", db=2).incr("n") == 3 and r.incr("n") == 4
+            servers.stop()                   # does nothing here
+            with pytest.raises(redis.ConnectionError, match="elsewhere:6379 was not known"):
+                redis.Redis(host="elsewhere", retry=NEVER).ping()
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        process.join(60)
+        assert process.exitcode == 0 and r.get("n") == "4"
+        assert servers.client("redis://there:6379/2").get("n") == b"4"
+
+        async def main():
+            a = redis.asyncio.from_url("redis://there:6379/2")
+            assert await a.incr("n") == 5
+            await a.aclose()
+        asyncio.run(main())
+        cluster = redis.RedisCluster("node", 7000)
+        assert cluster.set("key", "v") and cluster.get("key") == b"v"
+        cluster.close()
+    with pytest.raises(redis.ConnectionError):
+        redis.Redis(host="there", port=1, retry=NEVER).ping()

@@ -162,3 +162,24 @@ import sys
 def test_it():
     assert "hutch_pytest" in sys.modules and "hutch" not in sys.modules and "redis" not in sys.modules
 ''', "1 passed")
+
+
+def test_one_patch_for_the_whole_run(run):
+    text = '''
+import redis
+client = redis.Redis(host="there")
+client.set("at import", 1)
+
+class TestIt:
+    @classmethod
+    def setup_class(cls):
+        cls.before = client.get("at import")
+
+    def test_one(self):
+        assert self.before == b"1" and client.incr("at import") == 2
+
+    def test_two(self, hutch_patch):                 # a patch of its own, within
+        assert client.get("at import") in (None, b"2") and redis.Redis(host="there").get("at import") is None
+'''
+    run(text, "2 passed", ini="hutch_patch = session\n")
+    run(text, "2 passed", ini="hutch_patch = session-sockets\n")

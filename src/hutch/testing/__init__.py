@@ -5,9 +5,9 @@ With pytest the fixtures come by themselves (``pip install hutch[testing]``); no
 """
 from importlib import import_module
 
-_WHERE = {"Clock": "clock", "Patch": "patching", "patch": "patching", "Model": "model", "RedisStateMachine": "machine"}
+_WHERE = {"Clock": "clock", "FaultProxy": "proxy", "Patch": "patching", "patch": "patching", "Model": "model", "RedisStateMachine": "machine"}
 
-__all__ = ["Clock", "Model", "Patch", "RedisStateMachine", "patch"]
+__all__ = ["Clock", "FaultProxy", "Model", "Patch", "RedisStateMachine", "patch"]
 
 
 def __getattr__(name):

@@ -16,6 +16,7 @@ beginning), a glob that one of the command's keys matches, a predicate of its wo
 
     error, loading, readonly, oom, noauth, moved      the command does not run, and this is its reply
     connection_error, timeout                         nothing arrives at the store; with after=True the command runs, and its reply is lost
+    torn                                              the command runs, and the connection is lost amid its reply
     slow                                              the reply takes its time: of a held clock if the store has one, else real time
 
 They hold for sync clients and asyncio's, pipelines and transactions. (An error amid MULTI makes EXEC answer EXECABORT, as a server's.) What
@@ -30,7 +31,7 @@ from typing import Any, Callable, Iterator
 from redis._parsers.base import BaseParser
 from redis.exceptions import ConnectionError, TimeoutError
 
-__all__ = ["Fault", "connection_error", "error", "inject", "loading", "moved", "noauth", "oom", "readonly", "slow", "timeout"]
+__all__ = ["Fault", "connection_error", "error", "inject", "loading", "moved", "noauth", "oom", "readonly", "slow", "timeout", "torn"]
 
 # What a connection sends by itself when it begins. Faults meet these only by their names, so that "the first command" is the program's.
 HANDSHAKE = frozenset({b"HELLO", b"AUTH", b"SELECT", b"CLIENT SETINFO", b"CLIENT SETNAME", b"CLIENT MAINT_NOTIFICATIONS", b"CONNECT"})
@@ -49,10 +50,11 @@ class Fault:
 
     def __init__(self, kind: str, make: Callable[[], Exception] | None, names: tuple[str, ...], key: str | bytes | None,
                  when: Callable[[tuple[bytes, ...]], bool] | None, nth: int | None, times: int | None, after: bool = False,
-                 seconds: float = 0.0):
+                 seconds: float = 0.0, text: bytes | None = None, torn_at: int | None = None):
         if nth is not None and nth < 1 or times is not None and times < 1:
             raise ValueError("nth and times count from 1")
         self.kind, self.make, self.after, self.seconds = kind, make, after, seconds
+        self.text, self.torn_at = text, torn_at      # of an error reply, and where a torn one ends (-1: in the middle)
         self.matched = self.fired = 0
         self._names = frozenset(name.upper().encode() for name in names)
         self._key = key.encode() if isinstance(key, str) else key
@@ -111,7 +113,7 @@ def error(text: str, *names: str, key: str | bytes | None = None, when: Callable
     """An error reply with this text, as a server sends it: ``error("WRONGTYPE Operation against ...", "GET")``. The command
     does not run; redis-py raises the exception that it has for the text. ValueError for a `nth` or `times` below 1."""
     parse = BaseParser.parse_error
-    return _fault(text.split()[0].lower(), lambda: parse(text), names, key, when, nth, times)
+    return _fault(text.split()[0].lower(), lambda: parse(text), names, key, when, nth, times, text=text.encode())
 
 
 def loading(*names: str, **which: Any) -> Fault:
@@ -148,6 +150,16 @@ def connection_error(*names: str, key: str | bytes | None = None, when: Callable
     return _fault("connection error", lambda: ConnectionError(text), names, key, when, nth, times, after=after)
 
 
+def torn(*names: str, at: int | None = None, key: str | bytes | None = None, when: Callable | None = None, nth: int | None = None,
+         times: int | None = None) -> Fault:
+    """The command runs, and the connection is lost amid its reply: after `at` bytes, by default in the middle. Where there are no bytes (a
+    client of a store in this process) it is connection_error(after=True). ValueError for an `at`, `nth` or `times` below 1."""
+    if at is not None and at < 1:
+        raise ValueError("at counts bytes from 1")
+    return _fault("torn reply", lambda: ConnectionError("Connection reset by peer"), names, key, when, nth, times, after=True,
+                  torn_at=-1 if at is None else at)
+
+
 def timeout(*names: str, key: str | bytes | None = None, when: Callable | None = None, nth: int | None = None,
             times: int | None = None, after: bool = False) -> Fault:
     """No reply within the client's patience, and no time is spent on that: before the command arrives, or with `after` though it
@@ -166,12 +178,13 @@ def slow(seconds: float, *names: str, key: str | bytes | None = None, when: Call
 @contextmanager
 def inject(target: Any, *faults: Fault) -> Iterator[tuple[Fault, ...]]:
     """Let these happen to what the target sends, within a ``with`` block, which gets the faults: for a client of Hutch or its
-    pool, for a client or a pool that was made under hutch.testing.patch(), or for all of a Patch.
+    pool, for a client or a pool that was made under hutch.testing.patch(), for all of a Patch, or for whoever is connected to a
+    FaultProxy.
 
     All clients of a pool share its faults. The first fault that hits a command is the one that happens. TypeError for a client
     of a real server.
     """
-    if hasattr(target, "faults"):        # a Patch
+    if hasattr(target, "faults"):        # a Patch, a FaultProxy
         target.faults.extend(faults)
         try:
             yield faults

@@ -41,6 +41,15 @@ class Injected:
         self._error = None
 
 
+def advance_held(store: Any, seconds: float) -> None:
+    """Move the clock of a store that is held, with all other stores that follow it."""
+    clock = clock_of(store)
+    if clock is not None and clock.is_held:
+        clock.advance(seconds=seconds)
+    else:
+        store.engine.advance_clock_ms(seconds * 1000, through=True)
+
+
 class _Choosing:
     """What both kinds of connection have in common."""
 
@@ -67,14 +76,9 @@ class _Choosing:
         return (fault.seconds, True) if limit is None or fault.seconds <= limit else (limit, False)
 
     def _wait_on_clock(self, seconds: float) -> bool:
-        engine = self.store.engine
-        if not engine.clock_is_held:
+        if not self.store.engine.clock_is_held:
             return False
-        clock = clock_of(self.store)
-        if clock is not None and clock.is_held:
-            clock.advance(seconds=seconds)       # with all other stores that follow it
-        else:
-            engine.advance_clock_ms(seconds * 1000, through=True)
+        advance_held(self.store, seconds)
         return True
 
 

@@ -223,13 +223,13 @@ _async_kinds = (redis.asyncio.connection.Connection, redis.asyncio.connection.SS
 
 
 @functools.lru_cache(maxsize=None)
-def standing_for(kind: type, cluster: bool = False) -> type:
-    """The class of connections that a pool gets in the place of this one."""
-    if not isinstance(kind, type) or kind.__module__.partition(".")[0] == "hutch":
+def standing_for(kind: type, cluster: bool = False, sockets: bool = False) -> type:
+    """The class of connections that a pool gets in the place of this one; `sockets`: under a patch that uses them."""
+    if not isinstance(kind, type) or issubclass(kind, (_Through, _ThroughAsync)) or kind.__module__.partition(".")[0] == "hutch":
         return kind
-    if kind in _sync_kinds:
+    if kind in _sync_kinds and not (sockets and not cluster):
         return PatchedClusterConnection if cluster else PatchedConnection
-    if kind in _async_kinds:
+    if kind in _async_kinds and not (sockets and not cluster):
         return AsyncPatchedClusterConnection if cluster else AsyncPatchedConnection
     for kinds, through in ((_sync_kinds, _Through), (_async_kinds, _ThroughAsync)):
         if issubclass(kind, kinds):
@@ -243,7 +243,7 @@ def _pool_init(original):
     @functools.wraps(original)
     def __init__(self, *args, **kwargs):
         original(self, *args, **kwargs)
-        self.connection_class = standing_for(self.connection_class)
+        self.connection_class = standing_for(self.connection_class, False, current().sockets)
     return __init__
 
 
@@ -259,7 +259,8 @@ def _create_node(original):
     @functools.wraps(original)
     def create_redis_node(self, *args, **kwargs):
         client = original(self, *args, **kwargs)
-        if client.connection_pool.connection_class is PatchedConnection:
+        # (A socket's would ask the store what only a cluster knows.)
+        if client.connection_pool.connection_class in (PatchedConnection, *(standing_for(kind, False, True) for kind in _sync_kinds)):
             client.connection_pool.connection_class = PatchedClusterConnection
         return client
     return create_redis_node
@@ -325,9 +326,11 @@ class Patch:
     without one they refuse to connect. Patches nest: the innermost answers. They are for all threads of the process.
     """
 
-    def __init__(self, *, databases: int = 16, clock: bool = False, **parameters: Any):
-        self._options = {"databases": databases, "clock": clock, **parameters}
+    def __init__(self, *, databases: int = 16, clock: bool = False, sockets: bool = False, **parameters: Any):
+        self._options = {"databases": databases, "clock": clock, "sockets": sockets, **parameters}
         self._databases, self._parameters, self._wants_clock = databases, parameters, clock
+        self.sockets = sockets
+        self._process = os.getpid()
         self.stores: dict[str, Store] = {}
         self.faults: list[Fault] = []
         self._servers: dict[str, Any] = {}
@@ -345,12 +348,15 @@ class Patch:
             if not _at_work:
                 _replace()
             _at_work.append(self)
+            self._process = os.getpid()
             if self._wants_clock:
                 self.clock           # held from now on
         return self
 
     def stop(self) -> None:
         """End: the stores are closed, and redis-py is as it was once no other patch is at work. May be called again. O(keys)"""
+        if os.getpid() != self._process:         # what there is belongs to the process that this one was forked from
+            return
         with _lock:
             if self not in _at_work:
                 return
@@ -445,7 +451,12 @@ class Patch:
             return self._clock
 
     def listen_at(self, address: str) -> str:
-        """The path of a Unix socket behind which the store of an address listens."""
+        """The path of a Unix socket behind which the store of an address listens. ConnectionError in a forked process for an address that
+        nobody had asked for before."""
+        if os.getpid() != self._process:         # the lock may be in the hands of a thread that is not here
+            if address not in self._servers:
+                raise ConnectionError(f"{address} was not known when this process was forked from that of hutch.testing.patch()")
+            return self._servers[address].unix_socket
         with _lock:
             server = self._servers.get(address)
             if server is None:
@@ -464,8 +475,10 @@ def patch(function: Callable | None = None, **options: Any) -> Any:
     """Let redis-py's clients lead to stores of this process instead of servers: a Patch, to be used in a ``with`` block, as a decorator
     (with or without parentheses), or with its `start` and `stop`.
 
-    `databases` is how many each store has; `clock=True` holds their clock (`Patch.clock`) from the beginning; other options are
-    parameters of every store, as of hutch.Store: ``patch(maxmemory="10mb")``. Users and passwords of the program's are not looked at.
+    `databases` is how many each store has; `clock=True` holds their clock (`Patch.clock`) from the beginning; with `sockets=True` clients
+    keep redis-py's own connections, to a Unix socket of the store's, so that processes forked from this one reach the stores, too (not
+    a cluster's clients); other options are parameters of every store, as of hutch.Store: ``patch(maxmemory="10mb")``. Users and
+    passwords of the program's are not looked at.
 
     What is reached: redis.Redis, from_url, from_pool, redis.asyncio, pools of both kinds, RedisCluster (a cluster of one node), Sentinel
     (the master of each name is a store at the address "name:6379"), and what stands on them: django-redis, Celery, RQ, limits ... A
