@@ -71,7 +71,7 @@ class AsyncCache(BaseCache):
         if kind == "sleep":
             return await self._sleep(step[1])
         if kind == "spawn":
-            return self._spawn(step[1])
+            return self._spawn(*step[1:])
         raise AssertionError(kind)
 
     async def _change(self, step: tuple[Any, ...]) -> Any:
@@ -83,10 +83,14 @@ class AsyncCache(BaseCache):
         finally:
             self._local.changed(changed)
 
-    def _spawn(self, flow: Flow) -> None:
+    def _spawn(self, flow: Flow, flight: Any, key: bytes) -> None:
+        def ended(task: asyncio.Task[Any]) -> None:
+            self._tasks.discard(task)
+            if flight.outcome is None:   # cancelled before it began
+                self._flows.abandon(flight, key)
         task = asyncio.get_running_loop().create_task(self._drive(flow))
         self._tasks.add(task)            # the loop itself keeps only a weak reference
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(ended)
 
     # ---- functions
 
@@ -159,8 +163,10 @@ class AsyncCache(BaseCache):
 
     async def close(self) -> None:
         """Wait for what goes on in the background; end what was made for this cache: its store too, if it is the cache's own."""
-        if self._tasks:
-            await asyncio.wait(list(self._tasks))
+        here = asyncio.get_running_loop()
+        tasks = [task for task in list(self._tasks) if task.get_loop() is here]      # of loops that have ended, nothing comes any more
+        if tasks:
+            await asyncio.wait(tasks)
         if self._local is not None:
             await self._local.aclose()
         await self._store.close()

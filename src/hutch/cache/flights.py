@@ -5,6 +5,12 @@ import asyncio
 import threading
 from typing import Any
 
+
+def works_here(task: asyncio.Task[Any] | None) -> bool:
+    """Is this task at work in the running loop? One of a loop that was closed before it ended is not done, and never will be."""
+    return task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop()
+
+
 AGAIN, VALUE, ERROR = range(3)           # how a flight ended: without a result; with a value, or its entry's bytes; with an exception
 
 

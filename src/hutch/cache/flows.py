@@ -8,7 +8,7 @@ A *flow* is a generator. It yields what it needs, and is sent the answer, or has
     ("call", function)                  what a function of the program returns
     ("sleep", seconds)
     ("wait", flight, seconds)           has it ended?
-    ("spawn", flow)                     nothing: that flow is run by a thread or task of its own
+    ("spawn", flow, flight, key)        nothing: that flow, which leads the flight of the key, is run by a thread or task of its own
 
 Cache drives flows by calls, AsyncCache by awaiting; neither has another copy of a rule.
 """
@@ -26,6 +26,7 @@ from .clock import Clock, milliseconds
 from .entries import ABSENT, Entry, EntryCodec
 from .errors import CacheTimeoutError, NotSerializableError
 from .flights import AGAIN, ERROR, VALUE, Flights
+from .keys import as_key
 from .options import Options
 from .scripts import CLAIM, INVALIDATE_PREFIX, INVALIDATE_TAGS, KEEP_STALE, RELEASE, STORE, escaped
 from .statistics import Hooks, Statistics
@@ -67,7 +68,7 @@ class Flows:
         """The two keys of each tag: its entries, its fence."""
         keys = []
         for tag in tags:
-            text = tag.encode("utf-8", "surrogatepass")
+            text = as_key(tag)
             keys += [b"%b!tag:%b" % (self.name, text), b"%b!fence:%b" % (self.name, text)]
         return keys
 
@@ -122,12 +123,16 @@ class Flows:
         if what is None:
             return True, None
         try:
-            name, text = what
+            name, *arguments = what
         except (TypeError, ValueError):
             return False, None
         for kind in options.negative_errors:
             if f"{kind.__module__}.{kind.__qualname__}" == name:
-                raise kind(text)
+                try:
+                    error = kind(*arguments)
+                except Exception:        # it is made of other things than it shows: to be computed again
+                    return False, None
+                raise error
         return False, None               # no error of ours: another function's entry
 
     def store_failed(self, key: bytes | None, error: BaseException) -> None:
@@ -162,7 +167,11 @@ class Flows:
                 lead = self.lead(flight, key, call, options, tags, data, state, value)
                 if background or limit is not None:
                     flight.owner = None  # whoever runs it says so; the caller may come back meanwhile
-                    yield ("spawn", lead)
+                    try:
+                        yield ("spawn", lead, flight, key)
+                    except BaseException:            # no thread to be had: nobody shall wait for it
+                        self.abandon(flight, key)
+                        raise
                 else:
                     yield from lead
             elif state == EARLY:
@@ -270,6 +279,11 @@ class Flows:
                 self.flights.leave(key, flight)
                 flight.finish(outcome)
 
+    def abandon(self, flight: Any, key: bytes) -> None:
+        """A computation that never began: who waits for it begins anew."""
+        self.flights.leave(key, flight)
+        flight.finish((AGAIN, None, None))
+
     def _claim(self, key: bytes, token: bytes, options: Options, data: bytes | None, patient: bool) -> Flow:
         """Take the lease: (epoch, None). (0, bytes) when there is a newer entry, or `data` when somebody else has it and we are not `patient`."""
         names = key, self.lease_of(key), self.epoch_key
@@ -321,8 +335,8 @@ class Flows:
         if error is None:
             return self.codec.encode(None, absent=True)
         kind = next(kind for kind in options.negative_errors if isinstance(error, kind))
-        text = error.args[0] if len(error.args) == 1 and isinstance(error.args[0], (str, int)) else str(error)
-        return self.codec.encode([f"{kind.__module__}.{kind.__qualname__}", text], absent=True)
+        arguments = error.args if all(type(word) in (str, int, float, bool, bytes, type(None)) for word in error.args) else (str(error),)
+        return self.codec.encode([f"{kind.__module__}.{kind.__qualname__}", *arguments], absent=True)
 
     def entry(self, value: Any, ttl: float | None, cost: float, options: Options) -> bytes:
         """The bytes of an entry. NotSerializableError."""

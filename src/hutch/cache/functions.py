@@ -10,7 +10,7 @@ from hutch_engine.door.cached_calls import Lookup, Missed
 
 from .errors import CacheKeyError
 from .flows import STORE_ERRORS, Flows
-from .keys import CallKeys, as_key, prefix_of
+from .keys import CallKeys, as_key, called, prefix_of
 from .options import Options
 from .serializers import MsgPack, Raw, _restore
 
@@ -81,7 +81,7 @@ def template_of(function: Callable[..., Any], template: str) -> Callable[..., st
     for _, field, _, _ in string.Formatter().parse(template):
         name = field.split(".")[0].split("[")[0] if field is not None else None
         if name is not None and name not in signature.parameters:
-            raise CacheKeyError(f"key={template!r}: {function.__qualname__} has no parameter {name!r}")
+            raise CacheKeyError(f"key={template!r}: {called(function)} has no parameter {name!r}")
 
     def key(*args: Any, **kwargs: Any) -> str:
         bound = signature.bind(*args, **kwargs)
@@ -99,7 +99,7 @@ class Calls:
         self.options = options
         if key is not None and (prefix is not None or ignore):
             raise CacheKeyError("key= makes the whole key: prefix= and ignore= have no part in it")
-        self.prefix = (prefix if prefix is not None else prefix_of(function)).encode()
+        self.prefix = (prefix if prefix is not None else prefix_of(function) if key is None else called(function)).encode()
         self.own_key = template_of(function, key) if isinstance(key, str) else key
         self.keys = CallKeys(function, flows.prefix + self.prefix, ignore)
         self.quick_count = self.keys.quick_count if key is None else -1
@@ -142,12 +142,19 @@ def lookup_of(calls: Calls, fetch: Callable[[bytes], Any]) -> Lookup:
                   flows.statistics.counter("hit"), flows.hooks, clock)
 
 
+def _refuse_descriptors(function: Any) -> None:
+    if isinstance(function, (classmethod, property)):
+        name = type(function).__name__
+        raise TypeError(f"a {name} is no function: write @{name} above the cache's decorator, not below it")
+
+
 def decorate(cache: Cache, function: Callable[P, R], options: Options, key: KeyOf | None, prefix: str | None, ignore: Any) -> CachedFunction[P, R]:
     """A function that answers from the cache."""
+    _refuse_descriptors(function)
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(f"{function.__qualname__} is a coroutine function: it needs hutch.cache.AsyncCache")
+        raise TypeError(f"{called(function)} is a coroutine function: it needs hutch.cache.AsyncCache")
     if inspect.isgeneratorfunction(function):
-        raise TypeError(f"{function.__qualname__} is a generator function: what it yields cannot be kept")
+        raise TypeError(f"{called(function)} is a generator function: what it yields cannot be kept")
     flows = cache._flows
     calls = Calls(flows, function, options, key, prefix, ignore)
     drive, make_key = cache._drive, calls.key
@@ -184,8 +191,9 @@ def decorate(cache: Cache, function: Callable[P, R], options: Options, key: KeyO
 def decorate_async(cache: AsyncCache, function: Callable[P, Awaitable[R]], options: Options, key: KeyOf | None, prefix: str | None,
                    ignore: Any) -> AsyncCachedFunction[P, R]:
     """A coroutine function that answers from the cache."""
+    _refuse_descriptors(function)
     if not inspect.iscoroutinefunction(function):
-        raise TypeError(f"{getattr(function, '__qualname__', function)} is no coroutine function: it needs hutch.cache.Cache")
+        raise TypeError(f"{called(function)} is no coroutine function: it needs hutch.cache.Cache")
     flows = cache._flows
     calls = Calls(flows, function, options, key, prefix, ignore)
     drive, fetch, make_key = cache._drive, cache._fetch, calls.key

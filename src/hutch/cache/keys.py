@@ -88,7 +88,7 @@ class CallKeys:
         ignored = frozenset(ignore)
         unknown = ignored.difference(self.signature.parameters)
         if unknown:
-            raise CacheKeyError(f"ignore= names parameters that {function.__qualname__} does not have: {', '.join(sorted(unknown))}")
+            raise CacheKeyError(f"ignore= names parameters that {called(function)} does not have: {', '.join(sorted(unknown))}")
         self.ignored = ignored
         parameters = self.signature.parameters.values()
         # So many positional arguments, and no others, are all there is: their texts are the key's, and the quick way may be tried.
@@ -117,9 +117,17 @@ class CallKeys:
         return whole_key(self.prefix, texts)
 
 
+def called(function: Any) -> str:
+    """What a function is called in messages."""
+    return str(getattr(function, "__qualname__", function))
+
+
 def prefix_of(function: Callable[..., Any]) -> str:
-    """module.qualified_name, by which a function's keys begin."""
-    return f"{function.__module__}.{function.__qualname__}"
+    """module.qualified_name, by which a function's keys begin. CacheKeyError for what has no name, as functools.partial's objects."""
+    try:
+        return f"{function.__module__}.{function.__qualname__}"
+    except AttributeError:
+        raise CacheKeyError(f"{function!r} has no name for its keys to begin with: give prefix= or key=") from None
 
 
 def as_key(key: str | bytes) -> bytes:

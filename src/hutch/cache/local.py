@@ -20,6 +20,8 @@ from typing import Any, Callable
 
 from redis.exceptions import RedisError
 
+from .flights import works_here
+
 
 class _Entries:
     """The entries, bounded, least recently used first. All methods are safe to call from any thread."""
@@ -159,7 +161,7 @@ class LocalCache:
         return data
 
     async def _fetch_async(self, key: bytes) -> bytes | None:
-        if self._task is None or self._task.done():
+        if not works_here(self._task):
             self._task = asyncio.get_running_loop().create_task(self._listen_async())
         now = time.monotonic()
         data = self._entries.get(key, now)
@@ -304,7 +306,7 @@ class LocalCache:
     async def aclose(self) -> None:
         """End the connection and forget all entries."""
         self._closed.set()
-        if self._task is not None:
+        if self._task is not None and works_here(self._task):
             self._task.cancel()
             await asyncio.wait((self._task,))
         self._entries.clear(is_up=False)

@@ -6,6 +6,7 @@ import random
 from typing import Any, Callable, Iterable, Union
 
 TTL = Union[float, None, Callable[[Any], Union[float, None]]]
+LONGEST = 9e9                            # seconds, some 285 years: what stores and waiting threads can count
 Tags = Union[str, Iterable[str], Callable[..., Iterable[str]]]
 
 
@@ -47,6 +48,10 @@ class Options:
                 raise ValueError(f"{name} must not be negative")
         if not callable(self.ttl) and self.ttl is not None and not self.ttl > 0:
             raise ValueError("ttl must be more than 0 seconds, or None")
+        for name in ("ttl", "stale", "retry_after", "soft_timeout", "timeout", "lease", "negative_ttl"):
+            value = getattr(self, name)
+            if value is not None and not callable(value) and not value < LONGEST:
+                raise ValueError(f"{name} must be less than 9e9 seconds" + ("; None is for ever" if name == "ttl" else ""))
         if self.jitter >= 1:
             raise ValueError("jitter is a part of the ttl, less than 1")
         for name in ("soft_timeout", "timeout", "lease", "retry_after"):
@@ -75,8 +80,8 @@ class Options:
         ttl = self.ttl(value) if callable(self.ttl) else self.ttl
         if ttl is None:
             return None
-        if not ttl > 0:
-            raise ValueError(f"ttl must be more than 0 seconds, or None; the function ttl returned {ttl!r}")
+        if not 0 < ttl < LONGEST:
+            raise ValueError(f"ttl must be more than 0 seconds and less than 9e9, or None; the function ttl returned {ttl!r}")
         return ttl * (1 - self.jitter * random.random()) if self.jitter else ttl
 
     def tags_of(self, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> tuple[str, ...]:

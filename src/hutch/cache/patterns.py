@@ -96,38 +96,44 @@ class Pattern:
             missing = [key for key in missing if key not in known_ones]
         if missing and self._load_many is not None:
             # The epoch, so that what is invalidated while it is loaded is not stored; a lease for each, so that a write to it has the same effect.
-            tokens = yield from self._lease_all(missing)
+            tokens: dict[Any, tuple[bytes, int]] = {}
             load_many = self._load_many
             try:
+                yield from self._lease_all(missing, tokens)
                 loaded = yield ("call", lambda: load_many(missing))
+                for key in missing:
+                    value = loaded.get(key)
+                    found[key] = value
+                    yield from self._store_loaded(key, value, tokens.get(key))
+                    tokens.pop(key, None)
+            except GeneratorExit:        # nobody is there any more to be asked
+                raise
             except BaseException:
                 yield from self._release_all(missing, tokens)
                 raise
-            for key in missing:
-                value = loaded.get(key)
-                found[key] = value
-                yield from self._store_loaded(key, value, tokens.get(key))
         else:
             for key in missing:
                 found[key] = yield from self._get(key)
         return {key: found[key] for key in keys if found.get(key) is not None}
 
-    def _lease_all(self, keys: list[Any]) -> Flow:
-        """Leases of those keys that nobody computes: {key: (token, epoch)}."""
-        tokens: dict[Any, tuple[bytes, int]] = {}
+    def _lease_all(self, keys: list[Any], tokens: dict[Any, tuple[bytes, int]]) -> Flow:
+        """Leases of those keys that nobody computes, put into `tokens` as (token, epoch)."""
         if not self.options.single_flight:
-            return tokens
+            return
         for key in keys:
             name, token = self._key(key), secrets.token_hex(8).encode()
+            tokens[key] = token, 0       # it may be granted, and the answer lost
             try:
                 granted, epoch, *_ = yield ("script", CLAIM, (name, self._flows.lease_of(name), self._flows.epoch_key),
                                             (token, milliseconds(self.options.lease)))
             except STORE_ERRORS as error:
+                del tokens[key]
                 self._flows.store_failed(name, error)
                 break
             if granted:
                 tokens[key] = token, epoch
-        return tokens
+            else:
+                del tokens[key]
 
     def _release_all(self, keys: list[Any], tokens: dict[Any, tuple[bytes, int]]) -> Flow:
         for key in keys:
@@ -176,9 +182,18 @@ class Pattern:
         token = b"w:" + secrets.token_hex(8).encode()
         lease = flows.lease_of(name)
         pause = 0.002
-        while not (yield ("script", LOCK, (lease,), (token, milliseconds(self.options.lease)))):
-            yield ("sleep", pause)
-            pause = min(pause * 1.5, 0.1)
+        try:
+            while not (yield ("script", LOCK, (lease,), (token, milliseconds(self.options.lease)))):
+                yield ("sleep", pause)
+                pause = min(pause * 1.5, 0.1)
+        except GeneratorExit:            # nobody is there any more to be asked
+            raise
+        except BaseException:            # it may have been granted, and the answer lost
+            try:
+                yield ("script", RELEASE, (lease,), (token,))
+            except STORE_ERRORS as error:
+                flows.tell("store_error", name, error)
+            raise
         try:
             yield ("call", change)
         except BaseException as error:
@@ -189,14 +204,16 @@ class Pattern:
         flows.tell("write", name)
         kept = False
         if not erased:
-            ttl = self.options.ttl_of(value)
             try:
+                ttl = self.options.ttl_of(value)
                 entry = flows.entry(value, ttl, 0.0, self.options)
-            except BaseException:
+                # Only the lease is asked: what the source has now is newer than any invalidation.
+                kept = yield from flows.keep(name, entry, ttl, self.options.stale, self._tags(key), token, 1 << 53)
+            except GeneratorExit:
+                raise
+            except BaseException:        # the source has a newer value than the cache
                 yield from flows.remove([name])
                 raise
-            # Only the lease is asked: what the source has now is newer than any invalidation.
-            kept = yield from flows.keep(name, entry, ttl, self.options.stale, self._tags(key), token, 1 << 53)
         if not kept:                     # deleted, or the write took longer than the lease: who reads next loads it
             yield ("script", RELEASE, (lease,), (token,))
             yield from flows.remove([name])

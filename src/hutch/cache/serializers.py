@@ -148,7 +148,10 @@ class Json:
 
     def loads(self, data: bytes) -> Any:
         """The value of this JSON. ValueError for bytes that are none."""
-        return json.loads(data.decode("utf-8", "surrogatepass"))
+        try:
+            return json.loads(data.decode("utf-8", "surrogatepass"))
+        except RecursionError:
+            raise ValueError("JSON that is nested too deeply") from None
 
 
 class Pickle:

@@ -163,7 +163,7 @@ class Cache(BaseCache):
         with self._lock:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="hutch-cache")
-        self._executor.submit(contextvars.copy_context().run, self._drive, flow)
+            self._executor.submit(contextvars.copy_context().run, self._drive, flow)
 
     def _forget_flights(self) -> None:
         super()._forget_flights()

@@ -28,6 +28,7 @@ from hutch_engine.door.msgpack import packed, unpacked
 from .asyncio import AsyncCache
 from .clock import milliseconds
 from .errors import QueueFullError, WriteError
+from .flights import works_here
 from .flows import STORE_ERRORS, Flow
 from .patterns import Pattern
 from .scripts import Script
@@ -543,9 +544,10 @@ class AsyncWriteBehind(_Behind, Generic[K, V]):
 
     def start(self) -> None:
         """Begin to write what waits, by a task of the running loop, if none does so already."""
-        if self._wake is not None:
-            self._wake.set()
-        if not self._closed and (self._task is None or self._task.done()):
+        if works_here(self._task):
+            if self._wake is not None:
+                self._wake.set()
+        elif not self._closed:
             self._wake = asyncio.Event()
             self._task = asyncio.get_running_loop().create_task(self._run(self._wake))
 
@@ -617,7 +619,7 @@ class AsyncWriteBehind(_Behind, Generic[K, V]):
         if self._closed:
             return
         self._closed = True
-        if self._task is not None:
+        if self._task is not None and works_here(self._task):
             if self._wake is not None:
                 self._wake.set()
             await asyncio.wait((self._task,), timeout=self._exit_timeout)
