@@ -19,8 +19,13 @@ from .exceptions import REDIS_NAMES
 from .store import Store
 from .version import __version__
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:                        # what __getattr__ finds, and names that a type checker does not see in a computed __all__
+    from redis.exceptions import *  # noqa: F401,F403
     from .connecting import Client
+    from .exceptions import ForkedError, OwnerLostError, StoreClosedError, StoreLockedError
+    from .server import Server
+    from .shared import SharedStore
+    from .tls import TLS
 
 # As redis calls them.
 BlockingConnectionPool = EmbeddedBlockingConnectionPool
@@ -50,7 +55,7 @@ def connect(url: str, **options: Any) -> Client:
     return connect(url, **options)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     # Loaded when asked for: a program that only uses the store in process needs no server.
     if name == "Server":
         from .server import Server
@@ -67,5 +72,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), "Server", "SharedStore", "TLS", "asyncio", "cache"})

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Sequence
 
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     argparse ends the process with SystemExit where the words are not understood, and for --help and --version.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        _open_closed()
     if arguments[:1] == ["serve"]:
         return server_main(arguments[1:])
     if arguments and arguments[0] in PROGRAMS:
@@ -63,6 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from . import quickstart
         return quickstart.main(options.port, options.once)
     return 0
+
+
+def _open_closed() -> None:
+    """Whoever started us has closed standard input or an output: there is nothing in it, and what is written there is lost."""
+    sys.stdin = sys.stdin or open(os.devnull)
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
 
 
 def _program(name: str, arguments: Sequence[str]) -> int:

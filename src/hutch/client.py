@@ -2,6 +2,7 @@
 import inspect
 import sys
 from contextlib import nullcontext
+from typing import Any
 
 import redis
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
@@ -84,11 +85,11 @@ class Redis(EmbeddedClient, HotCollections, redis.Redis):
     _pool_is_pristine = Pristine({"get_connection", "release", "make_connection"})
     _connection_is_pristine = _connection_is_pristine
 
-    def __init__(self, name=None, *, db=0, username=None, password=None, store=None, keep=False, connection_pool=None,
-                 encoding="utf-8", encoding_errors="strict", decode_responses=False, client_name=None,
-                 single_connection_client=False, max_connections=None, protocol=None, retry=None,
-                 retry_on_error=None, health_check_interval=0, redis_connect_func=None, credential_provider=None,
-                 cache=None, cache_config=None, **options):
+    def __init__(self, name: Any = None, *, db: int = 0, username: Any = None, password: Any = None, store: Any = None, keep: bool = False,
+                 connection_pool: Any = None, encoding: str = "utf-8", encoding_errors: str = "strict", decode_responses: bool = False,
+                 client_name: Any = None, single_connection_client: bool = False, max_connections: Any = None, protocol: Any = None,
+                 retry: Any = None, retry_on_error: Any = None, health_check_interval: float = 0, redis_connect_func: Any = None,
+                 credential_provider: Any = None, cache: Any = None, cache_config: Any = None, **options: Any) -> None:
         if connection_pool is None and (cache is not None or cache_config is not None):
             options.update(cache=cache, cache_config=cache_config)
         own_pool, connection_pool = self._choose_pool(

@@ -214,7 +214,10 @@ class Server:
         return Redis(store=self.store, **options)
 
     def __repr__(self) -> str:
-        return f"<hutch.Server {self.url if self.running else 'stopped'}>"
+        if not self.running:
+            return "<hutch.Server stopped>"
+        from .connecting import without_password
+        return f"<hutch.Server {without_password(self.url)}>"
 
 
 def _text(value: Parameter) -> str:

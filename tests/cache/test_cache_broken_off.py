@@ -261,3 +261,24 @@ def test_json_of_somebody_else_is_a_miss():
     with hutch.Redis() as client, Cache(client, ttl=60, serializer="json") as cache:
         client.set("cache:k", b"j\0" + b"[" * 200_000)
         assert cache.get("k", "nothing") == "nothing"
+
+
+@pytest.mark.parametrize("where", ["join", "me", "leave", "_claim"])
+def test_an_interrupt_leaves_no_flight(monkeypatch, where):
+    with Cache(ttl=60) as cache:
+        calls = []
+        of = cache._flows if where == "_claim" else cache._flows.flights
+        done = getattr(of, where)
+
+        def interrupted(*args, **kwargs):
+            done(*args, **kwargs)
+            raise KeyboardInterrupt
+        monkeypatch.setattr(of, where, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cache.get_or_set("k", lambda: calls.append(1))
+        monkeypatch.undo()
+        assert not len(cache._flows.flights)
+        cache.client.delete("cache!lease:k")
+        for _ in range(2):
+            cache.get_or_set("k", lambda: calls.append(1))
+        assert len(calls) <= 2

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import hutch
 from hutch.cache import (
-    AsyncCache, AsyncTokenBucket, Cache, FixedWindow, RateLimited, SlidingWindow, TokenBucket)
+    AsyncCache, AsyncSlidingWindow, AsyncTokenBucket, Cache, FixedWindow, RateLimited, SlidingWindow, TokenBucket)
 
 BEGIN_US = 1_700_000_000_000_000
 
@@ -167,3 +167,22 @@ def test_wrong_limits(wrong):
     for cost in (2, -1, 1.0):
         with pytest.raises(ValueError):
             limit.hit("k", cost)
+
+
+@pytest.mark.parametrize("where", ["url", "cache", "client"])
+def test_a_limit_ends_the_client_that_was_made_for_it(where):
+    import redis
+    with hutch.Server(port=0) as server, redis.Redis(port=server.port) as client:
+        store = {"url": server.url, "cache": Cache(client, ttl=1), "client": client}[where]
+        with SlidingWindow(store, limit=1, per=60) as limit:
+            assert limit.hit() and not limit.hit()
+            pool = limit._store.client.connection_pool
+        assert bool(pool._available_connections and pool._available_connections[0]._sock) == (where != "url")
+
+        async def later():
+            async with AsyncSlidingWindow(server.url, limit=1, per=60, namespace="later") as limit:
+                assert await limit.hit()
+                connection, = limit._store.client.connection_pool._available_connections
+                assert connection.is_connected
+            assert not connection.is_connected
+        asyncio.run(later())

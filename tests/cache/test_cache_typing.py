@@ -1,14 +1,11 @@
 """What a type checker sees: decorated functions keep their signatures, and the package is clean."""
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from kit.mypy_runs import ROOT, mypy
+
 pytest.importorskip("mypy", reason="mypy is in the test extra")
-ROOT = Path(__file__).resolve().parents[2]
 
 PROGRAM = '''
 from hutch.cache import AsyncCache, Cache, ReadThrough, TokenBucket
@@ -56,12 +53,6 @@ async def main() -> None:
     rare("wrong")
     named.refresh(5)
 '''
-
-
-def mypy(*arguments, cwd):
-    environment = {**os.environ, "MYPYPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'engine'}"}
-    return subprocess.run([sys.executable, "-m", "mypy", "--strict", "--no-warn-return-any", "--follow-imports=silent", *arguments], cwd=cwd, text=True,
-                          capture_output=True, env=environment, timeout=500).stdout
 
 
 def test_decorated_functions_keep_their_signatures(tmp_path):

@@ -27,7 +27,9 @@ from .connection import EmbeddedBlockingConnectionPool, EmbeddedConnection, Embe
 from .lock import Lock
 from .pubsub import PubSub
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:                        # names that a type checker does not see in a computed __all__
+    from redis.exceptions import *  # noqa: F401,F403
+    from ..exceptions import ForkedError, OwnerLostError, StoreClosedError, StoreLockedError
     from ..connecting import AsyncClient
 
 # As redis.asyncio calls them.

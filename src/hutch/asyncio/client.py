@@ -2,6 +2,7 @@
 import asyncio
 import inspect
 import sys
+from typing import Any
 
 import redis.asyncio
 from redis.asyncio.client import Pipeline as RedisPipeline
@@ -67,11 +68,11 @@ class Redis(EmbeddedClient, HotAsync, redis.asyncio.Redis):
     _pool_is_pristine = Pristine({"get_connection", "release", "make_connection", "shared_connection", "lend_session"})
     _connection_is_pristine = _connection_is_pristine
 
-    def __init__(self, name=None, *, db=0, username=None, password=None, store=None, keep=False, connection_pool=None,
-                 encoding="utf-8", encoding_errors="strict", decode_responses=False, client_name=None,
-                 single_connection_client=False, max_connections=None, protocol=None, retry=None,
-                 retry_on_error=None, health_check_interval=0, redis_connect_func=None, credential_provider=None,
-                 auto_close_connection_pool=None, **options):
+    def __init__(self, name: Any = None, *, db: int = 0, username: Any = None, password: Any = None, store: Any = None, keep: bool = False,
+                 connection_pool: Any = None, encoding: str = "utf-8", encoding_errors: str = "strict", decode_responses: bool = False,
+                 client_name: Any = None, single_connection_client: bool = False, max_connections: Any = None, protocol: Any = None,
+                 retry: Any = None, retry_on_error: Any = None, health_check_interval: float = 0, redis_connect_func: Any = None,
+                 credential_provider: Any = None, auto_close_connection_pool: Any = None, **options: Any) -> None:
         own_pool, connection_pool = self._choose_pool(
             connection_pool, name, store, keep, options, max_connections=max_connections, db=db, username=username, password=password,
             encoding=encoding, encoding_errors=encoding_errors, decode_responses=decode_responses, client_name=client_name,

@@ -74,14 +74,15 @@ class Flights:
         """A flight that nobody else will find."""
         return self._kind(self.me())
 
-    def join(self, key: bytes) -> tuple[Any, bool]:
-        """The flight of this key, and whether it is the caller's to lead. (None, False): the caller leads it already, and would wait for itself."""
+    def join(self, key: bytes, own: Any) -> tuple[Any, bool]:
+        """The flight of this key, and whether it is the caller's to lead: then it is `own`, which nobody has found before. (None, False): the caller leads it
+        already, and would wait for itself."""
         me, name = self.me(), self._name(key)
         with self._lock:
             flight = self._by_key.get(name)
             if flight is None:
-                flight = self._by_key[name] = self._kind(me)
-                return flight, True
+                self._by_key[name] = own
+                return own, True
         return (None, False) if flight.owner == me else (flight, False)
 
     def leave(self, key: bytes, flight: Any) -> None:

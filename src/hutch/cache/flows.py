@@ -158,45 +158,48 @@ class Flows:
             if not counted:
                 counted = True
                 self.tell("early" if state == EARLY else "miss", key)
-            flight, mine = self.flights.join(key) if options.single_flight else (self.flights.alone(), True)
-            if flight is None:           # the computation asks for its own key
-                return (yield ("call", call))
-            limit = options.soft_timeout if state >= STALE and options.soft_timeout is not None else options.timeout
-            background = options.background and state == STALE
-            if mine:
-                lead = self.lead(flight, key, call, options, tags, data, state, value)
-                if background or limit is not None:
-                    flight.owner = None  # whoever runs it says so; the caller may come back meanwhile
-                    try:
+            own = self.flights.alone()
+            try:
+                flight, mine = self.flights.join(key, own) if options.single_flight else (own, True)
+                if flight is None:           # the computation asks for its own key
+                    return (yield ("call", call))
+                limit = options.soft_timeout if state >= STALE and options.soft_timeout is not None else options.timeout
+                background = options.background and state == STALE
+                if mine:
+                    lead = self.lead(flight, key, call, options, tags, data, state, value)
+                    if background or limit is not None:
+                        flight.owner = None  # whoever runs it says so; the caller may come back meanwhile
                         yield ("spawn", lead, flight, key)
-                    except BaseException:            # no thread to be had: nobody shall wait for it
-                        self.abandon(flight, key)
-                        raise
-                else:
-                    yield from lead
-            elif state == EARLY:
-                self.tell("hit", key)
-                return _result(value)
-            if background:
-                self.tell("stale", key)
-                return _result(value)
-            if flight.outcome is None:
-                if not mine:
-                    self.tell("wait", key)
-                if not (yield ("wait", flight, limit)):
-                    if state >= STALE:
-                        self.tell("stale", key)
-                        return _result(value)
-                    raise CacheTimeoutError(f"computing {key.decode(errors='replace')} takes longer than {limit} seconds")
-            how, thing, stored = flight.outcome
-            if how == ERROR:
-                raise thing
-            if how == VALUE:
-                if mine or stored is None:
-                    return _result(thing)
-                found, value = self._answer_or_error(self.codec.parse(stored), options)
-                if found:
+                        own = None
+                    else:
+                        yield from lead
+                elif state == EARLY:
+                    self.tell("hit", key)
                     return _result(value)
+                if background:
+                    self.tell("stale", key)
+                    return _result(value)
+                if flight.outcome is None:
+                    if not mine:
+                        self.tell("wait", key)
+                    if not (yield ("wait", flight, limit)):
+                        if state >= STALE:
+                            self.tell("stale", key)
+                            return _result(value)
+                        raise CacheTimeoutError(f"computing {key.decode(errors='replace')} takes longer than {limit} seconds")
+                how, thing, stored = flight.outcome
+                if how == ERROR:
+                    raise thing
+                if how == VALUE:
+                    if mine or stored is None:
+                        return _result(thing)
+                    found, value = self._answer_or_error(self.codec.parse(stored), options)
+                    if found:
+                        return _result(value)
+            except BaseException:        # no thread to be had, or a signal's exception, which may come anywhere: nobody shall wait for this flight
+                if own is not None:
+                    self.abandon(own, key)
+                raise
             # Whoever computed was cancelled, or its entry is none of ours: begin anew.
             data = yield ("get", key)
 

@@ -22,6 +22,7 @@ from .stores import AsyncStore, SyncStore
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Self = TypeVar("Self")
 
 _EXACT = 1 << 53                         # whole numbers up to here are exact in Lua
 
@@ -144,7 +145,8 @@ class _SyncLimit(_Limit):
     def __init__(self, store: Any = None, *, limit: int, per: float, burst: int | None = None, namespace: str = "rate",
                  sleep: Callable[[float], Any] = time.sleep):
         self._begin(limit, per, burst, namespace)
-        self._store = store._store if hasattr(store, "_store") else SyncStore(store)
+        self._is_own = not hasattr(store, "_store")          # and not a cache's
+        self._store = SyncStore(store) if self._is_own else store._store
         self._sleep = sleep
 
     def hit(self, key: str | bytes = "", cost: int = 1) -> Verdict:
@@ -169,6 +171,17 @@ class _SyncLimit(_Limit):
                 timeout -= verdict.retry_after
             self._sleep(verdict.retry_after)
 
+    def close(self) -> None:
+        """End the client, if it was made for this limit (of a URL, a name or a path). What was counted stays in the store, where that stays."""
+        if self._is_own:
+            self._store.close()
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
     def limited(self, key: str | Callable[..., str | bytes] = "", cost: int = 1) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Decorate a function: a call that is not allowed raises RateLimited. `key`: a text, or a function of the arguments."""
         def decorator(function: Callable[P, R]) -> Callable[P, R]:
@@ -187,7 +200,8 @@ class _AsyncLimit(_Limit):
     def __init__(self, store: Any = None, *, limit: int, per: float, burst: int | None = None, namespace: str = "rate",
                  sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep):
         self._begin(limit, per, burst, namespace)
-        self._store = store._store if hasattr(store, "_store") else AsyncStore(store)
+        self._is_own = not hasattr(store, "_store")          # and not a cache's
+        self._store = AsyncStore(store) if self._is_own else store._store
         self._sleep = sleep
 
     async def hit(self, key: str | bytes = "", cost: int = 1) -> Verdict:
@@ -211,6 +225,17 @@ class _AsyncLimit(_Limit):
             if timeout is not None:
                 timeout -= verdict.retry_after
             await self._sleep(verdict.retry_after)
+
+    async def close(self) -> None:
+        """End the client, if it was made for this limit (of a URL, a name or a path). What was counted stays in the store, where that stays."""
+        if self._is_own:
+            await self._store.close()
+
+    async def __aenter__(self: Self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: Any) -> None:
+        await self.close()
 
     def limited(self, key: str | Callable[..., str | bytes] = "",
                 cost: int = 1) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextvars
 import os
+import re
 import threading
 import time
 import weakref
@@ -36,6 +37,8 @@ class BaseCache:
                on_store_error: str, options: dict[str, Any]) -> None:
         if not namespace or any(sign in namespace for sign in ":!"):
             raise ValueError("a namespace is not empty, and has no ':' or '!'")
+        if hasattr(store.client, "nodes_manager") and not re.search(r"\{[^}]+\}", namespace):
+            raise ValueError('on a cluster all keys of a cache have to be in one slot: put a part of its namespace in braces, as in "{cache}"')
         if on_store_error not in ("compute", "raise"):
             raise ValueError("on_store_error is 'compute' or 'raise'")
         self._store = store

@@ -15,6 +15,7 @@ connection class of somebody else's (kombu has one) keep it: it connects to a Un
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import os
@@ -23,7 +24,7 @@ import socket
 import sys
 import tempfile
 import threading
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, TypeVar, overload
 from urllib.parse import urlsplit
 
 import redis.asyncio.cluster
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Patch", "patch"]
 
+F = TypeVar("F", bound=Callable[..., Any])
 OVER = "a client that was made under hutch.testing.patch() is used when no patch is at work"
 HERE = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0", ""})
 SLOTS = 16384
@@ -380,15 +382,16 @@ class Patch:
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
-    def __call__(self, function: Callable) -> Callable:
-        """A function, coroutine function, generator function or class of tests (methods that begin with "test"), each call of which
-        runs under a fresh patch like this one."""
+    def __call__(self, function: F) -> F:
+        """A function, coroutine function, generator function (of either kind) or class of tests (methods that begin with "test"), each
+        call of which runs under a fresh patch like this one."""
         again = lambda: Patch(**self._options)  # noqa: E731
         if inspect.isclass(function):
             for name, method in list(vars(function).items()):
                 if name.startswith("test") and inspect.isfunction(method):
                     setattr(function, name, self(method))
             return function
+        wrapped: Any
         if inspect.iscoroutinefunction(function):
             @functools.wraps(function)
             async def wrapped(*args, **kwargs):
@@ -398,7 +401,14 @@ class Patch:
             @functools.wraps(function)
             def wrapped(*args, **kwargs):
                 with again():
-                    yield from function(*args, **kwargs)
+                    return (yield from function(*args, **kwargs))
+        elif inspect.isasyncgenfunction(function):       # a fixture of pytest-asyncio's: nothing is sent into it
+            @functools.wraps(function)
+            async def wrapped(*args, **kwargs):
+                with again():
+                    async with contextlib.aclosing(function(*args, **kwargs)) as items:
+                        async for item in items:
+                            yield item
         else:
             @functools.wraps(function)
             def wrapped(*args, **kwargs):
@@ -471,7 +481,11 @@ class Patch:
         return f"<hutch.testing.Patch of {', '.join(self.stores) or 'no server yet'}>"
 
 
-def patch(function: Callable | None = None, **options: Any) -> Any:
+@overload
+def patch(function: F, **options: Any) -> F: ...
+@overload
+def patch(function: None = None, **options: Any) -> Patch: ...
+def patch(function: Any = None, **options: Any) -> Any:
     """Let redis-py's clients lead to stores of this process instead of servers: a Patch, to be used in a ``with`` block, as a decorator
     (with or without parentheses), or with its `start` and `stop`.
 

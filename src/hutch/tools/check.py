@@ -39,18 +39,25 @@ def check(path: str, *, fix: bool = False, yes: bool = False, until: int | None 
             return _settle(found, fix, yes, out, answers)
         with open(place, "rb") as file:
             head = file.read(6)
-        if logs.begins_as_rdb(head) and not place.endswith(".aof"):
+        if (logs.begins_as_rdb(head) or not head and place.endswith(".rdb")) and not place.endswith(".aof"):
             told = cli_check.check(place)
             if not _has_commands(place, told):
                 if fix:
                     print(f"{place}: an RDB file is not repaired: a part of it cannot be told from the whole", file=out)
                 return GOOD if cli_check.describe(place, told, out) else BAD
+        if head and head[:1] not in (b"*", b"#") and not logs.begins_as_rdb(head) and not place.endswith(".aof"):
+            # To cut it off behind its last whole command would be to empty somebody's file.
+            what = ": JSON lines may be, which hutch inspect reads" if head.lstrip()[:1] == b"{" else ""
+            print(f"{place}: neither an RDB file nor a log{what}", file=out)
+            return BAD
         with Bar("Reading") as progress:
             found = [logs.check_file(place, until=until, progress=progress)]
         print(f"{place}: append-only file", file=out)
         return _settle(found, fix, yes, out, answers)
     except logs.LogError as error:
         print(error, file=out)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         print(f"{path}: {error.strerror or error}", file=out)
     return BAD

@@ -2,19 +2,30 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import os
 import re
 import sys
 from importlib import import_module
 
 FAILED = 2
+TYPES = ("string", "list", "set", "zset", "hash", "stream", "json", "rejson-rl")
 SOURCE = "an RDB file, a log (its directory, its manifest or a single file), JSON lines, the directory of a store, or a URL"
 
 
 def _selecting(parser):
     parser.add_argument("--match", action="append", metavar="PATTERN", help="only keys that fit it, as KEYS has it; may be repeated")
-    parser.add_argument("--type", action="append", metavar="TYPE", help="only keys of this type (string, list, set, zset, hash, stream, "
+    parser.add_argument("--type", action="append", type=_type, metavar="TYPE", help="only keys of this type (string, list, set, zset, hash, stream, "
                                                                         "json); may be repeated")
     parser.add_argument("--db", action="append", type=int, metavar="N", help="only this database; may be repeated")
+
+
+def _type(text):
+    """A type's name: one of ours, or a module's. What looks like a slip is refused, since it would find nothing, and say that all is well."""
+    near = difflib.get_close_matches(text.lower(), TYPES, 1, 0.75)
+    if near and near[0] != text.lower():
+        raise argparse.ArgumentTypeError(f"{text!r} is no type; {near[0]} is one")
+    return text
 
 
 def _seconds(text):
@@ -99,6 +110,13 @@ def add(commands) -> None:
     migrate.set_defaults(tool="migrate")
 
 
+def _give_up_output() -> None:
+    """Nothing more can be written: what is kept for standard output is dropped, so that the interpreter's end has nothing to complain of."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
+
+
 def run(options) -> int:
     """Run the tool that was asked for; returns the exit code: 2 when it could not be done, and says why on standard error."""
     from redis.exceptions import RedisError
@@ -106,7 +124,9 @@ def run(options) -> int:
     from .links import LinkError
     from .places import PlaceError
     try:
-        return import_module(f"hutch.tools.{options.tool}").main(options)
+        code = import_module(f"hutch.tools.{options.tool}").main(options)
+        sys.stdout.flush()
+        return code
     except (PlaceError, LinkError) as error:
         print(f"hutch {options.tool}: {error}", file=sys.stderr)
     except RedisError as error:
@@ -114,8 +134,11 @@ def run(options) -> int:
     except MemoryError:
         print(f"hutch {options.tool}: there is not enough memory for this", file=sys.stderr)
     except BrokenPipeError:
-        sys.stderr.close()               # whoever read our lines has had enough
+        _give_up_output()                # whoever read our lines has had enough
     except KeyboardInterrupt:
         print(f"hutch {options.tool}: interrupted", file=sys.stderr)
         return 130
+    except OSError as error:             # of our own output: what is read is told of by its place
+        print(f"hutch {options.tool}: {error.strerror or error}", file=sys.stderr)
+        _give_up_output()
     return FAILED

@@ -82,7 +82,10 @@ def convert(source: str, target: str, *, to: str | None = None, rdb_version: int
         except OSError as error:
             if isinstance(error, LinkError):
                 raise
-            raise PlaceError(f"{error.filename or target}: {error.strerror or error}") from None
+            name = os.fsdecode(error.filename or target)
+            if os.path.basename(name).startswith(".hutch-"):         # ours, on its way to be the target
+                name = target
+            raise PlaceError(f"{name}: {error.strerror or error}") from None
 
 
 @contextmanager

@@ -185,7 +185,7 @@ def _open_file(source, skip_unknown):
         return _from_log(source, source, skip_unknown)
     with open(source, "rb") as file:
         head = file.read(16)
-    if logs.begins_as_rdb(head):
+    if logs.begins_as_rdb(head) or not head and source.endswith(".rdb"):
         return _from_rdb(source, skip_unknown)
     if head[:1] in (b"*", b"#") or not head and source.endswith(".aof"):
         place = _place_of_own(source, "aof", skip_unknown)
