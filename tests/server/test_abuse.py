@@ -174,6 +174,19 @@ def test_pipelines_that_are_never_read(abuse):
     assert abuse.client_bytes() < 3 * 40_000_000
 
 
+def test_a_stranger_who_reads_nothing_is_put_out(abuse):
+    """Who has yet to say who it is costs no more memory than its first few replies."""
+    abuse.engine.configure("requirepass", "secret")
+    abuse.normal.execute_command("AUTH", "secret")
+    send, sock = abuse.client()
+    with pytest.raises((OSError, ssl.SSLError)):
+        for _ in range(400):
+            send(pack(["SET", "k", "5"]) * 5000)
+    abuse.engine.configure("requirepass", "")
+    assert abuse.normal.info("stats")["client_output_buffer_limit_disconnections"] == 1
+    abuse.look()
+
+
 def _send_until_cut(send, data):
     try:
         send(data)

@@ -68,6 +68,7 @@ cdef enum:
     GIVE_WAY_EVERY = 16             # commands, when somebody waits for the lock
     KEEP_PACKED_BYTES = 1048576     # of what a monitor was sent: it fills again at once
     UNPACK_BYTES = 49152            # text made at once of what a monitor is sent; less than KEEP_BUFFER_BYTES
+    STRANGERS_OUTPUT_BYTES = 1024   # unread by a client that has to authenticate, beyond OUTPUT_NOT_COUNTED_BYTES
     IDLE_US = 2000000               # after this a client's empty buffers are given back
     TICKS_PER_VISIT = 10            # each connection is looked at once in so many ticks
     COLLECTIONS = ACL_HASH | ACL_LIST | ACL_SET | ACL_SORTEDSET
@@ -376,6 +377,9 @@ cdef void _execute_all(Listener* listener) noexcept nogil:
 
 cdef inline bint _is_over_limit(Listener* listener, Connection* connection) noexcept nogil:
     cdef uint32_t flags = connection.session.flags
+    # Whoever has not said who it is gets no memory for what it does not read, limits or not.
+    if unlikely(not connection.authenticated) and _unsent(connection) > OUTPUT_NOT_COUNTED_BYTES + STRANGERS_OUTPUT_BYTES:
+        return True
     return not flags & SESSION_MASTER and output_limit_is_over(output_limit_of(&listener.engine.config, flags), _unsent(connection),
                                                          listener.now_us, &connection.soft_limit_since_us)
 
