@@ -4,6 +4,7 @@
 # make sanitize-threads   the tests in which threads meet, with the thread sanitizer
 # make test-pythons       the suite with every CPython found here              (PYTHONS="3.10 3.13" TESTS=...)
 # make test-redis-py      the Python face with other versions of redis-py       (REDIS_PY="7.2.2 newest")
+# make test-redis-tcl     Redis's own Tcl suite against `hutch serve`          (RELEASE=bookworm UNITS="unit/type/list")
 # make test-wheel         a wheel whose sources are gone, in a fresh environment
 # make fuzz       the random tests, for longer
 # make chaos      threads, sockets, closes, kills, forks, refused memory all at once    (SECONDS=3600 SEED=n)
@@ -37,7 +38,7 @@ HAS_BUILD    := $(VENV)/.has-build-tools
 HAS_TESTS    := $(VENV)/.has-test-tools
 INSTALLED    := $(VENV)/.installed
 
-.PHONY: run test sanitize sanitize-threads test-pythons test-redis-py test-wheel fuzz test-long chaos test-durability bench docs docs-tables build wheel clean
+.PHONY: run test sanitize sanitize-threads test-pythons test-redis-py test-redis-tcl test-wheel fuzz test-long chaos test-durability bench docs docs-tables build wheel clean
 .DELETE_ON_ERROR:
 
 run: $(BUILT) $(INSTALLED)
@@ -54,6 +55,11 @@ REDIS_PY_TESTS = $(addprefix tests/python/test_,api_parity.py random_calls.py re
                    hot_methods.py hot_collections.py hot_pipeline.py hot_scripts.py json.py pipelines.py lifecycle.py messages.py asyncio.py)
 test-redis-py: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	$(PY) tools/with_redis_py.py $(REDIS_PY) -- -q -n $(WORKERS) --dist worksteal $(or $(filter-out tests,$(TESTS)),$(REDIS_PY_TESTS)) $(ARGS)
+
+# Debian's source package of Redis (bookworm has 7.0, trixie 8.0) brings the suite; `tcl` and `redis-tools` are needed.
+RELEASE ?= trixie
+test-redis-tcl: $(BUILT) $(INSTALLED)
+	$(PY) tools/redis_tcl.py --release $(RELEASE) --jobs $(JOBS) $(ARGS) $(UNITS)
 
 # Other random commands at every run, and the property tests again and again; SEED=n repeats a run's commands.
 SEED   ?= $(shell date +%s)
