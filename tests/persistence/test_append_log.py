@@ -620,6 +620,26 @@ def test_debug_loadaof(tmp_path, as_commands):
         assert store.digest() == before
 
 
+@pytest.mark.parametrize("policy", ("always", "everysec"))
+def test_debug_loadaof_amid_a_transaction(tmp_path, policy):
+    """What the transaction did before is loaded again with the rest, and what it does afterwards follows."""
+    with Kept(tmp_path, appendfsync=policy) as store:
+        store("SET", "before", "1")
+        store("MULTI")
+        store("INCR", "before")
+        store("RPUSH", "list", "a", "b")
+        store("DEBUG", "LOADAOF")
+        store("RPUSH", "list", "c")
+        store("INCR", "before")
+        assert store("EXEC") == [2, 2, b"OK", 3, 3]
+        assert store("LRANGE", "list", "0", "-1") == [b"a", b"b", b"c"]
+        before = store.digest()
+        store("DEBUG", "LOADAOF")
+        assert store.digest() == before
+    with Kept(tmp_path) as store:
+        assert store.digest() == before
+
+
 def test_debug_loadaof_amid_writers(tmp_path):
     """Other threads write, and are refused or served meanwhile; what they were answered is there at the end."""
     import threading

@@ -1,6 +1,7 @@
 """BGSAVE and rewrites: the file is what the data were at one moment, whatever happens while it is written."""
 import os
 import random
+import resource
 import time
 
 import pytest
@@ -83,6 +84,19 @@ def test_a_point_in_time_amid_random_writes(tmp_path, seed):
         assert ran >= 20
         store.wait()
         assert b"rdb_last_bgsave_status:ok" in store("INFO", "persistence")
+    with Store(tmp_path) as store:
+        assert store("DEBUG", "DIGEST") == digest
+
+
+def test_emptied_and_left_empty(tmp_path):
+    """In the middle of the walk, and no key comes afterwards."""
+    with Store(tmp_path, rdb_key_save_delay=1000) as store:
+        filled(store, 78)
+        digest = store("DEBUG", "DIGEST")
+        store("BGSAVE")
+        time.sleep(0.02)
+        store("FLUSHALL")
+        store.wait()
     with Store(tmp_path) as store:
         assert store("DEBUG", "DIGEST") == digest
 
@@ -249,3 +263,108 @@ def test_threads_write_all_the_while(tmp_path):
         total = int(loaded("GET", "total") or 0)
         found = sum(int(value) for value in loaded("MGET", *(f"key:{number}" for number in range(2000))))
         assert found - total in (0, 1)                   # between the two increments, at the most
+
+
+# ---- long values, which go out in parts
+
+LONG = 20000
+
+
+def long_values(store):
+    """One of each type that goes out in parts, a small neighbour of each, and a hash whose fields have deadlines."""
+    for start in range(0, LONG, 500):
+        numbers = range(start, start + 500)
+        store("HSET", "hash", *(word for n in numbers for word in (f"field:{n}", n)))
+        store("HSET", "aging", *(word for n in numbers for word in (f"field:{n}", n)))
+        store("SADD", "set", *(f"member:{n}" for n in numbers))
+        store("ZADD", "zset", *(word for n in numbers for word in (n % 1000, f"member:{n}")))
+        store("RPUSH", "list", *(f"element:{n}" * 4 for n in numbers))
+    for n in range(LONG):
+        store("XADD", "stream", f"{n + 1}-1", "field", f"value {n} of many")
+    store("XGROUP", "CREATE", "stream", "group", "0")
+    store("XREADGROUP", "GROUP", "group", "me", "COUNT", 500, "STREAMS", "stream", ">")
+    store("HEXPIRE", "aging", 1000, "FIELDS", 500, *(f"field:{n}" for n in range(500)))
+    for name in LONG_NAMES:
+        store("SET", f"beside:{name}", name)
+
+
+LONG_NAMES = ("hash", "aging", "set", "zset", "list", "stream")
+CHANGES = {"hash": ["HSET", "hash", "new", "1"], "aging": ["HDEL", "aging", "field:3"], "set": ["SREM", "set", "member:7"],
+           "zset": ["ZADD", "zset", "5", "member:70"], "list": ["LPUSH", "list", "new"], "stream": ["XDEL", "stream", "5-1"]}
+AMID = {
+    "changed": lambda name: [CHANGES[name], ["SET", "beside:set", "after"], CHANGES[name]],
+    "others change first": lambda name: [["SET", "beside:hash", "after"], ["SET", "new", "1"], ["DEL", "beside:zset"], CHANGES[name]],
+    "only others": lambda name: [["SET", f"beside:{other}", "after"] for other in LONG_NAMES],
+    "another long one": lambda name: [CHANGES[other] for other in LONG_NAMES if other != name],
+    "deleted": lambda name: [["DEL", name]],
+    "unlinked": lambda name: [["SET", "beside:hash", "after"], ["UNLINK", name], ["SET", name, "anew"]],
+    "renamed": lambda name: [["RENAME", name, "other"], CHANGES[name][:1] + ["other"] + CHANGES[name][2:]],
+    "renamed onto": lambda name: [["RENAME", "beside:set", name]],
+    "moved": lambda name: [["MOVE", name, "5"]],
+    "copied": lambda name: [["COPY", name, "twin"], CHANGES[name][:1] + ["twin"] + CHANGES[name][2:], ["DEL", "twin"]],
+    "overwritten": lambda name: [["SET", name, "text"]],
+    "expires": lambda name: [["PEXPIRE", name, "1"]],
+    "gets a deadline": lambda name: [["EXPIRE", name, "1000"], ["PERSIST", name]],
+    "emptied": lambda name: [["FLUSHALL"], CHANGES[name]],
+    "emptied later": lambda name: [["SET", "beside:set", "after"], ["FLUSHALL", "ASYNC"], ["SET", "new", "1"]],
+    "swapped": lambda name: [["SWAPDB", "0", "3"], ["SET", "beside:set", "after"], CHANGES[name], ["SELECT", "3"], CHANGES[name]],
+    "read": lambda name: [["HRANDFIELD", "hash", "3"], ["SRANDMEMBER", "set", "3"], ["HSCAN", "hash", "0"], ["ZRANGE", "zset", "5", "9"],
+                          ["LINDEX", "list", "900"], ["XRANGE", "stream", "-", "+", "COUNT", "3"], ["OBJECT", "ENCODING", name]],
+}
+
+
+@pytest.mark.parametrize("name, rewrite", [*((name, False) for name in LONG_NAMES), ("hash", True), ("list", True)])
+@pytest.mark.parametrize("amid", AMID)
+def test_in_the_middle_of_a_long_value(tmp_path, name, amid, rewrite):
+    """Amid its parts it is changed, goes, or moves; others are saved meanwhile, and come behind it. All of it is what it was."""
+    with Store(tmp_path, **({"appendonly": "yes"} if rewrite else {})) as store:
+        long_values(store)
+        for other in LONG_NAMES:                             # the walk meets no other long value before this one
+            if other != name and amid != "another long one":
+                store("DEL", other)
+        digest = store("DEBUG", "DIGEST")
+        store("CONFIG", "SET", "rdb-key-save-delay", "20000")
+        store("BGREWRITEAOF" if rewrite else "BGSAVE")
+        time.sleep(0.19)                                     # seven keys, and ten parts at least, are 20 ms each
+        for words in AMID[amid](name):
+            store.tried(*words)
+        time.sleep(0.01)
+        after = store("DEBUG", "DIGEST")
+        store("CONFIG", "SET", "rdb-key-save-delay", "0")
+        if rewrite:
+            end = time.monotonic() + 60
+            while b"aof_rewrite_in_progress:1" in store("INFO", "persistence"):
+                assert time.monotonic() < end
+                time.sleep(0.001)
+            assert b"aof_last_bgrewrite_status:ok" in store("INFO", "persistence")
+            after = store("DEBUG", "DIGEST")
+        else:
+            store.wait()
+            assert b"rdb_last_bgsave_status:ok" in store("INFO", "persistence")
+    with Store(tmp_path, **({"appendonly": "yes"} if rewrite else {})) as store:
+        assert store("DEBUG", "DIGEST") == (after if rewrite else digest)
+
+
+def test_a_full_disk_amid_a_long_value(tmp_path):
+    """A snapshot that fails in the middle of one leaves it as it is, and the next has it whole."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Store(tmp_path) as store:
+        long_values(store)
+        digest = store("DEBUG", "DIGEST")
+        store("CONFIG", "SET", "rdb-key-save-delay", "1000")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100000, limits[1]))
+        try:
+            store("BGSAVE")
+            store.wait()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert b"rdb_last_bgsave_status:err" in store("INFO", "persistence")
+        store("CONFIG", "SET", "rdb-key-save-delay", "0")
+        for name in LONG_NAMES:
+            store("PEXPIRE", name, 1000000)                  # whoever changes them finds nothing unfinished
+            store("PERSIST", name)
+        store("BGSAVE")
+        store.wait()
+        assert b"rdb_last_bgsave_status:ok" in store("INFO", "persistence")
+    with Store(tmp_path) as store:
+        assert store("DEBUG", "DIGEST") == digest

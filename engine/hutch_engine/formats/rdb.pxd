@@ -56,6 +56,17 @@ cdef enum:                       # of a quicklist's node
     RDB_NODE_PLAIN = 1
     RDB_NODE_PACKED = 2
 
+cdef enum:
+    RDB_LONG_ENTRIES = 1024      # values of that many elements or more ...
+    RDB_LONG_NODES = 16          # ... or listpacks go out in parts where others wait (rdb_write_value_part)
+
+cdef struct RdbParts:            # how far a value is written that goes out in parts; all zero: it has not begun
+    bint begun
+    bint over
+    uint64_t place               # where the next part begins, as the type counts ...
+    uint64_t within              # ... inside of it
+    uint64_t left                # elements
+
 # ---- writing, to the buffer's end; a refused allocation shows in buffer.failed
 cdef void rdb_write_byte(Buffer* out, uint8_t byte) noexcept nogil
 """Append one byte."""

@@ -1,18 +1,19 @@
 """See rdb_hash.pxd."""
+from libc.stddef cimport size_t
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.formats.rdb cimport (
     RDB_HASH, RDB_HASH_LISTPACK, RDB_HASH_LISTPACK_EX, RDB_HASH_LISTPACK_EX_EARLY, RDB_HASH_METADATA, RDB_HASH_METADATA_EARLY,
-    RDB_HASH_ZIPLIST, RDB_HASH_ZIPMAP, pack_open, pack_slice, pack_take, rdb_read_count, rdb_read_length, rdb_read_string,
-    rdb_read_u64, rdb_write_byte, rdb_write_length, rdb_write_string, rdb_write_u64)
+    RDB_HASH_ZIPLIST, RDB_HASH_ZIPMAP, RDB_LONG_ENTRIES, RdbParts, pack_open, pack_slice, pack_take, rdb_read_count,
+    rdb_read_length, rdb_read_string, rdb_read_u64, rdb_write_byte, rdb_write_length, rdb_write_string, rdb_write_u64)
 from hutch_engine.formats.rdb_old cimport pack_of_ziplist, pack_of_zipmap
-from hutch_engine.keyspace.entry cimport TYPE_HASH, Entry, Value, value_of_pointer
+from hutch_engine.keyspace.entry cimport TYPE_HASH, Entry, Value, entry_encoding, value_of_pointer
 from hutch_engine.keyspace.hash_type cimport hash_for_reading
 from hutch_engine.keyspace.value_type cimport RdbReader, ValueMaker, ValueType
 from hutch_engine.structures.hash cimport (
-    HASH_ADDED, HASH_DEADLINES, HASH_PACKED, HASH_REFUSED, Hash, HashPack, hash_deadline, hash_each, hash_earliest_ms,
-    hash_expect_deadlines, hash_free, hash_new, hash_prepare, hash_set, hash_set_deadline, hash_stored)
+    HASH_ADDED, HASH_DEADLINES, HASH_PACKED, HASH_REFUSED, HASH_TABLE, Hash, HashPack, hash_deadline, hash_each, hash_earliest_ms,
+    hash_expect_deadlines, hash_free, hash_new, hash_prepare, hash_scan, hash_set, hash_set_deadline, hash_stored)
 from hutch_engine.structures.listpack cimport (
     Listpack, ListpackValue, listpack_first, listpack_free, listpack_get, listpack_next)
 
@@ -25,6 +26,7 @@ cdef struct Writing:             # what the visitor needs
     bint compress
     const Hash* hash
     int64_t earliest_ms          # INT64_MAX: no field has a deadline
+    uint64_t written             # fields
 
 
 cdef bint _write_field(void* context, Slice field, Slice value) noexcept nogil:
@@ -35,7 +37,17 @@ cdef bint _write_field(void* context, Slice field, Slice value) noexcept nogil:
         rdb_write_length(writing.out, <uint64_t>(deadline_ms - writing.earliest_ms + 1) if deadline_ms > 0 else 0)
     rdb_write_string(writing.out, field, writing.compress)
     rdb_write_string(writing.out, value, writing.compress)
+    writing.written += 1
     return not writing.out.failed
+
+
+cdef void _begin_table(const Writing* writing) noexcept nogil:
+    if writing.earliest_ms == INT64_MAX:
+        rdb_write_byte(writing.out, RDB_HASH)
+    else:
+        rdb_write_byte(writing.out, RDB_HASH_METADATA)
+        rdb_write_u64(writing.out, <uint64_t>writing.earliest_ms)
+    rdb_write_length(writing.out, hash_stored(writing.hash))
 
 
 cdef void _save(Buffer* out, const Entry* entry, bint compress) noexcept nogil:
@@ -54,13 +66,37 @@ cdef void _save(Buffer* out, const Entry* entry, bint compress) noexcept nogil:
     writing.out = out
     writing.compress = compress
     writing.hash = &hash
-    if writing.earliest_ms == INT64_MAX:
-        rdb_write_byte(out, RDB_HASH)
-    else:
-        rdb_write_byte(out, RDB_HASH_METADATA)
-        rdb_write_u64(out, <uint64_t>writing.earliest_ms)
-    rdb_write_length(out, hash_stored(&hash))
+    writing.written = 0
+    _begin_table(&writing)
     hash_each(&hash, _write_field, &writing)
+
+
+cdef bint rdb_hash_is_long(const Entry* entry) noexcept nogil:
+    cdef Hash hash
+    if entry_encoding(entry) != HASH_TABLE:
+        return False
+    hash = hash_for_reading(entry)
+    return hash_stored(&hash) >= RDB_LONG_ENTRIES
+
+
+cdef void rdb_hash_part(Buffer* out, const Entry* entry, bint compress, RdbParts* parts, size_t up_to) noexcept nogil:
+    cdef Hash hash = hash_for_reading(entry)
+    cdef Writing writing
+    writing.earliest_ms = hash_earliest_ms(hash.form, hash.pointer)
+    writing.out = out
+    writing.compress = compress
+    writing.hash = &hash
+    writing.written = 0
+    if not parts.begun:
+        parts.begun = True
+        parts.left = hash_stored(&hash)
+        _begin_table(&writing)
+    # A hash that does not change is seen once by a scan, which stops and goes on where hash_each could not.
+    while not parts.over and not out.failed and out.length < up_to:
+        parts.place = hash_scan(&hash, parts.place, _write_field, &writing)
+        parts.over = parts.place == 0
+    parts.left -= writing.written
+    out.failed |= parts.over and parts.left != 0
 
 
 cdef void rdb_write_hash_plainly(Buffer* out, const Entry* entry, bint compress) noexcept nogil:
@@ -70,6 +106,7 @@ cdef void rdb_write_hash_plainly(Buffer* out, const Entry* entry, bint compress)
     writing.compress = compress
     writing.hash = &hash
     writing.earliest_ms = INT64_MAX
+    writing.written = 0
     rdb_write_byte(out, RDB_HASH)
     rdb_write_length(out, hash_stored(&hash))
     hash_each(&hash, _write_field, &writing)

@@ -1,11 +1,13 @@
 """See rdb_list.pxd."""
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stddef cimport size_t
+from libc.stdint cimport SIZE_MAX, uint8_t, uint64_t
+from libc.string cimport memset
 from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.formats.rdb cimport (
-    RDB_LIST, RDB_LIST_QUICKLIST, RDB_LIST_QUICKLIST_2, RDB_LIST_ZIPLIST, RDB_NODE_PACKED, RDB_NODE_PLAIN, pack_slice,
-    pack_take, rdb_read_count, rdb_read_length, rdb_read_string, rdb_write_byte, rdb_write_length, rdb_write_string)
+    RDB_LIST, RDB_LIST_QUICKLIST, RDB_LIST_QUICKLIST_2, RDB_LIST_ZIPLIST, RDB_LONG_NODES, RDB_NODE_PACKED, RDB_NODE_PLAIN, RdbParts,
+    pack_slice, pack_take, rdb_read_count, rdb_read_length, rdb_read_string, rdb_write_byte, rdb_write_length, rdb_write_string)
 from hutch_engine.formats.rdb_old cimport pack_of_ziplist
 from hutch_engine.keyspace.entry cimport TYPE_LIST, Entry, Value, entry_encoding, entry_pointer, value_of_pointer
 from hutch_engine.keyspace.list_type cimport LIST_LISTPACK, LIST_QUICKLIST
@@ -18,26 +20,41 @@ from hutch_engine.structures.quicklist cimport (
     quicklist_is_short, quicklist_pack, quicklist_plain_text, quicklist_new, quicklist_push, quicklist_take_pack)
 
 
-cdef void _save(Buffer* out, const Entry* entry, bint compress) noexcept nogil:
-    cdef Quicklist* list
+cdef bint rdb_list_is_long(const Entry* entry) noexcept nogil:
+    return (entry_encoding(entry) == LIST_QUICKLIST
+            and (<const Quicklist*>entry_pointer(entry)).count >= RDB_LONG_NODES)
+
+
+cdef void rdb_list_part(Buffer* out, const Entry* entry, bint compress, RdbParts* parts, size_t up_to) noexcept nogil:
+    cdef const Quicklist* list = <const Quicklist*>entry_pointer(entry)
     cdef const QuicklistItem* item
-    cdef size_t i
-    rdb_write_byte(out, RDB_LIST_QUICKLIST_2)
-    if entry_encoding(entry) == LIST_LISTPACK:       # a list of one node, there
-        rdb_write_length(out, 1)
-        rdb_write_length(out, RDB_NODE_PACKED)
-        rdb_write_string(out, pack_slice(entry_pointer(entry)), compress)
-        return
-    list = <Quicklist*>entry_pointer(entry)
-    rdb_write_length(out, list.count)
-    for i in range(list.count):
-        item = &list.items[(list.first + i) & (list.capacity - 1)]
+    if not parts.begun:
+        parts.begun = True
+        parts.left = list.count
+        rdb_write_byte(out, RDB_LIST_QUICKLIST_2)
+        rdb_write_length(out, list.count)
+    while parts.left and not out.failed and out.length < up_to:
+        item = &list.items[(list.first + list.count - parts.left) & (list.capacity - 1)]
         if quicklist_is_plain(item):
             rdb_write_length(out, RDB_NODE_PLAIN)
             rdb_write_string(out, quicklist_plain_text(item), compress)
         else:
             rdb_write_length(out, RDB_NODE_PACKED)
             rdb_write_string(out, pack_slice(quicklist_pack(item)), compress)
+        parts.left -= 1
+    parts.over = parts.left == 0
+
+
+cdef void _save(Buffer* out, const Entry* entry, bint compress) noexcept nogil:
+    cdef RdbParts parts
+    if entry_encoding(entry) == LIST_LISTPACK:       # a list of one node, there
+        rdb_write_byte(out, RDB_LIST_QUICKLIST_2)
+        rdb_write_length(out, 1)
+        rdb_write_length(out, RDB_NODE_PACKED)
+        rdb_write_string(out, pack_slice(entry_pointer(entry)), compress)
+        return
+    memset(&parts, 0, sizeof(parts))
+    rdb_list_part(out, entry, compress, &parts, SIZE_MAX)
 
 
 cdef bint _finish_list(const ValueMaker* maker, Quicklist* list, bint whole, Value* value_out) noexcept nogil:

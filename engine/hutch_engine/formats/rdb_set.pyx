@@ -1,29 +1,33 @@
 """See rdb_set.pxd."""
+from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
 from hutch_engine.base.outcome cimport NO_MEMORY, OK, Outcome
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.formats.rdb cimport (
-    RDB_SET, RDB_SET_INTSET, RDB_SET_LISTPACK, pack_open, pack_slice, pack_take, rdb_read_count, rdb_read_string,
-    rdb_write_byte, rdb_write_length, rdb_write_string)
+    RDB_LONG_ENTRIES, RDB_SET, RDB_SET_INTSET, RDB_SET_LISTPACK, RdbParts, pack_open, pack_slice, pack_take, rdb_read_count,
+    rdb_read_string, rdb_write_byte, rdb_write_length, rdb_write_string)
 from hutch_engine.keyspace.entry cimport TYPE_SET, Entry, Value, entry_encoding, entry_pointer, value_of_pointer
 from hutch_engine.keyspace.value_type cimport RdbReader, ValueMaker, ValueType
 from hutch_engine.structures.intset cimport (
     Intset, intset_bytes, intset_copy, intset_get, intset_is_valid, intset_length)
 from hutch_engine.structures.listpack cimport Listpack, listpack_first, listpack_next, listpack_text
 from hutch_engine.structures.set cimport (
-    SET_INTSET, SET_LISTPACK, Set, SetLimits, set_add, set_each, set_free, set_length, set_new, set_new_for, set_of)
+    SET_INTSET, SET_LISTPACK, SET_TABLE, Set, SetLimits, set_add, set_each, set_free, set_length, set_new, set_new_for, set_of,
+    set_scan)
 
 
 cdef struct Writing:             # what the visitor needs
     Buffer* out
     bint compress
+    uint64_t written             # members
 
 
 cdef bint _write_member(void* context, Slice member) noexcept nogil:
     cdef Writing* writing = <Writing*>context
     rdb_write_string(writing.out, member, writing.compress)
+    writing.written += 1
     return not writing.out.failed
 
 
@@ -39,9 +43,34 @@ cdef void _save(Buffer* out, const Entry* entry, bint compress) noexcept nogil:
     else:
         writing.out = out
         writing.compress = compress
+        writing.written = 0
         rdb_write_byte(out, RDB_SET)
         rdb_write_length(out, set_length(set))
         set_each(set, _write_member, &writing)
+
+
+cdef bint rdb_set_is_long(const Entry* entry) noexcept nogil:
+    return (entry_encoding(entry) == SET_TABLE
+            and set_length(set_of(SET_TABLE, entry_pointer(entry))) >= RDB_LONG_ENTRIES)
+
+
+cdef void rdb_set_part(Buffer* out, const Entry* entry, bint compress, RdbParts* parts, size_t up_to) noexcept nogil:
+    cdef Set set = set_of(SET_TABLE, entry_pointer(entry))
+    cdef Writing writing
+    writing.out = out
+    writing.compress = compress
+    writing.written = 0
+    if not parts.begun:
+        parts.begun = True
+        parts.left = set_length(set)
+        rdb_write_byte(out, RDB_SET)
+        rdb_write_length(out, parts.left)
+    # A set that does not change is seen once by a scan, which stops and goes on where set_each could not.
+    while not parts.over and not out.failed and out.length < up_to:
+        parts.place = set_scan(set, parts.place, _write_member, &writing)
+        parts.over = parts.place == 0
+    parts.left -= writing.written
+    out.failed |= parts.over and parts.left != 0
 
 
 cdef SetLimits _set_limits(const ValueMaker* maker) noexcept nogil:

@@ -12,7 +12,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.formats.rdb cimport (
-    pack_add, pack_add_integer, pack_begin, pack_end, rdb_write_length, rdb_write_string, rdb_write_u64)
+    RdbParts, pack_add, pack_add_integer, pack_begin, pack_end, rdb_write_length, rdb_write_string, rdb_write_u64)
 from hutch_engine.structures.id_map cimport IdItem, IdMap, IdPlace, StreamId, id_map_at, id_map_next
 from hutch_engine.structures.stream cimport Stream
 from hutch_engine.structures.stream_group cimport (
@@ -80,18 +80,20 @@ cdef uint64_t _pack_record(Buffer* pack, const StreamCursor* cursor) noexcept no
     return elements
 
 
-cdef void _write_blocks(Buffer* out, const StreamLog* log, bint compress) noexcept nogil:
+cdef void _write_blocks(Buffer* out, const StreamLog* log, bint compress, RdbParts* parts, size_t up_to) noexcept nogil:
     cdef Buffer pack
     cdef StreamBlock* block
     cdef StreamCursor cursor
     cdef uint64_t elements
     cdef IdPlace place
-    cdef bint more = log.blocks.count != 0
-    rdb_write_length(out, log.blocks.count)
+    if not parts.begun:
+        parts.begun = True
+        parts.left = log.blocks.count
+        rdb_write_length(out, log.blocks.count)
     buffer_init(&pack, NULL)
-    place.chunk = 0
-    place.index = 0
-    while more:
+    place.chunk = <size_t>parts.place
+    place.index = <uint32_t>parts.within
+    while parts.left and out.length < up_to:
         block = <StreamBlock*>id_map_at(&log.blocks, place).value
         pack_begin(&pack)
         elements = _pack_names(&pack, log, block)
@@ -105,7 +107,10 @@ cdef void _write_blocks(Buffer* out, const StreamLog* log, bint compress) noexce
             break
         _write_id_bytes(out, block.first, True)
         rdb_write_string(out, buffer_slice(&pack), compress)
-        more = id_map_next(&log.blocks, &place)
+        parts.left -= 1
+        id_map_next(&log.blocks, &place)
+    parts.place = place.chunk
+    parts.within = place.index
     buffer_clear(&pack)
 
 
@@ -141,9 +146,12 @@ cdef void _write_group(Buffer* out, const StreamGroup* group, bint compress) noe
         _write_pending(out, &consumer.pending, False)
 
 
-cdef void rdb_write_stream(Buffer* out, const Stream* stream, bint compress) noexcept nogil:
+cdef void rdb_write_stream(Buffer* out, const Stream* stream, bint compress, RdbParts* parts, size_t up_to) noexcept nogil:
     cdef uint32_t i
-    _write_blocks(out, &stream.log, compress)
+    _write_blocks(out, &stream.log, compress, parts, up_to)
+    if out.failed or parts.left:
+        return
+    parts.over = True
     rdb_write_length(out, stream.log.length)
     _write_id(out, stream.log.last_id)
     _write_id(out, stream.log.first_id)

@@ -5,8 +5,10 @@ When reading nothing is believed. Every length is held against what is there, pa
 as our own functions would have made them: no member twice, sorted sets and deadlines in order. A damaged payload costs no more
 time and memory than one of its size that is whole, and leaves nothing behind.
 """
+from libc.stddef cimport size_t
 from libc.stdint cimport uint64_t, uint8_t
 from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.formats.rdb cimport RdbParts
 from hutch_engine.keyspace.entry cimport Entry, Value
 from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.keyspace.value_type cimport RdbReader
@@ -14,6 +16,12 @@ from hutch_engine.keyspace.value_type cimport RdbReader
 cdef void rdb_write_value(Buffer* out, const Entry* entry, bint compress) noexcept nogil
 """The form's byte and the value, fields that are due and not yet removed included. `compress` is rdbcompression. A refused
 allocation shows in out.failed. O(bytes)."""
+cdef bint rdb_value_is_long(const Entry* entry) noexcept nogil
+"""Is the value to go out in parts (rdb_write_value_part) where others wait for the lock? Strings and JSON documents never are. O(1)."""
+cdef void rdb_write_value_part(Buffer* out, const Entry* entry, bint compress, RdbParts* parts, size_t up_to) noexcept nogil
+"""The next part of a long value, form and all, until the buffer is about `up_to` long; with SIZE_MAX all that is left. parts.over: it
+was the last. The value must not have changed since the part before. What parts make together is what rdb_write_value makes, but for
+the order of a table."""
 cdef bint rdb_measure_value(const Entry* entry, uint64_t* bytes_out) noexcept nogil
 """How many bytes the value takes without compression, as DEBUG OBJECT counts them; False when memory was refused: it is
 written for that, and thrown away. O(bytes)."""

@@ -1,18 +1,20 @@
 """See rdb_values.pxd."""
+from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init
+from hutch_engine.base.compiler cimport likely
 from hutch_engine.base.checks cimport invariant
 from hutch_engine.formats.rdb cimport (
-    RDB_HASH_LISTPACK_EX, RDB_HASH_METADATA, RDB_MODULE_2, rdb_read_byte, rdb_read_length, rdb_write_byte, rdb_write_length)
-from hutch_engine.formats.rdb_hash cimport rdb_hash
+    RDB_HASH_LISTPACK_EX, RDB_HASH_METADATA, RDB_MODULE_2, RdbParts, rdb_read_byte, rdb_read_length, rdb_write_byte, rdb_write_length)
+from hutch_engine.formats.rdb_hash cimport rdb_hash, rdb_hash_is_long, rdb_hash_part
 from hutch_engine.formats.rdb_json cimport rdb_json
-from hutch_engine.formats.rdb_list cimport rdb_list
+from hutch_engine.formats.rdb_list cimport rdb_list, rdb_list_is_long, rdb_list_part
 from hutch_engine.formats.rdb_module cimport (
     MODULE_END, MODULE_VERSION_BITS, MODULE_VERSION_MAX, module_number, module_read_end)
-from hutch_engine.formats.rdb_set cimport rdb_set
-from hutch_engine.formats.rdb_stream cimport rdb_stream
+from hutch_engine.formats.rdb_set cimport rdb_set, rdb_set_is_long, rdb_set_part
+from hutch_engine.formats.rdb_stream cimport rdb_stream, rdb_stream_is_long, rdb_stream_part
 from hutch_engine.formats.rdb_string cimport rdb_string
-from hutch_engine.formats.rdb_zset cimport rdb_zset
+from hutch_engine.formats.rdb_zset cimport rdb_zset, rdb_zset_is_long, rdb_zset_part
 from hutch_engine.keyspace.entry cimport (
     TYPE_HASH, TYPE_JSON, TYPE_LIST, TYPE_NONE, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET, Entry, Value, entry_type)
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_maker
@@ -71,6 +73,37 @@ cdef void rdb_write_value(Buffer* out, const Entry* entry, bint compress) noexce
         rdb_write_length(out, module_number(row.name, row.module_version))
         row.save(out, entry, compress)
         rdb_write_length(out, MODULE_END)
+
+
+cdef bint rdb_value_is_long(const Entry* entry) noexcept nogil:
+    cdef uint8_t type = entry_type(entry)
+    if likely(type == TYPE_STRING):
+        return False
+    if type == TYPE_HASH:
+        return rdb_hash_is_long(entry)
+    if type == TYPE_LIST:
+        return rdb_list_is_long(entry)
+    if type == TYPE_SET:
+        return rdb_set_is_long(entry)
+    if type == TYPE_STREAM:
+        return rdb_stream_is_long(entry)
+    if type == TYPE_ZSET:
+        return rdb_zset_is_long(entry)
+    return False
+
+
+cdef void rdb_write_value_part(Buffer* out, const Entry* entry, bint compress, RdbParts* parts, size_t up_to) noexcept nogil:
+    cdef uint8_t type = entry_type(entry)
+    if type == TYPE_HASH:
+        rdb_hash_part(out, entry, compress, parts, up_to)
+    elif type == TYPE_LIST:
+        rdb_list_part(out, entry, compress, parts, up_to)
+    elif type == TYPE_SET:
+        rdb_set_part(out, entry, compress, parts, up_to)
+    elif type == TYPE_STREAM:
+        rdb_stream_part(out, entry, compress, parts, up_to)
+    elif type == TYPE_ZSET:
+        rdb_zset_part(out, entry, compress, parts, up_to)
 
 
 cdef bint rdb_measure_value(const Entry* entry, uint64_t* bytes_out) noexcept nogil:

@@ -1,14 +1,15 @@
 """See rdb_zset.pxd."""
-from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcpy
+from libc.stddef cimport size_t
+from libc.stdint cimport SIZE_MAX, uint8_t, uint64_t
+from libc.string cimport memcpy, memset
 from hutch_engine.base.buffer cimport Buffer, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, parse_double
 from hutch_engine.base.slice cimport Slice, slice_compare
 from hutch_engine.formats.rdb cimport (
-    RDB_ZSET, RDB_ZSET_2, RDB_ZSET_LISTPACK, RDB_ZSET_ZIPLIST, pack_open, pack_slice, pack_take, rdb_read_byte, rdb_read_bytes,
-    rdb_read_count, rdb_read_string, rdb_read_u64, rdb_write_byte, rdb_write_length, rdb_write_string, rdb_write_u64)
+    RDB_LONG_ENTRIES, RDB_ZSET, RDB_ZSET_2, RDB_ZSET_LISTPACK, RDB_ZSET_ZIPLIST, RdbParts, pack_open, pack_slice, pack_take, rdb_read_byte,
+    rdb_read_bytes, rdb_read_count, rdb_read_string, rdb_read_u64, rdb_write_byte, rdb_write_length, rdb_write_string, rdb_write_u64)
 from hutch_engine.formats.rdb_old cimport pack_of_ziplist
-from hutch_engine.keyspace.entry cimport TYPE_ZSET, Entry, Value, value_of_pointer
+from hutch_engine.keyspace.entry cimport TYPE_ZSET, Entry, Value, entry_encoding, value_of_pointer
 from hutch_engine.keyspace.zset_type cimport ZSET_LISTPACK, zset_for_reading, zset_value
 from hutch_engine.keyspace.value_type cimport RdbReader, ValueMaker, ValueType
 from hutch_engine.structures.listpack cimport (
@@ -29,24 +30,48 @@ cdef extern from "math.h" nogil:
     double INFINITY
 
 
+cdef void _write_part(Buffer* out, const SortedSet* set, bint compress, RdbParts* parts, size_t up_to) noexcept nogil:
+    """Of the big form, from the highest rank down: what is left are the ranks below."""
+    cdef SortedCursor cursor
+    cdef uint64_t bits
+    cdef bint more
+    if not parts.begun:
+        parts.begun = True
+        parts.left = sorted_set_count(set)
+        rdb_write_byte(out, RDB_ZSET_2)
+        rdb_write_length(out, parts.left)
+    more = parts.left != 0 and sorted_set_at(set, parts.left - 1, &cursor)
+    while more and not out.failed and out.length < up_to:
+        rdb_write_string(out, cursor.member, compress)
+        memcpy(&bits, &cursor.score, sizeof(bits))
+        rdb_write_u64(out, bits)
+        parts.left -= 1
+        more = sorted_set_previous(&cursor)
+    parts.over = parts.left == 0
+
+
 cdef void _save(Buffer* out, const Entry* entry, bint compress) noexcept nogil:
     cdef SortedSet set = zset_for_reading(entry)
-    cdef SortedCursor cursor
-    cdef uint64_t count, bits
-    cdef bint more
+    cdef RdbParts parts
     if set.pack != NULL:
         rdb_write_byte(out, RDB_ZSET_LISTPACK)
         rdb_write_string(out, pack_slice(set.pack), compress)
         return
-    count = sorted_set_count(&set)
-    rdb_write_byte(out, RDB_ZSET_2)
-    rdb_write_length(out, count)
-    more = sorted_set_at(&set, count - 1, &cursor)
-    while more and not out.failed:
-        rdb_write_string(out, cursor.member, compress)
-        memcpy(&bits, &cursor.score, sizeof(bits))
-        rdb_write_u64(out, bits)
-        more = sorted_set_previous(&cursor)
+    memset(&parts, 0, sizeof(parts))
+    _write_part(out, &set, compress, &parts, SIZE_MAX)
+
+
+cdef bint rdb_zset_is_long(const Entry* entry) noexcept nogil:
+    cdef SortedSet set
+    if entry_encoding(entry) == ZSET_LISTPACK:
+        return False
+    set = zset_for_reading(entry)
+    return sorted_set_count(&set) >= RDB_LONG_ENTRIES
+
+
+cdef void rdb_zset_part(Buffer* out, const Entry* entry, bint compress, RdbParts* parts, size_t up_to) noexcept nogil:
+    cdef SortedSet set = zset_for_reading(entry)
+    _write_part(out, &set, compress, parts, up_to)
 
 
 cdef bint _gather(RdbReader* reader, SortedTree* tree, Slice member, double score) noexcept nogil:

@@ -109,6 +109,12 @@ cdef struct Listener:
     ListeningSocket[LISTENER_SOCKETS_MAX] adopted
     uint32_t adopted_count              # ... those that it keeps among them
     uint64_t deferred_offset            # appendfsync always: batches amid a turn are synced together at its end, up to here; 0: none is
+    # ... or with those of the next turns, while clients come of whom the last sync knew (connections_gather)
+    uint32_t group                      # connections that were served since the last sync
+    uint32_t group_last                 # ... before it
+    uint32_t group_expected             # the greater one of the last two
+    int64_t group_since_us              # when the first of them was
+    int64_t group_grew_us               # and the last
     bint any_port                       # set before listener_open: take a free TCP port, whatever config.port says
     bint any_tls_port                   # the same for config.tls_port
     char[112] unix_path                 # of the bound Unix socket, for its removal; "" = none
@@ -220,3 +226,8 @@ cdef inline void connections_count_bytes(Engine* engine, Connection* connection)
     connection.session.bytes_in += connection.received
     engine.statistics.bytes_in += connection.received
     connection.received = 0
+
+cdef bint connections_gather(Listener* listener, uint64_t offset) noexcept nogil
+"""`appendfsync always`: should more clients be served before the disk is asked to keep all up to here? Those whom the last syncs
+served answer in a row, the first of them while others have not read their reply yet: a sync that begins with the first is
+one too many. So long as they come, or are about to, it waits, but no longer than half a sync. Who is alone never waits."""

@@ -6,7 +6,8 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset, strcmp
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
-from hutch_engine.base.clock cimport clock_now_ms
+from hutch_engine.base.atomics cimport atomic_load32
+from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_release
 from hutch_engine.base.slice cimport Slice, slice_of
@@ -27,10 +28,14 @@ from hutch_engine.net.sockets cimport (
     socket_tune, socket_write)
 from hutch_engine.net.tls cimport tls_common_name, tls_context_free, tls_context_new, tls_context_use, tls_open, tls_problem
 from hutch_engine.net.transport cimport GREET_WAIT, GREETED, GreetOutcome, transport_open
+from hutch_engine.persistence.append_log cimport append_log_linger_us
 from hutch_engine.sessions.output_limit cimport OUTPUT_NORMAL
 
 cdef extern from "<unistd.h>" nogil:
     int unlink(const char* path) noexcept
+
+cdef enum:
+    LINGER_LEAST_US = 40             # with a disk this fast, company is not worth waiting for
 
 
 # ---- opening
@@ -736,3 +741,25 @@ cdef void connections_copy_limits(Listener* listener) noexcept nogil:
     listener.stall_bytes = INT64_MAX if engine.config.output_limits[OUTPUT_NORMAL].hard_bytes else STALL_BYTES
     if unlikely(listener.postponed_count != 0):
         listener.pause_left_ms = engine.pause.end_ms - clock_now_ms(&engine.clock)
+
+
+# ---- appendfsync always
+
+cdef bint connections_gather(Listener* listener, uint64_t offset) noexcept nogil:
+    cdef int64_t longest_us, now_us
+    listener.group += listener.round_count
+    if listener.group < listener.group_expected and not listener.nested and not atomic_load32(&listener.stop_asked):
+        longest_us = append_log_linger_us(listener.engine, offset)
+        if longest_us >= LINGER_LEAST_US:
+            now_us = monotonic_us()
+            if listener.round_count:
+                listener.group_grew_us = now_us
+                if listener.group_since_us == 0:
+                    listener.group_since_us = now_us
+            if now_us - listener.group_since_us < longest_us and now_us - listener.group_grew_us < longest_us // 4:
+                return True
+    listener.group_expected = listener.group if listener.group > listener.group_last else listener.group_last
+    listener.group_last = listener.group
+    listener.group = 0
+    listener.group_since_us = 0
+    return False

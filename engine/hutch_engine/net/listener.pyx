@@ -33,7 +33,8 @@ from hutch_engine.net.connections cimport (
     ARENA_BYTES, BATCH_REQUESTS, ENDING_AFTER_REPLY, ENDING_CLOSED, ENDING_NOT, ENDING_NOW, ENDING_PROTOCOL_ERROR,
     HELD_BLOCKED, HELD_NOT, HELD_POSTPONED, HELD_STALLED, READ_BYTES, Batch, Connection, ListeningSocket, Request,
     connections_unsent, connections_accept, connections_close_sockets, connections_copy_limits,
-    connections_count_bytes, connections_do_chores, connections_close, connections_forget_adopted, connections_free_closed, connections_greet,
+    connections_count_bytes, connections_do_chores, connections_close, connections_forget_adopted, connections_free_closed,
+    connections_gather, connections_greet,
     connections_hold, connections_join_round, connections_list_unread, connections_listen_for, connections_log, connections_open,
     connections_release, connections_reserve, connections_resume, connections_watch_for, connections_weigh,
     connections_wire_changed)
@@ -57,6 +58,9 @@ from hutch_engine.sessions.tracking cimport tracking_broadcast
 from hutch_engine.structures.table cimport Table, table_prefetch_bucket, table_prefetch_entries
 from hutch_engine.commands.command_names cimport command_named
 from hutch_engine.sessions.output_limit cimport OUTPUT_NOT_COUNTED_BYTES, output_limit_is_over, output_limit_of
+
+cdef extern from "<sched.h>" nogil:
+    int sched_yield()
 
 cdef enum:
     STACK_BYTES = 8388608           # scripts run here: their nested calls want what a main thread has. Some systems give 128 KiB
@@ -493,11 +497,12 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
     cdef Connection* connection
     cdef uint64_t offset = 0
     cdef bint synced = True
+    cdef bint gathers = False
     cdef uint32_t i
     if listener.round_count == 0:
         if current == NULL:
             listener.arena_used = 0
-            if unlikely(listener.deferred_offset != 0):
+            if unlikely(listener.deferred_offset != 0) and not connections_gather(listener, listener.deferred_offset):
                 _send_deferred(listener, append_log_commit(engine, listener.deferred_offset))
         return
     lock_acquire(&engine.lock)
@@ -530,8 +535,13 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
     # does for all batches of a turn.
     if unlikely(offset != 0) and current != NULL:
         listener.deferred_offset = offset
+        listener.group += listener.round_count
     elif unlikely((offset | listener.deferred_offset) != 0):
-        synced = append_log_commit(engine, offset if offset else listener.deferred_offset)
+        gathers = connections_gather(listener, offset if offset else listener.deferred_offset)
+        if not gathers:
+            synced = append_log_commit(engine, offset if offset else listener.deferred_offset)
+        elif offset:
+            listener.deferred_offset = offset
         for i in range(listener.round_count if not synced else 0):
             if listener.round[i].ending != ENDING_CLOSED:
                 listener.round[i].ending = ENDING_NOW
@@ -544,7 +554,7 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
         if likely(connection.ending != ENDING_CLOSED):
             _settle(listener, connection, connection != current)
     listener.round_count = 0
-    if unlikely(listener.deferred_offset != 0) and current == NULL:
+    if unlikely(listener.deferred_offset != 0) and current == NULL and not gathers:
         _send_deferred(listener, synced)
     if current == NULL:
         listener.arena_used = 0
@@ -838,7 +848,7 @@ cdef void _serve(Listener* listener, Connection* connection, uint32_t ready) noe
     if unlikely(connection.wire.greets_for != 0):
         connections_greet(listener, connection)
         return
-    if unlikely(ready & POLL_WRITE or connection.wire.write_waits_to_read) and connection.sending.length:
+    if unlikely(ready & POLL_WRITE or connection.wire.write_waits_to_read) and connection.sending.length and not connection.deferred:
         _writable(listener, connection)
         if connection.ending == ENDING_CLOSED:
             return
@@ -943,7 +953,12 @@ cdef void listener_run(Listener* listener) noexcept nogil:
     listener.now_us = monotonic_us()
     listener.tick_us = listener.now_us
     while not atomic_load32(&listener.stop_asked):
-        count = poller_wait(&listener.poller, _timeout_ms(listener))
+        if unlikely(listener.deferred_offset != 0):
+            count = poller_wait(&listener.poller, 0)
+            if count == 0:
+                sched_yield()                # a client may share our processor
+        else:
+            count = poller_wait(&listener.poller, _timeout_ms(listener))
         began = ticks()
         listener.turn += 1
         listener.now_us = monotonic_us()
@@ -959,6 +974,11 @@ cdef void listener_run(Listener* listener) noexcept nogil:
             else:
                 _serve(listener, <Connection*>owner, listener.poller.events[i].ready)
         _run(listener, NULL)
+        if unlikely(listener.deferred_offset != 0):
+            # Replies wait for the disk, and a moment for others (connections_gather): what might send them comes afterwards.
+            listener.missed_wake |= listener.poller.woken
+            connections_free_closed(listener)
+            continue
         if unlikely(listener.poller.woken or listener.missed_wake):
             listener.missed_wake = False
             _look_around(listener)
@@ -967,6 +987,8 @@ cdef void listener_run(Listener* listener) noexcept nogil:
         connections_free_closed(listener)
         listener.turns_done += 1
         listener.busy_ticks += ticks() - began
+    if listener.deferred_offset:
+        _send_deferred(listener, append_log_commit(listener.engine, listener.deferred_offset))
     # What was answered before the end was asked for should still arrive.
     _look_around(listener)
     connections_free_closed(listener)

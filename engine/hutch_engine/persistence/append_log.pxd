@@ -12,6 +12,7 @@ before it.
 """
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint64_t
+from hutch_engine.base.atomics cimport atomic_load64
 from hutch_engine.base.buffer cimport Buffer
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.lock cimport Lock, Signal
@@ -38,6 +39,7 @@ cdef struct AppendLog:
     uint64_t synced                  # Journal.offset up to which the disk has it
     uint64_t total_bytes             # of all files that are read
     uint64_t base_bytes              # the same after the last rewrite: what it grows from
+    uint64_t sync_us                 # how long syncs take lately
     uint64_t delayed                 # how often the disk was behind, and who wrote had to wait for it
     uint64_t busy_since_us           # monotonic: when the thread that writes began the write and sync it is at; 0: it is at none
     # under the engine's lock
@@ -46,6 +48,7 @@ cdef struct AppendLog:
     int failure                      # of the last write or sync; 0: it went well
     bint waits_for_base              # switched on at run time: there is no base yet, and the manifest does not know of it
     bint open                        # the journal is kept for it
+    uint64_t seen                    # Journal.offset when the thread that writes last looked, under `always`
     bint idle                        # the thread that writes sleeps until something happens
     bint behind                      # the disk is: who changes something waits for it (persistence/log_writer)
     bint closing                     # it is not any more, and the rest is still to be written (append_log_stop)
@@ -54,6 +57,14 @@ cdef inline bint append_log_is_waited_for(const Engine* engine) noexcept nogil:
     """Has who changes something to wait for the disk before it says so (append_log_commit)? Not while the disk refuses: then nobody
     changes anything, and who reads is served. Requires the lock."""
     return unlikely(engine.execution.gate & (GATE_SYNC | GATE_DISK_LOG) == GATE_SYNC or engine.journaling.sync_wanted)
+
+cdef inline int64_t append_log_linger_us(const Engine* engine, uint64_t offset) noexcept nogil:
+    """For how long who is to sync up to here may wait for others whom the same sync serves: half of what one takes lately. 0: there is
+    nothing to sync, or no log."""
+    cdef const AppendLog* log = <const AppendLog*>engine.journaling.log
+    if log == NULL or atomic_load64(&log.synced) >= offset:
+        return 0
+    return <int64_t>(atomic_load64(&log.sync_us) // 2)
 
 cdef AppendLog* append_log_of(Engine* engine) noexcept nogil
 """The engine's log, made and not open yet at the first call; it lives as long as the engine. NULL when memory was refused. Requires the

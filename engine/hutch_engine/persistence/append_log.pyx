@@ -26,6 +26,7 @@ from hutch_engine.state.latency_events cimport (
 from hutch_engine.state.log cimport log_write
 
 cdef enum:
+    SLOW_SYNC_US = 2000
     KEPT_BYTES = 8388608         # of the buffer of what is being written: whoever logs fast needs it again in a moment
 
 
@@ -59,6 +60,7 @@ cdef void append_log_start(AppendLog* log) noexcept nogil:
     log.failure = 0
     log.writing.length = 0
     log.taken = 0
+    log.seen = 0
     atomic_store64(&log.synced, 0)
     log.synced_at_us = monotonic_us()
     journal_clear(&engine.journaling.journal)
@@ -217,6 +219,7 @@ cdef int _write(AppendLog* log, bint sync, int refused, bint held) noexcept nogi
     cdef int failure = 0
     cdef int64_t started_us = monotonic_us() if unlikely(log.watched) else 0
     cdef int64_t wrote_us = 0
+    cdef int64_t sync_us
     up_to = log.taken
     if log.fd < 0:
         return 0
@@ -232,9 +235,14 @@ cdef int _write(AppendLog* log, bint sync, int refused, bint held) noexcept nogi
     if unlikely(log.watched):
         wrote_us = monotonic_us() - started_us
     if failure == 0 and sync and atomic_load64(&log.synced) != up_to:
+        sync_us = -monotonic_us()
         failure = file_sync(log.fd)
         if failure == 0:
             log.synced_at_us = monotonic_us()
+            sync_us += log.synced_at_us
+            if sync_us > SLOW_SYNC_US:           # once; nobody shall wait half a second for company
+                sync_us = SLOW_SYNC_US
+            atomic_store64(&log.sync_us, (atomic_load64(&log.sync_us) * 7 + <uint64_t>sync_us) // 8)
             atomic_store64(&log.synced, up_to)
     if failure == 0:
         failure = refused

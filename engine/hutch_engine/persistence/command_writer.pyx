@@ -12,7 +12,7 @@ from hutch_engine.keyspace.entry cimport Entry, entry_deadline_ms, entry_has_dea
 from hutch_engine.keyspace.keyspace cimport Keyspace, entry_frequency, entry_idle_seconds
 from hutch_engine.keyspace.snapshot cimport entry_saver
 from hutch_engine.persistence.rdb_writer cimport (
-    RDB_ACCESS_FREQUENCY, RDB_ACCESS_IDLE, RDB_ACCESS_NONE, rdb_writer_key)
+    RDB_ACCESS_FREQUENCY, RDB_ACCESS_IDLE, RDB_ACCESS_NONE, rdb_writer_init, rdb_writer_key)
 from hutch_engine.scripting.state cimport Library, Named, Scripting, scripting_of
 from hutch_engine.state.config cimport POLICY_ALLKEYS_LRU, POLICY_VOLATILE_LRU
 from hutch_engine.structures.table cimport table_each
@@ -52,11 +52,9 @@ cdef bint _library(void* context, void* entry) noexcept nogil:
 
 cdef void command_writer_begin(RdbWriter* writer, Engine* engine, Buffer* out) noexcept nogil:
     cdef Scripting* scripting = scripting_of(engine)
-    writer.out = out
+    rdb_writer_init(writer, out)
     writer.as_commands = True
     writer.compress = engine.config.rdbcompression != 0
-    writer.database = -1
-    writer.keys = 0
     writer.version = 0
     writer.access = RDB_ACCESS_NONE
     if engine.keyspace.lfu:

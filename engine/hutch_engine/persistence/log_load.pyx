@@ -12,7 +12,7 @@ from hutch_engine.base.lock cimport lock_acquire, lock_release, lock_try
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.base.thread cimport thread_pause_us
 from hutch_engine.executor.aftermath cimport aftermath
-from hutch_engine.keyspace.journal cimport Journal
+from hutch_engine.keyspace.journal cimport Journal, journal_end_unit
 from hutch_engine.keyspace.keyspace cimport Keyspace, keyspace_flush, keyspace_ready_all, keyspace_touch_all
 from hutch_engine.persistence.append_log cimport (
     AppendLog, append_log_flush_at_once, append_log_name, append_log_next_increment, append_log_of, append_log_remove_history,
@@ -537,6 +537,9 @@ cdef bint log_load_at_once(Engine* engine, Session* session, Buffer* error_out) 
         _begin_figures(&load)
         journal = engine.keyspace.journal
         observers = engine.execution.observers
+        if journal != NULL:
+            # What the transaction around this command has done until now is a unit of its own: it is loaded again with all the rest.
+            journal_end_unit(journal, True)
         engine.keyspace.journal = NULL       # what is read is in the log ...
         engine.execution.observers = 0       # ... and nobody's command
         done = _load_files(&load)

@@ -53,12 +53,32 @@ cdef int64_t log_writer_watch(Engine* engine) noexcept nogil:
     return WATCH_US
 
 
+cdef int64_t _leave_to_others(Engine* engine, AppendLog* log) noexcept nogil:
+    """Under `always`, who has a reply to give writes and syncs for all; one sync of ours in between would only make him wait for two.
+    What is left for us is what nobody waits for, keys that expire: what was there at the last look and still is not synced. 0: something is;
+    else as _write. Requires the lock."""
+    cdef uint64_t seen = log.seen
+    if engine.config.appendfsync != SYNC_ALWAYS or log.failure or engine.journaling.journal.failed \
+            or atomic_load64(&log.synced) < seen:
+        return 0
+    log.seen = engine.journaling.journal.offset
+    if log.seen != seen or engine.journaling.journal.bytes.length != 0:
+        return GATHER_US
+    engine.journaling.journal.writer_waits = True
+    log.idle = True
+    return -1
+
+
 cdef int64_t _write(Engine* engine, AppendLog* log) noexcept nogil:
     """Write what there is, sync what is due; returns for how long nothing is to be done, -1 for as long as nothing happens."""
     cdef bint due, unsynced
     cdef int64_t since_us
     cdef int failure
     lock_acquire(&engine.lock)
+    since_us = _leave_to_others(engine, log)
+    if since_us != 0:
+        engine_leave(engine)
+        return since_us
     due = engine.config.appendfsync == SYNC_ALWAYS or (
         engine.config.appendfsync == SYNC_EVERY_SECOND and monotonic_us() - log.synced_at_us >= SECOND_US
         and not (engine.config.no_appendfsync_on_rewrite and engine.journaling.snapshot_job != NULL))

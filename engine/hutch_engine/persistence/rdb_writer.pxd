@@ -15,6 +15,7 @@ stands in the beginning, so whoever writes keys later must write them as they we
 """
 from libc.stdint cimport int32_t, uint64_t
 from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.formats.rdb cimport RdbParts
 from hutch_engine.keyspace.entry cimport Entry
 from hutch_engine.keyspace.keyspace cimport Keyspace
 from hutch_engine.state.engine cimport Engine
@@ -49,12 +50,28 @@ cdef struct RdbWriter:
     int32_t database             # that the next key is taken to be of; -1: none was said yet
     uint64_t keys                # written
     bint failed                  # a key could not be written: memory was refused, or the version cannot hold it
+    # A long value is written in parts, between which others have the lock. What they save meanwhile comes behind it.
+    const Entry* unfinished      # borrowed: whose value is in the middle of its parts; NULL: none is
+    RdbParts parts
+    Buffer behind                # owned: records that are to follow what `out` has
 
+cdef void rdb_writer_init(RdbWriter* writer, Buffer* out) noexcept nogil
+"""Nothing is written yet, and nothing unfinished. `out` is borrowed."""
 cdef void rdb_writer_begin(RdbWriter* writer, Engine* engine, Buffer* out, bint for_log) noexcept nogil
 """Write all that stands before the keys, libraries of functions included. `for_log`: the file is the base of an append-only
 file. O(databases, bytes of libraries). Requires the lock."""
 cdef void rdb_writer_key(RdbWriter* writer, Keyspace* keyspace, int32_t database, const Entry* entry) noexcept nogil
 """Write one key, its value, deadline and access. Refused memory shows in writer.failed, and the file is then of no use. O(bytes
 of the value). Requires the lock."""
+cdef void rdb_writer_begin_long(RdbWriter* writer, Keyspace* keyspace, int32_t database, const Entry* entry) noexcept nogil
+"""Begin with a key whose value is long: rdb_writer_go_on is to follow until it answers that nothing is left, or rdb_writer_finish_long
+once the entry is about to change or to go. Until then keys go to `behind`. Requires the lock, and that no other one is unfinished and
+`behind` is empty."""
+cdef bint rdb_writer_go_on(RdbWriter* writer) noexcept nogil
+"""Write the next part, about 32 KiB; True while some is left. Requires the lock, and an unfinished one."""
+cdef void rdb_writer_finish_long(RdbWriter* writer) noexcept nogil
+"""Write all that is left of the unfinished one. O(its bytes). Requires the lock."""
+cdef void rdb_writer_clear(RdbWriter* writer) noexcept nogil
+"""Free what it owns."""
 cdef void rdb_writer_end(RdbWriter* writer) noexcept nogil
 """Write the end; rdb_output_finish adds the checksum."""

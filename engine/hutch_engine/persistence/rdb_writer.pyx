@@ -1,7 +1,8 @@
 """See rdb_writer.pxd."""
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t
+from libc.stdint cimport INT64_MAX, SIZE_MAX, int32_t, int64_t, uint8_t
 from libc.stdio cimport snprintf
-from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_slice
+from libc.string cimport memset
+from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_slice
 from hutch_engine.base.clock cimport clock_now_ms
 from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
@@ -9,7 +10,7 @@ from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.formats.rdb cimport (
     RDB_HASH_METADATA, rdb_write_byte, rdb_write_length, rdb_write_string, rdb_write_u64)
 from hutch_engine.formats.rdb_hash cimport rdb_write_hash_plainly
-from hutch_engine.formats.rdb_values cimport rdb_write_value
+from hutch_engine.formats.rdb_values cimport rdb_write_value, rdb_write_value_part
 from hutch_engine.keyspace.entry cimport (
     ENTRY_HAS_DEADLINE, TYPE_HASH, Entry, entry_encoding, entry_key, entry_node, entry_pointer,
     entry_type)
@@ -25,6 +26,7 @@ from hutch_engine.structures.table cimport table_count, table_each
 cdef enum:
     VERSION_PLAIN = 11
     VERSION_FIELD_DEADLINES = 12
+    PART_BYTES = 32768           # of a long value: some 50 us
 
 
 cdef void _aux(Buffer* out, const char* name, Slice value) noexcept nogil:
@@ -73,15 +75,25 @@ cdef void _write_hints(RdbWriter* writer, const Keyspace* keyspace) noexcept nog
             rdb_write_length(writer.out, keyspace_deadlines(database))
 
 
-cdef void rdb_writer_begin(RdbWriter* writer, Engine* engine, Buffer* out, bint for_log) noexcept nogil:
-    cdef Scripting* scripting = scripting_of(engine)
-    cdef char[16] magic
+cdef void rdb_writer_init(RdbWriter* writer, Buffer* out) noexcept nogil:
     writer.out = out
-    writer.as_commands = False
-    writer.compress = engine.config.rdbcompression != 0
     writer.database = -1
     writer.keys = 0
     writer.failed = False
+    writer.unfinished = NULL
+    buffer_init(&writer.behind, NULL)
+
+
+cdef void rdb_writer_clear(RdbWriter* writer) noexcept nogil:
+    buffer_clear(&writer.behind)
+
+
+cdef void rdb_writer_begin(RdbWriter* writer, Engine* engine, Buffer* out, bint for_log) noexcept nogil:
+    cdef Scripting* scripting = scripting_of(engine)
+    cdef char[16] magic
+    rdb_writer_init(writer, out)
+    writer.as_commands = False
+    writer.compress = engine.config.rdbcompression != 0
     writer.version = VERSION_FIELD_DEADLINES if _has_field_deadlines(&engine.keyspace) else VERSION_PLAIN
     writer.access = RDB_ACCESS_NONE
     if engine.keyspace.lfu:
@@ -100,7 +112,7 @@ cdef void rdb_writer_begin(RdbWriter* writer, Engine* engine, Buffer* out, bint 
     writer.failed = out.failed
 
 
-cdef void rdb_writer_key(RdbWriter* writer, Keyspace* keyspace, int32_t database, const Entry* entry) noexcept nogil:
+cdef void _write_key(RdbWriter* writer, Keyspace* keyspace, int32_t database, const Entry* entry, bint in_parts) noexcept nogil:
     cdef Buffer* out = writer.out
     cdef size_t form_at, last_at
     cdef char last
@@ -131,6 +143,9 @@ cdef void rdb_writer_key(RdbWriter* writer, Keyspace* keyspace, int32_t database
         # It had deadlines once. One that has some now came into being after the beginning.
         writer.failed |= hash_earliest_ms(HASH_DEADLINES, entry_pointer(entry)) != INT64_MAX
         rdb_write_hash_plainly(out, entry, writer.compress)
+    elif in_parts:
+        memset(&writer.parts, 0, sizeof(writer.parts))
+        rdb_write_value_part(out, entry, writer.compress, &writer.parts, out.length + PART_BYTES)
     else:
         rdb_write_value(out, entry, writer.compress)
     if unlikely(out.failed):
@@ -140,6 +155,38 @@ cdef void rdb_writer_key(RdbWriter* writer, Keyspace* keyspace, int32_t database
     out.data[last_at] = last
     writer.failed |= writer.version < VERSION_FIELD_DEADLINES and <uint8_t>out.data[form_at] == RDB_HASH_METADATA
     writer.keys += 1
+
+
+cdef void rdb_writer_key(RdbWriter* writer, Keyspace* keyspace, int32_t database, const Entry* entry) noexcept nogil:
+    cdef Buffer* out = writer.out
+    if unlikely(entry == writer.unfinished):
+        rdb_writer_finish_long(writer)
+    elif unlikely(writer.unfinished != NULL or writer.behind.length != 0):
+        writer.out = &writer.behind
+        _write_key(writer, keyspace, database, entry, False)
+        writer.out = out
+    else:
+        _write_key(writer, keyspace, database, entry, False)
+
+
+cdef void rdb_writer_begin_long(RdbWriter* writer, Keyspace* keyspace, int32_t database, const Entry* entry) noexcept nogil:
+    _write_key(writer, keyspace, database, entry, True)
+    if not writer.failed and not writer.parts.over:
+        writer.unfinished = entry
+
+
+cdef bint rdb_writer_go_on(RdbWriter* writer) noexcept nogil:
+    rdb_write_value_part(writer.out, writer.unfinished, writer.compress, &writer.parts, writer.out.length + PART_BYTES)
+    writer.failed |= writer.out.failed
+    if writer.failed or writer.parts.over:
+        writer.unfinished = NULL
+    return writer.unfinished != NULL
+
+
+cdef void rdb_writer_finish_long(RdbWriter* writer) noexcept nogil:
+    rdb_write_value_part(writer.out, writer.unfinished, writer.compress, &writer.parts, SIZE_MAX)
+    writer.failed |= writer.out.failed
+    writer.unfinished = NULL
 
 
 cdef void rdb_writer_end(RdbWriter* writer) noexcept nogil:

@@ -12,6 +12,7 @@ from hutch_engine.base.compiler cimport unlikely
 from hutch_engine.base.lock cimport lock_acquire, lock_is_wanted, lock_release, signal_raise
 from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.base.thread cimport thread_join, thread_pause_us, thread_start
+from hutch_engine.formats.rdb_values cimport rdb_value_is_long
 from hutch_engine.keyspace.entry cimport Entry
 from hutch_engine.keyspace.journal cimport journal_begin_anew, journal_take
 from hutch_engine.keyspace.keyspace cimport (
@@ -27,7 +28,8 @@ from hutch_engine.persistence.rdb_output cimport (
     RdbOutput, rdb_output_abandon, rdb_output_describe, rdb_output_finish, rdb_output_open, rdb_output_publish,
     rdb_output_write)
 from hutch_engine.persistence.command_writer cimport command_writer_begin, command_writer_key
-from hutch_engine.persistence.rdb_writer cimport RdbWriter, rdb_writer_begin, rdb_writer_end
+from hutch_engine.persistence.rdb_writer cimport (
+    RdbWriter, rdb_writer_begin, rdb_writer_begin_long, rdb_writer_clear, rdb_writer_end, rdb_writer_go_on, rdb_writer_init)
 from hutch_engine.persistence.saving cimport saving_note
 from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.state.config cimport LOG_NOTICE, LOG_WARNING
@@ -162,6 +164,7 @@ cdef int _begin_rewrite(SnapshotJob* job) noexcept nogil:
 cdef struct Visiting:
     SnapshotJob* job
     int32_t database
+    Entry* long_one              # of the buckets that are visited, a value that is to go out in parts; NULL: none was met
 
 
 cdef bint _visit(void* context, void* visited) noexcept nogil:
@@ -169,9 +172,27 @@ cdef bint _visit(void* context, void* visited) noexcept nogil:
     cdef Entry* entry = <Entry*>visited
     cdef Keyspace* keyspace = &visiting.job.engine.keyspace
     if entry.snapshot != keyspace.snapshot:
+        if unlikely(rdb_value_is_long(entry)) and not visiting.job.writer.as_commands:
+            visiting.long_one = entry
+            return True
         entry.snapshot = keyspace.snapshot
         command_writer_key(&visiting.job.writer, keyspace, visiting.database, entry)
     return True
+
+
+cdef inline bint _is_over(SnapshotJob* job, int64_t until_us) noexcept nogil:
+    cdef Engine* engine = job.engine
+    return (engine.config.rdb_key_save_delay_us > 0 or job.snapshot.records.length >= RECORDS_MAX or monotonic_us() >= until_us
+            or lock_is_wanted(&engine.lock))
+
+
+cdef inline bint _goes_on(SnapshotJob* job) noexcept nogil:
+    """The next part of the long value that is unfinished; True while some is left."""
+    cdef Entry* entry = <Entry*>job.writer.unfinished
+    if rdb_writer_go_on(&job.writer):
+        return True
+    entry.snapshot = job.engine.keyspace.snapshot
+    return False
 
 
 cdef bint _slice(SnapshotJob* job) noexcept nogil:
@@ -180,22 +201,40 @@ cdef bint _slice(SnapshotJob* job) noexcept nogil:
     cdef Keyspace* keyspace = &engine.keyspace
     cdef int64_t until_us = monotonic_us() + SLICE_US
     cdef Visiting visiting
+    cdef Entry* entry
+    cdef uint64_t following
     cdef int i
     visiting.job = job
+    visiting.long_one = NULL
+    while job.writer.unfinished != NULL and _goes_on(job):
+        if _is_over(job, until_us):
+            return True
+    if job.writer.behind.length or job.writer.failed:
+        return True
     if job.swaps != keyspace.swaps:          # they are others now; what is saved is passed over quickly
         job.swaps = keyspace.swaps
         job.database = 0
         job.cursor = 0
     while job.database < keyspace.database_count:
-        if table_count(&keyspace.databases[job.database].keys):
+        if table_count(&keyspace.databases[job.database].keys) == 0:
+            job.cursor = 0                   # it may have been emptied in the middle of the walk
+        else:
             visiting.database = keyspace.databases[job.database].snapshot_index
             for i in range(SLICE_BUCKETS if engine.config.rdb_key_save_delay_us <= 0 else 1):
-                job.cursor = table_scan(&keyspace.databases[job.database].keys, job.cursor, _visit, &visiting)
+                following = table_scan(&keyspace.databases[job.database].keys, job.cursor, _visit, &visiting)
+                if unlikely(visiting.long_one != NULL):
+                    # The others of its buckets are saved. They are visited again when it is, since it may not be the only one.
+                    entry = visiting.long_one
+                    rdb_writer_begin_long(&job.writer, keyspace, visiting.database, entry)
+                    if job.writer.unfinished == NULL:
+                        entry.snapshot = keyspace.snapshot
+                    return True
+                job.cursor = following
                 if job.cursor == 0:
                     break
         if job.cursor == 0:
             job.database += 1
-        if engine.config.rdb_key_save_delay_us > 0 or job.snapshot.records.length >= RECORDS_MAX or monotonic_us() >= until_us or lock_is_wanted(&engine.lock):
+        if _is_over(job, until_us):
             return True
     return keyspace_snapshot_waits(keyspace)
 
@@ -225,7 +264,13 @@ cdef bint _write_all(SnapshotJob* job, RdbOutput* output) noexcept nogil:
         records.length = 0
         job.snapshot.records = records
         records = taken
-        delay_us = <long>(engine.config.rdb_key_save_delay_us * <int64_t>(writer.keys - keys))
+        if unlikely(writer.unfinished == NULL and writer.behind.length != 0):
+            # The long value is in the records that were taken: what was saved in the middle of it comes next.
+            job.snapshot.early_bytes += writer.behind.length
+            taken = job.snapshot.records
+            job.snapshot.records = writer.behind
+            writer.behind = taken
+        delay_us = <long>(engine.config.rdb_key_save_delay_us * <int64_t>(writer.keys - keys + (writer.unfinished != NULL)))
         keys = writer.keys
         engine_leave(engine)
         if whole and not rdb_output_write(output, buffer_slice(&records)):
@@ -366,6 +411,7 @@ cdef void _main(void* context) noexcept nogil:
         keyspace_snapshot_end(&engine.keyspace, False)
     _tell(job, &output, failure)
     snapshot_clear(&job.snapshot)
+    rdb_writer_clear(&job.writer)
     engine.journaling.snapshot_job = NULL
     lock_release(&engine.lock)           # from here on the engine may go
     if opened or output.error:
