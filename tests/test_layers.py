@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "base": (
         "atomics checks compiler lock outcome random slice thread waker",
+        "sha_pad",
         "bell clock glob hash leb128 memory numbers sha1 sha256",
         "buffer digest",
         "quote words"),
@@ -77,8 +78,8 @@ FLOORS = {
         "log_load"),
     "net": ("client_eviction openssl poller resp_parser sockets", "transport", "tls", "connections", "inner_batch", "listener"),
     "control": (
-        "acl_commands config_rewrite connection_commands crash_log debug_values introspection latency_commands persistence_commands "
-        "process_title pubsub_commands slowlog_commands standalone tracking_commands",
+        "acl_commands config_rewrite connection_commands crash_log debug_values introspection latency_commands oom_score "
+        "persistence_commands process_title pubsub_commands slowlog_commands standalone tracking_commands",
         "client_commands config_commands info server_commands",
         "debug memory_commands"),
     "runtime": ("command_handlers housekeeping clock_moves", "engine"),

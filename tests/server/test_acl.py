@@ -190,6 +190,33 @@ def test_without_rights_and_before_a_password(two):
             nobody.run(words)
 
 
+def test_commands_that_redis_has_not_are_no_way_in_either(engine, client):
+    """Every command there is, JSON's and the newest included: before a password, and for a user without rights."""
+    commands = [entry for top in client.execute("COMMAND").value for entry in (top, *top[9])]
+    names = {entry[0] for entry in commands}
+    assert {b"json.set", b"json.get", b"json.debug", b"hgetex", b"xdelex", b"config|set"} <= names and len(names) > 350
+    client.execute("ACL", "SETUSER", "nobody", "on", "nopass")
+    client.execute("CONFIG", "SET", "requirepass", "secret")
+    try:
+        newcomer, nobody = (RespClient("127.0.0.1", engine.port) for _ in range(2))
+        nobody.execute("AUTH", "nobody", "x")
+        for entry in commands:
+            words = [word.decode() for word in entry[0].split(b"|")]
+            words += ["1"] * (abs(entry[1]) - len(words))
+            if any(flag.text == b"no_auth" for flag in entry[2]) or words[0] == "module":     # that is refused to everybody, as in Redis
+                continue
+            if entry[9] and words[0] != "command":        # of its subcommands one has to be named
+                continue
+            begins = b"-EXECABORT Transaction discarded because of: " if words == ["exec"] else b"-"
+            assert newcomer.execute(*words).raw == begins + b"NOAUTH Authentication required.\r\n", words
+            assert nobody.execute(*words).raw.startswith(begins + b"NOPERM User nobody has no permissions to run the '%s' command" % entry[0]), words
+        for side in (newcomer, nobody):
+            side.close()
+    finally:
+        client.execute("CONFIG", "SET", "requirepass", "")
+        client.execute("ACL", "DELUSER", "nobody")
+
+
 def test_selectors_are_tried_in_turn(two):
     two("ACL SETUSER u on nopass (+get ~a*) (+set ~b*) +getdel ~c*")
     two("AUTH u x").run("GET a", "GET b", "SET b 1", "SET a 1", "SET c 1", "GETDEL c", "GETDEL a", "MGET a", "PING")

@@ -19,7 +19,7 @@ REFUSED_HERE = {
     "cluster-enabled": "there is no cluster",
     "replicaof": "nor a master", "slaveof": "its other name",
     "activedefrag": "slabs need none",
-    "oom-score-adj": "it is the host's", "locale-collate": "and its locale",
+    "locale-collate": "it is the host's",
     "list-compress-depth": "nodes of lists are not compressed",
     "watchdog-period": "nor a watchdog",
     "lua-enable-deprecated-api": "scripts have none of it",
@@ -207,7 +207,7 @@ def test_lines_of_a_file(oracle_binary, tmp_path):
 
 @pytest.mark.parametrize("name", sorted(set(REFUSED_HERE) - {"save", "locale-collate"}))
 def test_what_is_refused_says_why(name):
-    value = {"replicaof": "127.0.0.1 6379", "slaveof": "127.0.0.1 6379", "aclfile": "a", "oom-score-adj": "yes"}.get(name)
+    value = {"replicaof": "127.0.0.1 6379", "slaveof": "127.0.0.1 6379", "aclfile": "a"}.get(name)
     for attempt in ([value] if value else ["yes", "1"]):
         try:
             Parameters().set(name, attempt, 1)

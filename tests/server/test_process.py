@@ -1,6 +1,7 @@
 """What a server process is to its system: its title, and who watches over it."""
 import os
 import re
+import shutil
 import signal
 import socket
 import time
@@ -10,7 +11,7 @@ import pytest
 import redis
 
 from hutch.supervision import Supervisor
-from kit.launch import HUTCH, Launched, serve
+from kit.launch import HUTCH, HUTCH_ENVIRONMENT, Launched, serve
 from kit.oracle import PLAIN, free_port
 from kit.waiting import SLOW
 
@@ -115,3 +116,73 @@ def test_who_supervises(asked, environment, kind):
         supervisor.loading()             # nobody is there: nothing happens
         supervisor.ready()
         supervisor.stopping()
+
+
+# ---- oom-score-adj
+
+def score(pid):
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+
+def refused(client, *pairs):
+    with pytest.raises(redis.ResponseError) as refusal:
+        client.execute_command("CONFIG", "SET", *pairs)
+    return str(refusal.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="the score is Linux's")
+def test_the_score_of_a_server_is_moved_and_put_back(oracle_binary):
+    base = score(os.getpid())
+    figures = []
+    for command in (HUTCH, (str(oracle_binary),)):
+        port = free_port()
+        with Launched(command, "--port", port, "--save", "", "--oom-score-adj", "yes", "--oom-score-adj-values", "20", "200", "800") as server:
+            server.wait_for("Ready to accept connections")
+            client = redis.Redis(port=port, decode_responses=True)
+            seen = [score(server.pid) - base, client.config_get("oom-score-adj*")]
+            for pairs in (("oom-score-adj-values", "30 200 800"), ("oom-score-adj", "absolute"), ("oom-score-adj-values", "2000 200 800"),
+                          ("oom-score-adj", "relative"), ("oom-score-adj-values", "7 8 9"), ("oom-score-adj", "no"), ("oom-score-adj", "no")):
+                assert client.execute_command("CONFIG", "SET", *pairs) == "OK"
+                seen += [score(server.pid), client.config_get("oom-score-adj*")]
+            assert seen[-2] == base
+            seen.append(refused(client, "oom-score-adj-values", "1 2"))
+            seen.append(refused(client, "oom-score-adj-values", "1 2 2001"))
+            seen.append(refused(client, "oom-score-adj", "maybe"))
+        figures.append(seen)
+    assert figures[0] == figures[1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="the score is Linux's")
+def test_a_score_that_the_system_refuses():
+    """Nobody goes below what he came with, unless he may do anything."""
+    command = ["setpriv", "--bounding-set", "-sys_resource", "--inh-caps", "-sys_resource", "--no-new-privs"]
+    if os.getuid() == 0 and not shutil.which("setpriv"):
+        pytest.skip("root needs setpriv to be refused anything")
+    with Launched((*(command if os.getuid() == 0 else ()), *HUTCH), "--port", port := free_port(), environment=HUTCH_ENVIRONMENT) as server:
+        server.wait_for("Ready to accept connections")
+        client = redis.Redis(port=port, decode_responses=True)
+        before = score(server.pid)
+        client.config_set("oom-score-adj-values", "-500 0 0")
+        error = refused(client, "maxmemory-samples", "7", "oom-score-adj", "absolute", "port", other := free_port())
+        assert error == "CONFIG SET failed (possibly related to argument 'oom-score-adj') - Failed to apply new oom_score_adj configuration, " \
+                        "check server logs."
+        assert "Unable to write oom_score_adj: Permission denied" in server.text()
+        assert score(server.pid) == before
+        assert client.config_get("oom-score-adj") == {"oom-score-adj": "no"} and client.config_get("maxmemory-samples") == {"maxmemory-samples": "5"}
+        assert client.config_get("port") == {"port": str(port)} and other != port
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="the score is Linux's")
+def test_a_programs_score_is_its_own(tmp_path):
+    import hutch
+    before = score(os.getpid())
+    with hutch.Server(port=0) as server:
+        client = server.client()
+        assert "this one is its host's" in refused(client, "oom-score-adj", "yes")
+        assert client.config_get("oom-score-adj") in ({"oom-score-adj": "no"}, {b"oom-score-adj": b"no"})
+        client.config_set("oom-score-adj-values", "900 900 900")
+        assert score(os.getpid()) == before
+    (tmp_path / "redis.conf").write_text("oom-score-adj yes\noom-score-adj-values 500 500 500\n")
+    with hutch.Store(config=str(tmp_path / "redis.conf")) as store:
+        assert hutch.Redis(store=store).ping()
+        assert score(os.getpid()) == before

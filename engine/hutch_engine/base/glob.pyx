@@ -62,7 +62,7 @@ cdef inline const char* _set_matches(const char* p, const char* end, char c, bin
     return p
 
 
-cdef bint glob_matches(Slice pattern, Slice text, bint ignore_case) noexcept nogil:
+cdef inline bint _matches(Slice pattern, Slice text, bint ignore_case) noexcept nogil:
     cdef const char* p = pattern.data
     cdef const char* p_end = p + pattern.length
     cdef const char* t = text.data
@@ -109,6 +109,11 @@ cdef bint glob_matches(Slice pattern, Slice text, bint ignore_case) noexcept nog
             return False
         p = star_p
         t = star_t
+
+
+cdef bint glob_matches(Slice pattern, Slice text, bint ignore_case) noexcept nogil:
+    # Two functions in C: most callers have the same answer each time, and the inner loops then do not ask.
+    return _matches(pattern, text, True) if ignore_case else _matches(pattern, text, False)
 
 
 cdef bint glob_is_literal(Slice pattern) noexcept nogil:

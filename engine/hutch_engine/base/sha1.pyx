@@ -1,6 +1,6 @@
 """See sha1.pxd."""
-from libc.stdint cimport uint32_t, uint64_t, uint8_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport uint32_t, uint8_t
+from hutch_engine.base.sha_pad cimport SHA_PAD_BLOCK, sha_pad_tail
 from hutch_engine.base.slice cimport Slice
 
 
@@ -46,30 +46,18 @@ cdef void _block(uint32_t* state, const uint8_t* data) noexcept nogil:
 
 cdef void sha1_bytes(Slice text, unsigned char* digest_out) noexcept nogil:
     cdef uint32_t state[5]
-    cdef uint8_t tail[128]
-    cdef size_t whole = text.length & ~<size_t>63
-    cdef size_t rest = text.length - whole
-    cdef size_t tail_bytes = 64 if rest < 56 else 128
-    cdef uint64_t bits = <uint64_t>text.length * 8
+    cdef uint8_t tail[2 * SHA_PAD_BLOCK]
+    cdef size_t tail_bytes = sha_pad_tail(text, tail)
     cdef size_t i
     state[0] = 0x67452301
     state[1] = <uint32_t>0xEFCDAB89
     state[2] = <uint32_t>0x98BADCFE
     state[3] = 0x10325476
     state[4] = <uint32_t>0xC3D2E1F0
-    i = 0
-    while i < whole:
-        _block(state, <const uint8_t*>text.data + i)
-        i += 64
-    memset(tail, 0, sizeof(tail))
-    if rest:
-        memcpy(tail, text.data + whole, rest)
-    tail[rest] = 0x80
-    for i in range(8):
-        tail[tail_bytes - 1 - i] = <uint8_t>(bits >> (8 * i))
-    _block(state, tail)
-    if tail_bytes == 128:
-        _block(state, tail + 64)
+    for i in range(text.length // SHA_PAD_BLOCK):
+        _block(state, <const uint8_t*>text.data + i * SHA_PAD_BLOCK)
+    for i in range(tail_bytes // SHA_PAD_BLOCK):
+        _block(state, tail + i * SHA_PAD_BLOCK)
     for i in range(20):
         digest_out[i] = <unsigned char>(state[i // 4] >> (24 - 8 * (i % 4)))
 

@@ -1,6 +1,7 @@
 """See sha256.pxd."""
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memcpy
+from hutch_engine.base.sha_pad cimport SHA_PAD_BLOCK, sha_pad_tail
 from hutch_engine.base.slice cimport Slice
 
 # The first 32 bits of the fractions of the cube roots of the first 64 primes, and for the state of the square roots of the first 8.
@@ -54,24 +55,13 @@ cdef void _block(uint32_t* state, const uint8_t* data) noexcept nogil:
 
 cdef void sha256_bytes(Slice text, unsigned char* digest_out) noexcept nogil:
     cdef uint32_t state[8]
-    cdef uint8_t tail[128]
-    cdef size_t whole = text.length & ~<size_t>63
-    cdef size_t rest = text.length - whole
-    cdef size_t tail_bytes = 64 if rest < 56 else 128
-    cdef uint64_t bits = <uint64_t>text.length * 8
-    cdef size_t i = 0
+    cdef uint8_t tail[2 * SHA_PAD_BLOCK]
+    cdef size_t tail_bytes = sha_pad_tail(text, tail)
+    cdef size_t i
     memcpy(state, _beginning, sizeof(state))
-    while i < whole:
-        _block(state, <const uint8_t*>text.data + i)
-        i += 64
-    memset(tail, 0, sizeof(tail))
-    if rest:
-        memcpy(tail, text.data + whole, rest)
-    tail[rest] = 0x80
-    for i in range(8):
-        tail[tail_bytes - 1 - i] = <uint8_t>(bits >> (8 * i))
-    _block(state, tail)
-    if tail_bytes == 128:
-        _block(state, tail + 64)
+    for i in range(text.length // SHA_PAD_BLOCK):
+        _block(state, <const uint8_t*>text.data + i * SHA_PAD_BLOCK)
+    for i in range(tail_bytes // SHA_PAD_BLOCK):
+        _block(state, tail + i * SHA_PAD_BLOCK)
     for i in range(SHA256_BYTES):
         digest_out[i] = <unsigned char>(state[i // 4] >> (24 - 8 * (i % 4)))

@@ -55,7 +55,10 @@ cdef void _refuse_rule(Call* call, RuleFault fault, Slice rule) noexcept nogil:
         buffer_append_slice(&text, rule)
         buffer_append_text(&text, b"': ")
         buffer_append_text(&text, rule_fault_text(fault))
-    reply_error_slice(call.reply, buffer_slice(&text))
+    if text.failed:
+        error_memory(call)
+    else:
+        reply_error_slice(call.reply, buffer_slice(&text))
     buffer_clear(&text)
 
 
@@ -360,7 +363,10 @@ cdef void cmd_acl_load(Call* call) noexcept nogil:
         buffer_init(&text, NULL)
         buffer_append_text(&text, b"ERR ")
         buffer_append_slice(&text, buffer_slice(&error))
-        reply_error_slice(call.reply, buffer_slice(&text))
+        if error.failed or text.failed:
+            error_memory(call)
+        else:
+            reply_error_slice(call.reply, buffer_slice(&text))
         buffer_clear(&text)
     buffer_clear(&error)
 

@@ -14,11 +14,12 @@ from hutch_engine.keyspace.keyspace cimport Keyspace, WANT_EVENTS
 from hutch_engine.net.client_eviction cimport clients_reweigh
 from hutch_engine.state.config cimport (
     CHANGED_CLIENTS, CHANGED_CLIENT_MEMORY, CHANGED_CRASH_LOG, CHANGED_CRON, CHANGED_EVENTS, CHANGED_KEYSPACE, CHANGED_LISTENER,
-    CHANGED_LOG, CHANGED_MEMORY, CHANGED_NAMES, CHANGED_PASSWORD, CHANGED_REPLICAS, CHANGED_SAVING, CHANGED_SLOW, CHANGED_SYNC,
+    CHANGED_LOG, CHANGED_MEMORY, CHANGED_NAMES, CHANGED_OOM, CHANGED_PASSWORD, CHANGED_REPLICAS, CHANGED_SAVING, CHANGED_SLOW, CHANGED_SYNC,
     CHANGED_TITLE, CHANGED_TLS, CHANGED_USERS, CONFIG_AT_START, CONFIG_PROTECTED_OK, CONFIG_ROLLBACK,
     LOG_WARNING, PARAMETER_HIDDEN, PARAMETER_IMMUTABLE, PARAMETER_PROTECTED, POLICY_ALLKEYS_LFU,
     POLICY_VOLATILE_LFU, Config, Parameter, config_set, config_set_named, config_text)
 from hutch_engine.control.config_rewrite cimport config_rewrite
+from hutch_engine.control.oom_score cimport oom_score_set
 from hutch_engine.control.process_title cimport process_title_set
 from hutch_engine.sessions.users cimport users_configure, users_note_lines, users_password
 from hutch_engine.state.config_table cimport KIND_DIRECTORY, config_count, config_find, config_parameter
@@ -198,6 +199,10 @@ cdef bint _take_effect(Engine* engine, uint64_t changed, uint64_t* failed_out, B
     if changed & CHANGED_TLS and not _make_tls(engine, &context):
         buffer_append_text(error_out, b"Unable to update TLS configuration. Check server logs.")
         failed_out[0] = CHANGED_TLS
+        return False
+    if changed & CHANGED_OOM and not oom_score_set(engine, error_out):
+        tls_context_free(context)
+        failed_out[0] = CHANGED_OOM
         return False
     if changed & CHANGED_LISTENER and not _move_listener(engine, error_out):
         tls_context_free(context)
@@ -395,6 +400,8 @@ cdef void cmd_config_set(Call* call) noexcept nogil:
         while i:
             i -= 1
             config_set(&engine.config, parameters[i], buffer_slice(&former[i]), CONFIG_ROLLBACK, &ignored, &error)
+        if changed & CHANGED_OOM:
+            oom_score_set(engine, &error)
     else:
         reply_ok(call.reply)
     for i in range(k):

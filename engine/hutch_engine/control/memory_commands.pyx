@@ -81,7 +81,7 @@ cdef void cmd_memory_malloc_stats(Call* call) noexcept nogil:
     _line(&text, b"mapped for slabs: ", engine.heap.mapped_bytes)
     _line(&text, b"free slabs: ", engine.heap.free_slab_count)
     _line(&text, b"slabs in reserve: ", engine.heap.reserve_count)
-    _line(&text, b"clients' buffers: ", engine.client_bytes)
+    _line(&text, b"clients' buffers, and users: ", engine.client_bytes)
     call.reply.buffer.failed |= text.failed
     reply_verbatim(call.reply, buffer_slice(&text), b"txt")
     buffer_clear(&text)

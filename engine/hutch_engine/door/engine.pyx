@@ -27,6 +27,7 @@ from hutch_engine.persistence.log_load cimport (
     LOG_LOAD_FAILED, LOG_LOAD_MORE, LogLoad, LogLoadStep, log_load_begin, log_load_end, log_load_some)
 from hutch_engine.persistence.saving cimport saving_save
 from hutch_engine.sessions.session cimport engine_leave
+from hutch_engine.control.oom_score cimport oom_score_set
 from hutch_engine.control.process_title cimport process_title_set
 from hutch_engine.runtime.clock_moves cimport (
     CLOCK_ADVANCE, CLOCK_HOLD, CLOCK_HOLD_NOW, CLOCK_RELEASE, CLOCK_RUN_FROM, ClockMoveKind, clock_moves)
@@ -518,8 +519,12 @@ cdef void _log_crashes(EngineStruct* engine, void* context) noexcept nogil:
 
 
 cdef void _log_to_output(EngineStruct* engine, void* context) noexcept nogil:
+    cdef Buffer ignored                  # the log has it: a server that may not be spared starts all the same, as Redis does
     engine.logs_to_output = True
     process_title_set(engine)
+    buffer_init(&ignored, NULL)
+    oom_score_set(engine, &ignored)
+    buffer_clear(&ignored)
 
 
 # ---- files

@@ -26,7 +26,7 @@ from hutch_engine.door.descriptors cimport descriptor_add, descriptors_for
 from hutch_engine.commands.command_table cimport command_table_find
 from hutch_engine.state.engine cimport GATE_RENAMED, SESSION_RESTRICTED, Session as SessionStruct
 from hutch_engine.executor.admission cimport (
-    ADMITTED, WAY_CLIENT, Verdict, admission_is_plain, admission_judge, admission_refuse)
+    ADMITTED, WAY_CLIENT, Verdict, admission_is_plain_with, admission_judge, admission_refuse)
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due
 from hutch_engine.executor.run cimport run_begin, run_command
 from hutch_engine.executor.transactions cimport (
@@ -48,7 +48,7 @@ cdef const Command* EXEC = command_table_find(slice_of_text(b"exec"))
 cdef inline bint _is_admitted(SessionStruct* core, const Command* command, Slice* argv, size_t argc) noexcept nogil:
     """May a command run that is in no transaction? False: the refusal is answered."""
     cdef Verdict verdict
-    if likely(admission_is_plain(core, command)):
+    if likely(admission_is_plain_with(core, command, argv, argc)):
         return True
     verdict = admission_judge(core, command, argv, argc, WAY_CLIENT, 0)
     if verdict != ADMITTED:

@@ -13,6 +13,7 @@ from hutch_engine.base.compiler cimport likely
 from hutch_engine.base.memory cimport heap_is_short
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport CMD_PROTECTED, Command
+from hutch_engine.executor.rights cimport rights_plainly
 from hutch_engine.state.engine cimport (
     GATE_RENAMED, SESSION_AUTHENTICATED, SESSION_MONITOR, SESSION_MULTI, SESSION_RESTRICTED, SESSION_SUBSCRIBED, Engine, Session,
     engine_used_memory)
@@ -61,6 +62,17 @@ cdef inline bint admission_is_plain(const Session* session, const Command* comma
                    and engine_used_memory(engine) - 1 < <uint64_t>engine.config.maxmemory - 1
                    and not heap_is_short(&engine.heap))
             and not command.flags & CMD_PROTECTED)
+
+cdef inline bint admission_is_plain_with(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:
+    """The same of a command whose words are at hand: a user's rights stop it as little, where that is quickly seen."""
+    cdef const Engine* engine = session.engine
+    cdef uint32_t asked = session.flags & ASKED_OF_SESSION
+    return (likely(engine.execution.gate & ~<uint32_t>GATE_RENAMED == 0
+                   and engine_used_memory(engine) - 1 < <uint64_t>engine.config.maxmemory - 1
+                   and not heap_is_short(&engine.heap))
+            and not command.flags & CMD_PROTECTED
+            and (likely(asked == SESSION_AUTHENTICATED)
+                 or (asked == SESSION_AUTHENTICATED | SESSION_RESTRICTED and rights_plainly(session, command, argv, argc))))
 
 cdef Verdict admission_judge(Session* session, const Command* command, Slice* argv, size_t argc, Way way,
                              uint32_t limits) noexcept nogil

@@ -6,7 +6,7 @@ from hutch_engine.base.buffer cimport (
 from hutch_engine.base.clock cimport clock_now_ms
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.memory cimport heap_is_short, heap_mend
-from hutch_engine.base.slice cimport Slice, slice_is, slice_of
+from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
 from hutch_engine.commands.command cimport (
     ACL_SCRIPTING, CMD_ALLOW_BUSY, CMD_DENYOOM, CMD_FOR_SUBSCRIBERS, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NEEDS_DISK, CMD_NO_AUTH,
     CMD_NO_MULTI, CMD_NOSCRIPT, CMD_PROTECTED, CMD_READONLY, CMD_RUNS_IN_MULTI, CMD_RUNS_QUEUE, CMD_WRITE, Command, command_takes)
@@ -26,6 +26,8 @@ from hutch_engine.state.engine cimport (
 
 cdef enum:
     NAME_SHOWN = 128             # bytes of a client's words that an error repeats
+
+cdef const char* NO_MEMORY = b"OOM command not allowed when used memory > 'maxmemory'."       # also where an error's own text found no room
 
 
 # ---- judging
@@ -228,7 +230,7 @@ cdef void _refuse(Session* session, const Command* command, Slice error) noexcep
         buffer_append_text(&text, b"EXECABORT Transaction discarded because of: ")
         buffer_append_slice(&text, error)
         session_discard(session)
-        reply_error_slice(&session.reply, buffer_slice(&text))
+        reply_error_slice(&session.reply, slice_of_text(NO_MEMORY) if text.failed else buffer_slice(&text))
         buffer_clear(&text)
         return
     reply_error_slice(&session.reply, error)
@@ -280,7 +282,7 @@ cdef const char* _text_of(const Engine* engine, Verdict verdict) noexcept nogil:
         return admission_disk_text(engine)
     if verdict == REFUSED_REPLICAS:
         return admission_replicas_text()
-    return b"OOM command not allowed when used memory > 'maxmemory'."
+    return NO_MEMORY
 
 
 cdef void admission_refuse(Session* session, const Command* command, Slice* argv, size_t argc, Verdict verdict) noexcept nogil:
@@ -307,7 +309,7 @@ cdef void admission_refuse(Session* session, const Command* command, Slice* argv
                                                     b"in this context", &text)
     else:
         buffer_append_text(&text, _text_of(session.engine, verdict))
-    _refuse(session, command, buffer_slice(&text))
+    _refuse(session, command, slice_of_text(NO_MEMORY) if text.failed else buffer_slice(&text))
     buffer_clear(&text)
     if session.reply.buffer.length > mark:
         error_stats_count(session.engine, slice_of(session.reply.buffer.data + mark + 1, session.reply.buffer.length - mark - 1))

@@ -10,7 +10,7 @@ from hutch_engine.commands.command_names cimport command_named
 from hutch_engine.commands.command_table cimport command_narrow
 from hutch_engine.commands.reply cimport reply_simple
 from hutch_engine.executor.admission cimport (
-    ADMIT_LATER, ADMIT_TO_QUEUE, ADMITTED, REFUSED_MEMORY, WAY_CLIENT, Verdict, admission_flags, admission_is_plain,
+    ADMIT_LATER, ADMIT_TO_QUEUE, ADMITTED, REFUSED_MEMORY, WAY_CLIENT, Verdict, admission_flags, admission_is_plain_with,
     admission_judge, admission_refuse)
 from hutch_engine.executor.aftermath cimport aftermath, aftermath_is_due, aftermath_of
 from hutch_engine.executor.effects cimport effects_announce_new
@@ -39,7 +39,7 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
         session.used_us = monotonic_us()
     command = command_narrow(command, argv, argc)
     session.last_command = command                      # NULL for one that is unknown, too
-    if unlikely(command == NULL or not command_takes(command, argc) or not admission_is_plain(session, command)):
+    if unlikely(command == NULL or not command_takes(command, argc) or not admission_is_plain_with(session, command, argv, argc)):
         verdict = admission_judge(session, command, argv, argc, WAY_CLIENT, 0)
         if unlikely(session.flags & SESSION_TRACKING) and engine.keyspace.effect_count:
             # Keys were evicted to make room, before the command: so is what is told of them.

@@ -15,6 +15,10 @@ cdef uint8_t rights_judge(const User* user, const Command* command, const Slice*
 cdef bint rights_allow(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil
 """May the session's user run it? Also notes for the command whether what its words name by a pattern is limited
 (Call.keys_limited). Writes nothing."""
+cdef bint rights_plainly(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil
+"""rights_allow where the answer is near: the user's root selector has the command, it names no channel that matters, and its one
+key fits a pattern. `command` takes so many words. True: it is allowed, as rights_allow would have found; False: that is to be
+asked. O(patterns * key)."""
 cdef bint rights_whatever_words(Session* session, const Command* command) noexcept nogil
 """May the session's user run it with any words at all? False: the words are to be looked at. O(1)"""
 cdef void rights_explain(const User* user, const Command* command, uint8_t denied, Slice word, bint in_full, Buffer* out) noexcept nogil

@@ -2,8 +2,10 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_append_text, buffer_slice
 from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.glob cimport glob_matches
 from hutch_engine.base.slice cimport Slice, ascii_lower, slice_of
 from hutch_engine.commands.command cimport (
     CMD_CHANNEL, CMD_CHANNELS, CMD_NO_AUTH, KEY_ACCESS, KEY_BEGIN_INDEX, KEY_BEGIN_UNKNOWN, KEY_DELETE, KEY_FIND_RANGE, KEY_INSERT,
@@ -13,8 +15,8 @@ from hutch_engine.sessions.users cimport users_note_denial
 from hutch_engine.state.engine cimport (
     DENIED_CHANNEL, DENIED_COMMAND, DENIED_KEY, DENIED_NOT, Session, engine_guarded)
 from hutch_engine.state.user cimport (
-    MAY_READ, MAY_WRITE, SELECTS_ALL_CHANNELS, SELECTS_ALL_COMMANDS, SELECTS_ALL_KEYS, FirstWord, Selector, User, first_word_bytes,
-    patterns_have, patterns_match, record_bytes, selector_has_command)
+    MAY_READ, MAY_WRITE, PATTERN_ALL, PATTERN_PREFIX, SELECTS_ALL_CHANNELS, SELECTS_ALL_COMMANDS, SELECTS_ALL_KEYS, FirstWord, Selector, User,
+    UserPattern, first_word_bytes, pattern_bytes, patterns_have, patterns_match, record_bytes, selector_has_command)
 
 cdef enum:
     POSITIONS = 64
@@ -190,10 +192,65 @@ cdef bint _reads_all_keys(const User* user, const Command* command, const Slice*
 cdef bint rights_allow(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:
     cdef size_t at
     engine_guarded(session.engine)
+    if likely(rights_plainly(session, command, argv, argc)):
+        return True
     if rights_judge(session.user, command, argv, argc, &at) != DENIED_NOT:
         return False
     session.call.keys_limited = unlikely(_names_by_pattern(command)) and not _reads_all_keys(session.user, command, argv, argc)
     return True
+
+
+cdef inline bint _begins_so(const UserPattern* pattern, Slice text) noexcept nogil:
+    """Does the text begin with what a PATTERN_PREFIX has before its star? Eight bytes at once: a call of memcmp costs more than most
+    prefixes are long."""
+    cdef Slice prefix = slice_of(pattern_bytes(pattern).data, pattern.length - 1)
+    cdef size_t at = 0
+    cdef uint64_t wanted, given
+    if text.length < prefix.length:
+        return False
+    while at + 8 <= prefix.length:
+        memcpy(&wanted, prefix.data + at, 8)
+        memcpy(&given, text.data + at, 8)
+        if wanted != given:
+            return False
+        at += 8
+    while at < prefix.length:
+        if prefix.data[at] != text.data[at]:
+            return False
+        at += 1
+    return True
+
+
+cdef bint rights_plainly(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:
+    cdef const Selector* root = &session.user.root
+    cdef const KeySpec* spec
+    cdef const UserPattern* pattern
+    cdef Slice key
+    cdef uint16_t needed
+    cdef size_t at = 0
+    engine_guarded(session.engine)
+    if unlikely(not selector_has_command(root, command.id)
+                or (command.flags & (CMD_CHANNEL | CMD_CHANNELS) and not root.flags & SELECTS_ALL_CHANNELS)):
+        return False
+    session.call.keys_limited = False            # who names keys by patterns is not answered here, but for one who may read all
+    if root.flags & SELECTS_ALL_KEYS or command.key_spec_count == 0:
+        return True
+    spec = command.key_specs
+    if command.key_spec_count != 1 or spec.begin_kind != KEY_BEGIN_INDEX or spec.find_kind != KEY_FIND_RANGE or spec.last_key != 0 \
+            or spec.flags & (KEY_NOT_KEY | KEY_VARIABLE_FLAGS) or unlikely(<size_t>spec.begin_index >= argc):
+        return False
+    key = argv[spec.begin_index]
+    needed = _needed(spec.flags)
+    while at < root.patterns.length:
+        pattern = <const UserPattern*>(root.patterns.data + at)
+        if pattern.rights & needed == needed:
+            if pattern.form != PATTERN_PREFIX:
+                if (pattern.form == PATTERN_ALL and key.length) or glob_matches(pattern_bytes(pattern), key, False):
+                    return True                  # to Redis no star fits an empty name
+            elif _begins_so(pattern, key):
+                return True
+        at += record_bytes(pattern.length)
+    return False
 
 
 cdef bint rights_whatever_words(Session* session, const Command* command) noexcept nogil:

@@ -4,7 +4,7 @@ from hutch_engine.base.compiler cimport likely
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.call cimport CALL_IN_MULTI, Call
 from hutch_engine.commands.command cimport Command
-from hutch_engine.executor.admission cimport admission_is_plain
+from hutch_engine.executor.admission cimport admission_is_plain_with
 from hutch_engine.executor.effects cimport effects_announce_new
 from hutch_engine.executor.run cimport run_command
 from hutch_engine.state.engine cimport Session
@@ -20,7 +20,7 @@ cdef bint transaction_judges(Session* session, const Command* command, Slice* ar
 cdef inline bint transaction_admits(Session* session, const Command* command, Slice* argv, size_t argc) noexcept nogil:
     """May the next command run? False: what came before it has used up the memory there was, or the user lost the right to it since
     it was queued; that is answered."""
-    return likely(admission_is_plain(session, command)) or transaction_judges(session, command, argv, argc)
+    return likely(admission_is_plain_with(session, command, argv, argc)) or transaction_judges(session, command, argv, argc)
 
 cdef inline void transaction_run(Session* session, const Command* command, Slice* argv, size_t argc,
                                  uint32_t call_flags) noexcept nogil:

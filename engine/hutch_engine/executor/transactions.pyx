@@ -51,7 +51,10 @@ cdef bint transaction_judges(Session* session, const Command* command, Slice* ar
     buffer_append_text(&text, b"NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This "
                               b"command is no longer allowed for the following reason: ")
     buffer_append_text(&text, _why(denied))
-    reply_error_slice(&session.reply, buffer_slice(&text))
+    if text.failed:
+        error_memory(&session.call)
+    else:
+        reply_error_slice(&session.reply, buffer_slice(&text))
     buffer_clear(&text)
     if session.reply.buffer.length > mark:
         error_stats_count(session.engine, slice_of(session.reply.buffer.data + mark + 1, session.reply.buffer.length - mark - 1))

@@ -27,10 +27,10 @@ cdef void _text_field(Buffer* out, const char* name, const Buffer* text) noexcep
 cdef void _append_flags(uint32_t flags, uint32_t tracking, Buffer* out) noexcept nogil:
     """The letters of CLIENT LIST's flags field, in Redis's order."""
     cdef size_t before = out.length
-    if flags & SESSION_REPLICA:
-        buffer_append_text(out, b"O" if flags & SESSION_MONITOR else b"S")
-    elif flags & SESSION_MONITOR:
+    if flags & SESSION_MONITOR:
         buffer_append_text(out, b"O")
+    elif flags & SESSION_REPLICA:
+        buffer_append_text(out, b"S")
     if flags & SESSION_MASTER:
         buffer_append_text(out, b"M")
     if flags & SESSION_SUBSCRIBED:

@@ -6,6 +6,7 @@ from libc.stdio cimport FILE, fclose, ferror, fflush, fopen, fread, fwrite, remo
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memmove, strerror
 from posix.unistd cimport fsync
+from hutch_engine.base.atomics cimport atomic_add64
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.checks cimport invariant
@@ -35,6 +36,24 @@ cdef enum:
     LOG_GROUPED_MS = 60000       # the same again within so long counts one more
     LOG_LOOKED_AT = 10           # ... if it is among so many newest entries
     FILE_MODE = 0o600            # digests of passwords are in it
+
+
+# ---- their memory
+
+cdef uint64_t _bytes_of(const User* user) noexcept nogil:
+    """What it takes, selectors, patterns and passwords included."""
+    cdef const Selector* selector = &user.root
+    cdef uint64_t bytes = sizeof(User) + user.name.capacity + user.passwords.capacity
+    while selector != NULL:
+        bytes += selector.rules.capacity + selector.patterns.capacity + selector.channels.capacity + selector.first_words.capacity
+        bytes += 0 if selector == &user.root else sizeof(Selector)
+        selector = selector.next
+    return bytes
+
+
+cdef inline void _weigh(Engine* engine, uint64_t before, uint64_t after) noexcept nogil:
+    """used_memory counts users as it counts clients: their memory is malloc's. Numbers below 0 wrap around, and back."""
+    atomic_add64(&engine.client_bytes, after - before)
 
 
 # ---- the list
@@ -113,12 +132,16 @@ cdef bint users_init(Engine* engine) noexcept nogil:
         users.nobody = NULL
         return False
     _note_default(engine)
+    _weigh(engine, 0, _bytes_of(users.standard) + _bytes_of(users.nobody))
     return True
 
 
 cdef void users_clear(Engine* engine) noexcept nogil:
     cdef size_t i
+    if engine.users.nobody != NULL:
+        _weigh(engine, _bytes_of(engine.users.nobody), 0)
     for i in range(engine.users.count):
+        _weigh(engine, _bytes_of(engine.users.list[i]), 0)
         user_free(engine.users.list[i])
     free(engine.users.list)
     user_free(engine.users.nobody)
@@ -219,7 +242,9 @@ cdef void _replace(Engine* engine, User* there, User* user, Session* me) noexcep
     cdef Session* session = engine.sessions.first
     cdef Session* following
     cdef bint lost = _loses_channels(there, user)
+    cdef uint64_t before = _bytes_of(there)
     user_take(there, user)
+    _weigh(engine, before, _bytes_of(there))
     while lost and session != NULL:
         following = session.next
         if session.user == there and _listens_too_far(session, there):
@@ -251,6 +276,7 @@ cdef bint users_put(Engine* engine, User* user, Session* me) noexcept nogil:
     if not _insert(&engine.users.list, &engine.users.count, &engine.users.capacity, user):
         user_free(user)
         return False
+    _weigh(engine, 0, _bytes_of(user))
     return True
 
 
@@ -264,12 +290,14 @@ cdef bint users_remove(Engine* engine, Slice name, Session* me) noexcept nogil:
     users.count -= 1
     memmove(users.list + place, users.list + place + 1, (users.count - place) * sizeof(User*))
     _put_out_all(engine, user, me)
+    _weigh(engine, _bytes_of(user), 0)
     user_free(user)
     return True
 
 
 cdef void users_password(Engine* engine, Slice password) noexcept nogil:
     cdef User* user = engine.users.standard
+    cdef uint64_t before = _bytes_of(user)
     cdef Buffer rule
     user_apply(user, slice_of_text(b"resetpass"), True)
     buffer_init(&rule, NULL)
@@ -278,6 +306,7 @@ cdef void users_password(Engine* engine, Slice password) noexcept nogil:
     # Without memory for the rule nobody gets in, rather than everybody.
     user_apply(user, slice_of_text(b"nopass") if password.length == 0 else buffer_slice(&rule), True)
     buffer_clear(&rule)
+    _weigh(engine, before, _bytes_of(user))
     _settle(engine, user)
 
 
@@ -487,6 +516,7 @@ cdef void _take_over(Reading* reading, Session* me) noexcept nogil:
         else:
             user_settle(user)
             _insert(&users.list, &users.count, &users.capacity, user)
+            _weigh(engine, 0, _bytes_of(user))
     reading.count = 0
 
 
@@ -496,6 +526,8 @@ cdef bint users_load(Engine* engine, Session* me, Buffer* error_out) noexcept no
     cdef User* user
     cdef size_t i
     cdef size_t before = error_out.length
+    cdef bint good
+    cdef int why
     engine_guarded(engine)
     reading.engine = engine
     reading.path = buffer_slice(&engine.config.aclfile)
@@ -508,13 +540,14 @@ cdef bint users_load(Engine* engine, Session* me, Buffer* error_out) noexcept no
     buffer_init(&text, NULL)
     _path_of(engine, &path)
     if path.failed or not _read_file(path.data, &text):
+        why = errno                  # before anything else is asked of the system
         buffer_append_text(error_out, b"Error loading ACLs, opening file '")
         buffer_append_slice(error_out, reading.path)
         buffer_append_text(error_out, b"': ")
         if path.failed:
             buffer_append_text(error_out, b"out of memory")
         else:
-            buffer_append_text(error_out, strerror(errno))
+            buffer_append_text(error_out, strerror(why))
         buffer_clear(&path)
         buffer_clear(&text)
         return False
@@ -528,9 +561,12 @@ cdef bint users_load(Engine* engine, Session* me, Buffer* error_out) noexcept no
             if user == NULL or not _insert(&reading.list, &reading.count, &reading.capacity, user):
                 user_free(user)
                 buffer_append_text(error_out, b"out of memory. ")
-    if error_out.length == before and not _reserve(&engine.users.list, &engine.users.capacity, reading.count + engine.users.count):
+    # A fault that there was no memory to tell of is one, too.
+    good = error_out.length == before and not error_out.failed
+    if good and not _reserve(&engine.users.list, &engine.users.capacity, reading.count + engine.users.count):
+        good = False
         buffer_append_text(error_out, b"out of memory. ")
-    if error_out.length == before:
+    if good:
         _take_over(&reading, me)
         engine.users.from_file = True
     else:
@@ -540,7 +576,7 @@ cdef bint users_load(Engine* engine, Session* me, Buffer* error_out) noexcept no
     free(reading.list)
     buffer_clear(&path)
     buffer_clear(&text)
-    return error_out.length == before
+    return good
 
 
 cdef int _write_file(const char* path, const char* aside, Slice text) noexcept nogil:

@@ -65,6 +65,7 @@ cdef enum:                       # what a change touches
     CHANGED_SLOW = 1 << 17       # slowlog-log-slower-than, latency-monitor-threshold
     CHANGED_CRASH_LOG = 1 << 18  # crash-log-enabled
     CHANGED_USERS = 1 << 19      # lines of users
+    CHANGED_OOM = 1 << 20        # oom-score-adj, oom-score-adj-values
 
 cdef enum:                       # Parameter.flags
     PARAMETER_IMMUTABLE = 1      # only before the start
@@ -229,6 +230,7 @@ cdef struct Config:
     int64_t latency_monitor_threshold_ms
     int64_t latency_tracking
     int64_t acllog_max_len
+    int64_t oom_score_adj        # control/oom_score's OOM_ values
     int64_t[3] oom_score_adj_values
     # what nobody reads yet, only CONFIG GET and SET
     int64_t[CONFIG_SPARE_NUMBERS] spare_numbers

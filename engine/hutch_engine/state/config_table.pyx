@@ -211,10 +211,9 @@ cdef void _fill_memory() noexcept nogil:
     _because(_yes_no(b"jemalloc-bg-thread", True), b"the heap is Hutch's own")
     _because(_flag(_yes_no(b"disable-thp", True), PARAMETER_IMMUTABLE), b"the process is its host's")
     _idle(NULL)
-    # It would change the host process's standing with the kernel.
-    _only(_choice(b"oom-score-adj", b"no,yes,relative,absolute", 0), b"the process is its host's")
-    _because(_flag(_add(b"oom-score-adj-values", KIND_OOM_VALUES, c.oom_score_adj_values), PARAMETER_MULTI),
-             b"the process is its host's")
+    # Only in a process of a server's own: another one's standing with the kernel is its host's.
+    _touches(_choice(b"oom-score-adj", b"no,yes,relative,absolute", 0, &c.oom_score_adj), CHANGED_OOM)
+    _touches(_flag(_add(b"oom-score-adj-values", KIND_OOM_VALUES, c.oom_score_adj_values), PARAMETER_MULTI), CHANGED_OOM)
 
 
 cdef void _fill_types() noexcept nogil:
