@@ -5,6 +5,7 @@
 # make test-pythons       the suite with every CPython found here              (PYTHONS="3.10 3.13" TESTS=...)
 # make test-redis-py      the Python face with other versions of redis-py       (REDIS_PY="7.2.2 newest")
 # make test-redis-tcl     Redis's own Tcl suite against `hutch serve`          (RELEASE=bookworm UNITS="unit/type/list")
+# make test-projects      the suites of projects that use Redis, under hutch.testing.patch()   (PROJECTS="rq limits")
 # make test-wheel         a wheel whose sources are gone, in a fresh environment
 # make fuzz       the random tests, for longer
 # make chaos      threads, sockets, closes, kills, forks, refused memory all at once    (SECONDS=3600 SEED=n)
@@ -38,7 +39,7 @@ HAS_BUILD    := $(VENV)/.has-build-tools
 HAS_TESTS    := $(VENV)/.has-test-tools
 INSTALLED    := $(VENV)/.installed
 
-.PHONY: run test sanitize sanitize-threads test-pythons test-redis-py test-redis-tcl test-wheel fuzz test-long chaos test-durability bench docs docs-tables build wheel clean
+.PHONY: run test sanitize sanitize-threads test-pythons test-redis-py test-redis-tcl test-projects test-wheel fuzz test-long chaos test-durability bench docs docs-tables build wheel clean
 .DELETE_ON_ERROR:
 
 run: $(BUILT) $(INSTALLED)
@@ -60,6 +61,11 @@ test-redis-py: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 RELEASE ?= trixie
 test-redis-tcl: $(BUILT) $(INSTALLED)
 	$(PY) tools/redis_tcl.py --release $(RELEASE) --jobs $(JOBS) $(ARGS) $(UNITS)
+
+# Their sources come by pip; what of them cannot pass is named in the tool, with the reasons.
+PROJECTS ?=
+test-projects: $(BUILT) $(INSTALLED) $(HAS_TESTS)
+	$(PY) tools/project_suites.py $(PROJECTS) -- $(ARGS)
 
 # Other random commands at every run, and the property tests again and again; SEED=n repeats a run's commands.
 SEED   ?= $(shell date +%s)

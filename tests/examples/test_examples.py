@@ -64,10 +64,28 @@ def test_docket(example):
     assert asyncio.run(example("background_jobs", "docket").with_docket()) == 5
 
 
-def test_channels(example, capsys):
-    module = example("chat", "channels_redis")
-    asyncio.run(module.main())
-    assert capsys.readouterr().out.count("['hello', 'hello']") == 2
+def test_slowapi(example):
+    module = example("slowapi_service", "slowapi", "fastapi", "httpx")
+    from fastapi.testclient import TestClient
+    with TestClient(module.app) as client:
+        assert [client.get("/report", headers={"x-user": "ada"}).status_code for _ in range(5)] == [200] * 3 + [429] * 2
+        assert client.get("/report", headers={"x-user": "bob"}).json() == {"report": "long"}
+
+
+# ---- with worker processes: whole programs
+
+@pytest.mark.parametrize("name, needs, said", [
+    ("celery_jobs", ("celery",), ["(5, 20)"]),
+    ("rq_jobs", ("rq",), ["[0, 7, 14, 42]"]),
+    ("taskiq_jobs", ("taskiq", "taskiq_redis"), ["[3, 4, 5, 6, 7]"]),
+    ("docket_jobs", ("docket",), ["[5, 50]"]),
+    ("chat", ("channels_redis",), ["another process: HELLO OVER THERE", "RedisChannelLayer ['hello', 'hello']", "RedisPubSubChannelLayer ['hello', 'hello']"]),
+])
+def test_with_workers(name, needs, said):
+    for need in needs:
+        pytest.importorskip(need, reason=f"EXAMPLE NOT TRIED: {need} is not installed (pip install -e .[test,applications,frameworks])")
+    done = subprocess.run([sys.executable, str(EXAMPLES / f"{name}.py")], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0 and done.stdout.strip().splitlines() == said, done.stdout + done.stderr
 
 
 # ---- Django, whose settings belong to a process: each in one of its own
