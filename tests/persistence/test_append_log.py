@@ -321,6 +321,20 @@ def test_switched_on_and_off_at_run_time(tmp_path):
         assert sorted(store("KEYS", "*")) == [b"before", b"while"]
 
 
+def test_switched_off_and_on_and_closed_at_once(tmp_path):
+    """The thread in the background is at the end of the old log when the store closes: it begins no new one. (It did, and the end waited
+    for it for ever.)"""
+    for number in range(20):
+        store = Kept(tmp_path / str(number), appendfsync="no")
+        for key in range(100):
+            store("SET", f"key:{key}", "x" * 1000)
+        store("CONFIG", "SET", "appendonly", "no")
+        store("CONFIG", "SET", "appendonly", "yes")
+        store.close()
+        with Kept(tmp_path / str(number)) as store:
+            assert store("DBSIZE") == 100
+
+
 # ---- torn, damaged
 
 def _small_log(directory):

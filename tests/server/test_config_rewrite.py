@@ -101,6 +101,20 @@ def test_unknown_lines_become_comments_and_a_lost_file_is_made_anew(tmp_path):
             client.config_rewrite()
 
 
+def test_a_file_that_cannot_be_read_stays(tmp_path):
+    """Only one that has gone is made anew. (Root may read every file, but follows no link to itself.)"""
+    path = tmp_path / "a.conf"
+    port = free_port()
+    path.write_text(f"port {port}\n")
+    with Launched(HUTCH, path, cwd=tmp_path) as server:
+        server.wait_for("Ready to accept connections")
+        path.unlink()
+        path.symlink_to(path)
+        with pytest.raises(redis.ResponseError, match="Rewriting config file: Too many levels of symbolic links"):
+            redis.Redis(port=port).config_rewrite()
+        assert path.is_symlink()
+
+
 def test_all_of_it(tmp_path):
     """DEBUG CONFIG-REWRITE-FORCE-ALL: each parameter by its name, and a server starts from it."""
     path = tmp_path / "a.conf"

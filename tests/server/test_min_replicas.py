@@ -15,6 +15,7 @@ ASKED = [
     ["EVAL", "return redis.call('get','a')", "0"], ["EVAL", "return redis.pcall('set','a','x').err", "0"],
     ["EVAL", "return redis.call('set','a','x')", "0"], ["EVAL", SCRIPT.format("no-writes", "get"), "0"], ["EVAL", SCRIPT.format("allow-oom", "get"), "0"],
     ["EVAL", "#!lua\nreturn redis.call('get','a')", "0"], ["EVAL", SCRIPT.format("no-writes", "incr"), "0"], ["EVAL_RO", "return redis.call('get','a')", "0"],
+    "CONFIG SET maxmemory 1", ["EVAL", "return redis.pcall('set','a','x').err", "0"], "SET a x", "CONFIG SET maxmemory 0",
     ["EVAL", "redis.call('config','set','min-replicas-to-write','0')", "0"], "BLPOP nosuch 0.01", "LPOP nosuch", "XREADGROUP GROUP g c STREAMS s >", "SORT a",
     "SORT a STORE b", "GETEX a", "GETDEL a", "COPY a b", "RESTORE k 0 x", "FUNCTION FLUSH", "DBSIZE", "INFO errorstats x", "CONFIG GET min-*",
     "CONFIG SET min-replicas-to-write 0", "SET a e", "GET a", "CONFIG SET min-replicas-to-write -1", "CONFIG SET min-replicas-max-lag x",

@@ -116,6 +116,24 @@ def test_failures_are_redis_own_and_leave_all_as_it_was(words, engine, client, a
     assert greets(engine.port)
 
 
+def test_who_cannot_have_a_log_stays_where_he_is(tmp_path):
+    """Two parameters at once, of which the second one fails: all is as before, the listener too."""
+    engine = Engine()
+    engine.configure("bind", "127.0.0.1")
+    engine.configure("dir", str(tmp_path))
+    engine.restore()
+    engine.start_listener(any_port=True)
+    try:
+        (tmp_path / "appendonlydir").write_text("no directory")
+        old, new = engine.port, free_port()
+        asker = EmbeddedConnection(engine.session())
+        assert b"Unable to turn on AOF" in configured(asker, "port", new, "appendonly", "yes")
+        assert asker.run([["CONFIG", "GET", "port"]])[0].value == [b"port", b"%d" % old]
+        assert engine.port == old and greets(old) and not greets(new)
+    finally:
+        engine.close()
+
+
 def test_a_server_knows_where_it_is():
     with hutch.Server(port=0) as server:
         port = free_port()

@@ -105,6 +105,7 @@ def _one(client, *words):
     ("rename-command get", "Bad directive or wrong number of arguments"),
     ('rename-command "" x', "No such command in rename-command"),
     ("rename-command get x\nrename-command get y", "No such command in rename-command"),
+    ("rename-command acl x\nrename-command acl y", "No such command in rename-command"),
     ("rename-command get x\nrename-command set X", "Target command name already exists"),
 ])
 def test_what_cannot_be_renamed(line, reason, tmp_path):

@@ -12,15 +12,15 @@ cdef enum:
 
 
 # Commands of Redis 8.2 that are not in the table: a redis.conf that gives them other names, or none, is followed as far as that goes.
-cdef const char* ABSENT[22]
-ABSENT[:] = [b"acl", b"failover", b"latency", b"migrate", b"psync", b"replconf", b"replicaof", b"slaveof", b"slowlog", b"sync",
+cdef const char* ABSENT[19]
+ABSENT[:] = [b"failover", b"migrate", b"psync", b"replconf", b"replicaof", b"slaveof", b"sync",
              b"vadd", b"vcard", b"vdim", b"vemb", b"vgetattr", b"vinfo", b"vismember", b"vlinks", b"vrandmember", b"vrem", b"vsetattr",
              b"vsim"]
 
 
 cdef bint _is_absent(Slice name) noexcept nogil:
     cdef size_t i
-    for i in range(22):
+    for i in range(19):
         if slice_is(name, ABSENT[i]):
             return True
     return False

@@ -402,6 +402,9 @@ cdef void cmd_config_set(Call* call) noexcept nogil:
             config_set(&engine.config, parameters[i], buffer_slice(&former[i]), CONFIG_ROLLBACK, &ignored, &error)
         if changed & CHANGED_OOM:
             oom_score_set(engine, &error)
+        # The listener has not had a turn yet: it still has all that it is to keep.
+        if cannot == CHANGED_LOG and changed & CHANGED_LISTENER:
+            _move_listener(engine, &error)
     else:
         reply_ok(call.reply)
     for i in range(k):

@@ -1,6 +1,6 @@
 """See config_rewrite.pxd. Line by line what Redis makes of the same file, but for the order of what it appends, which is
 that of a hash table there."""
-from libc.errno cimport ENOMEM, errno
+from libc.errno cimport ENOENT, ENOMEM, errno
 from libc.stdio cimport FILE, fclose, ferror, fopen, fread, snprintf
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -89,6 +89,7 @@ cdef bint _read_lines(Rewrite* rewrite, Slice old) noexcept nogil:
     cdef size_t start = 0, end, count = 1
     cdef Line* line
     cdef Buffer storage
+    cdef bint good
     for end in range(old.length):
         count += old.data[end] == c'\n'
     rewrite.lines = <Line*>calloc(count, sizeof(Line))
@@ -110,8 +111,9 @@ cdef bint _read_lines(Rewrite* rewrite, Slice old) noexcept nogil:
         start = end + 1
         if end == old.length:
             break
+    good = not storage.failed            # else a line may seem to be one that nobody understands
     buffer_clear(&storage)
-    return True
+    return good
 
 
 # ---- the values
@@ -322,8 +324,10 @@ cdef bint _read_file(const char* path, Buffer* text_out, Buffer* error_out) noex
     cdef bint good = True
     cdef FILE* file = fopen(path, b"r")
     if file == NULL:
-        # A file that has gone is written anew.
-        return True
+        if errno == ENOENT:
+            return True              # a file that has gone is written anew
+        buffer_append_text(error_out, strerror(errno))
+        return False
     while True:
         got = fread(piece, 1, sizeof(piece), file)
         if got == 0:

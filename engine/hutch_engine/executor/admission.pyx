@@ -101,8 +101,6 @@ cdef Verdict _judge_for_script(Session* session, const Command* command, const S
         return REFUSED_RIGHTS
     if unlikely(limits & LIMIT_READ_ONLY) and command.flags & (CMD_WRITE | CMD_MAY_REPLICATE):
         return REFUSED_READ_ONLY
-    if unlikely(limits & LIMIT_NO_MEMORY) and command.flags & CMD_DENYOOM:
-        return REFUSED_MEMORY
     return ADMITTED
 
 
@@ -158,6 +156,9 @@ cdef Verdict admission_judge(Session* session, const Command* command, Slice* ar
     if unlikely(engine.execution.gate & GATE_REPLICAS) and way != WAY_QUEUE \
             and _flags(session, command, argv, argc, way) & CMD_WRITE:
         return REFUSED_REPLICAS
+    # (limits are a script's, of which Redis asks about memory last.)
+    if unlikely(limits & LIMIT_NO_MEMORY) and command.flags & CMD_DENYOOM:
+        return REFUSED_MEMORY
     if way == WAY_CLIENT and unlikely(session.flags & (SESSION_SUBSCRIBED | SESSION_MONITOR)):
         verdict = _judge_place(session, command)
         if verdict != ADMITTED:

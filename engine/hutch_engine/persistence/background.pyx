@@ -22,6 +22,8 @@ cdef enum:
 cdef bint background_start(Engine* engine) noexcept nogil:
     if engine.journaling.runs:
         return True
+    if engine.closed:                    # background_stop waits for the one that was there, or has done so
+        return False
     engine.journaling.stopping = False
     engine.journaling.runs = thread_start(_main, engine, b"hutch-persist", 0, &engine.journaling.thread)
     return engine.journaling.runs
@@ -55,7 +57,7 @@ cdef void persistence_begin(Engine* engine) noexcept nogil:
 
 cdef bint persistence_switch_log(Engine* engine) noexcept nogil:
     cdef AppendLog* log = <AppendLog*>engine.journaling.log
-    if not engine.journaling.in_service:
+    if not engine.journaling.in_service or engine.closed:
         return True
     if engine.config.appendonly:
         if log != NULL and (log.closing or log.open or log.waits_for_base):

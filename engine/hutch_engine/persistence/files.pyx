@@ -108,7 +108,16 @@ cdef int64_t file_length(int fd) noexcept nogil:
 
 
 cdef int directory_make(const char* path) noexcept nogil:
-    return 0 if mkdir(path, 0o755) == 0 or errno == EEXIST else errno
+    cdef int fd
+    if mkdir(path, 0o755) == 0:
+        return 0
+    if errno != EEXIST:
+        return errno
+    fd = hutch_open_directory(path)      # it may be a file
+    if fd < 0:
+        return errno
+    close(fd)
+    return 0
 
 
 cdef int directory_sync(const char* path) noexcept nogil:

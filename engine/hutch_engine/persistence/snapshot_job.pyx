@@ -52,7 +52,7 @@ cdef bint snapshot_job_runs(const Engine* engine, SnapshotPurpose purpose) noexc
 
 cdef bint snapshot_job_start(Engine* engine, SnapshotPurpose purpose) noexcept nogil:
     cdef SnapshotJob* job
-    if engine.journaling.snapshot_job != NULL:
+    if engine.journaling.snapshot_job != NULL or engine.closed:
         return False
     job = <SnapshotJob*>calloc(1, sizeof(SnapshotJob))
     if job == NULL:

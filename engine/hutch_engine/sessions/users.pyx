@@ -300,11 +300,15 @@ cdef void users_password(Engine* engine, Slice password) noexcept nogil:
     cdef uint64_t before = _bytes_of(user)
     cdef Buffer rule
     user_apply(user, slice_of_text(b"resetpass"), True)
+    user.passwords.failed = False        # what was refused then is taken back with the rest
     buffer_init(&rule, NULL)
     buffer_append_text(&rule, b">")
     buffer_append_slice(&rule, password)
-    # Without memory for the rule nobody gets in, rather than everybody.
-    user_apply(user, slice_of_text(b"nopass") if password.length == 0 else buffer_slice(&rule), True)
+    # Without memory for the rule nobody gets in, rather than everybody, or whoever knows the password "".
+    if password.length == 0:
+        user_apply(user, slice_of_text(b"nopass"), True)
+    elif not rule.failed:
+        user_apply(user, buffer_slice(&rule), True)
     buffer_clear(&rule)
     _weigh(engine, before, _bytes_of(user))
     _settle(engine, user)
