@@ -1,6 +1,7 @@
 """What is left when something breaks off in the middle: cancelled tasks, event loops that end, functions that raise, values without bytes."""
 import asyncio
 import functools
+import threading
 
 import pytest
 
@@ -282,3 +283,40 @@ def test_an_interrupt_leaves_no_flight(monkeypatch, where):
         for _ in range(2):
             cache.get_or_set("k", lambda: calls.append(1))
         assert len(calls) <= 2
+
+
+def test_write_behind_in_two_event_loops_has_one_task():
+    written, tasks = {}, set()
+
+    async def write(key, value):
+        written[key] = value
+
+    cache = AsyncCache(ttl=60)
+    behind = AsyncWriteBehind(cache, "user", write=write, gather=0.0)
+    barrier = threading.Barrier(2)
+
+    async def set_some(number):
+        if number:                       # the first one's loop has the task
+            await asyncio.to_thread(barrier.wait)
+        for at in range(10):
+            await behind.set((number, at), at)
+            tasks.add(behind._task)
+            await asyncio.sleep(0.001)
+        if not number:
+            await asyncio.to_thread(barrier.wait)
+            await asyncio.to_thread(barrier.wait)
+        else:
+            await asyncio.to_thread(barrier.wait)
+
+    threads = [threading.Thread(target=asyncio.run, args=(set_some(number),)) for number in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(tasks) == 1
+
+    async def end():
+        await behind.close()
+        await cache.close()
+    asyncio.run(end())
+    assert len(written) == 20

@@ -10,5 +10,6 @@ ROOT = Path(__file__).resolve().parents[2]
 def mypy(*arguments, cwd):
     """What mypy says, with these arguments, in this directory."""
     environment = {**os.environ, "MYPYPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'engine'}"}
-    return subprocess.run([sys.executable, "-m", "mypy", "--strict", "--no-warn-return-any", "--follow-imports=silent", *arguments], cwd=cwd, text=True,
-                          capture_output=True, env=environment, timeout=500).stdout
+    options = ["--strict", "--no-warn-return-any", "--follow-imports=silent", "--cache-dir", str(ROOT / ".mypy_cache")]
+    return subprocess.run([sys.executable, "-m", "mypy", *options, *arguments], cwd=cwd, text=True, capture_output=True, env=environment,
+                          timeout=500).stdout

@@ -68,6 +68,9 @@ def test_moved_to_a_moment(r, clock):
         clock.advance(seconds=-1)
     with pytest.raises(ValueError):
         clock.move_to("soon")
+    for number in (float("nan"), float("inf"), -1e300, 1e18):
+        with pytest.raises(ValueError, match="moment"):
+            clock.move_to(number)
     with pytest.raises(TypeError):
         clock.move_to(None)
 

@@ -52,6 +52,12 @@ def test_every_kind(r, fault, raised, text):
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+def test_seconds_that_nobody_can_wait(seconds):
+    with pytest.raises(ValueError, match="waited"):
+        faults.slow(seconds, "GET")
+
+
 def outcomes(r, commands):
     found = []
     for words in commands:

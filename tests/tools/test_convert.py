@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 import redis
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hutch.tools import jsonlines
@@ -219,6 +219,7 @@ records = st.one_of(
     st.builds(Record, names, st.just("stream"), streams(), moments))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])      # it is, where the machine has other work
 @given(records, st.integers(0, 15))
 def test_a_line_is_its_record(record, db):
     line = jsonlines.line_of(record, db)

@@ -3,12 +3,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+from typing import Any, Callable
 
 
-def works_here(task: asyncio.Task[Any] | None) -> bool:
-    """Is this task at work in the running loop? One of a loop that was closed before it ended is not done, and never will be."""
-    return task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop()
+def is_at_work(task: asyncio.Task[Any] | None) -> bool:
+    """Is this task at work, in whatever loop? One of a loop that was closed before it ended is not done, and never will be."""
+    return task is not None and not task.done() and not task.get_loop().is_closed()
+
+
+async def tell(task: asyncio.Task[Any] | None, what: Callable[[], Any], timeout: float | None = None) -> None:
+    """Do something that makes a task end, in the task's own loop, and wait for its end where that is this loop; another one's needs no waiting for."""
+    if task is None or not is_at_work(task):
+        return
+    if task.get_loop() is not asyncio.get_running_loop():
+        task.get_loop().call_soon_threadsafe(what)
+        return
+    what()
+    await asyncio.wait((task,), timeout=timeout)
 
 
 AGAIN, VALUE, ERROR = range(3)           # how a flight ended: without a result; with a value, or its entry's bytes; with an exception

@@ -20,7 +20,7 @@ from typing import Any, Callable
 
 from redis.exceptions import RedisError
 
-from .flights import works_here
+from .flights import is_at_work, tell
 
 
 class _Entries:
@@ -161,7 +161,7 @@ class LocalCache:
         return data
 
     async def _fetch_async(self, key: bytes) -> bytes | None:
-        if not works_here(self._task):
+        if not is_at_work(self._task):
             self._task = asyncio.get_running_loop().create_task(self._listen_async())
         now = time.monotonic()
         data = self._entries.get(key, now)
@@ -306,9 +306,8 @@ class LocalCache:
     async def aclose(self) -> None:
         """End the connection and forget all entries."""
         self._closed.set()
-        if self._task is not None and works_here(self._task):
-            self._task.cancel()
-            await asyncio.wait((self._task,))
+        if self._task is not None:
+            await tell(self._task, self._task.cancel)
         self._entries.clear(is_up=False)
 
 

@@ -28,7 +28,7 @@ from hutch_engine.door.msgpack import packed, unpacked
 from .asyncio import AsyncCache
 from .clock import milliseconds
 from .errors import QueueFullError, WriteError
-from .flights import works_here
+from .flights import is_at_work, tell
 from .flows import STORE_ERRORS, Flow
 from .patterns import Pattern
 from .scripts import Script
@@ -544,9 +544,12 @@ class AsyncWriteBehind(_Behind, Generic[K, V]):
 
     def start(self) -> None:
         """Begin to write what waits, by a task of the running loop, if none does so already."""
-        if works_here(self._task):
-            if self._wake is not None:
+        if self._task is not None and self._wake is not None and is_at_work(self._task):
+            loop = self._task.get_loop()
+            if loop is asyncio.get_running_loop():
                 self._wake.set()
+            else:
+                loop.call_soon_threadsafe(self._wake.set)
         elif not self._closed:
             self._wake = asyncio.Event()
             self._task = asyncio.get_running_loop().create_task(self._run(self._wake))
@@ -619,10 +622,8 @@ class AsyncWriteBehind(_Behind, Generic[K, V]):
         if self._closed:
             return
         self._closed = True
-        if self._task is not None and works_here(self._task):
-            if self._wake is not None:
-                self._wake.set()
-            await asyncio.wait((self._task,), timeout=self._exit_timeout)
+        if self._wake is not None:
+            await tell(self._task, self._wake.set, self._exit_timeout)
         await self.flush(self._exit_timeout)
 
     async def __aenter__(self) -> AsyncWriteBehind[K, V]:

@@ -42,6 +42,8 @@ def unix_seconds(moment: Moment) -> float:
     if isinstance(moment, datetime):
         return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
     if isinstance(moment, (int, float)) and not isinstance(moment, bool):
+        if not abs(moment) < 1 << 43:            # milliseconds have to fit; NaN is neither less nor more
+            raise ValueError(f"{moment} is no moment: it is further away than clocks count")
         return float(moment)
     raise TypeError(f"a moment is a datetime, a date, a number of seconds or a text, not {type(moment).__name__}")
 

@@ -171,7 +171,9 @@ def slow(seconds: float, *names: str, key: str | bytes | None = None, when: Call
          times: int | None = None) -> Fault:
     """The reply takes so many seconds: the store's held clock is moved by them, or they pass really where it runs. A client with a
     socket_timeout that is shorter waits for so long only, and gets TimeoutError; the command runs. ValueError for a `nth`
-    or `times` below 1."""
+    or `times` below 1, and for seconds that are none."""
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"{seconds} seconds cannot be waited for")
     return _fault("slow reply", None, names, key, when, nth, times, seconds=seconds)
 
 
