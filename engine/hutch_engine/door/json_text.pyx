@@ -26,6 +26,16 @@ cdef extern from "Python.h":
     enum: Py_DTSF_ADD_DOT_0
     void PyMem_Free(void* block)
 
+cdef extern from *:
+    """
+    #ifdef Py_GIL_DISABLED
+    #define HUTCH_COPY_WALKED 1
+    #else
+    #define HUTCH_COPY_WALKED 0
+    #endif
+    """
+    const bint COPY_WALKED "HUTCH_COPY_WALKED"      # without a GIL, another thread may change what is walked here: then it is copied first
+
 cdef enum:
     DEPTH_MAX = 200                  # levels of lists and dicts: each takes some 200 bytes of the C stack
     SCRATCH_BYTES = 1024             # most values fit, and need no block of their own while they are written
@@ -155,8 +165,10 @@ cdef bint _put_dict(Output* out, dict value, int depth) except -1:
     cdef PyObject* name
     cdef PyObject* item
     cdef bint first = True
+    if COPY_WALKED:
+        value = value.copy()
     _put_byte(out, c'{')
-    # Nothing in here runs a program's code, so the dict stays as it is meanwhile.
+    # Nothing in here runs a program's code, so with a GIL the dict stays as it is meanwhile.
     while PyDict_Next(value, &at, &name, &item):
         if type(<object>name) is not str:
             return False
@@ -196,6 +208,8 @@ cdef bint _put_value(Output* out, object value, int depth) except -1:
         return _put_dict(out, <dict>value, depth + 1)
     if type(value) is not list and type(value) is not tuple:
         return False
+    if COPY_WALKED:
+        value = tuple(value)
     _put_byte(out, c'[')
     for i in range(PyList_GET_SIZE(value) if type(value) is list else PyTuple_GET_SIZE(value)):
         if i:
