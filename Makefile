@@ -8,6 +8,7 @@
 # make test-projects      the suites of projects that use Redis, under hutch.testing.patch()   (PROJECTS="rq limits")
 # make test-wheel         a wheel whose sources are gone, in a fresh environment
 # make fuzz       the random tests, for longer
+# make fuzz-bytes JSON texts, JSONPaths and HyperLogLogs damaged for SECONDS (an hour) each, with the sanitizers
 # make chaos      threads, sockets, closes, kills, forks, refused memory all at once    (SECONDS=3600 SEED=n)
 # make bench      benchmarks beside a real Redis, ratios taken in one run
 # make docs       the pages of docs/ as a site in build/site
@@ -39,7 +40,7 @@ HAS_BUILD    := $(VENV)/.has-build-tools
 HAS_TESTS    := $(VENV)/.has-test-tools
 INSTALLED    := $(VENV)/.installed
 
-.PHONY: run test sanitize sanitize-threads test-pythons test-redis-py test-redis-tcl test-projects test-wheel fuzz test-long chaos test-durability bench docs docs-tables build wheel clean
+.PHONY: run test sanitize sanitize-threads test-pythons test-redis-py test-redis-tcl test-projects test-wheel fuzz fuzz-bytes test-long chaos test-durability bench docs docs-tables build wheel clean
 .DELETE_ON_ERROR:
 
 run: $(BUILT) $(INSTALLED)
@@ -86,6 +87,12 @@ SECONDS ?= 3600
 chaos: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	@echo "SEED=$(SEED)"
 	HUTCH_CHAOS_SECONDS=$(SECONDS) HUTCH_CHAOS_SEED=$(SEED) $(PY) -m pytest -q -n $(WORKERS) tests/server/test_chaos.py $(ARGS)
+
+# All four kinds at once; what was being tried when a process died lies in the file that its test names.
+fuzz-bytes: build/sanitize/.built $(HAS_TESTS)
+	@echo "SEED=$(SEED)"
+	HUTCH_FUZZ_SECONDS=$(SECONDS) HUTCH_FUZZ_SEED=$(SEED) $(PY) tools/sanitized_tests.py address build/sanitize/lib \
+	    -n 4 -o faulthandler_timeout=0 tests/structures/test_fuzzed_bytes.py $(ARGS)
 
 # What is kept on disk, for long: killed servers and owners, damaged files, snapshots amid writes.
 KILLS           ?= 200
