@@ -1,14 +1,14 @@
 """What keeping data on disk costs: server CPU a SET under everysec and always, calls in the process, replies while a snapshot is taken.
 
-    python bench/durability.py [--requests N] [--keys N] [--rounds N]
+    python bench/durability.py [--requests N] [--keys N] [--rounds N] [--elements N]
 
 Hutch and Redis 8.2 run in turn; ratios below 1 are Hutch's. A request's CPU is that of the whole server process. The longest reply is
-that of a client that sends PING and SET without a pause while the other one saves; beside it stands what an idle server shows in
-the same time.
+that of a client that sends SET to random keys while the server saves; beside it stands what an idle server shows in the same seconds.
 """
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import shutil
 import socket
@@ -91,38 +91,107 @@ def in_process():
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def longest_reply(port, seconds, keys):
-    """Of PING and SET to random keys, in milliseconds."""
+def probe(port, keys, changes, stop, found):
+    """In a process of its own: the longest reply of SETs to random keys, one a half millisecond, in milliseconds. Beside them `changes` more
+    keys are changed, in pipelines that are not timed."""
     import random
-    generator = random.Random(1)
+    generator = random.Random(port)
     longest = 0.0
-    end = time.monotonic() + seconds
+
+    def request():
+        return b"*3\r\n$3\r\nSET\r\n$16\r\nkey:%012d\r\n$32\r\n%b\r\n" % (generator.randrange(keys), b"x" * 32)
+
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while time.monotonic() < end:
-            key = b"key:%012d" % generator.randrange(keys)
+        while not stop.is_set():
+            one = request()
             started = time.perf_counter()
-            connection.sendall(b"*3\r\n$3\r\nSET\r\n$16\r\n%b\r\n$3\r\nxyz\r\n" % key)
+            connection.sendall(one)
             connection.recv(64)
             longest = max(longest, time.perf_counter() - started)
-    return longest * 1000
+            if changes > 0:
+                connection.sendall(b"".join(request() for _ in range(20)))
+                got = 0
+                while got < 20 * 5:
+                    got += len(connection.recv(4096))
+                changes -= 20
+            time.sleep(0.0005)
+    found.value = longest * 1000
+
+
+def watched(peer, idle, keys, words, running):
+    """(longest reply, that of an idle server in the same seconds, extra memory, seconds, CPU a key) while `words` is done."""
+    context = multiprocessing.get_context("fork")
+    stop, ours, other = context.Event(), context.Value("d"), context.Value("d")
+    probes = [context.Process(target=probe, args=arguments)
+              for arguments in ((peer.port, keys, keys // 100, stop, ours), (idle.port, keys, 0, stop, other))]
+    before = peak = peer.rss_bytes()
+    cpu, started = peer.cpu_seconds(), time.monotonic()
+    command(peer.port, *words)
+    for one in probes:
+        one.start()
+    while running in command(peer.port, "INFO", "persistence"):
+        peak = max(peak, peer.rss_bytes())
+        time.sleep(0.02)
+    took, cpu = time.monotonic() - started, peer.cpu_seconds() - cpu
+    stop.set()
+    for one in probes:
+        one.join()
+    return ours.value, other.value, (peak - before) / before, took, cpu / keys * 1e6
 
 
 def snapshots(keys):
+    """BGSAVE and a rewrite while 1 % of the keys change."""
+    idle = Peer("idle", HUTCH)
     for name, start in (("Hutch", HUTCH), ("Redis", [redis_server()])):
         peer = Peer(name, start)
         try:
             benchmark(peer.port, "-t", "set", "-n", keys * 2, "-r", keys, "-P", 64, "-d", 32)
-            idle = longest_reply(peer.port, 3, keys)
-            before = peer.cpu_seconds()
-            command(peer.port, "BGSAVE")
-            during, started = 0.0, time.monotonic()
-            while b"rdb_bgsave_in_progress:1" in command(peer.port, "INFO", "persistence"):
-                during = max(during, longest_reply(peer.port, 0.2, keys))
-            print(f"BGSAVE of {keys} keys, {name}: longest reply {during:.2f} ms, idle {idle:.2f} ms; {time.monotonic() - started:.1f} s, "
-                  f"{(peer.cpu_seconds() - before) / keys * 1e6:.2f} us of CPU a key (Redis's child not counted)", flush=True)
+            command(peer.port, "CONFIG", "SET", "appendonly", "yes")
+            while b"aof_rewrite_in_progress:1" in command(peer.port, "INFO", "persistence"):
+                time.sleep(0.1)
+            for words, running in (("BGSAVE",), b"rdb_bgsave_in_progress:1"), (("BGREWRITEAOF",), b"aof_rewrite_in_progress:1"):
+                longest, beside, extra, took, cpu = watched(peer, idle, keys, words, running)
+                print(f"{words[0]} of {keys} keys, 1 % changing, {name}: longest reply {longest:.2f} ms, idle server beside it {beside:.2f} ms; "
+                      f"{extra:.1%} more memory{'' if name == 'Hutch' else ' (without the child)'}; {took:.1f} s, {cpu:.2f} us of CPU a key"
+                      f"{'' if name == 'Hutch' else ' (without the child)'}", flush=True)
         finally:
             peer.stop()
+    idle.stop()
+
+
+def long_values(elements):
+    """BGSAVE while one value has so many elements; nobody changes it."""
+    idle = Peer("idle", HUTCH)
+    for kind in ("hash", "set", "zset", "list", "stream"):
+        peer = Peer("Hutch", HUTCH)
+        try:
+            client = peer.client()
+            pipe = client.pipeline(transaction=False)
+            for n in range(elements):
+                if kind == "hash":
+                    pipe.hset("long", f"field:{n}", f"value:{n}")
+                elif kind == "set":
+                    pipe.sadd("long", f"member:{n}")
+                elif kind == "zset":
+                    pipe.zadd("long", {f"member:{n}": n})
+                elif kind == "list":
+                    pipe.rpush("long", f"element:{n}")
+                else:
+                    pipe.xadd("long", {"field": f"value:{n}"})
+                if n % 1000 == 999:
+                    pipe.execute()
+            longest, beside, _, took, _ = watched(peer, idle, 1000, ("BGSAVE",), b"rdb_bgsave_in_progress:1")
+            print(f"BGSAVE of a {kind} of {elements}: longest reply {longest:.2f} ms, idle server beside it {beside:.2f} ms; {took:.1f} s; ", end="")
+            command(peer.port, "CONFIG", "SET", "rdb-key-save-delay", "100000")
+            command(peer.port, "BGSAVE")
+            started = time.perf_counter()
+            client.execute_command(*{"hash": ("HSET", "long", "new", 1), "set": ("SADD", "long", "new"), "zset": ("ZADD", "long", 1, "new"),
+                                     "list": ("RPUSH", "long", "new"), "stream": ("XADD", "long", "*", "new", 1)}[kind])
+            print(f"its first change meanwhile takes {(time.perf_counter() - started) * 1000:.0f} ms", flush=True)
+        finally:
+            peer.stop()
+    idle.stop()
 
 
 def main():
@@ -130,9 +199,11 @@ def main():
     parser.add_argument("--requests", type=int, default=400000)
     parser.add_argument("--keys", type=int, default=1000000)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--elements", type=int, default=1000000)
     options = parser.parse_args()
     in_process()
     policies(options.rounds, options.requests)
+    long_values(options.elements)
     snapshots(options.keys)
 
 

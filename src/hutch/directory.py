@@ -106,6 +106,15 @@ class StoreDirectory:
         if not make:
             return
         try:
+            self._make()
+            self.check_file_system()
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            raise OSError(error.errno, self._why_not(error.errno)) from None
+
+    def _make(self):
+        try:
             os.makedirs(self.path, mode=0o700)
         except FileExistsError:
             if not os.path.isdir(self.path):
@@ -113,7 +122,25 @@ class StoreDirectory:
             # What is there with other things in it is left as it is: the socket and the lock are for this user only anyway.
             if not os.listdir(self.path):
                 os.chmod(self.path, 0o700)
-        self.check_file_system()
+
+    def _why_not(self, number):
+        """The words for somebody who may not have his store here: the system's name no more than a file that he does not know."""
+        place, found = self.path, None
+        while found is None:
+            try:
+                found = os.stat(place)
+            except OSError:
+                if place == os.path.dirname(place):
+                    break
+                place = os.path.dirname(place)
+        if number == errno.EROFS:
+            why = f"{place!r} is on a read-only file system"
+        elif found is not None and found.st_uid != os.geteuid():
+            why = (f"{place!r} belongs to another user ({found.st_uid}; this process is {os.geteuid()}'s). A store is for one user's "
+                   "processes; others reach it through hutch.Server or hutch serve")
+        else:
+            why = f"this process may not write in {place!r}"
+        return f"the store in {self.given!r} cannot be opened: {why}"
 
     def check_file_system(self) -> None:
         """ValueError when other machines can have this directory too, or locks do not lock in it."""

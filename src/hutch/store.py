@@ -16,7 +16,7 @@ _lasting = set()                 # of those, the ones that last without clients
 
 def is_path(name) -> bool:
     """Does a client's name say where a store is kept, as a path, rather than what a store of this process is called?"""
-    return isinstance(name, os.PathLike) or (
+    return isinstance(name, os.PathLike) or name in (os.curdir, os.pardir) or (
         isinstance(name, str) and (os.sep in name or bool(os.altsep and os.altsep in name)))
 
 

@@ -126,6 +126,39 @@ def test_places_that_cannot_be(tmp_path, monkeypatch):
     assert not [name for name in os.listdir(tmp_path / "unlocked") if "probe" in name]
 
 
+@pytest.mark.parametrize("number, words", ((errno.EACCES, "may not write"), (errno.EROFS, "read-only file system")))
+def test_places_that_are_not_ours(tmp_path, monkeypatch, number, words):
+    """The message says what is wrong, and not with a file that the caller has never heard of."""
+    import tempfile
+
+    def refuse(*arguments, **options):
+        raise OSError(number, os.strerror(number), "/probe")
+
+    place = str(tmp_path / "store")
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with pytest.raises(OSError, match=words) as caught:
+        hutch.Redis(place)
+    assert caught.value.errno == number and place in str(caught.value) and "probe" not in str(caught.value)
+    if number == errno.EACCES:
+        uid = os.geteuid()
+        monkeypatch.setattr(directory.os, "geteuid", lambda: uid + 1)
+        with pytest.raises(PermissionError, match="another user"):
+            hutch.Redis(place)
+
+
+def test_names_that_are_no_text(tmp_path, monkeypatch):
+    place = os.fsencode(tmp_path) + b"/\xff\xfe 'x\""
+    with hutch.Redis(os.fsdecode(place)) as r:
+        r.set("a", 1)
+        assert r.store.is_owned
+    with hutch.Redis(os.fsdecode(place)) as r:
+        assert r.get("a") == b"1"
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with hutch.Redis(".") as r:
+        assert r.store.is_owned and os.listdir(".")
+
+
 def test_file_systems(tmp_path):
     mounts = tmp_path / "mounts"
     device = os.stat(tmp_path).st_dev

@@ -69,7 +69,8 @@ cdef class Engine(EngineHandle):
         ValueError with Redis's message when that cannot be; the engine's closed_error or forked_error.
         """
         cdef bytes spelled = name.encode()
-        cdef bytes text = value.encode() if isinstance(value, str) else bytes(value)
+        # A path may have bytes that are no text (os.fsdecode).
+        cdef bytes text = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)
         cdef Slice name_word = slice_of(PyBytes_AS_STRING(spelled), PyBytes_GET_SIZE(spelled))
         cdef Slice value_word = slice_of(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
         self._configured(name_word, value_word, False)

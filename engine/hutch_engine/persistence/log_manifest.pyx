@@ -3,7 +3,7 @@ from libc.errno cimport ENOMEM
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memchr, memcpy
+from libc.string cimport memchr, memcpy, strerror
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_reserve,
     buffer_slice)
@@ -172,6 +172,11 @@ cdef ManifestOutcome manifest_read(LogManifest* manifest, Slice directory, Slice
             text.length += <size_t>got if got > 0 else 0
         if fd < 0 or got != 0:
             _bad(error, b"cannot be read", 0)
+            if fd < 0 or got < 0:
+                buffer_append_text(error, b" (")
+                buffer_append_slice(error, buffer_slice(&path))
+                buffer_append_text(error, b"): ")
+                buffer_append_text(error, strerror(-fd if fd < 0 else <int>-got))
         elif _read_lines(manifest, buffer_slice(&text), &storage, error):
             outcome = MANIFEST_READ
         if fd >= 0:

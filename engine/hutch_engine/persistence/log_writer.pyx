@@ -15,6 +15,7 @@ from hutch_engine.state.log cimport log_write
 
 cdef enum:
     GATHER_US = 5000             # between two writes of the log: what is lost with a killed process, unless it is `always`
+    LOOK_US = 200000             # under `always`, at what nobody waits for: far longer than a sync, so that it is none of theirs
     SECOND_US = 1000000
     WATCH_US = 250000
 
@@ -63,7 +64,7 @@ cdef int64_t _leave_to_others(Engine* engine, AppendLog* log) noexcept nogil:
         return 0
     log.seen = engine.journaling.journal.offset
     if log.seen != seen or engine.journaling.journal.bytes.length != 0:
-        return GATHER_US
+        return LOOK_US
     engine.journaling.journal.writer_waits = True
     log.idle = True
     return -1
