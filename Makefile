@@ -99,7 +99,7 @@ KILLS           ?= 200
 SHARING_SECONDS ?= 120
 test-durability: $(BUILT_SHIMS) $(INSTALLED) $(HAS_TESTS)
 	HUTCH_KILLS=$(KILLS) HUTCH_SHARING_SECONDS=$(SHARING_SECONDS) HUTCH_SNAPSHOTS=50 HUTCH_LOG_DAMAGE=3000 HUTCH_RDB_ROUNDS=15 \
-	    $(PY) -m pytest -q -n $(WORKERS) --dist worksteal tests/persistence tests/sharing $(ARGS)
+	    $(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(or $(filter-out tests,$(TESTS)),tests/persistence tests/sharing) $(ARGS)
 
 bench: $(BUILT) $(INSTALLED) $(HAS_TESTS)
 	@for script in $(or $(BENCH),$(filter-out bench/peers.py,$(wildcard bench/*.py))); do \

@@ -26,7 +26,7 @@ from hutch_engine.state.latency_events cimport (
 from hutch_engine.state.log cimport log_write
 
 cdef enum:
-    SLOW_SYNC_US = 2000
+    SLOW_SYNC_US = 2000          # what a sync counts for at most, in what they take lately
     KEPT_BYTES = 8388608         # of the buffer of what is being written: whoever logs fast needs it again in a moment
 
 
@@ -240,7 +240,7 @@ cdef int _write(AppendLog* log, bint sync, int refused, bint held) noexcept nogi
         if failure == 0:
             log.synced_at_us = monotonic_us()
             sync_us += log.synced_at_us
-            if sync_us > SLOW_SYNC_US:           # once; nobody shall wait half a second for company
+            if sync_us > SLOW_SYNC_US:           # nobody shall wait half a second for company
                 sync_us = SLOW_SYNC_US
             atomic_store64(&log.sync_us, (atomic_load64(&log.sync_us) * 7 + <uint64_t>sync_us) // 8)
             atomic_store64(&log.synced, up_to)
