@@ -45,7 +45,11 @@ def main():
             for pipeline in map(int, options.pipeline.split(",")):
                 requests = options.requests if pipeline == 1 else options.requests * 5
                 for user in USERS:
-                    rows = [[measure(peer, each, pipeline, requests) for each in (None, user)] for _ in range(options.rounds)]
+                    rows = []
+                    for number in range(options.rounds):
+                        pair = (None, user) if number % 2 else (user, None)          # what comes second is not always the same
+                        found = {each: measure(peer, each, pipeline, requests) for each in pair}
+                        rows.append((found[None], found[user]))
                     plain, ruled = (statistics.median(column) for column in zip(*rows))
                     ratio = statistics.median(ruled / plain for plain, ruled in rows)
                     print(f"{name:6} {user:8} {pipeline:8} {plain:11.3f} {ruled:9.3f} {ratio:6.3f}", flush=True)

@@ -1,11 +1,13 @@
 """Random rules of users, beside a real Redis: how they are described, what DRYRUN says, and what really happens."""
+import os
 import random
 
 import pytest
 
 from kit.resp_client import RespClient
 
-SEEDS = range(12)
+FIRST_SEED = int(os.environ.get("HUTCH_ACL_SEED", "0"))
+SEEDS = range(FIRST_SEED, FIRST_SEED + int(os.environ.get("HUTCH_ACL_SEEDS", "12")))       # more of them: the same for longer
 COMMANDS = ["get", "set", "del", "mget", "config", "config|get", "config|set", "client", "client|id", "client|list", "select", "acl|whoami", "xinfo",
             "xinfo|stream", "sort", "publish", "subscribe", "eval", "ping", "object|encoding", "flushall", "debug", "GET", "Config|Get"]
 CATEGORIES = ["read", "write", "string", "fast", "slow", "admin", "dangerous", "keyspace", "pubsub", "connection", "scripting", "list", "READ", "blocking"]

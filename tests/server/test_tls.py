@@ -28,6 +28,8 @@ from server.test_listener import own_address
 
 REDIS_CLI = shutil.which("redis-cli")
 OPENSSL = shutil.which("openssl")
+TLS_SEED = int(os.environ.get("HUTCH_TLS_SEED", "0"))
+TLS_ROUNDS = int(os.environ.get("HUTCH_TLS_ROUNDS", "40"))       # more: the same for longer
 
 
 def pack(*words):
@@ -581,6 +583,62 @@ def test_a_record_that_was_changed(engine, raw, connect, at):
             raise ConnectionError
     assert connect(engine).dbsize() == 0
     wait_until(lambda: clients_of(engine) == 1)
+
+
+def damaged(generator, data):
+    """(bytes that are not those any more, whether they can be no whole record)."""
+    kind = generator.choice(("flip", "cut", "twice", "inserted", "turned", "noise", "header"))
+    at = generator.randrange(max(len(data), 1))
+    if not data or kind == "noise":
+        return generator.randbytes(generator.randrange(1, 20_000)), True
+    if kind == "flip":
+        return data[:at] + bytes([data[at] ^ 1 << generator.randrange(8)]) + data[at + 1:], True
+    if kind == "cut":
+        return data[:at], True
+    if kind == "twice":
+        return data + data, False
+    if kind == "inserted":
+        return data[:at] + generator.randbytes(generator.randrange(1, 40)) + data[at:], False
+    if kind == "turned":
+        return data[at:] + data[:at], False
+    return bytes([generator.choice((20, 21, 22, 23, 24, 99)), 3, generator.randrange(5), generator.randrange(256), generator.randrange(256)]) + data, False
+
+
+def test_damage_of_all_kinds(engine, raw, connect):
+    """In handshakes and in records, at random: no damaged record is obeyed, the others are served, and nothing is left of it."""
+    before = int(ask(engine, "INFO", "memory").split("mem_clients_normal:")[1].split()[0])
+    normal = connect(engine)
+    for seed in range(TLS_SEED, TLS_SEED + TLS_ROUNDS):
+        generator = random.Random(seed)
+        client = raw(engine, greet=False, version=generator.choice((ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)))
+        client.sock.settimeout(1)
+        spoilt, flights = generator.randrange(4), [0]
+
+        def send(data):
+            flights[0] += 1
+            client.sock.sendall(damaged(generator, data)[0] if flights[0] == spoilt else data)
+            if flights[0] == spoilt and generator.random() < 0.7:
+                client.sock.shutdown(socket.SHUT_WR)
+
+        try:
+            client.greet(send)
+            for _ in range(generator.randrange(4)):
+                client.sock.sendall(client.sealed(pack("INCR", "good")))
+            state = generator.getstate()
+            surely = damaged(generator, b"record")[1]
+            generator.setstate(state)                # the same kind again, now of a record that would be obeyed or not
+            client.sock.sendall(damaged(generator, client.sealed(pack("INCR", "bad" if surely else "good")))[0])
+        except (OSError, ssl.SSLError):
+            pass
+        if generator.random() < 0.3:
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.sock.close()
+        if seed % 10 == 0:
+            assert normal.ping()
+    assert normal.get("bad") is None
+    normal.close()
+    wait_until(lambda: clients_of(engine) == 0)
+    assert int(ask(engine, "INFO", "memory").split("mem_clients_normal:")[1].split()[0]) <= before + 2000
 
 
 def test_the_end_is_said(engine, raw):
