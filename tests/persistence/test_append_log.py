@@ -321,6 +321,23 @@ def test_switched_on_and_off_at_run_time(tmp_path):
         assert sorted(store("KEYS", "*")) == [b"before", b"while"]
 
 
+def test_switched_on_while_a_snapshot_is_written(tmp_path):
+    """Its first rewrite is one that is scheduled, for whoever waits until the log is there."""
+    store = Kept(tmp_path, appendonly="no", rdb_key_save_delay=2000)
+    for key in range(100):
+        store("SET", f"key:{key}", 1)
+    store("BGSAVE")
+    store("CONFIG", "SET", "appendonly", "yes")
+    told = store("INFO", "persistence")
+    assert b"rdb_bgsave_in_progress:1" not in told or b"aof_rewrite_scheduled:1" in told
+    store("CONFIG", "SET", "rdb-key-save-delay", 0)
+    _wait_for_rewrite(store)
+    store("SET", "behind", "it")
+    store.close()
+    with Kept(tmp_path) as store:
+        assert store("DBSIZE") == 101
+
+
 def test_switched_off_and_on_and_closed_at_once(tmp_path):
     """The thread in the background is at the end of the old log when the store closes: it begins no new one. (It did, and the end waited
     for it for ever.)"""

@@ -31,6 +31,7 @@ SCRIPTS = {
     "subscribing inside": [
         "2: MULTI", "2: SUBSCRIBE a", "2: PUBLISH a x", "2: UNSUBSCRIBE a", "2: PUBLISH a y", "2: EXEC", "0: MULTI", "0: PSUBSCRIBE a*",
         "0: SET k 1", "0: EXEC", "0: GET k", "1: PUBLISH ab x", "0: PUNSUBSCRIBE", "0: GET k"],
+    "monitors inside": ["0: MULTI", "0: MONITOR", "0: GET k", "0: MONITOR", "0: EXEC", "0: PING"],
     "settings inside": [
         "0: MULTI", "0: SELECT 3", "0: SET k 3", "0: SELECT 0", "0: GET k", "0: CLIENT SETNAME me", "0: CLIENT GETNAME", "0: EXEC", "1: MULTI", "1: CLIENT TRACKING ON", "1: CLIENT TRACKINGINFO", "1: EXEC"],
     "watched keys that fall due": [

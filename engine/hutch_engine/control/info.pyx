@@ -442,13 +442,20 @@ cdef int64_t _seconds_since(const SnapshotJob* job) noexcept nogil:
     return (monotonic_us() - job.started_us) // 1000000
 
 
+cdef bint _rewrite_is_scheduled(const Engine* engine) noexcept nogil:
+    """Asked for, or to begin a log that was switched on while a snapshot was written."""
+    cdef const AppendLog* log = <const AppendLog*>engine.journaling.log
+    return engine.journaling.rewrite_scheduled or (
+        log != NULL and log.waits_for_base and not snapshot_job_runs(engine, SNAPSHOT_REWRITE))
+
+
 cdef void _log(Engine* engine, Buffer* out) noexcept nogil:
     cdef const Journaling* figures = &engine.journaling
     cdef const AppendLog* log = <const AppendLog*>figures.log
     cdef bint runs = snapshot_job_runs(engine, SNAPSHOT_REWRITE)
     _number(out, b"aof_enabled", log != NULL and (log.open or log.waits_for_base))
     _number(out, b"aof_rewrite_in_progress", runs)
-    _number(out, b"aof_rewrite_scheduled", figures.rewrite_scheduled)
+    _number(out, b"aof_rewrite_scheduled", _rewrite_is_scheduled(engine))
     _number(out, b"aof_last_rewrite_time_sec", figures.rewrite_took_s)
     _number(out, b"aof_current_rewrite_time_sec", _seconds_since(<const SnapshotJob*>figures.snapshot_job) if runs else -1)
     _text(out, b"aof_last_bgrewrite_status", b"err" if figures.rewrite_failed else b"ok")
@@ -482,7 +489,7 @@ cdef void _persistence(Engine* engine, Buffer* out) noexcept nogil:
     if log != NULL and (log.open or log.waits_for_base):
         _number(out, b"aof_current_size", <int64_t>atomic_load64(&log.total_bytes))
         _number(out, b"aof_base_size", <int64_t>atomic_load64(&log.base_bytes))
-        _number(out, b"aof_pending_rewrite", engine.journaling.rewrite_scheduled)
+        _number(out, b"aof_pending_rewrite", _rewrite_is_scheduled(engine))
         _number(out, b"aof_buffer_length", <int64_t>engine.journaling.journal.bytes.length)
         _zeros(out, b"aof_pending_bio_fsync")
         _number(out, b"aof_delayed_fsync", <int64_t>atomic_load64(&log.delayed))

@@ -9,7 +9,7 @@ from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.clock cimport clock_now_us
 from hutch_engine.base.compiler cimport likely, load_u64, store_u64, ticks, unlikely
 from hutch_engine.base.slice cimport Slice, slice_of_text
-from hutch_engine.commands.call cimport CALL_IN_SCRIPT, Call
+from hutch_engine.commands.call cimport CALL_IN_MULTI, CALL_IN_SCRIPT, Call
 from hutch_engine.commands.command cimport CMD_ADMIN, Command
 from hutch_engine.commands.reply cimport reply_error, reply_ok
 from hutch_engine.state.engine cimport (
@@ -185,7 +185,8 @@ cdef void monitor_feed(Session* session, const Command* command, const Slice* ar
 
 cdef void cmd_monitor(Call* call) noexcept nogil:
     cdef Session* session = session_of(call)
-    if call.flags & CALL_IN_SCRIPT:
+    # A second MONITOR is not answered: among EXEC's elements one would be missing.
+    if call.flags & (CALL_IN_MULTI | CALL_IN_SCRIPT):
         reply_error(call.reply, b"ERR MONITOR isn't allowed for DENY BLOCKING client")
         return
     if session.flags & SESSION_MONITOR:
