@@ -18,7 +18,7 @@ from kit.oracle import free_port
 from kit.rdb_files import contents, finished, key, selected
 from kit.rdb_forms import string
 from kit.resp_client import RespClient
-from kit.waiting import SLOW
+from kit.waiting import SLOW, wait_until
 
 from hutch import cli, cli_check
 from hutch.testing.replies import Null
@@ -462,6 +462,25 @@ def test_a_server_that_cannot_save_goes_on(tmp_path):
         client = RespClient("127.0.0.1", server.port)
         client.send_raw(b"SHUTDOWN FORCE\r\n")
         assert server.ended() == 0
+
+
+def test_a_server_does_not_end_before_its_new_log_has_what_was_there(tmp_path):
+    """With `appendonly` switched on, the next start reads the log alone: to end before it is whole would lose everything."""
+    with serve("--dir", tmp_path) as server:
+        client = redis.Redis(port=server.port, retry=None)
+        client.mset({f"k{number}": number for number in range(50)})
+        client.config_set("rdb-key-save-delay", 100_000)
+        client.config_set("appendonly", "yes")
+        assert asked(server, "SHUTDOWN") == b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n"
+        assert asked(server, "SHUTDOWN", "NOSAVE") == b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n"
+        server.process.terminate()
+        server.wait_for("Writing initial AOF, can't exit")
+        server.wait_for("Errors trying to shut down the server")
+        client.config_set("rdb-key-save-delay", 0)
+        wait_until(lambda: client.info("persistence")["aof_rewrite_in_progress"] == 0)
+        assert server.terminate() == 0
+    with serve("--dir", tmp_path, "--appendonly", "yes") as server:
+        assert redis.Redis(port=server.port).dbsize() == 50
 
 
 def test_a_server_does_not_start_on_a_damaged_file(tmp_path):

@@ -4,6 +4,7 @@ from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_append
 from hutch_engine.base.slice cimport slice_of_text
 from hutch_engine.commands.call cimport CALL_IN_MULTI, Call, call_word, error_syntax
 from hutch_engine.commands.reply cimport reply_error, reply_error_slice, reply_integer, reply_ok, reply_simple
+from hutch_engine.persistence.append_log cimport AppendLog
 from hutch_engine.persistence.log_load cimport log_load_at_once
 from hutch_engine.persistence.rdb_input cimport RDB_PUT_ADD, RDB_PUT_MERGE, RDB_PUT_REPLACE
 from hutch_engine.persistence.rdb_load cimport rdb_load_at_once, rdb_load_flags, rdb_load_path
@@ -89,18 +90,24 @@ cdef void cmd_bgrewriteaof(Call* call) noexcept nogil:
 
 
 cdef bint persistence_save_at_end(Engine* engine, bint save, bint no_save) noexcept nogil:
+    cdef const AppendLog* log = <const AppendLog*>engine.journaling.log
     cdef Buffer reason
-    cdef bint saved
+    cdef bint kept = True, saved
+    if log != NULL and log.waits_for_base and not engine.journaling.rewrite_failed:
+        # Switched on a moment ago: without its base nobody would find the data in the log. (Who waits for one that fails and fails
+        # shall be able to end.)
+        log_write(engine, LOG_WARNING, slice_of_text(b"Writing initial AOF, can't exit."))
+        kept = False
     # What is still being loaded is no data set to be saved over the file it comes from.
     if no_save or engine.persistence.loading or not (save or saving_is_wanted(engine)):
-        return True
+        return kept
     log_write(engine, LOG_WARNING, slice_of_text(b"Saving the final RDB snapshot before exiting."))
     buffer_init(&reason, NULL)
     saved = saving_save(engine, &reason)
     buffer_clear(&reason)
     if not saved:
         log_write(engine, LOG_WARNING, slice_of_text(b"Error trying to save the DB, can't exit."))
-    return saved
+    return saved and kept
 
 
 cdef void debug_reload(Call* call) noexcept nogil:
