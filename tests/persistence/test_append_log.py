@@ -456,6 +456,21 @@ def test_a_log_of_redis_before_7(tmp_path):
         assert sorted(store("KEYS", "*")) == [b"a", b"b"]
 
 
+@pytest.mark.parametrize("moved", (False, True))
+def test_a_single_files_upgrade_goes_on_where_it_was_interrupted(tmp_path, moved):
+    """The manifest is written first; the file may still be where it was, or be moved already."""
+    directory = tmp_path / "appendonlydir"
+    directory.mkdir()
+    (directory / "appendonly.aof.manifest").write_text("file appendonly.aof seq 1 type b\n")
+    ((directory if moved else tmp_path) / "appendonly.aof").write_bytes(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n")
+    if moved:
+        (tmp_path / "appendonly.aof").write_bytes(b"*3\r\n$3\r\nSET\r\n$5\r\nother\r\n$1\r\n1\r\n")       # not ours any more
+    for _ in range(2):
+        with Kept(tmp_path) as store:
+            assert store("GET", "a") == b"1" and store("DBSIZE") == 1
+    assert (directory / "appendonly.aof").exists() and (tmp_path / "appendonly.aof").exists() == moved
+
+
 # ---- killed
 
 KILLED = """

@@ -9,7 +9,7 @@ from hutch_engine.base.buffer cimport (
     Buffer, buffer_append_integer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_init, buffer_slice)
 from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
 from hutch_engine.base.lock cimport lock_acquire, lock_release, lock_try
-from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
+from hutch_engine.base.slice cimport Slice, slice_equals, slice_of, slice_of_text
 from hutch_engine.base.thread cimport thread_pause_us
 from hutch_engine.executor.aftermath cimport aftermath
 from hutch_engine.keyspace.journal cimport Journal, journal_end_unit
@@ -82,8 +82,16 @@ cdef void _say(LogLoad* load, int64_t level, const char* text) noexcept nogil:
 
 # ---- the beginning
 
-cdef bint _upgrade(LogLoad* load, Slice directory) noexcept nogil:
-    """A single file, as Redis wrote it before 7, becomes the base. True also where there is none."""
+cdef bint _lists_old_file(const AppendLog* log) noexcept nogil:
+    """Is all that the manifest lists a base that has the single file's name, as an upgrade writes it first?"""
+    cdef const LogFile* file = log.manifest.files
+    return log.manifest.count == 1 and file.kind == LOG_BASE and \
+        slice_equals(slice_of(file.name, strlen(file.name)), buffer_slice(&log.name))
+
+
+cdef bint _upgrade(LogLoad* load, Slice directory, bint listed) noexcept nogil:
+    """A single file, as Redis wrote it before 7, becomes the base. True also where there is none. `listed`: a manifest says so already,
+    so that at most the file is still to be moved."""
     cdef AppendLog* log = load.log
     cdef Buffer old
     cdef int failure = 0
@@ -91,18 +99,18 @@ cdef bint _upgrade(LogLoad* load, Slice directory) noexcept nogil:
     if not path_join(&old, directory, buffer_slice(&log.name)) \
             or not path_join(&load.path, buffer_slice(&log.directory), buffer_slice(&log.name)):
         failure = ENOMEM
-    elif name_is_there(old.data):
-        failure = directory_make(log.directory.data)
-        if failure == 0 and manifest_add(&log.manifest, buffer_slice(&log.name), 1, LOG_BASE) == NULL:
-            failure = ENOMEM
-        log.manifest.base_number = 1
-        # First the manifest: whoever is interrupted here finds the old file still in its place, and begins again.
+    elif name_is_there(old.data) and not (listed and name_is_there(load.path.data)):
+        # First the manifest: whoever is interrupted here finds it and the old file still in its place, and goes on. The other way
+        # round, the file would lie where nobody looks without a manifest.
+        if not listed:
+            failure = directory_make(log.directory.data)
+            if failure == 0 and manifest_add(&log.manifest, buffer_slice(&log.name), 1, LOG_BASE) == NULL:
+                failure = ENOMEM
+            log.manifest.base_number = 1
+            if failure == 0:
+                failure = manifest_write(&log.manifest, buffer_slice(&log.directory), buffer_slice(&log.name))
         if failure == 0:
             failure = name_replace(old.data, load.path.data)
-        if failure == 0:
-            failure = manifest_write(&log.manifest, buffer_slice(&log.directory), buffer_slice(&log.name))
-            if failure:
-                name_replace(load.path.data, old.data)
     buffer_clear(&old)
     return failure == 0 or _fail(load, b"the old append-only file cannot be taken over", failure)
 
@@ -155,8 +163,8 @@ cdef bint log_load_begin(LogLoad* load, Engine* engine) noexcept nogil:
         outcome = manifest_read(&load.log.manifest, buffer_slice(&load.log.directory), buffer_slice(&load.log.name), &load.error)
         if outcome == MANIFEST_BAD:
             done = False
-        elif outcome == MANIFEST_ABSENT:
-            done = _upgrade(load, buffer_slice(&directory))
+        elif outcome == MANIFEST_ABSENT or _lists_old_file(load.log):
+            done = _upgrade(load, buffer_slice(&directory), outcome != MANIFEST_ABSENT)
         if done:
             done = _measure(load)
     buffer_clear(&directory)
