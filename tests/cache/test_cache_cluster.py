@@ -23,7 +23,7 @@ def test_sync(node, decode):
         Cache(client, namespace="plain")
     with pytest.raises(ValueError, match="one pool"):
         Cache(client, namespace="{x}", local=LocalCache())
-    cache, calls = Cache(client, ttl=60, namespace="{shop}"), []
+    cache, calls = Cache(client, ttl=60, namespace=f"{{shop}}{decode}"), []
 
     @cache.cached(tags="t")
     def function(number):
@@ -48,7 +48,7 @@ def test_sync(node, decode):
 def test_asyncio(node, decode):
     async def go():
         client = redis.asyncio.RedisCluster(host=node.host, port=node.port, decode_responses=decode)
-        cache, calls, written = AsyncCache(client, ttl=60, namespace="{later}"), [], {}
+        cache, calls, written = AsyncCache(client, ttl=60, namespace=f"{{later}}{decode}"), [], {}
 
         @cache.cached(tags="t")
         async def function(number):
