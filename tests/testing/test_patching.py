@@ -356,3 +356,28 @@ def test_sockets_reach_forked_processes():
         cluster.close()
     with pytest.raises(redis.ConnectionError):
         redis.Redis(host="there", port=1, retry=NEVER).ping()
+
+
+def test_a_decorated_generator_is_under_the_patch_until_it_ends():
+    @patch
+    async def later():
+        r = redis.asyncio.Redis()
+        await r.set("key", 1)
+        yield await r.get("key")
+        yield await r.get("key")
+
+    async def main():
+        return [item async for item in later()]
+    assert asyncio.run(main()) == [b"1", b"1"]
+
+    @patch()
+    def now():
+        r = redis.Redis()
+        r.set("key", 1)
+        yield r.get("key")
+        return r.get("key")
+    running = now()
+    assert next(running) == b"1"
+    with pytest.raises(StopIteration) as ended:
+        next(running)
+    assert ended.value.value == b"1"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:                        # what __getattr__ finds
     from .machine import RedisStateMachine
     from .model import Model
     from .patching import Patch, patch
+    from .proxy import FaultProxy
 
 _WHERE = {"Clock": "clock", "FaultProxy": "proxy", "Patch": "patching", "patch": "patching", "Model": "model", "RedisStateMachine": "machine"}
 

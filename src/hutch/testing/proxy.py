@@ -440,7 +440,10 @@ class FaultProxy:
         return f"redis://{user}{at}127.0.0.1:{self._port}{path or '/0'}" + (f"?{self._parts.query}" if self._parts.query else "")
 
     def __repr__(self) -> str:
-        return f"<hutch.testing.FaultProxy {self.url if self._thread else 'stopped'}>"
+        if self._thread is None:
+            return "<hutch.testing.FaultProxy stopped>"
+        from ..connecting import without_password
+        return f"<hutch.testing.FaultProxy {without_password(self.url)}>"
 
     # ---- in the thread
 
