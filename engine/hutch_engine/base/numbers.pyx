@@ -60,43 +60,16 @@ cdef enum:
     PLAIN_TEXT_MAX = 1024        # longer texts of doubles are shortened before the C library reads them
     SIGNIFICANT_MAX = 800        # 767 digits and the fact that more follow decide every double
 
-cdef uint64_t[POWER_COUNT] power_fractions      # 64-bit significands, rounded to nearest, top bit set
-cdef int[POWER_COUNT] power_exponents
-cdef double[EXACT_POWERS] exact_powers
-cdef uint64_t[20] integer_powers                # 10**0 ... 10**19
-cdef char[200] digit_pairs                      # "00" "01" ... "99"
-cdef locale_t c_locale                          # never freed: it lives as long as the module
+cdef extern from "number_tables.h":
+    const uint64_t[POWER_COUNT] power_fractions "hutch_power_fractions"     # 64-bit significands, rounded to nearest, top bit set
+    const int[POWER_COUNT] power_exponents "hutch_power_exponents"
+    const double[EXACT_POWERS] exact_powers "hutch_exact_powers"
+    const uint64_t[20] integer_powers "hutch_integer_powers"                # 10**0 ... 10**19
+    const char[201] digit_pairs "hutch_digit_pairs"                         # "00" "01" ... "99"
 
-
-def _prepare():
-    """Fill the tables, once, at import: Python's integers make them exact without a line of constants."""
-    global c_locale
-    for i in range(POWER_COUNT):
-        k = POWER_FIRST + i * POWER_STEP
-        above, below = (10**k, 1) if k >= 0 else (1, 10**-k)
-        exponent = above.bit_length() - below.bit_length() - 64
-        while True:
-            top, bottom = (above, below << exponent) if exponent >= 0 else (above << -exponent, below)
-            rounded = (2 * top + bottom) // (2 * bottom)
-            if rounded.bit_length() == 64:
-                break
-            exponent += rounded.bit_length() - 64
-        power_fractions[i] = rounded
-        power_exponents[i] = exponent
-    for i in range(EXACT_POWERS):
-        exact_powers[i] = float(10**i)
-    for i in range(20):
-        integer_powers[i] = 10**i
-    for i in range(100):
-        digit_pairs[2 * i] = 48 + i // 10
-        digit_pairs[2 * i + 1] = 48 + i % 10
-    c_locale = newlocale(LC_ALL_MASK, b"C", <locale_t>NULL)
-    if c_locale == NULL:
-        raise MemoryError("no memory for the C locale")
-
-
-_prepare()
-del _prepare
+cdef locale_t c_locale = newlocale(LC_ALL_MASK, b"C", <locale_t>NULL)       # never freed: it lives as long as the module
+if c_locale == NULL:
+    raise MemoryError("no memory for the C locale")
 
 
 # Integers ---------------------------------------------------------------------------------------------

@@ -1,0 +1,3 @@
+from hutch_engine.loader import load_core as _load_core
+
+_load_core()

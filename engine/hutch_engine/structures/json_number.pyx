@@ -21,36 +21,12 @@ cdef enum:
     PLAIN_MIN = -5               # a decimal point behind more than -5 and at most 16 digits: no exponent is written
     PLAIN_MAX = 16
 
-cdef uint64_t[POWER_COUNT] power_high        # 128 bits, rounded up, the top one set
-cdef uint64_t[POWER_COUNT] power_low
-cdef double[EXACT_POWERS] exact_powers
-cdef uint64_t[20] whole_powers               # 10**0 ... 10**19
-cdef char[200] digit_pairs                   # "00" "01" ... "99"
-
-
-def _prepare():
-    """Fill the tables, once, at import, from Python's integers."""
-    for i in range(POWER_COUNT):
-        k = POWER_FIRST + i
-        above, below = (10**k, 1) if k >= 0 else (1, 10**-k)
-        shift = 127 - (above.bit_length() - below.bit_length())
-        for guess in (shift - 1, shift, shift + 1):
-            top, bottom = (above << guess, below) if guess >= 0 else (above, below << -guess)
-            scaled = -(-top // bottom)
-            if 1 << 127 <= top // bottom < 1 << 128:
-                break
-        power_high[i] = scaled >> 64
-        power_low[i] = scaled & 0xFFFFFFFFFFFFFFFF
-    for i in range(EXACT_POWERS):
-        exact_powers[i] = float(10**i)
-    for i in range(20):
-        whole_powers[i] = 10**i
-    for i in range(100):
-        digit_pairs[2 * i] = 48 + i // 10
-        digit_pairs[2 * i + 1] = 48 + i % 10
-
-
-_prepare()
+cdef extern from "number_tables.h":
+    const uint64_t[POWER_COUNT] power_high "hutch_power_high"               # 128 bits, rounded up, the top one set
+    const uint64_t[POWER_COUNT] power_low "hutch_power_low"
+    const double[EXACT_POWERS] exact_powers "hutch_exact_powers"
+    const uint64_t[20] whole_powers "hutch_integer_powers"                  # 10**0 ... 10**19
+    const char[201] digit_pairs "hutch_digit_pairs"                         # "00" "01" ... "99"
 
 
 # ---- writing
