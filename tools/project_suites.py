@@ -78,7 +78,8 @@ PROJECTS = (
     Project("limits", needs=("pytest-mock", "pytest-asyncio", "pytest-lazy-fixtures", "pytest-benchmark", "py-cpuinfo", "hiro", "flaky",
                              "pymemcache", "pymongo"),
             # memcached and MongoDB are not Redis, and coredis opens its sockets itself.
-            arguments=("tests", "-m", "not memcached and not mongodb and not valkey and not valkey_cluster and not benchmark"),
+            arguments=("tests", "-m", "not memcached and not mongodb and not valkey and not valkey_cluster and not benchmark",
+                       "-o", "asyncio_default_fixture_loop_scope=function"),
             plugin=LIMITS),
     Project("django", script="django_cache_suite.py"),
 )

@@ -82,6 +82,34 @@ def need_c_int(word: bytes, text: str | None = None) -> int:
     return number
 
 
+def need_at_least(word: bytes, least: int, text: str) -> int:
+    """The int64 that the word spells. Refused, with `text`, where it spells none, and for one below `least`."""
+    number = need_integer(word, text)
+    if number < least:
+        raise Refused(text)
+    return number
+
+
+def numbered_keys(words: list[bytes], text: str = SYNTAX) -> tuple[list[bytes], list[bytes]]:
+    """A number of keys, those, and the words behind them. Refused for a number below 1, and with `text` where there are fewer words."""
+    number = need_at_least(words[0], 1, "ERR numkeys should be greater than 0")
+    if number > len(words) - 1:
+        raise Refused(text)
+    return words[1:1 + number], words[1 + number:]
+
+
+def pop_options(rest: list[bytes], ends: tuple[bytes, bytes]) -> tuple[bytes, int]:
+    """What is behind the keys of LMPOP and ZMPOP: which end, in capitals, and how many. Refused for anything else there."""
+    if not rest or rest[0].upper() not in ends:
+        raise Refused(SYNTAX)
+    count = None
+    for at in range(1, len(rest), 2):
+        if rest[at].upper() != b"COUNT" or at + 1 == len(rest) or count is not None:
+            raise Refused(SYNTAX)
+        count = need_at_least(rest[at + 1], 1, "ERR count should be greater than 0")
+    return rest[0].upper(), 1 if count is None else count
+
+
 def clean(text: bytes) -> bytes:
     """The text on one line, as error texts are: line ends become spaces. O(length)"""
     return text.replace(b"\r", b" ").replace(b"\n", b" ")

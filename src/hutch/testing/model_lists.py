@@ -1,7 +1,8 @@
 """The list commands of the reference model: a list is a Python list."""
 from __future__ import annotations
 
-from .model import (NO_KEY, OK, OUT_OF_INT64_POSITIVE, SYNTAX, ModelSession, Refused, command, need_integer)
+from .model import (INT64_MAX, INT64_MIN, NO_KEY, OK, OUT_OF_INT64_POSITIVE, SYNTAX, ModelSession, Refused, command, need_at_least, need_integer,
+                    numbered_keys, pop_options)
 from .replies import NULL_ARRAY
 
 
@@ -173,15 +174,25 @@ def move(self, source, target, from_, to):
 
 @command("lpos", arity=-3)
 def lpos(self, name, args):
-    """LPOS, with its options in any order: an index or None, with COUNT a list. Refused for a RANK of 0. O(elements)
-
-    The options are taken to be well formed, as the tests' random commands give them.
-    """
-    words = dict(zip([word.upper() for word in args[2::2]], map(need_integer, args[3::2])))
-    rank, count, most = words.get(b"RANK", 1), words.get(b"COUNT"), words.get(b"MAXLEN", 0)
-    if rank == 0:
-        raise Refused("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to "
-                      "start from the end of the list")
+    """LPOS, with its options in any order: an index or None, with COUNT a list. Refused for a RANK of 0, a negative COUNT or
+    MAXLEN, and for any other word. O(elements)"""
+    rank, count, most = 1, None, 0
+    for at in range(2, len(args), 2):
+        option = args[at].upper()
+        if at + 1 == len(args) or option not in (b"RANK", b"COUNT", b"MAXLEN"):
+            raise Refused(SYNTAX)
+        word = args[at + 1]
+        if option == b"COUNT":
+            count = need_at_least(word, 0, "ERR COUNT can't be negative")
+        elif option == b"MAXLEN":
+            most = need_at_least(word, 0, "ERR MAXLEN can't be negative")
+        else:
+            rank = need_integer(word)
+            if rank == INT64_MIN:
+                raise Refused(f"ERR value is out of range, value must between {-INT64_MAX} and {INT64_MAX}")
+            if rank == 0:
+                raise Refused("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative "
+                              "to start from the end of the list")
     value = self.collection(args[0], List) or []
     order = list(enumerate(value))
     order = order[::-1] if rank < 0 else order
@@ -193,10 +204,10 @@ def lpos(self, name, args):
 
 @command("lmpop", arity=-4)
 def lmpop(self, name, args):
-    """LMPOP, well formed: the first key that has a list, and what was taken from it; NULL_ARRAY where none has."""
-    number = need_integer(args[0])
-    keys, rest = args[1:1 + number], args[1 + number:]
-    end, count = side(rest[0]), need_integer(rest[2]) if len(rest) > 1 else 1
+    """LMPOP: the first key that has a list, and what was taken from it; NULL_ARRAY where none has. Refused for numbers below 1,
+    and for words that are out of place."""
+    keys, rest = numbered_keys(args)
+    end, count = pop_options(rest, (b"LEFT", b"RIGHT"))
     for key in keys:
         value = self.collection(key, List)
         if value is not None:

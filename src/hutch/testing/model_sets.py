@@ -1,7 +1,7 @@
 """The set commands of the reference model: a Python set. Members are answered in order, which Redis does not promise."""
 from __future__ import annotations
 
-from .model import ModelSession, Refused, command, need_integer
+from .model import OUT_OF_INT64_POSITIVE, SYNTAX, ModelSession, Refused, command, need_at_least, numbered_keys
 
 
 class Members(set):
@@ -101,12 +101,14 @@ def store(self, name, args):
 
 @command("sintercard", arity=-3)
 def sintercard(self, name, args):
-    """SINTERCARD, well formed: how many members the intersection has, at most LIMIT. Refused for a negative limit. O(members)"""
-    number = need_integer(args[0])
-    keys, rest = args[1:1 + number], args[1 + number:]
-    limit = need_integer(rest[1]) if rest else 0
-    if limit < 0:
-        raise Refused("ERR LIMIT can't be negative")
+    """SINTERCARD: how many members the intersection has, at most LIMIT. Refused for a number of keys below 1 or beyond the words,
+    for a negative limit, and for any other word. O(members)"""
+    keys, rest = numbered_keys(args, "ERR Number of keys can't be greater than number of args")
+    limit = 0
+    for at in range(0, len(rest), 2):
+        if rest[at].upper() != b"LIMIT" or at + 1 == len(rest):
+            raise Refused(SYNTAX)
+        limit = need_at_least(rest[at + 1], 0, "ERR LIMIT can't be negative")
     found = len(combined(self, "inter", keys))
     return min(found, limit) if limit else found
 
@@ -115,8 +117,9 @@ def sintercard(self, name, args):
 def spop(self, name, args):
     """SPOP with a count, only for as many as there are: the members, sorted. NotImplementedError for fewer, since which of them
     go is chance. O(n log n)"""
+    count = need_at_least(args[1], 0, OUT_OF_INT64_POSITIVE)
     value = self.collection(args[0], Members) or set()
-    if need_integer(args[1]) < len(value):
+    if count < len(value):
         raise NotImplementedError("a random choice")
     self.data.pop(args[0], None)
     return sorted(value)

@@ -4,7 +4,8 @@ from __future__ import annotations
 import math
 
 from .double import parse_decimal, parse_double, spell
-from .model import SYNTAX, ModelSession, Refused, command, need_integer
+from .model import (OUT_OF_INT64_POSITIVE, SYNTAX, ModelSession, Refused, command, need_at_least, need_integer, numbered_keys,
+                    pop_options)
 from .model_sets import Members
 from .replies import NULL_ARRAY
 
@@ -136,7 +137,12 @@ def zmscore(self, name, args):
 
 @command("zrank", "zrevrank", arity=-3)
 def zrank(self, name, args):
-    """ZRANK and ZREVRANK: a member's rank from 0, or None; with WITHSCORE a list of rank and score, or NULL_ARRAY. O(log n)"""
+    """ZRANK and ZREVRANK: a member's rank from 0, or None; with WITHSCORE a list of rank and score, or NULL_ARRAY. Refused for another
+    word in its place. O(log n)"""
+    if len(args) > 3:
+        raise Refused(f"ERR wrong number of arguments for '{name}' command")
+    if len(args) == 3 and args[2].upper() != b"WITHSCORE":
+        raise Refused(SYNTAX)
     value = self.collection(args[0], Scores)
     with_score = len(args) == 3
     if value is None or args[1] not in value:
@@ -191,30 +197,36 @@ def within(value: Scores, by: bytes, low: bytes, high: bytes) -> list[tuple[floa
     return list(value.order[start:max(end + 1, start)])
 
 
-def select(self, key, words) -> tuple[list, bool]:
-    """ZRANGE's words behind its key: the pairs, and whether scores are wanted. Refused for bad ends, and for options that do
+def select(self, key, words, stores=False) -> tuple[list, bool]:
+    """ZRANGE's words behind its key, ZRANGESTORE's if it `stores`: the pairs, and whether scores are wanted. Refused for bad ends, and for options that do
     not go together. O(n)"""
-    low, high, rest = words[0], words[1], [word.upper() for word in words[2:]]
-    at = 0
-    while at < len(rest):
-        if rest[at] not in (b"BYSCORE", b"BYLEX", b"REV", b"WITHSCORES", b"LIMIT") or (rest[at] == b"LIMIT" and at + 2 >= len(rest)):
+    low, high = words[:2]
+    by, reverse, with_scores, skip, count, at = b"", False, False, 0, -1, 2
+    while at < len(words):
+        word = words[at].upper()
+        if word == b"WITHSCORES" and not stores:
+            with_scores = True
+        elif word == b"LIMIT" and at + 2 < len(words):
+            skip, count = need_integer(words[at + 1]), need_integer(words[at + 2])
+            at += 2
+        elif word == b"REV" and not reverse:
+            reverse = True
+        elif word in (b"BYSCORE", b"BYLEX") and not by:
+            by = word
+        else:
             raise Refused(SYNTAX)
-        at += 3 if rest[at] == b"LIMIT" else 1
-    by = next((word for word in rest if word in (b"BYSCORE", b"BYLEX")), b"")
-    limit = rest.index(b"LIMIT") if b"LIMIT" in rest else None
-    skip, count = (need_integer(words[2 + limit + 1]), need_integer(words[2 + limit + 2])) if limit is not None else (0, -1)
+        at += 1
     if count != -1 and not by:
         raise Refused("ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
-    if b"WITHSCORES" in rest and by == b"BYLEX":
+    if with_scores and by == b"BYLEX":
         raise Refused("ERR syntax error, WITHSCORES not supported in combination with BYLEX")
-    reverse = b"REV" in rest
     for end in (low, high) if by else ():
         score_end(end) if by == b"BYSCORE" else text_end(end)
     value = self.collection(key, Scores)
     if value is None:
         if not by:
             need_integer(low), need_integer(high)
-        return [], b"WITHSCORES" in rest
+        return [], with_scores
     if by:
         pairs = within(value, by, *((high, low) if reverse else (low, high)))
         pairs = pairs[::-1] if reverse else pairs
@@ -227,7 +239,7 @@ def select(self, key, words) -> tuple[list, bool]:
         pairs = reversed_order[start:max(end + 1, start)]
     else:
         pairs = within(value, by, low, high)
-    return pairs, b"WITHSCORES" in rest
+    return pairs, with_scores
 
 
 @command("zrange", arity=-4)
@@ -239,7 +251,7 @@ def zrange(self, name, args):
 @command("zrangestore", arity=-5)
 def zrangestore(self, name, args):
     """ZRANGESTORE: replace the target by a range; returns how many members it has. Refused as select is."""
-    pairs, _ = select(self, args[1], args[2:])
+    pairs, _ = select(self, args[1], args[2:], stores=True)
     return keep(self, args[0], {member: score for score, member in pairs})
 
 
@@ -283,9 +295,9 @@ def zremrange(self, name, args):
 def zpop(self, name, args):
     """ZPOPMIN and ZPOPMAX: remove the first or last members and return them with their scores. Refused for a negative count.
     O(n)"""
-    count = need_integer(args[1], "ERR value is out of range, must be positive") if len(args) == 2 else 1
-    if count < 0:
-        raise Refused("ERR value is out of range, must be positive")
+    if len(args) > 2:
+        raise Refused(SYNTAX)
+    count = need_at_least(args[1], 0, OUT_OF_INT64_POSITIVE) if len(args) == 2 else 1
     value = self.collection(args[0], Scores)
     return shown(taken(self, args[0], value, name == "zpopmax", count), True) if value is not None else []
 
@@ -302,31 +314,58 @@ def taken(self, key, value, highest: bool, count: int) -> list:
 
 @command("zmpop", arity=-4)
 def zmpop(self, name, args):
-    """ZMPOP, well formed: the first key that has a sorted set, and the pairs taken from it; NULL_ARRAY where none has. O(n)"""
-    number = need_integer(args[0])
-    keys, rest = args[1:1 + number], args[1 + number:]
-    count = need_integer(rest[2]) if len(rest) > 1 else 1
+    """ZMPOP: the first key that has a sorted set, and the pairs taken from it; NULL_ARRAY where none has. Refused for numbers below
+    1, and for words that are out of place. O(n)"""
+    keys, rest = numbered_keys(args)
+    end, count = pop_options(rest, (b"MIN", b"MAX"))
     for key in keys:
         value = self.collection(key, Scores)
         if value is not None:
-            return [key, [[member, text(score)] for score, member in taken(self, key, value, rest[0].upper() == b"MAX", count)]]
+            return [key, [[member, text(score)] for score, member in taken(self, key, value, end == b"MAX", count)]]
     return NULL_ARRAY
+
+
+def sources_and_options(self, name, words):
+    """What ZUNION and its like are given: the sets of the keys as dicts, and a dict of the options. Refused as Redis does, in its
+    order: the number of keys, their types, then the options."""
+    number = need_integer(words[0])
+    if number < 1:
+        raise Refused(f"ERR at least 1 input key is needed for '{name}' command")
+    if number > len(words) - 1:
+        raise Refused(SYNTAX)
+    sources = [self.collection(key, Scores, Members) or {} for key in words[1:1 + number]]
+    sources = [dict.fromkeys(source, 1.0) if isinstance(source, set) else dict(source) for source in sources]
+    options = {b"WEIGHTS": [1.0] * number, b"AGGREGATE": b"SUM", b"WITHSCORES": False, b"LIMIT": 0}
+    counts, weighs = name == "zintercard", name in ("zunion", "zinter", "zunionstore", "zinterstore")
+    rest, at = words[1 + number:], 0
+    while at < len(rest):
+        option, left = rest[at].upper(), len(rest) - at - 1
+        if option == b"WEIGHTS" and weighs and left >= number:
+            options[option] = [need_float(word, "ERR weight value is not a float") for word in rest[at + 1:at + 1 + number]]
+            at += number
+        elif option == b"AGGREGATE" and weighs and left and rest[at + 1].upper() in (b"SUM", b"MIN", b"MAX"):
+            at += 1
+            options[option] = rest[at].upper()
+        elif option == b"WITHSCORES" and not counts and not name.endswith("store"):
+            options[option] = True
+        elif option == b"LIMIT" and counts and left:
+            at += 1
+            options[option] = need_at_least(rest[at], 0, "ERR LIMIT can't be negative")
+        else:
+            raise Refused(SYNTAX)
+        at += 1
+    return sources, options
 
 
 @command("zunion", "zinter", "zdiff", "zunionstore", "zinterstore", "zdiffstore", arity=-3)
 def combine(self, name, args):
-    """ZUNION, ZINTER, ZDIFF and their STORE forms, well formed: the members, with scores if asked for, or how many were stored.
+    """ZUNION, ZINTER, ZDIFF and their STORE forms: the members, with scores if asked for, or how many were stored.
 
-    In a set each member counts with a score of 1. Refused for a weight that is no number. O(n log n)
+    In a set each member counts with a score of 1. Refused as sources_and_options is. O(n log n)
     """
     stored = name.endswith("store")
-    words = args[1:] if stored else args
-    number = need_integer(words[0])
-    keys, rest = words[1:1 + number], [word.upper() for word in words[1 + number:]]
-    weights = [need_float(word, "ERR weight value is not a float") for word in rest[rest.index(b"WEIGHTS") + 1:][:number]] if b"WEIGHTS" in rest else [1.0] * number
-    how = rest[rest.index(b"AGGREGATE") + 1] if b"AGGREGATE" in rest else b"SUM"
-    sources = [self.collection(key, Scores, Members) or {} for key in keys]
-    sources = [dict.fromkeys(source, 1.0) if isinstance(source, set) else dict(source) for source in sources]
+    sources, options = sources_and_options(self, name, args[1:] if stored else args)
+    weights, how = options[b"WEIGHTS"], options[b"AGGREGATE"]
     operation = name.removesuffix("store")[1:]
     if operation == "diff":
         result = {member: score for member, score in sources[0].items() if not any(member in other for other in sources[1:])}
@@ -343,7 +382,7 @@ def combine(self, name, args):
             result = {member: score for member, score in result.items() if all(member in source for source in sources)}
     if stored:
         return keep(self, args[0], result)
-    return shown(sorted((score, member) for member, score in result.items()), b"WITHSCORES" in rest)
+    return shown(sorted((score, member) for member, score in result.items()), options[b"WITHSCORES"])
 
 
 def together(how: bytes, one: float, two: float) -> float:
@@ -355,12 +394,7 @@ def together(how: bytes, one: float, two: float) -> float:
 
 @command("zintercard", arity=-3)
 def zintercard(self, name, args):
-    """ZINTERCARD, well formed: how many members the intersection has, at most LIMIT. Refused for a negative limit. O(members)"""
-    number = need_integer(args[0])
-    keys, rest = args[1:1 + number], args[1 + number:]
-    limit = need_integer(rest[1]) if rest else 0
-    sources = [set(self.collection(key, Scores, Members) or ()) for key in keys]
-    if limit < 0:
-        raise Refused("ERR LIMIT can't be negative")
-    found = len(set.intersection(*sources))
-    return min(found, limit) if limit else found
+    """ZINTERCARD: how many members the intersection has, at most LIMIT. Refused as sources_and_options is. O(members)"""
+    sources, options = sources_and_options(self, name, args)
+    found = len(set.intersection(*map(set, sources)))
+    return min(found, options[b"LIMIT"]) if options[b"LIMIT"] else found
