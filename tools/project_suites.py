@@ -77,8 +77,8 @@ PROJECTS = (
         "tests/test_worker_pool.py::TestWorkerPool::test_reap_workers")),
     Project("limits", needs=("pytest-mock", "pytest-asyncio", "pytest-lazy-fixtures", "pytest-benchmark", "py-cpuinfo", "hiro", "flaky",
                              "pymemcache", "pymongo"),
-            # memcached and MongoDB are not Redis, and coredis opens its sockets itself.
-            arguments=("tests", "-m", "not memcached and not mongodb and not valkey and not valkey_cluster and not benchmark",
+            # memcached and MongoDB are not Redis; tests/aio is on coredis, which opens its sockets itself.
+            arguments=("tests/test_storage.py", "-m", "not memcached and not mongodb and not valkey and not valkey_cluster and not benchmark",
                        "-o", "asyncio_default_fixture_loop_scope=function"),
             plugin=LIMITS),
     Project("django", script="django_cache_suite.py"),
