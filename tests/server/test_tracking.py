@@ -186,6 +186,33 @@ def test_what_is_evicted_for_a_command_is_told_of_before_its_reply():
         client.execute("CONFIG", "SET", "maxmemory", "0")
 
 
+@pytest.mark.parametrize("options", ([], ["NOLOOP"]))
+def test_who_is_forgotten_for_want_of_room_is_told(options):
+    """Also by NOLOOP, and by whose own command it happens: nobody has changed the key."""
+    with hutch.Server(port=0) as server:
+        client = RespClient("127.0.0.1", server.port)
+        client.execute("HELLO", "3")
+        client.execute("CLIENT", "TRACKING", "ON", *options)
+        client.execute("MSET", "a", "1", "b", "2")
+        client.execute("MGET", "a", "b")
+        client.execute("CONFIG", "SET", "tracking-table-max-keys", "1")
+        assert client.read().raw[:-3] == b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\n"
+
+
+@pytest.mark.parametrize("options", ([], ["NOLOOP"]))
+def test_whose_command_evicts_a_key_is_told(options):
+    with hutch.Server(port=0) as server:
+        client = RespClient("127.0.0.1", server.port)
+        client.execute("HELLO", "3")
+        client.execute("CLIENT", "TRACKING", "ON", *options)
+        client.execute("SET", "k", "1", "EX", "1000")
+        client.execute("GET", "k")
+        used = redis.Redis(port=server.port).info("memory")["used_memory"]
+        client.execute("CONFIG", "SET", "maxmemory-policy", "volatile-random", "maxmemory", str(used + 200_000))
+        client.execute("SETBIT", "big", "4000000", "0")           # fits when it is asked, and no more is left then
+        assert [client.execute("DBSIZE").raw, client.read().raw] == [b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n", b":1\r\n"]
+
+
 def test_the_table_is_bounded(hutch_server):
     client, other = (RespClient("127.0.0.1", hutch_server.port) for _ in range(2))
     other.execute("CONFIG", "SET", "tracking-table-max-keys", "10")

@@ -42,7 +42,8 @@ cdef Executed execute_known(Session* session, const Command* command, Slice* arg
     if unlikely(command == NULL or not command_takes(command, argc) or not admission_is_plain_with(session, command, argv, argc)):
         verdict = admission_judge(session, command, argv, argc, WAY_CLIENT, 0)
         if unlikely(session.flags & SESSION_TRACKING) and engine.keyspace.effect_count:
-            # Keys were evicted to make room, before the command: so is what is told of them.
+            # Keys were evicted to make room, before the command: so is what is told of them. Nobody has changed them (NOLOOP).
+            engine.execution.current = NULL
             effects_announce_new(engine)
             run_take_inbox(session)
             mark = session.reply.buffer.length

@@ -83,8 +83,8 @@ cdef inline void _append_key(Buffer* out, Slice key) noexcept nogil:
     buffer_append(out, b"\r\n", 2)
 
 
-cdef void _invalidate(Engine* engine, Topic* topic) noexcept nogil:
-    """All who have read the key are told; then nobody has."""
+cdef void _invalidate(Engine* engine, Topic* topic, const Session* changer) noexcept nogil:
+    """All who have read the key are told; then nobody has. `changer`: who has changed it, and may not want to hear of that; NULL: nobody."""
     cdef Subscription* subscription = topic.first
     cdef Buffer keys
     buffer_init(&keys, NULL)
@@ -92,7 +92,7 @@ cdef void _invalidate(Engine* engine, Topic* topic) noexcept nogil:
     _append_key(&keys, topic_name(topic))
     while subscription != NULL:
         # Whoever is not told of his own changes will not be told of later ones either, unless he reads again.
-        if not (subscription.session.tracking & TRACKING_NOLOOP and subscription.session == engine.execution.current):
+        if not (subscription.session.tracking & TRACKING_NOLOOP and subscription.session == changer):
             if unlikely(keys.failed):
                 _invalidate_all_of(subscription.session)
             else:
@@ -354,7 +354,7 @@ cdef void tracking_broadcast(Engine* engine) noexcept nogil:
 cdef void tracking_note_changed(Engine* engine, Slice key) noexcept nogil:
     cdef Topic* topic = topic_find(engine, TOPIC_TRACKED, key)
     if topic != NULL:
-        _invalidate(engine, topic)
+        _invalidate(engine, topic, engine.execution.current)
     if engine.pubsub.first_prefix != NULL:
         _note_changed(engine, key)
 
@@ -368,7 +368,8 @@ cdef bint tracking_limit(Engine* engine) noexcept nogil:
         if left == 0:
             return True
         left -= 1
-        _invalidate(engine, <Topic*>table_random(&engine.pubsub.topics[TOPIC_TRACKED], &engine.random))
+        # Nobody has changed it: NOLOOP is no reason to keep an entry that nobody will be told of any more.
+        _invalidate(engine, <Topic*>table_random(&engine.pubsub.topics[TOPIC_TRACKED], &engine.random), NULL)
     return False
 
 
