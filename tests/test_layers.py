@@ -131,13 +131,12 @@ DOOR_REACHES = {
 
 # Python that runs once, when the module is imported; no command ever comes by.
 AT_IMPORT = {
-    "hutch_engine.base.numbers": ("def _prepare(", "raise MemoryError("),
+    "hutch_engine.base.numbers": ("raise MemoryError(",),
     "hutch_engine.commands.command_table": ("raise ImportError(",),
     "hutch_engine.formats.rdb_values": ("raise SystemError(",),
     "hutch_engine.keyspace.value_types": ("raise SystemError(",),
     "hutch_engine.scripting.cjson_decode": ("raise MemoryError(",),
     "hutch_engine.state.config_table": ("raise SystemError(",),
-    "hutch_engine.structures.json_number": ("def _prepare(",),
 }
 FILLED_AT_IMPORT = "hutch_engine.commands.command_table"     # Python runs its filling, once
 RUN_AT_IMPORT = "hutch_engine.runtime.command_handlers"      # and so it does with this; generated
