@@ -9,6 +9,7 @@ import pytest
 import redis
 from kit.launch import serve
 from kit.resp_client import RespClient
+from kit.waiting import wait_until
 
 
 def _write(port, name, acknowledged, stop):

@@ -205,7 +205,7 @@ class _Line:
         """End the client's connection, as a machine that goes down does."""
         self.ended = True
         sock = self.writer.get_extra_info("socket")
-        if sock is not None and sock.family != getattr(socket, "AF_UNIX", None):
+        if sock is not None and sock.fileno() >= 0 and sock.family != getattr(socket, "AF_UNIX", None):   # it may have ended by itself
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABRUPT)
         self.writer.transport.abort()
 
