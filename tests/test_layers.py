@@ -22,7 +22,7 @@ FLOORS = {
     "base": (
         "atomics checks compiler lock outcome random slice thread waker",
         "sha_pad",
-        "bell clock glob hash leb128 memory numbers sha1 sha256",
+        "bell clock glob growth hash leb128 memory numbers sha1 sha256",
         "buffer digest",
         "quote words"),
     "structures": (

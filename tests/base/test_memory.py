@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from shims.memory import SMALL_MAX, BufferOfTest, HeapOfTest, RandomOfTest, siphash
+from shims.memory import SMALL_MAX, BufferOfTest, HeapOfTest, RandomOfTest, available_bytes, siphash
 
 sizes = st.one_of(st.integers(0, 600), st.integers(0, 3 * SMALL_MAX), st.sampled_from([1 << 20, (1 << 20) + 1, 3 << 20]))
 
@@ -238,3 +238,27 @@ def test_buffer_holds_what_was_written(steps):
             model = b""
         assert buffer.content == model
         assert buffer.accounted == buffer.capacity
+
+
+def test_a_buffer_with_a_limit():
+    buffer = BufferOfTest()
+    buffer.append(b"x" * 5000)
+    buffer.limit(12_000)
+    buffer.append(b"y" * 7000)
+    assert not buffer.failed and len(buffer.content) == 12_000
+    buffer.append(b"z" * 20_000)
+    assert buffer.failed == "over limit" and len(buffer.content) == 12_000
+    buffer.clear()
+    buffer.limit(0)
+    buffer.append(b"z" * 200_000)
+    assert not buffer.failed and len(buffer.content) == 200_000
+
+
+def test_what_the_machine_can_still_give():
+    if os.path.exists("/proc/meminfo"):
+        with open("/proc/meminfo") as file:
+            total = int(file.readline().split()[1]) * 1024
+        assert 0 < available_bytes() <= total
+    buffer = BufferOfTest()
+    buffer.append(b"$1\r\nx\r\n" * 1000)
+    assert not buffer.outgrows_memory

@@ -4,6 +4,7 @@ A script is a list of steps "client: command"; {1} stands for client 1's ID, <li
 is answered in the end is compared, with what is left of the keys.
 """
 import random
+import re
 import socket
 import time
 
@@ -387,6 +388,34 @@ def test_what_others_see(engine):
     assert "cmdstat_blpop:calls=1," in runner.eye.execute("INFO", "commandstats").value.decode()
     assert "blocked_clients:1\r\n" in runner.eye.execute("INFO", "clients").value.decode()
     runner.close()
+
+
+@pytest.mark.parametrize("end, expected", (("refused", r"calls=0,usec=0,.*,rejected_calls=1,failed_calls=0"), ("unblocked", r"calls=1,.*,rejected_calls=0,failed_calls=1"),
+                                           ("timed out", r"calls=1,.*,rejected_calls=0,failed_calls=0"), ("served", r"calls=1,.*,rejected_calls=0,failed_calls=0")))
+def test_a_command_that_waits_counts_when_it_is_answered(oracle, engine, end, expected):
+    """Its time with it: what is refused in the end has taken none."""
+    for host, port in ((oracle.host, oracle.port), ("127.0.0.1", engine.port)):
+        runner = ScriptRunner(host, port, clients=2)
+        for words in (["CONFIG", "RESETSTAT"], ["ACL", "SETUSER", "waiter", "reset", "on", "nopass", "+@all", "allkeys"]):
+            runner.eye.execute(*words)
+        waiter = runner.clients["1"]
+        waiter.execute("AUTH", "waiter", "x")
+        waiter.send_raw(b"BLPOP l %b\r\n" % (b"0.05" if end == "timed out" else b"0"))
+        if end != "timed out":
+            wait_until(lambda: runner.flags("1") == "b")
+            assert b"cmdstat_blpop" not in runner.eye.execute("INFO", "commandstats").value
+        if end == "refused":
+            runner.eye.execute("ACL", "SETUSER", "waiter", "resetkeys")
+        if end == "unblocked":
+            runner.eye.execute("CLIENT", "UNBLOCK", runner.ids["1"], "ERROR")
+        if end in ("refused", "served"):
+            runner.eye.execute("RPUSH", "l", 1)
+        waiter.read()
+        told = runner.eye.execute("INFO", "commandstats").value.decode()
+        assert re.search(f"^cmdstat_blpop:{expected}\\r$", told, re.M), (port, told)
+        histogram = runner.eye.execute("LATENCY", "HISTOGRAM", "blpop").value
+        assert histogram[1][1] == 1 if end != "refused" else histogram == [], (port, histogram)
+        runner.eye.execute("ACL", "DELUSER", "waiter")
 
 
 def test_time_outs_follow_the_clock(engine):

@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t, uint64_t, uintptr_t
 from libc.string cimport memset
 from hutch_engine.base.buffer cimport (
     Buffer, buffer_append, buffer_append_integer, buffer_clear, buffer_init, buffer_insert, buffer_shrink)
+from hutch_engine.base.growth cimport GROWTH_OVER_LIMIT, growth_available_bytes, growth_limit, growth_outgrows_memory
 from hutch_engine.base.hash cimport HashKey, hash_bytes
 from hutch_engine.base.memory cimport (
     HEAP_RESERVE_SLABS, HEAP_SMALL_MAX, Heap, heap_alloc, heap_block_bytes, heap_clear, heap_free, heap_init,
@@ -137,6 +138,10 @@ cdef class RandomOfTest:
         return random_unit(&self.random)
 
 
+def available_bytes():
+    return growth_available_bytes()
+
+
 cdef class BufferOfTest:
     cdef Buffer buffer
     cdef uint64_t account
@@ -158,6 +163,17 @@ cdef class BufferOfTest:
 
     def shrink(self, size_t keep):
         buffer_shrink(&self.buffer, keep)
+
+    def limit(self, uint64_t size):
+        growth_limit(&self.buffer, size)
+
+    @property
+    def failed(self):
+        return "over limit" if self.buffer.failed == GROWTH_OVER_LIMIT else bool(self.buffer.failed)
+
+    @property
+    def outgrows_memory(self):
+        return growth_outgrows_memory(self.buffer.data, self.buffer.length)
 
     def clear(self):
         buffer_clear(&self.buffer)

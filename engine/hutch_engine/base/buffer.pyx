@@ -1,8 +1,10 @@
 """See buffer.pxd."""
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove, strlen
 from hutch_engine.base.atomics cimport atomic_add64
+from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.growth cimport growth_judge
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
 
 cdef enum:
@@ -35,7 +37,10 @@ cdef void buffer_clear(Buffer* buffer) noexcept nogil:
 cdef bint buffer_grow(Buffer* buffer, size_t extra) noexcept nogil:
     cdef size_t needed, capacity
     cdef char* data
-    if buffer.failed or extra > (~<size_t>0 >> 1) - buffer.length:
+    cdef int verdict
+    if buffer.failed:
+        return False
+    if extra > (~<size_t>0 >> 1) - buffer.length:
         buffer.failed = 1
         return False
     needed = buffer.length + extra
@@ -47,6 +52,10 @@ cdef bint buffer_grow(Buffer* buffer, size_t extra) noexcept nogil:
         capacity = FIRST_BYTES
     if capacity < needed:
         capacity = needed
+    verdict = growth_judge(buffer, needed, buffer.capacity, capacity)
+    if unlikely(verdict != 0):
+        buffer.failed = <uint8_t>verdict
+        return False
     data = <char*>realloc(buffer.data, capacity)
     if data == NULL:
         buffer.failed = 1

@@ -356,7 +356,7 @@ cdef bint _list_entry(void* context, void* visited) noexcept nogil:
     if listing.all or glob_matches(listing.pattern, key, False):
         reply_bulk(listing.reply, key)
         listing.listed += 1
-    return True
+    return not listing.reply.buffer.failed           # nobody will hear the rest
 
 
 cdef void _listing_init(Listing* listing, Call* call, Slice pattern) noexcept nogil:

@@ -5,6 +5,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 from hutch_engine.base.buffer cimport buffer_clear
 from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.growth cimport growth_outgrows_memory
 from hutch_engine.base.lock cimport lock_release
 from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, format_double
 from hutch_engine.base.slice cimport slice_of, slice_of_text
@@ -84,7 +85,8 @@ cdef class HotCollections(HotMethods):
         core.call.flags = 0
         run_command(core, command, words.argv, words.count, False, 0)
         hot_take(core, &reply)
-        refused = core.reply.buffer.failed or (reply.big.data != NULL and reply.big.failed)
+        refused = core.reply.buffer.failed or (reply.big.data != NULL and (
+                reply.big.failed or growth_outgrows_memory(reply.big.data, reply.big.length)))
         core.reply.buffer.failed = False
         hot_end(core)
         if likely(reply.big.data == NULL and not refused):
@@ -135,7 +137,8 @@ cdef class HotCollections(HotMethods):
                 core.call.flags = 0
                 run_command(core, command, words.argv, words.count, False, 0)
                 hot_take(core, &reply)
-                refused = core.reply.buffer.failed or (reply.big.data != NULL and reply.big.failed)
+                refused = core.reply.buffer.failed or (reply.big.data != NULL and (
+                reply.big.failed or growth_outgrows_memory(reply.big.data, reply.big.length)))
                 core.reply.buffer.failed = False
                 self.hot_scripts_run = False
                 engine = core.engine

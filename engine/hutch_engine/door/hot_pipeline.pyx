@@ -8,6 +8,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp
 from hutch_engine.base.buffer cimport buffer_append, buffer_clear
 from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.growth cimport growth_outgrows_memory
 from hutch_engine.base.lock cimport lock_release
 from hutch_engine.base.slice cimport Slice, slice_of_text
 from hutch_engine.commands.command cimport Command
@@ -213,7 +214,8 @@ cdef class HotPipeline:
                 return NotImplemented
             _run_all(core, rows, counts, total, &words, transaction)
             hot_take(core, &reply)
-            refused = core.reply.buffer.failed or (reply.big.data != NULL and reply.big.failed)
+            refused = core.reply.buffer.failed or (reply.big.data != NULL and (
+                reply.big.failed or growth_outgrows_memory(reply.big.data, reply.big.length)))
             core.reply.buffer.failed = False
             hot_end(core)
             # From here on the commands have run.

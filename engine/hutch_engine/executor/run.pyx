@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.buffer cimport Buffer, buffer_append_slice, buffer_append_text, buffer_clear, buffer_slice
 from hutch_engine.base.compiler cimport ticks, unlikely
+from hutch_engine.base.growth cimport GROWTH_OVER_LIMIT
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.commands.call cimport Call, CommandHandler, error_memory
 from hutch_engine.commands.command cimport (
@@ -17,7 +18,7 @@ from hutch_engine.keyspace.keyspace cimport keyspace_now
 from hutch_engine.sessions.monitor cimport monitor_feed
 from hutch_engine.sessions.tracking cimport tracking_remember
 from hutch_engine.state.engine cimport (
-    BUSY_NOT, OBSERVED_BY_JOURNAL, OBSERVED_BY_MONITORS, OBSERVED_BY_TRACKING, SESSION_AT_ONCE, SESSION_EMBEDDED,
+    BUSY_NOT, OBSERVED_BY_JOURNAL, OBSERVED_BY_MONITORS, OBSERVED_BY_TRACKING, SESSION_AT_ONCE, SESSION_CLOSE_NOW, SESSION_EMBEDDED,
     SESSION_ERROR_COUNTED, SESSION_IN_EXEC, SESSION_OF_SCRIPTS, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_REPLY_SKIP_NEXT,
     SESSION_TRACKING, CommandStats, Engine, Session, engine_guarded)
 
@@ -79,11 +80,18 @@ cdef void run_observed_words(Session* session, const Command* command, const Sli
 
 
 cdef void _reply_lost(Session* session, size_t mark) noexcept nogil:
-    """Memory was refused for the reply. The replies before it stand; with it an error goes out, if there is room for that."""
+    """Memory was refused for the reply. The replies before it stand; with it an error goes out, if there is room for that. A client
+    whose output limit it was is closed, and hears nothing of what it sent with this command, or behind it."""
     cdef Buffer* buffer = &session.reply.buffer
+    cdef bint over_limit = buffer.failed == GROWTH_OVER_LIMIT
     if buffer.length > mark:
         buffer.length = mark
+    if over_limit and not session.flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP):
+        session.flags |= SESSION_CLOSE_NOW
+        return
     buffer.failed = 0
+    if over_limit:                       # nobody was to hear it
+        return
     buffer_append_text(buffer, b"-OOM no memory for the reply of a command\r\n")
 
 
@@ -128,16 +136,17 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
     if engine.execution.batch_ticks:
         engine.execution.batch_ticks = ended
     stats.calls += 1
-    stats.ticks += ended - started
     if unlikely(session.reply.buffer.failed):
         _reply_lost(session, mark)
-    latency_note(engine, stats, ended - started)
+    if unlikely(call.block_keys != 0):
+        engine.execution.wait_ticks = ended - started        # counts when it is answered
+    else:
+        stats.ticks += ended - started
+        latency_note(engine, stats, ended - started)
     if unlikely(ended - started >= engine.execution.slow_ticks) and call.block_keys == 0:
         slow_log_note(session, command, argv, argc, ended - started)
     engine.statistics.commands_processed += 1
     session.commands += 1
-    if unlikely(call.block_keys != 0):
-        engine.execution.wait_ticks = ended - started
     if unlikely(session.reply.buffer.length > mark and session.reply.buffer.data[mark] == 45):
         _count_failure(session, stats, mark)
 
@@ -145,6 +154,7 @@ cdef void run_command(Session* session, const Command* command, Slice* argv, siz
 cdef void run_refuse_to_wait(Session* session, const Command* command) noexcept nogil:
     cdef size_t mark = session.reply.buffer.length
     error_memory(&session.call)
+    session.engine.statistics.commands[command.id].ticks += session.engine.execution.wait_ticks
     if session.reply.buffer.length > mark:
         _count_failure(session, &session.engine.statistics.commands[command.id], mark)
 

@@ -10,6 +10,7 @@ from hutch_engine.executor.admission cimport (
 from hutch_engine.executor.effects cimport effects_act, effects_are_there
 from hutch_engine.executor.error_stats cimport error_stats_count
 from hutch_engine.executor.run cimport run_command, run_mute_reply, run_refuse_to_wait, run_take_inbox, run_uncount
+from hutch_engine.executor.latency cimport latency_note
 from hutch_engine.executor.slow_log cimport slow_log_note
 from hutch_engine.keyspace.entry cimport TYPE_NONE, Entry, entry_type
 from hutch_engine.keyspace.keyspace cimport FIND_NO_STATS, FIND_NO_TOUCH, keyspace_find, keyspace_hash
@@ -43,6 +44,9 @@ cdef void _give_up(Session* session, const char* error) noexcept nogil:
     else:
         reply_null_array(&session.reply)
     engine.statistics.commands[blocked.command.id].calls += 1
+    engine.statistics.commands[blocked.command.id].ticks += blocked.ticks
+    if error != NULL or blocked.type != TYPE_NONE:
+        latency_note(engine, &engine.statistics.commands[blocked.command.id], blocked.ticks)
     engine.statistics.commands_processed += 1
     session.commands += 1
     run_mute_reply(session, mark)
@@ -99,6 +103,7 @@ cdef bint _run_again(Session* session) noexcept nogil:
         admission_refuse(session, blocked.command, blocked.argv, blocked.argc, verdict)
     if call.block_keys:
         call.block_deadline_ms = blocked.deadline_ms      # the time-out runs on from its first beginning
+        engine.execution.wait_ticks += blocked.ticks
         if waiting_begin(session):
             call.block_keys = 0
             run_uncount(session, blocked.command)
@@ -107,6 +112,8 @@ cdef bint _run_again(Session* session) noexcept nogil:
             return True
         call.block_keys = 0
         run_refuse_to_wait(session, blocked.command)
+    elif verdict == ADMITTED:
+        engine.statistics.commands[blocked.command.id].ticks += blocked.ticks
     # Its own effects: keys it emptied, and others it made ready, which come after those that are ready already.
     effects_act(engine)
     run_mute_reply(session, mark)

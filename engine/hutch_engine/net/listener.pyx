@@ -14,7 +14,7 @@ replies of a client that does not read them, its further requests are left in th
 STALL_BYTES are waiting; a hard output limit in the configuration takes the place of that.
 """
 from libc.stddef cimport size_t
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, malloc
 from libc.string cimport memcmp, memcpy, memmove
 from hutch_engine.base.atomics cimport atomic_add64, atomic_load32, atomic_store32, atomic_store64
@@ -22,6 +22,7 @@ from hutch_engine.base.checks cimport invariant
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_reserve
 from hutch_engine.base.clock cimport clock_coarse_s, clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport likely, prefetch, ticks, unlikely
+from hutch_engine.base.growth cimport GROWTH_OVER_LIMIT, growth_limit
 from hutch_engine.base.lock cimport lock_acquire, lock_give_way, lock_is_wanted, lock_release
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.base.thread cimport thread_join, thread_start
@@ -38,7 +39,7 @@ from hutch_engine.net.connections cimport (
     connections_hold, connections_join_round, connections_list_unread, connections_listen_for, connections_log, connections_open,
     connections_release, connections_reserve, connections_resume, connections_watch_for, connections_weigh,
     connections_wire_changed)
-from hutch_engine.state.config cimport LOG_VERBOSE, LOG_WARNING
+from hutch_engine.state.config cimport LOG_VERBOSE, LOG_WARNING, OutputLimit
 from hutch_engine.state.engine cimport (
     LISTENER_WEIGHS, PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
     SESSION_MASTER, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_SUBSCRIBED,
@@ -327,6 +328,20 @@ cdef void _prefetch(Listener* listener) noexcept nogil:
         _prefetch_collections(listener)
 
 
+cdef void _limit_reply(Listener* listener, Connection* connection) noexcept nogil:
+    """The next command's reply may be as long as the hard output limit allows: nobody will hear the rest. Requires the lock."""
+    cdef const OutputLimit* limit = output_limit_of(&listener.engine.config, connection.session.flags)
+    cdef uint64_t most = limit.hard_bytes + OUTPUT_NOT_COUNTED_BYTES
+    cdef uint64_t unsent = connections_unsent(connection)
+    if limit.hard_bytes == 0 or connection.session.flags & SESSION_MASTER:
+        most = 0
+    elif unsent < most:
+        most -= unsent
+    else:
+        most = 1
+    growth_limit(&connection.session.reply.buffer, most)
+
+
 cdef inline void _execute_one(Listener* listener, Request* request) noexcept nogil:
     cdef Connection* connection = request.connection
     cdef Session* session = connection.session
@@ -334,6 +349,8 @@ cdef inline void _execute_one(Listener* listener, Request* request) noexcept nog
     if unlikely(connection.held != HELD_NOT) or unlikely(session.flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)):
         return
     session.argument_bytes = request.end - request.start
+    if unlikely(listener.stall_bytes == INT64_MAX or session.flags & SESSION_SUBSCRIBED):    # a hard output limit is set
+        _limit_reply(listener, connection)
     executed = execute_known(session, request.command, listener.words.items + request.first_word,
                              request.word_count, request.hashed, request.key_hash)
     if unlikely(executed != 0):
@@ -436,7 +453,9 @@ cdef void _after(Listener* listener, Connection* connection, bint turn_is_over) 
         connections_log(connection, LOG_VERBOSE, b"Protocol error from client: ", b"")
     connection.authenticated = session_is_authenticated(session)
     session.argument_bytes = 0
-    if unlikely(session.reply.buffer.failed):
+    if unlikely(session.reply.buffer.failed == GROWTH_OVER_LIMIT):
+        _close_over_limit(connection)
+    elif unlikely(session.reply.buffer.failed):
         # A reply that memory was refused for: what follows would be garbage.
         session.flags |= SESSION_CLOSE_NOW
     if unlikely(_unsent(connection) > OUTPUT_NOT_COUNTED_BYTES or connection.soft_limit_since_us != 0):
@@ -519,6 +538,7 @@ cdef void _run(Listener* listener, Connection* current) noexcept nogil:
     if unlikely(engine.net.chores != 0):
         connections_do_chores(listener)
     _execute_all(listener)
+    growth_limit(NULL, 0)
     _take_wake_queue(listener)
     engine.sessions.listener_awake = False
     for i in range(listener.round_count):
