@@ -54,13 +54,17 @@ def describe(path: str, found: Mapping[str, Any], out: TextIO) -> bool:
     else:
         print(f"{path}:", file=out)
     trailing = False
+    empty = 0
     for note in found["notes"]:
         words = split_words(note) or []
         trailing = trailing or words[:1] == ["trailing"]
+        empty += words[:1] == ["empty"]
         if words[:1] == ["aux"]:
             print(f"  {words[1]} {words[2]}", file=out)
         elif words[:1] == ["library"]:
             print(f"  library of functions: {words[1]}", file=out)
+    if empty:
+        print(f"  {empty:,} collections without elements, which are left out", file=out)
     by_database: dict[int, list[str]] = {}
     for database, name, keys, _ in sorted(found["kept"]):
         by_database.setdefault(database, []).append(f"{keys:,} of type {name}")

@@ -434,7 +434,8 @@ def test_the_manifest_is_judged(tmp_path):
     path = tmp_path / "appendonlydir" / "appendonly.aof.manifest"
     text = path.read_text()
     for wrong in ("nonsense\n", text + "file x seq 1 type b\n", text.replace("seq 1 type i", "seq x type i"), text + text.splitlines()[-1] + "\n",
-                  text.replace("appendonly.aof.1.incr.aof", "../elsewhere"), text.replace("appendonly.aof.1.incr.aof", "absent.aof"), text.rstrip("\n"), ""):
+                  text.replace("appendonly.aof.1.incr.aof", "../elsewhere"), text.replace("appendonly.aof.1.incr.aof", "absent.aof"), text.rstrip("\n"), "",
+                  "\n" + text, text + "\n"):
         path.write_text(wrong)
         with pytest.raises(ValueError):
             Kept(tmp_path)
@@ -740,3 +741,121 @@ def test_debug_loadaof_without_a_log(tmp_path):
         store("DEBUG", "LOADAOF")
         assert store("DBSIZE") == 0
 
+
+
+# ---- files that are removed, and what closing cannot write any more
+
+@pytest.mark.parametrize("policy", ("everysec", "always"))
+def test_files_that_are_removed_while_they_are_in_use(tmp_path, policy):
+    """What is written to a file without a name is kept by nobody: writes are refused until a rewrite has begun a new one."""
+    with Kept(tmp_path, appendfsync=policy) as store:
+        store("SET", "before", 1)
+        shutil.rmtree(tmp_path / "appendonlydir")
+        refused = None
+        for number in range(600):
+            found = store.tried("SET", "after", number)
+            if isinstance(found, Failure):
+                refused = str(found)
+                break
+            time.sleep(0.01)
+        assert refused is not None and "MISCONF" in refused
+        refused = str(store.tried("SET", "after", "x"))            # under `always` the first one has happened, and may be lost
+        assert "MISCONF" in refused and "removed" in refused
+        kept = store("GET", "after")
+        assert b"aof_last_write_status:err" in store("INFO", "persistence")
+        store("BGREWRITEAOF")
+        _wait_for_rewrite(store)
+        for _ in range(300):
+            if store.tried("SET", "again", 1) == b"OK":
+                break
+            time.sleep(0.02)
+        assert store("GET", "again") == b"1"
+    with Kept(tmp_path) as store:
+        assert [store("GET", name) for name in ("before", "after", "again")] == [b"1", kept, b"1"]
+
+
+def test_closing_tells_of_removed_files(tmp_path):
+    store = Kept(tmp_path)
+    store("SET", "a", 1)
+    shutil.rmtree(tmp_path / "appendonlydir")
+    store("SET", "b", 2)
+    with pytest.warns(RuntimeWarning, match="end of the append-only file is lost: it was removed"):
+        store.close()
+    store.close()                            # says it once
+
+
+CLOSED_ON_A_FULL_DISK = """
+    import resource, signal, sys, warnings
+    from hutch_engine.door.engine import Engine
+    engine = Engine(seed=1)
+    for name, value in zip(sys.argv[1::2], sys.argv[2::2]):
+        engine.configure(name, value)
+    engine.restore()
+    session = engine.session(ValueError)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    assert session.execute(("SET", "long", "x" * 50000)) == b"OK"
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        engine.close()
+    print([(one.category.__name__, str(one.message)) for one in found])
+"""
+
+
+def test_closing_tells_of_a_full_disk(tmp_path):
+    """With everysec a write is answered before it stands in the file: closing is the last chance to say that it never will."""
+    log = tmp_path / "log"
+    found = subprocess.run([sys.executable, "-c", textwrap.dedent(CLOSED_ON_A_FULL_DISK), "dir", str(tmp_path), "appendonly", "yes",
+                            "logfile", str(log)], capture_output=True, text=True, env=HUTCH_ENVIRONMENT, timeout=120)
+    assert found.returncode == 0, found.stderr
+    assert "[('RuntimeWarning', 'the end of the append-only file is lost: File too large')]" in found.stdout
+    assert "Closing, and the end of the append-only file is lost: File too large." in log.read_text()
+    with Kept(tmp_path) as store:
+        assert store("EXISTS", "long") == 0
+
+
+def test_switching_the_log_off_on_a_full_disk_warns_of_nothing(tmp_path, recwarn):
+    store = Kept(tmp_path)
+    store("SET", "a", 1)
+    shutil.rmtree(tmp_path / "appendonlydir")
+    store("CONFIG", "SET", "appendonly", "no")
+    for _ in range(500):
+        if b"aof_enabled:0" in store("INFO", "persistence"):
+            break
+        time.sleep(0.01)
+    assert store("SET", "b", 2) == b"OK"
+    store.close()
+    assert not [one for one in recwarn if one.category is RuntimeWarning]
+
+
+def test_a_base_of_commands_begins_with_its_time(tmp_path):
+    """So that a log can be cut off at a second before its base was made, as a whole."""
+    with Kept(tmp_path, aof_use_rdb_preamble="no", aof_timestamp_enabled="yes") as store:
+        store("SET", "a", 1)
+        store("BGREWRITEAOF")
+        _wait_for_rewrite(store)
+        base, = (tmp_path / "appendonlydir").glob("*.base.aof")
+        assert re.match(rb"#TS:\d{10}\r\n\*", base.read_bytes())
+    with Kept(tmp_path) as store:
+        assert store("GET", "a") == b"1"
+
+
+def test_switching_the_log_off_ends_its_rewrite(tmp_path):
+    """Even one that would pause for long; and it can be switched on again at once."""
+    with Kept(tmp_path) as store:
+        store("SET", "a", 1)
+        store("SET", "b", 1)
+        store("CONFIG", "SET", "rdb-key-save-delay", 1000000000)
+        store("BGREWRITEAOF")
+        for _ in range(500):
+            if b"aof_rewrite_in_progress:1" in store("INFO", "persistence"):
+                break
+            time.sleep(0.01)
+        store("CONFIG", "SET", "appendonly", "no")
+        _wait_for_rewrite(store)
+        store("CONFIG", "SET", "rdb-key-save-delay", 0)
+        store("CONFIG", "SET", "appendonly", "yes")
+        _wait_for_rewrite(store)
+        store("SET", "c", 1)
+    with Kept(tmp_path) as store:
+        assert store("EXISTS", "a", "b", "c") == 3

@@ -2,6 +2,7 @@
 import importlib.machinery
 import importlib.util
 import os
+import warnings
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
@@ -115,7 +116,8 @@ cdef class EngineHandle:
     def close(self):
         """Stop the listener, end all sessions, free everything. May be called again; nothing happens in a forked child. O(keys)
 
-        RuntimeError when a script of this thread is still running in the engine.
+        RuntimeError when a script of this thread is still running in the engine. RuntimeWarning when the disk does not take the end of
+        the append-only file: all is closed then, and that end is lost.
         """
         cdef bint done
         if not engine_is_ours(self.core):
@@ -124,6 +126,9 @@ cdef class EngineHandle:
             done = life_end(self.core)
         if not done:
             raise RuntimeError("a script of this thread is still running in this store")
+        if self.core.journaling.log_failed:
+            self.core.journaling.log_failed = False
+            warnings.warn((<bytes>self.core.journaling.log_error).decode("utf-8", "replace"), RuntimeWarning, stacklevel=2)
 
     @property
     def is_closed(self):

@@ -24,6 +24,9 @@ cdef enum:                       # forms that are only passed over
 cdef Skip rdb_skip_form(RdbReader* reader, int form, uint64_t beyond) noexcept nogil
 """Pass over what stands behind a form's byte. `beyond`: so many bytes follow reader.end; what claims to be longer is broken.
 When it is not SKIPPED, reader.at has no meaning. O(elements)."""
+cdef bint rdb_form_is_empty(RdbReader reader, int form) noexcept nogil
+"""Does a collection without a single element stand behind a form's byte? Redis has long made keys of such, has none any more, and leaves
+them out when it loads a file. Of a value that rdb_skip_form has passed over. O(nodes of a list)."""
 cdef Skip rdb_skip_string(RdbReader* reader, uint64_t beyond) noexcept nogil
 """Pass over a string, as it is or packed. O(1)."""
 cdef Skip rdb_skip_strings(RdbReader* reader, uint64_t count, uint64_t beyond) noexcept nogil

@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t, uint64_t
 from hutch_engine.formats.rdb cimport (
     RDB_HASH, RDB_HASH_LISTPACK, RDB_HASH_LISTPACK_EX, RDB_HASH_LISTPACK_EX_EARLY, RDB_HASH_METADATA, RDB_HASH_METADATA_EARLY,
-    RDB_HASH_ZIPLIST, RDB_HASH_ZIPMAP, RDB_LIST, RDB_LIST_QUICKLIST, RDB_LIST_QUICKLIST_2, RDB_LIST_ZIPLIST, RDB_MODULE_2,
+    RDB_HASH_ZIPLIST, RDB_HASH_ZIPMAP, RDB_LIST, RDB_LIST_QUICKLIST, RDB_LIST_QUICKLIST_2, RDB_LIST_ZIPLIST, RDB_MODULE_2, RDB_NODE_PACKED,
     RDB_SET, RDB_SET_INTSET, RDB_SET_LISTPACK, RDB_STREAM, RDB_STREAM_2, RDB_STREAM_3, RDB_STREAM_4, RDB_STREAM_5, RDB_STRING,
     RDB_ZSET, RDB_ZSET_2, RDB_ZSET_LISTPACK, RDB_ZSET_ZIPLIST)
 from hutch_engine.formats.rdb_module cimport (
@@ -99,6 +99,47 @@ cdef Skip _counted_strings(RdbReader* reader, uint64_t each, uint64_t beyond) no
     cdef uint64_t count
     cdef Skip skip = _count(reader, each, beyond, &count)
     return rdb_skip_strings(reader, count * each, beyond) if skip == SKIPPED else skip
+
+
+# ---- collections without elements
+
+cdef bint _is_empty_pack(RdbReader* reader, uint64_t bytes, uint64_t count_at, bint measured) noexcept nogil:
+    """Is the next string a packed form of so many bytes, which says that it has no elements? `measured`: its length stands in front, and its
+    count has two bytes. The reader goes behind it."""
+    cdef const uint8_t* head = reader.at
+    if rdb_skip_string(reader, 0) != SKIPPED or head[0] != bytes or head[bytes] != 255 or head[1 + count_at] != 0:
+        return False
+    return not measured or (head[1] == bytes and head[2 + count_at] == 0)
+
+
+cdef bint _is_empty_ziplist(RdbReader* reader) noexcept nogil:
+    return _is_empty_pack(reader, 11, 8, True)
+
+
+cdef bint _is_empty_listpack(RdbReader* reader) noexcept nogil:
+    return _is_empty_pack(reader, 7, 4, True)
+
+
+cdef bint rdb_form_is_empty(RdbReader reader, int form) noexcept nogil:
+    cdef uint64_t count, packed
+    if form == RDB_LIST_ZIPLIST or form == RDB_ZSET_ZIPLIST or form == RDB_HASH_ZIPLIST:
+        return _is_empty_ziplist(&reader)
+    if form == RDB_HASH_LISTPACK or form == RDB_ZSET_LISTPACK or form == RDB_SET_LISTPACK:
+        return _is_empty_listpack(&reader)
+    if form == RDB_HASH_ZIPMAP:
+        return _is_empty_pack(&reader, 2, 0, False)
+    if not (form == RDB_LIST or form == RDB_SET or form == RDB_ZSET or form == RDB_ZSET_2 or form == RDB_HASH
+            or form == RDB_LIST_QUICKLIST or form == RDB_LIST_QUICKLIST_2) or rdb_skip_length(&reader, &count) != SKIPPED:
+        return False
+    if form != RDB_LIST_QUICKLIST and form != RDB_LIST_QUICKLIST_2:
+        return count == 0
+    while count:
+        if form == RDB_LIST_QUICKLIST_2 and (rdb_skip_length(&reader, &packed) != SKIPPED or packed != RDB_NODE_PACKED):
+            return False
+        if not (_is_empty_ziplist(&reader) if form == RDB_LIST_QUICKLIST else _is_empty_listpack(&reader)):
+            return False
+        count -= 1
+    return True
 
 
 # ---- sorted sets, hashes, lists

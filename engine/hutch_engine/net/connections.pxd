@@ -231,3 +231,5 @@ cdef bint connections_gather(Listener* listener, uint64_t offset) noexcept nogil
 """`appendfsync always`: should more clients be served before the disk is asked to keep all up to here? Those whom the last syncs
 served answer in a row, the first of them while others have not read their reply yet: a sync that begins with the first is
 one too many. So long as they come, or are about to, it waits, but no longer than half a sync. Who is alone never waits."""
+cdef void connections_limit_reply(Listener* listener, Connection* connection) noexcept nogil
+"""The next command's reply may be as long as the hard output limit allows: nobody will hear the rest. Requires the lock."""

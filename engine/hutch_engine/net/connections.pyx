@@ -9,14 +9,15 @@ from hutch_engine.base.buffer cimport (
 from hutch_engine.base.atomics cimport atomic_load32
 from hutch_engine.base.clock cimport clock_now_ms, monotonic_us
 from hutch_engine.base.compiler cimport unlikely
+from hutch_engine.base.growth cimport growth_limit
 from hutch_engine.base.lock cimport lock_acquire, lock_release
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.net.client_eviction cimport client_weigh, clients_evict
-from hutch_engine.state.config cimport LOG_VERBOSE, TLS_USER_COMMON_NAME
+from hutch_engine.state.config cimport LOG_VERBOSE, TLS_USER_COMMON_NAME, OutputLimit
 from hutch_engine.sessions.users cimport users_find
 from hutch_engine.state.user cimport USER_NO_PASSWORD, USER_ON, User
 from hutch_engine.state.engine cimport (
-    LISTENER_ADOPTS, LISTENER_SHUTS, LISTENER_WEIGHS, SESSION_CLOSE_NOW, SESSION_UNIX_SOCKET, Engine, Session,
+    LISTENER_ADOPTS, LISTENER_SHUTS, LISTENER_WEIGHS, SESSION_CLOSE_NOW, SESSION_MASTER, SESSION_UNIX_SOCKET, Engine, Session,
     engine_wake_listener, session_is_authenticated)
 from hutch_engine.sessions.session cimport session_become, session_free, session_memory, session_new
 from hutch_engine.state.log cimport log_write
@@ -29,7 +30,7 @@ from hutch_engine.net.sockets cimport (
 from hutch_engine.net.tls cimport tls_common_name, tls_context_free, tls_context_new, tls_context_use, tls_open, tls_problem
 from hutch_engine.net.transport cimport GREET_WAIT, GREETED, GreetOutcome, transport_open
 from hutch_engine.persistence.append_log cimport append_log_linger_us
-from hutch_engine.sessions.output_limit cimport OUTPUT_NORMAL
+from hutch_engine.sessions.output_limit cimport OUTPUT_NORMAL, OUTPUT_NOT_COUNTED_BYTES, output_limit_of
 
 cdef extern from "<unistd.h>" nogil:
     int unlink(const char* path) noexcept
@@ -741,6 +742,21 @@ cdef void connections_copy_limits(Listener* listener) noexcept nogil:
     listener.stall_bytes = INT64_MAX if engine.config.output_limits[OUTPUT_NORMAL].hard_bytes else STALL_BYTES
     if unlikely(listener.postponed_count != 0):
         listener.pause_left_ms = engine.pause.end_ms - clock_now_ms(&engine.clock)
+
+
+# ---- long replies
+
+cdef void connections_limit_reply(Listener* listener, Connection* connection) noexcept nogil:
+    cdef const OutputLimit* limit = output_limit_of(&listener.engine.config, connection.session.flags)
+    cdef uint64_t most = limit.hard_bytes + OUTPUT_NOT_COUNTED_BYTES
+    cdef uint64_t unsent = connections_unsent(connection)
+    if limit.hard_bytes == 0 or connection.session.flags & SESSION_MASTER:
+        most = 0
+    elif unsent < most:
+        most -= unsent
+    else:
+        most = 1
+    growth_limit(&connection.session.reply.buffer, most)
 
 
 # ---- appendfsync always

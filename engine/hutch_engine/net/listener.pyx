@@ -36,10 +36,10 @@ from hutch_engine.net.connections cimport (
     connections_unsent, connections_accept, connections_close_sockets, connections_copy_limits,
     connections_count_bytes, connections_do_chores, connections_close, connections_forget_adopted, connections_free_closed,
     connections_gather, connections_greet,
-    connections_hold, connections_join_round, connections_list_unread, connections_listen_for, connections_log, connections_open,
+    connections_hold, connections_join_round, connections_limit_reply, connections_list_unread, connections_listen_for, connections_log, connections_open,
     connections_release, connections_reserve, connections_resume, connections_watch_for, connections_weigh,
     connections_wire_changed)
-from hutch_engine.state.config cimport LOG_VERBOSE, LOG_WARNING, OutputLimit
+from hutch_engine.state.config cimport LOG_VERBOSE, LOG_WARNING
 from hutch_engine.state.engine cimport (
     LISTENER_WEIGHS, PAUSE_NONE, SESSION_BLOCKED, SESSION_CLOSE_AFTER_REPLY, SESSION_CLOSE_NOW, SESSION_IN_SCRIPT,
     SESSION_MASTER, SESSION_POSTPONED, SESSION_REPLICA, SESSION_REPLY_OFF, SESSION_REPLY_SKIP, SESSION_SUBSCRIBED,
@@ -328,20 +328,6 @@ cdef void _prefetch(Listener* listener) noexcept nogil:
         _prefetch_collections(listener)
 
 
-cdef void _limit_reply(Listener* listener, Connection* connection) noexcept nogil:
-    """The next command's reply may be as long as the hard output limit allows: nobody will hear the rest. Requires the lock."""
-    cdef const OutputLimit* limit = output_limit_of(&listener.engine.config, connection.session.flags)
-    cdef uint64_t most = limit.hard_bytes + OUTPUT_NOT_COUNTED_BYTES
-    cdef uint64_t unsent = connections_unsent(connection)
-    if limit.hard_bytes == 0 or connection.session.flags & SESSION_MASTER:
-        most = 0
-    elif unsent < most:
-        most -= unsent
-    else:
-        most = 1
-    growth_limit(&connection.session.reply.buffer, most)
-
-
 cdef inline void _execute_one(Listener* listener, Request* request) noexcept nogil:
     cdef Connection* connection = request.connection
     cdef Session* session = connection.session
@@ -350,7 +336,7 @@ cdef inline void _execute_one(Listener* listener, Request* request) noexcept nog
         return
     session.argument_bytes = request.end - request.start
     if unlikely(listener.stall_bytes == INT64_MAX or session.flags & SESSION_SUBSCRIBED):    # a hard output limit is set
-        _limit_reply(listener, connection)
+        connections_limit_reply(listener, connection)
     executed = execute_known(session, request.command, listener.words.items + request.first_word,
                              request.word_count, request.hashed, request.key_hash)
     if unlikely(executed != 0):

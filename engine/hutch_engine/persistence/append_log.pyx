@@ -1,5 +1,5 @@
 """See append_log.pxd."""
-from libc.errno cimport ENOMEM
+from libc.errno cimport ENOENT, ENOMEM
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
@@ -14,7 +14,7 @@ from hutch_engine.base.lock cimport lock_acquire, lock_clear, lock_init, lock_re
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.keyspace.journal cimport journal_clear, journal_take
 from hutch_engine.persistence.files cimport (
-    FILE_FRESH, directory_make, file_close, file_open, file_sync, file_truncate, file_write, name_remove, path_join)
+    FILE_FRESH, directory_make, file_close, file_is_removed, file_open, file_sync, file_truncate, file_write, name_remove, path_join)
 from hutch_engine.persistence.log_manifest cimport (
     LOG_HISTORY, MANIFEST_ABSENT, MANIFEST_BAD, LogManifest, ManifestOutcome, manifest_clear, manifest_init, manifest_read,
     manifest_write)
@@ -112,8 +112,12 @@ cdef void append_log_detach(AppendLog* log) noexcept nogil:
 
 cdef void append_log_stop(Engine* engine) noexcept nogil:
     cdef AppendLog* log
+    cdef char[256] text
+    cdef int failure, length
+    cdef bint ends
     lock_acquire(&engine.lock)
     log = <AppendLog*>engine.journaling.log
+    ends = log != NULL and log.open          # it was not switched off before
     engine_leave(engine)
     if log == NULL:
         return
@@ -124,11 +128,18 @@ cdef void append_log_stop(Engine* engine) noexcept nogil:
     append_log_detach(log)
     engine_leave(engine)
     # Between the two, somebody may have changed something.
-    append_log_flush(log, True)
+    failure = append_log_flush(log, True)
     file_close(log.fd)
     log.fd = -1
     lock_acquire(&engine.lock)
     log.closing = False
+    # Whoever switches the log off does not want it any more; whoever ends believes that all of it is kept.
+    engine.execution.gate &= ~<uint32_t>GATE_DISK_LOG
+    engine.journaling.log_failed = ends and failure != 0
+    if engine.journaling.log_failed:
+        snprintf(engine.journaling.log_error, 160, b"the end of the append-only file is lost: %s", _reason(failure))
+        length = snprintf(text, 256, b"Closing, and the end of the append-only file is lost: %s.", _reason(failure))
+        log_write(engine, LOG_WARNING, slice_of(text, <size_t>(length if 0 <= length < 256 else 255)))
     engine_leave(engine)
     lock_release(&log.io)
 
@@ -149,19 +160,28 @@ cdef void append_log_free(Engine* engine) noexcept nogil:
 
 # ---- writing
 
+cdef const char* _reason(int failure) noexcept nogil:
+    if failure == ENOENT:
+        return b"it was removed while it was in use"
+    return strerror(failure)
+
+
 cdef void _tell(AppendLog* log, int failure, bint held) noexcept nogil:
     """Clients and the log file hear of it when it begins to fail, and when it works again. `held`: the engine's lock is."""
     cdef Engine* engine = log.engine
     cdef char[256] text
+    cdef const char* why = _reason(failure)
+    cdef const char* remedy = b""
     cdef int length
     if not held:
         lock_acquire(&engine.lock)
     if failure != log.failure:
         if failure:
             engine.execution.gate |= GATE_DISK_LOG
-            snprintf(engine.journaling.log_error, 160, b"MISCONF Errors writing to the AOF file: %s", strerror(failure))
-            length = snprintf(text, 256, b"Error writing to the append-only file: %s. Writes are refused until it works again.",
-                              strerror(failure))
+            if failure == ENOENT:
+                remedy = b"; BGREWRITEAOF makes a new one"
+            snprintf(engine.journaling.log_error, 160, b"MISCONF Errors writing to the AOF file: %s%s", why, remedy)
+            length = snprintf(text, 256, b"Error writing to the append-only file: %s. Writes are refused until it works again.", why)
             log_write(engine, LOG_WARNING, slice_of(text, <size_t>(length if 0 <= length < 256 else 255)))
         elif log.failure:
             engine.execution.gate &= ~<uint32_t>GATE_DISK_LOG
@@ -237,6 +257,8 @@ cdef int _write(AppendLog* log, bint sync, int refused, bint held) noexcept nogi
     if failure == 0 and sync and atomic_load64(&log.synced) != up_to:
         sync_us = -monotonic_us()
         failure = file_sync(log.fd)
+        if failure == 0 and unlikely(file_is_removed(log.fd)):
+            failure = ENOENT                     # (no write and no sync says that)
         if failure == 0:
             log.synced_at_us = monotonic_us()
             sync_us += log.synced_at_us

@@ -9,7 +9,8 @@ from hutch_engine.base.thread cimport thread_join, thread_start
 from hutch_engine.persistence.append_log cimport AppendLog, append_log_detach, append_log_of, append_log_prepare, append_log_stop
 from hutch_engine.persistence.log_writer cimport log_writer_start, log_writer_stop, log_writer_watch
 from hutch_engine.persistence.saving cimport saving_is_due, saving_is_wanted
-from hutch_engine.persistence.snapshot_job cimport SNAPSHOT_REWRITE, SNAPSHOT_SAVE, snapshot_job_runs, snapshot_job_start, snapshot_job_stop
+from hutch_engine.persistence.snapshot_job cimport (
+    SNAPSHOT_REWRITE, SNAPSHOT_SAVE, snapshot_job_give_up, snapshot_job_runs, snapshot_job_start, snapshot_job_stop)
 from hutch_engine.sessions.session cimport engine_leave
 from hutch_engine.state.config cimport LOG_NOTICE
 from hutch_engine.state.engine cimport Engine
@@ -72,6 +73,7 @@ cdef bint persistence_switch_log(Engine* engine) noexcept nogil:
     elif log != NULL and (log.open or log.waits_for_base):
         log.waits_for_base = False
         append_log_detach(log)
+        snapshot_job_give_up(engine, SNAPSHOT_REWRITE)       # nobody wants its base
     background_wake(engine)
     return True
 

@@ -9,7 +9,7 @@ from hutch_engine.base.slice cimport Slice, slice_of, slice_of_text
 from hutch_engine.formats.rdb cimport rdb_write_footer
 from hutch_engine.formats.rdb_values cimport rdb_write_value
 from hutch_engine.keyspace.entry cimport Entry, entry_deadline_ms, entry_has_deadline, entry_key
-from hutch_engine.keyspace.keyspace cimport Keyspace, entry_frequency, entry_idle_seconds
+from hutch_engine.keyspace.keyspace cimport Keyspace, entry_frequency, entry_idle_seconds, keyspace_now
 from hutch_engine.keyspace.snapshot cimport entry_saver
 from hutch_engine.persistence.rdb_writer cimport (
     RDB_ACCESS_FREQUENCY, RDB_ACCESS_IDLE, RDB_ACCESS_NONE, rdb_writer_init, rdb_writer_key)
@@ -61,6 +61,10 @@ cdef void command_writer_begin(RdbWriter* writer, Engine* engine, Buffer* out) n
         writer.access = RDB_ACCESS_FREQUENCY
     elif engine.config.maxmemory_policy == POLICY_VOLATILE_LRU or engine.config.maxmemory_policy == POLICY_ALLKEYS_LRU:
         writer.access = RDB_ACCESS_IDLE
+    if engine.config.aof_timestamp_enabled:
+        buffer_append_text(out, b"#TS:")
+        buffer_append_integer(out, keyspace_now(&engine.keyspace) // 1000)
+        buffer_append_text(out, b"\r\n")
     if scripting != NULL:
         table_each(&scripting.libraries, _library, writer)
     writer.failed = out.failed

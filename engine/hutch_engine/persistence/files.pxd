@@ -25,6 +25,8 @@ cdef int64_t file_read(int fd, char* data, size_t length) noexcept nogil
 """Read up to so many bytes: how many there were, 0 at the end, or the negative error."""
 cdef int file_sync(int fd) noexcept nogil
 """Wait until the disk has what was written. 0, or the error."""
+cdef bint file_is_removed(int fd) noexcept nogil
+"""Has the open file no name any more, so that nobody finds what is written to it? False where that cannot be told."""
 cdef int file_truncate(int fd, int64_t length) noexcept nogil
 """Cut the file off. 0, or the error."""
 cdef int64_t file_length(int fd) noexcept nogil

@@ -10,6 +10,7 @@ cdef extern from * nogil:
     #include <errno.h>
     #include <fcntl.h>
     #include <stdio.h>
+    #include <string.h>
     #include <sys/stat.h>
     #include <unistd.h>
     #ifdef __linux__
@@ -23,7 +24,22 @@ cdef extern from * nogil:
     }
     static int hutch_open_directory(const char *path) { return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC); }
     static long long hutch_file_length(int fd) { struct stat s; return fstat(fd, &s) ? -1 : (long long)s.st_size; }
+    static int hutch_is_removed(int fd) {
+        struct stat s;
+        if (fstat(fd, &s) || s.st_nlink) return 0;
+    #ifdef __linux__
+        /* Some file systems count no links at all: the system knows, too, whether the name is gone. */
+        static const char mark[] = " (deleted)";
+        const size_t length = sizeof mark - 1;
+        char name[40], path[8192];
+        snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+        ssize_t got = readlink(name, path, sizeof path);
+        if (got >= 0) return (size_t)got >= length && memcmp(path + got - length, mark, length) == 0;
+    #endif
+        return 1;
+    }
     """
+    bint hutch_is_removed(int fd)
     int hutch_open(const char* path, int mode)
     int hutch_open_directory(const char* path)
     long long hutch_file_length(int fd)
@@ -93,6 +109,10 @@ cdef int file_sync(int fd) noexcept nogil:
         if errno != EINTR:
             return errno
     return 0
+
+
+cdef bint file_is_removed(int fd) noexcept nogil:
+    return hutch_is_removed(fd)
 
 
 cdef int file_truncate(int fd, int64_t length) noexcept nogil:

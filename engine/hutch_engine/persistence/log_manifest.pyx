@@ -96,7 +96,7 @@ cdef bint _read_line(LogManifest* manifest, Slice line, int64_t number, Buffer* 
     cdef Slice name = slice_of(NULL, 0)
     cdef int64_t sequence = -1
     cdef char kind = 0
-    if line.length == 0 or line.data[0] == b'#':
+    if line.length and line.data[0] == b'#':
         return True
     if not config_split_words(line, storage, words, LINE_WORDS, &count) or count < 6 or count % 2:
         return _bad(error, b"has a line that is not made of pairs of words", number)

@@ -74,6 +74,7 @@ cdef struct RdbInput:
     uint64_t keys                # put in
     uint64_t expired             # left out since they were due
     uint64_t skipped             # left out since Hutch has no type for them
+    uint64_t empty               # left out since they have no elements
     uint64_t end_position        # behind the checksum, once it is known
     uint64_t used_memory         # of the server that wrote it, as it says
     Buffer tallies               # RdbTallys

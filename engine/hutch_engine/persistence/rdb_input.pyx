@@ -16,14 +16,14 @@ from hutch_engine.base.compiler cimport likely, load_u32, load_u64, unlikely
 from hutch_engine.base.numbers cimport parse_unsigned
 from hutch_engine.base.outcome cimport EXISTS, OK, Outcome
 from hutch_engine.base.quote cimport quote_append
-from hutch_engine.base.slice cimport Slice, slice_is, slice_of
+from hutch_engine.base.slice cimport Slice, slice_is, slice_of, slice_of_text
 from hutch_engine.formats.crc64 cimport crc64
 from hutch_engine.formats.rdb cimport (
     RDB_HASH, RDB_HASH_METADATA_EARLY, RDB_MODULE_2, rdb_read_byte, rdb_read_bytes, rdb_read_length, rdb_read_string,
     rdb_read_u64, rdb_reader_at)
 from hutch_engine.formats.rdb_skip cimport (
     RDB_ARRAY, RDB_HASH_TEMPLATE, RDB_HASH_TEMPLATE_PACK, RDB_HASH_TEMPLATE_PACK_REF, RDB_HASH_TEMPLATE_REF,
-    RDB_HASH_VALKEY, RDB_MODULE, SKIPPED, SKIP_UNKNOWN, SKIP_WANTS_MORE, Skip, rdb_skip_bytes, rdb_skip_form,
+    RDB_HASH_VALKEY, RDB_MODULE, SKIPPED, SKIP_UNKNOWN, SKIP_WANTS_MORE, Skip, rdb_form_is_empty, rdb_skip_bytes, rdb_skip_form,
     rdb_skip_length, rdb_skip_module_items, rdb_skip_string, rdb_skip_strings)
 from hutch_engine.formats.rdb_values cimport rdb_form_type, rdb_module_is_known, rdb_read_form
 from hutch_engine.keyspace.entry cimport TYPE_NONE, Value, value_of_integer
@@ -667,7 +667,7 @@ cdef RdbStep _put(RdbInput* input, const uint8_t* start, Slice key, Value value)
 
 cdef RdbStep _read_key(RdbInput* input, const uint8_t* start, int form) noexcept nogil:
     cdef uint64_t position
-    cdef RdbReader behind
+    cdef RdbReader behind, begins
     cdef char[12] name
     cdef Value value
     cdef Slice key
@@ -686,6 +686,7 @@ cdef RdbStep _read_key(RdbInput* input, const uint8_t* start, int form) noexcept
         behind = input.reader
         if rdb_skip_length(&behind, &module) == SKIPPED and not rdb_module_is_known(module):
             return _read_unknown(input, start, form, NULL)
+    begins = input.reader
     if likely(_read_value(input, form, &value, &said)):
         return _put(input, start, key, value)
     position = input.position + <uint64_t>(<const char*>start - input.window.data)
@@ -699,8 +700,32 @@ cdef RdbStep _read_key(RdbInput* input, const uint8_t* start, int form) noexcept
     if said == FOREIGN_NO_TEMPLATE:
         return _fail_key(input, b"hash", key, b": its template is not in the file", position)
     type = type_name(rdb_form_type(form)) if rdb_form_type(form) != TYPE_NONE else _type_of(form, module, name)
+    if skip == SKIPPED and rdb_form_is_empty(begins, form):
+        input.reader.at = behind.at
+        return _pass_over_empty(input, type, key, position)
     return _fail_key(input, type, key, b": the file ends in the middle of its value" if skip == SKIP_WANTS_MORE else
                      b": its value is damaged", position)
+
+
+cdef RdbStep _pass_over_empty(RdbInput* input, const char* type, Slice key, uint64_t position) noexcept nogil:
+    """A collection without elements, as old versions of Redis have left behind: no key, and nothing is lost with it."""
+    cdef Buffer line
+    input.empty += 1
+    buffer_init(&line, NULL)
+    if input.flags & RDB_READ_CHECKS:
+        _note(input, b"empty", slice_of_text(type), key)
+    elif input.empty <= LINES_MAX:
+        buffer_append_text(&line, b"Loading, skipping empty key: ")
+        buffer_append_text(&line, type)
+        buffer_append_text(&line, b" ")
+        _add_key(&line, key)
+        _add_place(&line, input.database, position)
+        log_write(input.engine, LOG_WARNING, buffer_slice(&line))
+    buffer_clear(&line)
+    input.deadline_ms = -1
+    input.idle_s = -1
+    input.frequency = -1
+    return RDB_STEP_MORE
 
 
 # ---- the end
@@ -714,7 +739,7 @@ cdef RdbStep _read_end(RdbInput* input, const uint8_t* start) noexcept nogil:
         _sum_up_to(input, at)
         found = input.sum
         if said and said != found and not input.flags & RDB_READ_UNSUMMED:
-            return _fail(input, b"the checksum is wrong: the file is damaged")
+            return _fail(input, b"RDB CRC error: the checksum is wrong, the file is damaged")
     input.end_position = rdb_input_place(input)
     if not input.flags & RDB_READ_TAIL:
         if input.reader.at == input.reader.end and not input.at_end:

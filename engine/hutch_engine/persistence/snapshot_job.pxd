@@ -39,5 +39,7 @@ cdef bint snapshot_job_start(Engine* engine, SnapshotPurpose purpose) noexcept n
 (AppendLog.waits_for_base). Requires the lock."""
 cdef void snapshot_job_stop(Engine* engine) noexcept nogil
 """Give up the one that runs, and wait for its thread; nothing without one. Requires that the lock is not held."""
+cdef void snapshot_job_give_up(Engine* engine, SnapshotPurpose purpose) noexcept nogil
+"""Ask the one that runs, if it is such a one, to end without a file; it does so in a moment. Requires the lock."""
 cdef bint snapshot_job_runs(const Engine* engine, SnapshotPurpose purpose) noexcept nogil
 """Is such a one being written? Requires the lock."""

@@ -1,5 +1,5 @@
 """See snapshot_job.pxd."""
-from libc.errno cimport ENOMEM
+from libc.errno cimport ENOENT, ENOMEM
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free
@@ -21,7 +21,7 @@ from hutch_engine.keyspace.snapshot cimport snapshot_begin, snapshot_clear
 from hutch_engine.persistence.append_log cimport (
     AppendLog, append_log_flush, append_log_next_increment, append_log_remove_history, append_log_start, append_log_use_increment,
     append_log_write)
-from hutch_engine.persistence.files cimport file_close
+from hutch_engine.persistence.files cimport directory_make, file_close
 from hutch_engine.persistence.log_manifest cimport (
     LOG_BASE, LOG_HISTORY, LOG_INCREMENT, LogFile, LogManifest, manifest_add, manifest_clear, manifest_copy, manifest_write)
 from hutch_engine.persistence.rdb_output cimport (
@@ -41,6 +41,7 @@ cdef enum:
     SLICE_US = 200               # of one walk under the lock; looked at every so many buckets
     SLICE_BUCKETS = 8
     RECORDS_MAX = 1048576        # bytes of records after which a slice ends in any case
+    LOOK_US = 10000              # whether it is given up, in a long pause
     PAUSE_US = 20                # so that the scheduler does not stop us with the lock in hand
     WAIT_US = 1000               # for a database that was emptied and is being freed
 
@@ -84,6 +85,12 @@ cdef void snapshot_job_stop(Engine* engine) noexcept nogil:
     engine_leave(engine)
 
 
+cdef void snapshot_job_give_up(Engine* engine, SnapshotPurpose purpose) noexcept nogil:
+    cdef SnapshotJob* job = <SnapshotJob*>engine.journaling.snapshot_job
+    if job != NULL and job.purpose == purpose:
+        atomic_store32(&job.stop_asked, 1)
+
+
 # ---- the moment
 
 cdef void _begin_snapshot(SnapshotJob* job) noexcept nogil:
@@ -120,8 +127,11 @@ cdef int _begin_rewrite(SnapshotJob* job) noexcept nogil:
     lock_acquire(&log.io)
     keeps = log.open or log.waits_for_base
     # (A journal that lacks a command is what a rewrite mends.)
-    append_log_flush(log, True)
-    failure = log.failure if log.writing.length else 0
+    failure = append_log_flush(log, True)
+    if failure == ENOENT:
+        directory_make(log.directory.data)       # the file was removed, and maybe its directory with it
+    if log.writing.length == 0:
+        failure = 0
     job.base_number = log.manifest.base_number + 1
     job.increment_number = log.manifest.increment_number + 1
     if failure == 0 and keeps and not append_log_next_increment(log, &name, &fd):
@@ -150,6 +160,8 @@ cdef int _begin_rewrite(SnapshotJob* job) noexcept nogil:
         _begin_snapshot(job)
         engine_leave(engine)
         failure = append_log_write(log) if log.fd >= 0 else 0
+        if failure == ENOENT:
+            failure = 0                          # removed: the new base has all of it
     buffer_clear(&name)
     if failure:
         file_close(fd)
@@ -239,6 +251,13 @@ cdef bint _slice(SnapshotJob* job) noexcept nogil:
     return keyspace_snapshot_waits(keyspace)
 
 
+cdef void _pause(SnapshotJob* job, long us) noexcept nogil:
+    """As long as rdb-key-save-delay says, or until it is given up."""
+    while us > 0 and not atomic_load32(&job.stop_asked):
+        thread_pause_us(us if us < LOOK_US else LOOK_US)
+        us -= LOOK_US
+
+
 cdef bint _write_all(SnapshotJob* job, RdbOutput* output) noexcept nogil:
     """Slice by slice; False when it failed or was given up. The snapshot is over afterwards."""
     cdef Engine* engine = job.engine
@@ -280,7 +299,7 @@ cdef bint _write_all(SnapshotJob* job, RdbOutput* output) noexcept nogil:
                 keyspace_snapshot_end(&engine.keyspace, False)
                 engine_leave(engine)
         if more and delay_us > 0:            # negative, as in Redis: so many keys a microsecond, which is no delay here
-            thread_pause_us(delay_us)
+            _pause(job, delay_us)
         elif more and records.length == 0:
             thread_pause_us(WAIT_US)
         elif more:
@@ -347,8 +366,9 @@ cdef void _tell(SnapshotJob* job, RdbOutput* output, int failure) noexcept nogil
     buffer_init(&text, NULL)
     if rewrite:
         engine.journaling.rewrites += 1
-        engine.journaling.rewrite_failed = failure != 0
-        engine.journaling.rewrites_failed = engine.journaling.rewrites_failed + 1 if failure else 0
+        if not (failure and atomic_load32(&job.stop_asked)):
+            engine.journaling.rewrite_failed = failure != 0
+            engine.journaling.rewrites_failed = engine.journaling.rewrites_failed + 1 if failure else 0
         engine.journaling.rewrite_took_s = took_s
     else:
         engine.persistence.saves += 1
