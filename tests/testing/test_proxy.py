@@ -15,7 +15,7 @@ import hutch
 from hutch.testing import Clock, FaultProxy, faults
 from hutch.testing.proxy import Frames, Requests
 from hutch.testing.replies import decode
-from kit.waiting import wait_until
+from kit.waiting import SLOW, wait_until
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_every_kind(r, proxy, fault, raised, text):
 
 
 def test_time_outs(proxy):
-    with connected(proxy, socket_timeout=0.2) as r:
+    with connected(proxy, socket_timeout=0.2 * SLOW) as r:
         with faults.inject(proxy, faults.timeout("INCRBY", nth=1), faults.timeout("INCRBY", nth=1, after=True)):
             for _ in range(2):
                 with pytest.raises(redis.TimeoutError):
@@ -97,8 +97,9 @@ def test_time_outs(proxy):
 
 
 def test_slow_replies(proxy, server):
-    with connected(proxy, socket_timeout=0.2) as r:
-        with faults.inject(proxy, faults.slow(0.5, "INCRBY", nth=1)), pytest.raises(redis.TimeoutError):
+    with connected(proxy, socket_timeout=0.2 * SLOW) as r:
+        r.ping()                             # so that it is the command that takes too long, and not its connection
+        with faults.inject(proxy, faults.slow(0.5 * SLOW, "INCRBY", nth=1)), pytest.raises(redis.TimeoutError):
             r.incr("n")
         with server.client() as direct:      # it runs, though nobody waits any more
             wait_until(lambda: direct.get("n") == b"1")
