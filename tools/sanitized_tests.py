@@ -45,7 +45,7 @@ def undefined_log(place):
 
 def environment(kind, modules, reports):
     made = dict(os.environ, HUTCH_BUILD=FLAVOURS[kind], LD_PRELOAD=library(kind), PYTHONMALLOC="malloc",
-                PYTHONPATH=os.pathsep.join([str(modules), "tests"]))
+                PYTHONPATH=os.pathsep.join([str(modules), "tests", "tests/persistence"]))     # whose files use each other
     if kind == "address":
         made["LD_PRELOAD"] += f" {undefined_log(modules.parent)}"
         made["HUTCH_UNDEFINED_LOG"] = str(reports / "undefined")

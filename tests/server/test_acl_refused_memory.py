@@ -5,6 +5,7 @@ are what they were, or it answers that it is done and they are what they were to
 """
 import ctypes
 import mmap
+import os
 import shutil
 import struct
 import subprocess
@@ -19,6 +20,7 @@ SOURCE = Path(__file__).parents[1] / "kit" / "failing_malloc.c"
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 GLIBC = hasattr(ctypes.CDLL(None), "gnu_get_libc_version") and hasattr(ctypes.CDLL(None), "__libc_malloc")
 pytestmark = [
+    pytest.mark.skipif(os.environ.get("HUTCH_BUILD") in ("sanitize", "threads"), reason="a sanitizer has a malloc of its own"),
     pytest.mark.skipif(not COMPILER or not GLIBC, reason="a malloc to preload needs a compiler and glibc"),
 ]
 BLOCKS_MAX = 400
