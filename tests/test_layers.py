@@ -84,7 +84,8 @@ FLOORS = {
         "debug memory_commands"),
     "runtime": ("command_handlers housekeeping clock_moves", "engine"),
     "door": (
-        "checksum classes codec descriptors json_text lifetimes msgpack spare_tls waits",
+        "checksum classes codec descriptors lifetimes output spare_tls waits",
+        "json_text msgpack",
         "cached_calls handle replies",
         "method_table session",
         "engine hot submissions",

@@ -3,7 +3,7 @@
 Exact types only, and only what both sides read the same: whatever is unusual (subclasses, names that are no text, integers beyond 64 bits, NaN,
 lone surrogates, deep nesting, text that is no JSON) is left to Python's module, with its results and its errors.
 """
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_Next, PyDict_SetItem
 from cpython.list cimport PyList_Append, PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyObject
@@ -12,11 +12,12 @@ from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.math cimport isfinite
 from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memset
 from hutch_engine.base.compiler cimport likely, unlikely
 from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, format_double_short, format_integer, parse_double
 from hutch_engine.base.slice cimport slice_of
+from hutch_engine.door.output cimport Output, output_bytes, output_clear, output_init, output_put, output_reserve
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
@@ -38,7 +39,6 @@ cdef extern from *:
 
 cdef enum:
     DEPTH_MAX = 200                  # levels of lists and dicts: each takes some 200 bytes of the C stack
-    SCRATCH_BYTES = 1024             # most values fit, and need no block of their own while they are written
     KEYS = 64                        # names that came already are remembered: lists have objects that are alike
     KEY_BYTES_MAX = 32
     DIGITS_MAX = 18                  # surely fit 64 bits
@@ -52,40 +52,8 @@ class Unusual(ValueError):
 
 # ---- writing
 
-cdef struct Output:
-    char* data                       # `scratch`, or a block that is owned
-    size_t length
-    size_t capacity
-    char[SCRATCH_BYTES] scratch
-
-
-cdef int _room(Output* out, size_t bytes) except -1:
-    """Make room for so many more; MemoryError when there is none."""
-    cdef size_t wanted = out.length + bytes
-    cdef size_t capacity
-    cdef void* data
-    if likely(wanted <= out.capacity):
-        return 0
-    capacity = wanted + (wanted >> 1)
-    data = realloc(NULL if out.data == &out.scratch[0] else out.data, capacity)
-    if data == NULL:
-        raise MemoryError()
-    if out.data == &out.scratch[0]:
-        memcpy(data, out.data, out.length)
-    out.data = <char*>data
-    out.capacity = capacity
-    return 0
-
-
-cdef inline int _put(Output* out, const char* text, size_t length) except -1:
-    _room(out, length)
-    memcpy(out.data + out.length, text, length)
-    out.length += length
-    return 0
-
-
 cdef inline int _put_byte(Output* out, char byte) except -1:
-    _room(out, 1)
+    output_reserve(out, 1)
     out.data[out.length] = byte
     out.length += 1
     return 0
@@ -102,7 +70,7 @@ cdef bint _put_text(Output* out, object text) except -1:
         data = PyUnicode_AsUTF8AndSize(text, &length)
     except UnicodeEncodeError:
         return False
-    _room(out, <size_t>length + 2)
+    output_reserve(out, <size_t>length + 2)
     _put_byte(out, c'"')
     end = data + length
     run = data
@@ -111,17 +79,17 @@ cdef bint _put_text(Output* out, object text) except -1:
         if likely(byte >= 0x20 and byte != c'"' and byte != c'\\'):
             data += 1
             continue
-        _put(out, run, data - run)
+        output_put(out, run, data - run)
         if byte == c'"' or byte == c'\\':
             _put_byte(out, c'\\')
             _put_byte(out, <char>byte)
         else:
-            _put(out, b"\\u00", 4)
+            output_put(out, b"\\u00", 4)
             _put_byte(out, b"0123456789abcdef"[byte >> 4])
             _put_byte(out, b"0123456789abcdef"[byte & 15])
         data += 1
         run = data
-    _put(out, run, data - run)
+    output_put(out, run, data - run)
     _put_byte(out, c'"')
     return True
 
@@ -131,7 +99,7 @@ cdef bint _put_number(Output* out, object value) except -1:
     cdef long long number = PyLong_AsLongLongAndOverflow(value, &overflow)
     if overflow:
         return False
-    _room(out, 24)
+    output_reserve(out, 24)
     out.length += format_integer(number, out.data + out.length)
     return True
 
@@ -142,19 +110,19 @@ cdef bint _put_double(Output* out, double value) except -1:
     cdef size_t length = 0
     if not isfinite(value):
         return False
-    _room(out, DOUBLE_TEXT_MAX)
+    output_reserve(out, DOUBLE_TEXT_MAX)
     if -WHOLE_MAX < value < WHOLE_MAX and value != 0:
         if <double><int64_t>value != value:
             out.length += format_double_short(value, out.data + out.length)
         else:
             out.length += format_integer(<int64_t>value, out.data + out.length)
-            _put(out, b".0", 2)
+            output_put(out, b".0", 2)
         return True
     text = PyOS_double_to_string(value, c'r', 0, Py_DTSF_ADD_DOT_0, NULL)
     while text[length]:
         length += 1
     try:
-        _put(out, text, length)
+        output_put(out, text, length)
     finally:
         PyMem_Free(text)
     return True
@@ -194,13 +162,13 @@ cdef bint _put_value(Output* out, object value, int depth) except -1:
     if type(value) is float:
         return _put_double(out, <double>value)
     if value is None:
-        _put(out, b"null", 4)
+        output_put(out, b"null", 4)
         return True
     if value is True:
-        _put(out, b"true", 4)
+        output_put(out, b"true", 4)
         return True
     if value is False:
-        _put(out, b"false", 5)
+        output_put(out, b"false", 5)
         return True
     if depth == DEPTH_MAX:
         return False
@@ -223,14 +191,11 @@ cdef bint _put_value(Output* out, object value, int depth) except -1:
 def json_encoded(value):
     """The compact text of a value, as bytes of UTF-8; None for one that is left to Python's module. O(bytes)"""
     cdef Output out
-    out.data = &out.scratch[0]
-    out.length = 0
-    out.capacity = SCRATCH_BYTES
+    output_init(&out)
     try:
-        return PyBytes_FromStringAndSize(out.data, <Py_ssize_t>out.length) if _put_value(&out, value, 0) else None
+        return output_bytes(&out) if _put_value(&out, value, 0) else None
     finally:
-        if out.data != &out.scratch[0]:
-            free(out.data)
+        output_clear(&out)
 
 
 # ---- reading

@@ -13,8 +13,8 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
+from hutch_engine.door.output cimport Output, output_bytes, output_clear, output_init, output_put, output_room
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
@@ -23,13 +23,6 @@ cdef extern from "Python.h":
 
 cdef enum:
     DEPTH_MAX = 200                  # levels of lists and dicts: each takes some 200 bytes of the C stack
-    SCRATCH_BYTES = 256              # most values fit, and need no block of their own while they are written
-
-cdef struct Output:
-    char* data                       # `scratch`, or a block that is owned
-    size_t length
-    size_t capacity
-    char[SCRATCH_BYTES] scratch
 
 cdef struct Input:
     const uint8_t* at                # borrowed from the bytes object that is read
@@ -38,28 +31,9 @@ cdef struct Input:
 
 # ---- writing
 
-cdef char* _room(Output* out, size_t bytes) except NULL:
-    """Where `bytes` more may be written; MemoryError when there is no room for them."""
-    cdef size_t wanted = out.length + bytes
-    cdef size_t capacity
-    cdef void* data
-    if wanted > out.capacity:
-        capacity = wanted + (wanted >> 1)
-        data = realloc(NULL if out.data == &out.scratch[0] else out.data, capacity)
-        if data == NULL:
-            raise MemoryError()
-        if out.data == &out.scratch[0]:
-            memcpy(data, out.data, out.length)
-        out.data = <char*>data
-        out.capacity = capacity
-    cdef char* place = out.data + out.length
-    out.length = wanted
-    return place
-
-
 cdef int _write_number(Output* out, uint8_t head, uint64_t number, int bytes) except -1:
     """A head and a big-endian number of so many bytes."""
-    cdef uint8_t* place = <uint8_t*>_room(out, 1 + bytes)
+    cdef uint8_t* place = <uint8_t*>output_room(out, 1 + bytes)
     cdef int i
     place[0] = head
     for i in range(bytes):
@@ -78,15 +52,6 @@ cdef int _write_sized(Output* out, size_t count, int fix, size_t fix_max, int he
     if count <= 0xFFFFFFFF:
         return _write_number(out, <uint8_t>head32, count, 4)
     raise ValueError("too large for MessagePack: sizes have 32 bits")
-
-
-cdef int _write_bytes(Output* out, const char* data, size_t count) except -1:
-    """These bytes, as they are."""
-    cdef char* place
-    if count:
-        place = _room(out, count)
-        memcpy(place, data, count)
-    return 0
 
 
 cdef int _write_integer(Output* out, object value, object extend, int depth) except -1:
@@ -131,7 +96,7 @@ cdef int _write_extended(Output* out, object value, object extend, int depth) ex
     else:
         _write_sized(out, count, -1, 0, 0xC7, 0xC8, 0xC9)
     _write_number(out, <uint8_t>(<int>code & 0xFF), 0, 0)
-    return _write_bytes(out, PyBytes_AS_STRING(payload), count)
+    return output_put(out, PyBytes_AS_STRING(payload), count)
 
 
 cdef int _write(Output* out, object value, object extend, int depth) except -1:
@@ -156,7 +121,7 @@ cdef int _write(Output* out, object value, object extend, int depth) except -1:
         except UnicodeEncodeError:       # lone surrogates, as file names have them
             return _write_extended(out, value, extend, depth)
         _write_sized(out, size, 0xA0, 31, 0xD9, 0xDA, 0xDB)
-        return _write_bytes(out, text, size)
+        return output_put(out, text, size)
     if kind is int:
         return _write_integer(out, value, extend, depth)
     if kind is float:
@@ -166,7 +131,7 @@ cdef int _write(Output* out, object value, object extend, int depth) except -1:
     if kind is bytes:
         size = PyBytes_GET_SIZE(value)
         _write_sized(out, size, -1, 0, 0xC4, 0xC5, 0xC6)
-        return _write_bytes(out, PyBytes_AS_STRING(value), size)
+        return output_put(out, PyBytes_AS_STRING(value), size)
     if kind is not dict and kind is not list:
         return _write_extended(out, value, extend, depth)
     if depth >= DEPTH_MAX:
@@ -192,16 +157,13 @@ def packed(value, extend=None, bytes prefix=b"", int depth=0):
     TypeError for a type that `extend(value, depth)` does not know either, ValueError for what is nested too deeply or too large. O(its size)
     """
     cdef Output out
-    out.data = &out.scratch[0]
-    out.length = 0
-    out.capacity = SCRATCH_BYTES
+    output_init(&out)
     try:
-        _write_bytes(&out, PyBytes_AS_STRING(prefix), PyBytes_GET_SIZE(prefix))
+        output_put(&out, PyBytes_AS_STRING(prefix), PyBytes_GET_SIZE(prefix))
         _write(&out, value, extend, depth)
-        return PyBytes_FromStringAndSize(out.data, out.length)
+        return output_bytes(&out)
     finally:
-        if out.data != &out.scratch[0]:
-            free(out.data)
+        output_clear(&out)
 
 
 # ---- reading
