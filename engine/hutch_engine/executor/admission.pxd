@@ -53,24 +53,23 @@ cdef enum:
     # What of a session's state admission asks about.
     ASKED_OF_SESSION = SESSION_MULTI | SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_AUTHENTICATED | SESSION_RESTRICTED
 
-cdef inline bint admission_is_plain(const Session* session, const Command* command) noexcept nogil:
-    """Can nothing stop this command of a client's, whose words are known to be right in number? True: it is admitted; False:
-    admission_judge is to be asked."""
-    cdef const Engine* engine = session.engine
+cdef inline bint admission_engine_is_plain(const Engine* engine, const Command* command) noexcept nogil:
+    """Nothing about the engine stops the command."""
     # With maxmemory 0 the right side is the largest number there is; used memory that equals the limit is looked at closely.
-    return (likely(session.flags & ASKED_OF_SESSION == SESSION_AUTHENTICATED and engine.execution.gate & ~<uint32_t>GATE_RENAMED == 0
+    return (likely(engine.execution.gate & ~<uint32_t>GATE_RENAMED == 0
                    and engine_used_memory(engine) - 1 < <uint64_t>engine.config.maxmemory - 1
                    and not heap_is_short(&engine.heap))
             and not command.flags & CMD_PROTECTED)
 
+cdef inline bint admission_is_plain(const Session* session, const Command* command) noexcept nogil:
+    """Can nothing stop this command of a client's, whose words are known to be right in number? True: it is admitted; False:
+    admission_judge is to be asked."""
+    return likely(session.flags & ASKED_OF_SESSION == SESSION_AUTHENTICATED) and admission_engine_is_plain(session.engine, command)
+
 cdef inline bint admission_is_plain_with(Session* session, const Command* command, const Slice* argv, size_t argc) noexcept nogil:
     """The same of a command whose words are at hand: a user's rights stop it as little, where that is quickly seen."""
-    cdef const Engine* engine = session.engine
     cdef uint32_t asked = session.flags & ASKED_OF_SESSION
-    return (likely(engine.execution.gate & ~<uint32_t>GATE_RENAMED == 0
-                   and engine_used_memory(engine) - 1 < <uint64_t>engine.config.maxmemory - 1
-                   and not heap_is_short(&engine.heap))
-            and not command.flags & CMD_PROTECTED
+    return (admission_engine_is_plain(session.engine, command)
             and (likely(asked == SESSION_AUTHENTICATED)
                  or (asked == SESSION_AUTHENTICATED | SESSION_RESTRICTED and rights_plainly(session, command, argv, argc))))
 
