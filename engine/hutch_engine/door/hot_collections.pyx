@@ -5,7 +5,6 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 from hutch_engine.base.buffer cimport buffer_clear
 from hutch_engine.base.compiler cimport likely, unlikely
-from hutch_engine.base.growth cimport growth_outgrows_memory
 from hutch_engine.base.lock cimport lock_release
 from hutch_engine.base.numbers cimport DOUBLE_TEXT_MAX, format_double
 from hutch_engine.base.slice cimport slice_of, slice_of_text
@@ -15,7 +14,7 @@ from hutch_engine.door.replies cimport SHAPE_DONE, Cursor, Shape, decode_reply, 
 from hutch_engine.door.session cimport Session
 from hutch_engine.door.waits cimport raise_interrupt
 from hutch_engine.door.hot cimport HotMethods, PyUnicode_Check, PyBytes_Check, hot_begin, hot_end, hot_is_on
-from hutch_engine.door.hot_replies cimport HotReply, hot_add, hot_take
+from hutch_engine.door.hot_replies cimport HotReply, hot_add, hot_is_refused, hot_take
 from hutch_engine.door.method_table cimport (
     WORD_BIT, WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_COUNT, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE,
     WORD_OPTIONAL, WORD_PAIRS, WORD_REST,
@@ -85,10 +84,8 @@ cdef class HotCollections(HotMethods):
         core.call.flags = 0
         run_command(core, command, words.argv, words.count, False, 0)
         hot_take(core, &reply)
-        refused = core.reply.buffer.failed or (reply.big.data != NULL and (
-                reply.big.failed or growth_outgrows_memory(reply.big.data, reply.big.length)))
-        core.reply.buffer.failed = False
         hot_end(core)
+        refused = hot_is_refused(&reply)
         if likely(reply.big.data == NULL and not refused):
             return _shaped(&reply, shape, self.hot_session.codec)
         try:
@@ -112,7 +109,6 @@ cdef class HotCollections(HotMethods):
         cdef SessionStruct* core
         cdef Codec codec
         cdef Cursor cursor
-        cdef bint refused
         cdef EngineStruct* engine
         if not hot_is_on(self) or self.hot_scripts is None:
             return NotImplemented
@@ -137,15 +133,12 @@ cdef class HotCollections(HotMethods):
                 core.call.flags = 0
                 run_command(core, command, words.argv, words.count, False, 0)
                 hot_take(core, &reply)
-                refused = core.reply.buffer.failed or (reply.big.data != NULL and (
-                reply.big.failed or growth_outgrows_memory(reply.big.data, reply.big.length)))
-                core.reply.buffer.failed = False
                 self.hot_scripts_run = False
                 engine = core.engine
                 hot_end(core)
                 engine_free_deferred_if_unlocked(engine)     # sessions whose objects went while the script had the lock
             raise_interrupt()
-            if refused:
+            if hot_is_refused(&reply):
                 raise MemoryError("no memory for the reply")
             cursor.at = reply.data
             cursor.end = reply.data + reply.length

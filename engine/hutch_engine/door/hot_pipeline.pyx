@@ -8,7 +8,6 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp
 from hutch_engine.base.buffer cimport buffer_append, buffer_clear
 from hutch_engine.base.compiler cimport likely, unlikely
-from hutch_engine.base.growth cimport growth_outgrows_memory
 from hutch_engine.base.lock cimport lock_release
 from hutch_engine.base.slice cimport Slice, slice_of_text
 from hutch_engine.commands.command cimport Command
@@ -18,7 +17,7 @@ from hutch_engine.door.codec cimport Arguments, Codec, arguments_clear, argument
 from hutch_engine.door.replies cimport SHAPE_DONE, Cursor, shape_reply
 from hutch_engine.door.hot cimport hot_begin, hot_count, hot_end, hot_is_on
 from hutch_engine.door.hot_collections cimport HotCollections
-from hutch_engine.door.hot_replies cimport HotReply, hot_add, hot_take
+from hutch_engine.door.hot_replies cimport HotReply, hot_add, hot_is_refused, hot_take
 from hutch_engine.door.method_table cimport (
     WORD_BIT, WORD_COUNT, WORD_FLAG, WORD_INTEGER, WORD_LIST, WORD_LIST_COUNT, WORD_LIST_OR_WORDS, WORD_LITERAL, WORD_ONE,
     WORD_OPTIONAL, WORD_PAIRS, WORD_REST,
@@ -185,7 +184,7 @@ cdef class HotPipeline:
         cdef Py_ssize_t total = len(commands)
         cdef Py_ssize_t i, j
         cdef size_t before
-        cdef bint refused, failed = False
+        cdef bint failed = False
         if not hot_is_on(client):
             return NotImplemented
         codec = client.hot_session.codec
@@ -214,14 +213,11 @@ cdef class HotPipeline:
                 return NotImplemented
             _run_all(core, rows, counts, total, &words, transaction)
             hot_take(core, &reply)
-            refused = core.reply.buffer.failed or (reply.big.data != NULL and (
-                reply.big.failed or growth_outgrows_memory(reply.big.data, reply.big.length)))
-            core.reply.buffer.failed = False
             hot_end(core)
             # From here on the commands have run.
             self.staged = []
             self.explicit_transaction = False
-            if unlikely(refused):
+            if unlikely(hot_is_refused(&reply)):
                 raise MemoryError("no memory for the replies")
             replies = PyList_New(total)
             for i in range(total):

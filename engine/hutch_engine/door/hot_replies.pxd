@@ -3,6 +3,7 @@ from libc.stddef cimport size_t
 from libc.string cimport memcpy
 from hutch_engine.base.buffer cimport Buffer, buffer_init
 from hutch_engine.base.compiler cimport likely, unlikely
+from hutch_engine.base.growth cimport growth_outgrows_memory
 from hutch_engine.base.numbers cimport INTEGER_TEXT_MAX, format_integer
 from hutch_engine.base.slice cimport Slice, slice_of
 from hutch_engine.door.codec cimport SCRATCH_SMALL, Arguments, Codec, arguments_add
@@ -20,6 +21,7 @@ cdef struct HotReply:
     size_t length
     const char* data                 # `small`, or big.data
     Buffer big                       # owned; empty unless the reply was long
+    bint refused                     # no memory for it
     char[HOT_REPLY_SMALL] small
 
 cdef inline int hot_add(Arguments* arguments, Codec codec, object value) except -1:
@@ -47,6 +49,8 @@ cdef inline int hot_add(Arguments* arguments, Codec codec, object value) except 
 cdef inline void hot_take(SessionStruct* core, HotReply* reply) noexcept nogil:
     """The reply, out of the session, so that another thread may use it. Requires the lock."""
     cdef Buffer* buffer = &core.reply.buffer
+    reply.refused = buffer.failed
+    buffer.failed = 0
     reply.big.data = NULL
     reply.length = buffer.length
     if likely(buffer.length <= HOT_REPLY_SMALL):
@@ -57,3 +61,7 @@ cdef inline void hot_take(SessionStruct* core, HotReply* reply) noexcept nogil:
         reply.big = buffer[0]
         reply.data = reply.big.data
         buffer_init(buffer, reply.big.account)
+
+cdef inline bint hot_is_refused(const HotReply* reply) noexcept nogil:
+    """Is there no memory for the reply, or for the objects that it would become? Without the lock: long replies are read through."""
+    return reply.refused or (unlikely(reply.big.data != NULL) and growth_outgrows_memory(reply.big.data, reply.big.length))

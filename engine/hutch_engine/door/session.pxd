@@ -6,6 +6,7 @@ comes back to one after the lock was free meanwhile knows it by its number, sinc
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from hutch_engine.base.bell cimport Bell
 from hutch_engine.base.buffer cimport Buffer
+from hutch_engine.base.growth cimport growth_outgrows_memory
 from hutch_engine.base.slice cimport Slice
 from hutch_engine.commands.command cimport Command
 from hutch_engine.door.codec cimport Arguments, Codec
@@ -61,6 +62,11 @@ cdef inline void taken_init(Taken* taken) noexcept nogil:
     taken.sync_offset = 0
     taken.ended = False
     taken.entered = ENTERED
+
+cdef inline bint taken_is_refused(const Taken* taken) noexcept nogil:
+    """Was there no memory for the replies, or is there none for the objects that they would become? Of all that is taken, and
+    without the lock: long ones are read through."""
+    return taken.refused or (taken.big.data != NULL and growth_outgrows_memory(taken.big.data, taken.big.length))
 
 cdef void take_reply(SessionStruct* session, Taken* taken) noexcept nogil
 """Move what the session has answered behind what `taken` holds already."""

@@ -8,7 +8,6 @@ from hutch_engine.base.atomics cimport stack_top
 from hutch_engine.base.buffer cimport Buffer, buffer_append, buffer_clear, buffer_init, buffer_shrink
 from hutch_engine.base.clock cimport clock_now_us, monotonic_us
 from hutch_engine.base.compiler cimport likely, unlikely
-from hutch_engine.base.growth cimport growth_outgrows_memory
 from hutch_engine.base.lock cimport (lock_acquire, lock_give_way, lock_is_wanted, lock_release, lock_try, signal_init,
                                      signal_prepare, signal_raise)
 from hutch_engine.base.slice cimport Slice
@@ -70,8 +69,6 @@ cdef void take_reply(SessionStruct* session, Taken* taken) noexcept nogil:
         reply.length = 0
         buffer_shrink(reply, KEPT_REPLY_BYTES)
         taken.length = taken.big.length
-    if growth_outgrows_memory(taken.big.data, taken.big.length):
-        taken.refused = True
     taken.data = taken.big.data
 
 
@@ -384,7 +381,7 @@ cdef class Session:
             self.synced(taken)
             if visit.flag:
                 signal_raise(&self.deferred_free.served)       # other threads may be waiting for their turn
-                if taken.refused:
+                if taken_is_refused(taken):
                     raise MemoryError("no memory for the reply")
                 return 0
             try:
@@ -410,6 +407,8 @@ cdef class Session:
             if taken.refused:
                 raise MemoryError("no memory for the reply")
             if taken.ended or (taken.outcome == EXECUTED and taken.done == total - ran):
+                if taken_is_refused(taken):
+                    raise MemoryError("no memory for the reply")
                 return 0
             for i in range(taken.done):
                 argv += counts[ran]

@@ -5,7 +5,8 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from posix.unistd cimport getpid
 from hutch_engine.base.buffer cimport buffer_append, buffer_clear, buffer_init
-from hutch_engine.door.session cimport ENTER_TURN, Session, Taken, Visit, interrupt_wait, take_served, taken_init
+from hutch_engine.base.growth cimport growth_outgrows_memory
+from hutch_engine.door.session cimport ENTER_TURN, Session, Taken, Visit, interrupt_wait, take_served, taken_init, taken_is_refused
 from hutch_engine.door.codec cimport Arguments, arguments_add_command, arguments_clear, arguments_init
 from hutch_engine.door.replies cimport Cursor, decode_reply, no_reply
 from hutch_engine.base.bell cimport bell_drop, bell_new, bell_ring, bell_take
@@ -242,6 +243,8 @@ cdef class Submission:
             elif taken.outcome == EXECUTE_POSTPONED:
                 return LATER
         self._forget_words()
+        if growth_outgrows_memory(self.buffer.data, self.buffer.length):
+            raise MemoryError("no memory for the replies")
         return DONE
 
     def park(self, Doorbell bell not None, future):
@@ -337,7 +340,7 @@ def run_now(Session session not None, tuple words not None, decode=None):
             return LATER
         if taken.outcome == EXECUTE_WOULD_BLOCK:
             return WAITING
-        if taken.refused:
+        if taken_is_refused(&taken):
             raise MemoryError("no memory for the reply")
         if taken.length == 0:
             return no_reply(session.codec)
